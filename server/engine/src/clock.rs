@@ -1,0 +1,81 @@
+//! The only source of "now". Real time follows tokio's clock; tests drive a manual one.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// A moment on this process's monotonic time line: nanoseconds since the clock was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// The moment this much later; far futures end at the last representable one.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// Time from `earlier` to here, zero when that is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Tells the time. Cheap to clone; clones tell the same time.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System { start: tokio::time::Instant, wall_start: Duration },
+    Manual { nanos: Arc<AtomicU64>, wall_start: Duration },
+}
+
+impl Clock {
+    /// Real time, or tokio's paused time in tests that pause it.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's clocks")]
+    pub fn system() -> Self {
+        let wall_start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(Source::System { start: tokio::time::Instant::now(), wall_start })
+    }
+
+    /// A clock that stands still until [`Clock::advance`] moves it.
+    #[must_use]
+    pub fn manual() -> Self {
+        let wall_start = Duration::from_secs(1_750_000_000);
+        Self(Source::Manual { nanos: Arc::new(AtomicU64::new(0)), wall_start })
+    }
+
+    /// Now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's clocks")]
+    pub fn now(&self) -> Moment {
+        match &self.0 {
+            Source::System { start, .. } => {
+                let elapsed = tokio::time::Instant::now().duration_since(*start);
+                Moment(0).after(elapsed)
+            }
+            Source::Manual { nanos, .. } => Moment(nanos.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// The wall-clock time of a moment, since the Unix epoch: for people only.
+    #[must_use]
+    pub fn wall(&self, moment: Moment) -> Duration {
+        let (Source::System { wall_start, .. } | Source::Manual { wall_start, .. }) = &self.0;
+        *wall_start + moment.since(Moment(0))
+    }
+
+    /// Moves a manual clock forward. Real time is not moved.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Manual { nanos, .. } = &self.0 {
+            nanos.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A stored result and what is known about it; its freshness at a moment. Where it is stored is not known here.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::clock::Moment;
+
+/// What was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Bytes, exactly as they came.
+    Value(Bytes),
+    /// A remembered absence or failure.
+    Negative(Negative),
+}
+
+/// A result that says there is none, or that it failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negative {
+    /// Reason in UPPER_SNAKE_CASE, at most 64 bytes.
+    pub reason: Arc<str>,
+    /// A sentence for people, at most 1,024 bytes.
+    pub message: Arc<str>,
+}
+
+/// What a writer says of an entry besides its payload. Bounds are checked by the flow that takes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Media type; empty for none.
+    pub content_type: Arc<str>,
+    /// Encoding on top of it; empty for none.
+    pub encoding: Arc<str>,
+    /// Operation or model type; empty for none.
+    pub kind: Arc<str>,
+    /// Sorted, without duplicates.
+    pub tags: Vec<Arc<str>>,
+    /// Free-form facts.
+    pub labels: BTreeMap<String, String>,
+    /// What computing the value cost.
+    pub compute_cost: Option<Duration>,
+}
+
+/// A lifetime as asked for; `None` leaves the choice to kind and namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expiration {
+    /// Fresh for how long.
+    pub ttl: Ttl,
+    /// Usable as stale for how long after that.
+    pub stale_for: Option<Duration>,
+    /// Ends when unread for this long.
+    pub idle_ttl: Option<Duration>,
+    /// Share of the TTL, 0 to 0.5, taken off at random.
+    pub jitter: Option<f64>,
+}
+
+/// The fresh part of a lifetime as asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ttl {
+    /// By kind, else by namespace.
+    #[default]
+    Default,
+    /// By a named class.
+    Class(String),
+    /// Exactly.
+    Exact(Duration),
+}
+
+/// An entry as an answer shows it: a snapshot that shares the value's bytes.
+#[derive(Clone, Debug)]
+pub struct EntryView {
+    /// The key's text.
+    pub key: Arc<str>,
+    /// What was stored.
+    pub payload: Payload,
+    /// What is known about it.
+    pub facts: Facts,
+}
+
+/// What is known about an entry at the moment of an answer.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Opaque version: equal content, equal etag.
+    pub etag: Arc<str>,
+    /// What the writer said.
+    pub description: Arc<Description>,
+    /// Bytes of the value.
+    pub size_bytes: u64,
+    /// Bytes charged.
+    pub charged_bytes: u64,
+    /// SHA-256 of the value.
+    pub digest: [u8; 32],
+    /// Since it was stored or confirmed.
+    pub age: Duration,
+    /// Until it is stale; zero when it is.
+    pub fresh_for: Duration,
+    /// Until it may not be used at all.
+    pub usable_for: Duration,
+    /// Gets answered.
+    pub hit_count: u64,
+}
+
+/// Whether an entry may be served at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Within its TTL.
+    Fresh,
+    /// Past its TTL, within its `stale_for`.
+    Stale,
+    /// Past both, or idle for too long.
+    Gone,
+}
+
+/// When an entry stops being fresh and when it stops being usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Fresh before this moment.
+    pub fresh_until: Moment,
+    /// Usable before this moment; not before `fresh_until`.
+    pub usable_until: Moment,
+}
+
+impl Deadlines {
+    /// Freshness at `now`, idleness aside.
+    #[must_use]
+    pub fn at(&self, now: Moment) -> Freshness {
+        if now < self.fresh_until {
+            Freshness::Fresh
+        } else if now < self.usable_until {
+            Freshness::Stale
+        } else {
+            Freshness::Gone
+        }
+    }
+}

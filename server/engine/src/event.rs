@@ -1,0 +1,104 @@
+//! How the outside learns what happened: one event per thing that happened, and the port that hears them.
+
+use std::{sync::Arc, time::Duration};
+
+/// Why a Get found nothing that may be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MissReason {
+    /// Nothing is known of this key.
+    NeverStored,
+    /// TTL or idle TTL ran out.
+    Expired,
+    /// It made room for others.
+    Evicted,
+    /// An Invalidate dropped it.
+    Invalidated,
+    /// A Put was refused because it cannot fit.
+    NotAdmitted,
+    /// Older than the request's `max_age`.
+    TooOld,
+}
+
+/// Why an entry was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RemovalReason {
+    /// TTL ran out.
+    Expired,
+    /// Not read for its idle TTL.
+    Idle,
+    /// It made room for others.
+    Evicted,
+    /// An Invalidate dropped it.
+    Invalidated,
+    /// A Put with other content took its place.
+    Replaced,
+}
+
+/// How a Get was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReadOutcome {
+    /// Fresh value (or not modified).
+    Hit,
+    /// Stale value that the caller means to serve.
+    Stale,
+    /// Remembered absence or failure.
+    Negative,
+    /// Nothing, or a stale value as a fall-back only.
+    Miss(MissReason),
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A Get was answered.
+    Read {
+        /// The namespace.
+        namespace: Arc<str>,
+        /// How.
+        outcome: ReadOutcome,
+        /// Time it took in the engine.
+        elapsed: Duration,
+    },
+    /// An entry was removed.
+    Removed {
+        /// The namespace.
+        namespace: Arc<str>,
+        /// Why.
+        reason: RemovalReason,
+        /// Bytes given back.
+        charged_bytes: u64,
+    },
+    /// A fill came too late and was stored nowhere.
+    FillRefused {
+        /// The namespace.
+        namespace: Arc<str>,
+    },
+    /// A watch lost changes and was told so.
+    WatchDiscontinued {
+        /// The namespace.
+        namespace: Arc<str>,
+    },
+    /// An origin was asked for a key.
+    OriginCalled {
+        /// The origin's name.
+        origin: Arc<str>,
+        /// Whether it gave a usable answer.
+        usable: bool,
+        /// Time it took.
+        elapsed: Duration,
+    },
+}
+
+/// Hears events. Called on the path of requests: must be quick and must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// Something happened.
+    fn observe(&self, event: &Event);
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn observe(&self, _event: &Event) {}
+}

@@ -1,0 +1,132 @@
+//! What a namespace allows: limits, TTL classes, policy choice. Pure data and the rules that resolve a lifetime.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// Settings of one namespace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamespaceConfig {
+    /// Entries at most; `None`: only the server's limit.
+    pub entries_max: Option<u64>,
+    /// Charged bytes at most; `None`: only the server's limit.
+    pub bytes_max: Option<u64>,
+    /// Lifetime where neither the Put nor its kind says one.
+    pub ttl_default: Duration,
+    /// Longest TTL a Put may ask for.
+    pub ttl_max: Duration,
+    /// Lifetime of negative results where the Put says none.
+    pub ttl_negative: Duration,
+    /// Jitter where a Put says none: share of the TTL, 0 to 0.5.
+    pub jitter: f64,
+    /// TTL class by kind.
+    pub kind_ttl: BTreeMap<String, KindTtl>,
+    /// Name of the eviction policy, from the registry.
+    pub policy: Arc<str>,
+}
+
+/// The lifetime of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KindTtl {
+    /// By a named class.
+    Class(String),
+    /// Exactly.
+    Exact(Duration),
+}
+
+/// Settings of the engine.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Entries at most in all namespaces.
+    pub entries_max: u64,
+    /// Charged bytes at most in all namespaces.
+    pub bytes_max: u64,
+    /// Bytes of one value at most.
+    pub value_bytes_max: u64,
+    /// Named TTL classes.
+    pub ttl_classes: BTreeMap<String, Duration>,
+    /// Configured namespaces.
+    pub namespaces: BTreeMap<String, NamespaceConfig>,
+    /// What a namespace gets that is not configured; `None`: such a namespace is unknown.
+    pub namespace_default: Option<NamespaceConfig>,
+    /// Namespaces at most, configured or not.
+    pub namespaces_max: usize,
+    /// Changes kept for Watch to resume from.
+    pub history_changes_max: usize,
+    /// Bytes of those changes at most.
+    pub history_bytes_max: usize,
+    /// Watches at most.
+    pub watches_max: usize,
+    /// Events that may wait for one watch at most.
+    pub watch_pending_max: usize,
+    /// Preload jobs at most that run or are remembered.
+    pub preload_jobs_max: usize,
+    /// Items of one job at most.
+    pub preload_items_max: usize,
+    /// Items of one job fetched at once, when the request says nothing.
+    pub preload_parallelism_default: usize,
+    /// Items of one job fetched at once at most.
+    pub preload_parallelism_max: usize,
+    /// Request ids remembered at most.
+    pub request_ids_max: usize,
+    /// Groups counted by prefix or by kind in each namespace at most; the rest is counted as `_other`.
+    pub stats_groups_max: usize,
+    /// Shards of the store: a power of two, 1 to 64.
+    pub shards: usize,
+    /// Seed of everything random, for tests; `None`: random.
+    pub seed: Option<u64>,
+}
+
+/// The classes every server has: very_short 300 s, short 900 s, medium 1,800 s, long 3,600 s, very_long 7,200 s, day, week.
+#[must_use]
+pub fn standard_ttl_classes() -> BTreeMap<String, Duration> {
+    let classes = [
+        ("very_short", 300),
+        ("short", 900),
+        ("medium", 1800),
+        ("long", 3600),
+        ("very_long", 7200),
+        ("day", 86_400),
+        ("week", 604_800),
+    ];
+    classes.into_iter().map(|(name, seconds)| (name.to_owned(), Duration::from_secs(seconds))).collect()
+}
+
+impl Default for NamespaceConfig {
+    fn default() -> Self {
+        Self {
+            entries_max: None,
+            bytes_max: None,
+            ttl_default: Duration::from_secs(1800),
+            ttl_max: Duration::from_secs(30 * 86_400),
+            ttl_negative: Duration::from_secs(60),
+            jitter: 0.0,
+            kind_ttl: BTreeMap::new(),
+            policy: Arc::from("lru"),
+        }
+    }
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            entries_max: 1_000_000,
+            bytes_max: 256 << 20,
+            value_bytes_max: 1 << 20,
+            ttl_classes: standard_ttl_classes(),
+            namespaces: BTreeMap::new(),
+            namespace_default: Some(NamespaceConfig::default()),
+            namespaces_max: 256,
+            history_changes_max: 65_536,
+            history_bytes_max: 32 << 20,
+            watches_max: 10_000,
+            watch_pending_max: 4096,
+            preload_jobs_max: 64,
+            preload_items_max: 10_000,
+            preload_parallelism_default: 4,
+            preload_parallelism_max: 32,
+            request_ids_max: 16_384,
+            stats_groups_max: 256,
+            shards: 16,
+            seed: None,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Places in the history of changes: logs, epochs, numbers. What happened at a place is not known here.
+
+/// Logs that record changes of keys.
+pub const KEY_LOGS: u8 = 64;
+/// All logs: those of keys and the selector log.
+pub const LOGS: usize = KEY_LOGS as usize + 1;
+
+/// Which log: 0 to 63 for keys, 64 for selectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId(u8);
+
+impl LogId {
+    /// The log that records tags, kinds, prefixes, globs and whole namespaces.
+    pub const SELECTOR: Self = Self(KEY_LOGS);
+
+    /// The log of a key. The same on every replica and in every version: xxh3-64 of namespace, a zero byte and key,
+    /// modulo 64.
+    #[must_use]
+    pub fn of_key(namespace: &str, text: &str) -> Self {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        hasher.update(namespace.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(text.as_bytes());
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 64")]
+        let log = (hasher.digest() % u64::from(KEY_LOGS)) as u8;
+        Self(log)
+    }
+
+    /// The log with this number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        u8::try_from(number).ok().filter(|log| *log <= KEY_LOGS).map(Self)
+    }
+
+    /// Its number, 0 to 64.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Its number as an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// A place in one log: comparable only within one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// Identifies one unbroken history (52 random bits).
+    pub epoch: u64,
+    /// Rises by one with each change.
+    pub number: u64,
+}
+
+/// Positions of several logs, each at most once, ascending by log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Positions(Vec<(LogId, Position)>);
+
+impl Positions {
+    /// Sorts by log; of two entries for one log the one with the greater number stays.
+    #[must_use]
+    pub fn new(mut logs: Vec<(LogId, Position)>) -> Self {
+        logs.sort_by_key(|(log, position)| (*log, std::cmp::Reverse(position.number)));
+        logs.dedup_by_key(|(log, _)| *log);
+        Self(logs)
+    }
+
+    /// What it holds, ascending by log.
+    pub fn iter(&self) -> impl Iterator<Item = (LogId, Position)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Whether it names no log.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// How current an answer about a key is: its log and the selector log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AsOf {
+    /// The key's log.
+    pub log: LogId,
+    /// Position in the key's log.
+    pub key: Position,
+    /// Position in the selector log.
+    pub selector: Position,
+}
+
+impl AsOf {
+    /// The same as positions.
+    #[must_use]
+    pub fn positions(&self) -> Positions {
+        Positions::new(vec![(self.log, self.key), (LogId::SELECTOR, self.selector)])
+    }
+}

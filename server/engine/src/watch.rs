@@ -1,0 +1,126 @@
+//! Watchers: what they follow, what waits for them, and the messages they get.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    entry::EntryView,
+    position::{LogId, Position, Positions},
+    selector::Selector,
+};
+
+/// What to follow.
+#[derive(Clone, Debug)]
+pub struct WatchRequest {
+    /// The namespace; empty means `default`.
+    pub namespace: String,
+    /// What any of these selects; empty: all.
+    pub selectors: Vec<Selector>,
+    /// Continue after this token; empty: from now.
+    pub resume_token: Vec<u8>,
+    /// First what is there, then Synced.
+    pub include_present: bool,
+    /// How much of an entry to deliver.
+    pub content: Content,
+    /// Only these; empty: all but evictions.
+    pub event_types: Vec<EventType>,
+    /// How often Progress comes when nothing else does; `None`: 1 s.
+    pub progress_interval: Option<Duration>,
+    /// Events that may wait; zero: the configured maximum.
+    pub max_pending_events: usize,
+    /// Leave out changes made under this client id.
+    pub exclude_client_id: Option<Arc<str>>,
+}
+
+/// How much of an entry a watch delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// No entry.
+    Keys,
+    /// The entry; whoever sends it leaves the value out.
+    Metadata,
+    /// The entry with its value.
+    Values,
+}
+
+/// What happened to a key or a set of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    /// Stored or replaced.
+    Put,
+    /// Dropped by an Invalidate that named it.
+    Invalidated,
+    /// Its lifetime ran out.
+    Expired,
+    /// It made room.
+    Evicted,
+    /// All that a selector selects was dropped.
+    SetInvalidated,
+}
+
+/// One message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// What it says.
+    pub body: Body,
+    /// Continue after it with this.
+    pub resume_token: Vec<u8>,
+}
+
+/// What a message says.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// The watch exists from here on.
+    Created(Positions),
+    /// Entries that were there.
+    Present(Vec<EntryView>),
+    /// All of them were delivered.
+    Synced(Positions),
+    /// Changes.
+    Events(Vec<WatchEvent>),
+    /// Nothing that matters up to here; `closing` when the server ends the watch.
+    Progress {
+        /// Where the watch is.
+        positions: Positions,
+        /// Whether this is the last message.
+        closing: bool,
+    },
+    /// Changes were lost.
+    Discontinuity {
+        /// Why.
+        reason: Discontinuity,
+        /// From where it is complete again.
+        positions: Positions,
+    },
+}
+
+/// Why changes were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discontinuity {
+    /// The reader was too slow.
+    SlowConsumer,
+    /// The token is older than the history.
+    HistoryTrimmed,
+    /// The token is of another history.
+    NewEpoch,
+}
+
+/// One change.
+#[derive(Clone, Debug)]
+pub struct WatchEvent {
+    /// What happened.
+    pub event_type: EventType,
+    /// The key; `None` for a set.
+    pub key: Option<Arc<str>>,
+    /// What was dropped, for a set.
+    pub selector: Option<Selector>,
+    /// In which log.
+    pub log: LogId,
+    /// Where in it.
+    pub position: Position,
+    /// The entry as it is now, for a Put.
+    pub entry: Option<EntryView>,
+    /// Who did it.
+    pub client_id: Option<Arc<str>>,
+    /// Why.
+    pub reason: Option<Arc<str>>,
+}
