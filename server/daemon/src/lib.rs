@@ -1,1 +1,6 @@
-//! placeholder
+//! The hotplate server: configuration, gRPC, HTTP, access, telemetry. No cache logic lives here.
+
+pub mod access;
+pub mod config;
+pub mod telemetry;
+pub mod tls;

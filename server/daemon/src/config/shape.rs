@@ -1,0 +1,373 @@
+//! What the server is told: the settings as typed fields with their plain defaults. No parsing lives here; the names,
+//! bounds and explanations are in [`super::settings`].
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use hotplate_engine::namespace::{KindTtl, standard_ttl_classes};
+
+use super::profile::Profile;
+
+/// Everything the server is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The profile that was picked; `None`: plain defaults.
+    pub profile: Option<Profile>,
+    /// The gRPC port.
+    pub grpc: GrpcSettings,
+    /// The port of probes and metrics.
+    pub http: HttpSettings,
+    /// Encryption of the gRPC port.
+    pub tls: TlsSettings,
+    /// Who may call.
+    pub access: AccessSettings,
+    /// What is logged.
+    pub log: LogSettings,
+    /// The memory tier.
+    pub memory: MemorySettings,
+    /// Lifetimes.
+    pub ttl: TtlSettings,
+    /// Which namespaces there are.
+    pub namespaces: NamespacesSettings,
+    /// Bounds of what peers may ask for.
+    pub limits: LimitSettings,
+    /// Watches and the history they resume from.
+    pub watch: WatchSettings,
+    /// Preload jobs.
+    pub preload: PreloadSettings,
+    /// Threads.
+    pub server: ServerSettings,
+    /// The way out.
+    pub shutdown: ShutdownSettings,
+    /// Lifetime by kind, in every namespace that says nothing else.
+    pub kinds: BTreeMap<String, KindTtl>,
+    /// Named TTL classes: the standard ones and those of the file.
+    pub ttl_classes: BTreeMap<String, Duration>,
+}
+
+/// The gRPC port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcSettings {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// The port of probes and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Connections at most.
+    pub connections_max: usize,
+    /// Time a peer has to send the head of a request.
+    pub header_timeout: Duration,
+}
+
+/// Encryption of the gRPC port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The certificate chain as PEM, own certificate first. Unset: plaintext.
+    pub cert_file: Option<PathBuf>,
+    /// Its private key as PEM.
+    pub key_file: Option<PathBuf>,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// Whether an open server may listen on other addresses than loopback.
+    pub insecure_bind: bool,
+    /// Tokens that are accepted. Empty: everyone may do everything.
+    pub tokens: Vec<TokenSettings>,
+}
+
+/// A token that is accepted. The secret itself is never here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// The 8 characters after `hp_`.
+    pub id: String,
+    /// SHA-256 of the whole token text.
+    pub sha256: [u8; 32],
+    /// What it allows.
+    pub role: crate::access::Role,
+    /// Where: names, `prefix/*` or `*`.
+    pub namespaces: Vec<String>,
+    /// From when on it is refused, as time since the Unix epoch.
+    pub expires: Option<Duration>,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How much.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+    /// Directives by module that replace `level`; empty: none.
+    pub filter: String,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// And what looks wrong.
+    Warn,
+    /// And what the server does.
+    #[default]
+    Info,
+    /// And every call.
+    Debug,
+    /// And every step of a call.
+    Trace,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// The memory tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemorySettings {
+    /// Entries at most in all namespaces.
+    pub entries_max: usize,
+    /// Charged bytes at most in all namespaces.
+    pub bytes_max: usize,
+    /// Name of the eviction policy.
+    pub policy: String,
+    /// Shards of the store, a power of two.
+    pub shards: usize,
+}
+
+/// Lifetimes of entries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TtlSettings {
+    /// Where neither the Put nor its kind says one.
+    pub default: Duration,
+    /// The longest a Put may ask for.
+    pub max: Duration,
+    /// Of negative results, where the Put says none.
+    pub negative: Duration,
+    /// Share of the TTL by which it is shortened at random, 0 to 0.5.
+    pub jitter: f64,
+}
+
+/// Which namespaces there are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamespacesSettings {
+    /// Whether one that is not configured comes to be when it is first used.
+    pub create: Create,
+    /// Namespaces at most, configured or not.
+    pub max: usize,
+    /// The configured ones.
+    pub configured: BTreeMap<String, NamespaceSettings>,
+}
+
+/// Whether a namespace comes to be when it is first used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Create {
+    /// It does.
+    #[default]
+    Auto,
+    /// Only configured ones exist.
+    Configured,
+}
+
+/// What one namespace does differently; unset fields follow the server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NamespaceSettings {
+    /// Entries at most.
+    pub entries_max: Option<usize>,
+    /// Charged bytes at most.
+    pub bytes_max: Option<usize>,
+    /// Lifetime where neither the Put nor its kind says one.
+    pub ttl_default: Option<Duration>,
+    /// Longest TTL a Put may ask for.
+    pub ttl_max: Option<Duration>,
+    /// Lifetime of negative results.
+    pub ttl_negative: Option<Duration>,
+    /// Share of the TTL by which it is shortened at random.
+    pub jitter: Option<f64>,
+    /// Name of the eviction policy.
+    pub policy: Option<String>,
+    /// Lifetime by kind.
+    pub kinds: BTreeMap<String, KindTtl>,
+    /// Where Preload may fetch from, by name.
+    pub origins: BTreeMap<String, OriginSettings>,
+}
+
+/// An HTTP origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginSettings {
+    /// URL template with `{key}`, `{namespace}` and parameters.
+    pub url: String,
+    /// Headers sent with every request.
+    pub headers: BTreeMap<String, Secret>,
+    /// Time one request may take, retries not included.
+    pub timeout: Duration,
+    /// Bytes of an answer at most.
+    pub bytes_max: usize,
+    /// Whether it may be at a private, loopback or link-local address.
+    pub allow_private_addresses: bool,
+}
+
+/// Text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps it.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for its one use.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// Bounds of what peers may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// gRPC connections at most.
+    pub connections_max: usize,
+    /// Calls at once on one connection at most.
+    pub streams_per_connection_max: usize,
+    /// Calls at once at most.
+    pub calls_max: usize,
+    /// Bytes of a request or response message at most.
+    pub message_bytes_max: usize,
+    /// Bytes of the metadata of a call at most.
+    pub metadata_bytes_max: usize,
+    /// Items of a batch at most.
+    pub batch_items_max: usize,
+    /// Bytes of a value at most.
+    pub value_bytes_max: usize,
+    /// Request ids remembered at most.
+    pub request_ids_max: usize,
+    /// Groups counted by prefix or kind in each namespace at most.
+    pub stats_groups_max: usize,
+    /// Longest time a unary call may take, whatever its deadline says.
+    pub deadline_max: Duration,
+    /// Time a peer has for its TLS and HTTP/2 handshakes.
+    pub handshake_timeout: Duration,
+}
+
+/// Watches and the history they resume from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// Watches at most.
+    pub streams_max: usize,
+    /// Events that may wait for one watch at most.
+    pub pending_max: usize,
+    /// Changes kept to resume from.
+    pub history_changes_max: usize,
+    /// Bytes of those changes at most.
+    pub history_bytes_max: usize,
+}
+
+/// Preload jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreloadSettings {
+    /// Jobs at most that run or are remembered.
+    pub jobs_max: usize,
+    /// Items of a job at most.
+    pub items_max: usize,
+    /// Items fetched at once when the request says nothing.
+    pub parallelism_default: usize,
+    /// Items fetched at once at most.
+    pub parallelism_max: usize,
+}
+
+/// Threads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Worker threads; zero: one for each core.
+    pub workers: usize,
+}
+
+/// The way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShutdownSettings {
+    /// Time between "not ready" and the first refused call.
+    pub drain_delay: Duration,
+    /// Time from the signal to the end of the process, whatever peers do.
+    pub deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            profile: None,
+            grpc: GrpcSettings { listen: SocketAddr::from(([127, 0, 0, 1], 7070)) },
+            http: HttpSettings {
+                listen: SocketAddr::from(([127, 0, 0, 1], 7071)),
+                connections_max: 256,
+                header_timeout: Duration::from_secs(10),
+            },
+            tls: TlsSettings::default(),
+            access: AccessSettings::default(),
+            log: LogSettings { level: LogLevel::Info, format: LogFormat::Auto, filter: String::new() },
+            memory: MemorySettings {
+                entries_max: 1_000_000,
+                bytes_max: 256 << 20,
+                policy: "lru".to_owned(),
+                shards: 16,
+            },
+            ttl: TtlSettings {
+                default: Duration::from_secs(1800),
+                max: Duration::from_secs(30 * 86_400),
+                negative: Duration::from_secs(60),
+                jitter: 0.0,
+            },
+            namespaces: NamespacesSettings { create: Create::Auto, max: 256, configured: BTreeMap::new() },
+            limits: LimitSettings::default(),
+            watch: WatchSettings {
+                streams_max: 10_000,
+                pending_max: 4096,
+                history_changes_max: 65_536,
+                history_bytes_max: 32 << 20,
+            },
+            preload: PreloadSettings { jobs_max: 64, items_max: 10_000, parallelism_default: 4, parallelism_max: 32 },
+            server: ServerSettings::default(),
+            shutdown: ShutdownSettings { drain_delay: Duration::ZERO, deadline: Duration::from_secs(10) },
+            kinds: BTreeMap::new(),
+            ttl_classes: standard_ttl_classes(),
+        }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            streams_per_connection_max: 512,
+            calls_max: 4096,
+            message_bytes_max: 4 << 20,
+            metadata_bytes_max: 8 << 10,
+            batch_items_max: 1000,
+            value_bytes_max: 1 << 20,
+            request_ids_max: 16_384,
+            stats_groups_max: 256,
+            deadline_max: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}
