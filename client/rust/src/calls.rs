@@ -1,0 +1,288 @@
+//! The RPCs as they are: one method each, messages in and out, with token, deadline and retries. No degradation, no
+//! codecs: those live in `namespace`.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tonic::{
+    Request, Response, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
+
+use crate::{
+    Error, Profile, Result, clock,
+    pool::Pool,
+    retry::{self, Budget, Repeat},
+    v1::{self, cache_service_client::CacheServiceClient},
+};
+
+/// Largest message accepted or sent, in bytes. Above every server's own limit, so that the server's clear answer wins.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// What all clones share.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) pool: Pool,
+    pub(crate) profile: Profile,
+    pub(crate) authorization: Option<MetadataValue<Ascii>>,
+    pub(crate) budget: Budget,
+}
+
+/// The RPCs of `hotplate.v1.CacheService`, one method each. Cheap to clone.
+///
+/// Every call carries the token, ends within its deadline and is tried again, at most twice, when the server was
+/// unavailable and repeating it is safe. Failures come as [`Error`]; a miss is part of an answer, not a failure. The
+/// kill switch and the breaker of the typed layer do not apply here.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), hotplate::Error> {
+/// let client = hotplate::Client::builder().url("hotplate://127.0.0.1:7070").build()?;
+/// let info = client.calls().get_server_info().await?;
+/// println!("server {}", info.version);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Calls {
+    wire: Arc<Wire>,
+    timeout: Option<Duration>,
+    attempts: u32,
+}
+
+/// How one call is made.
+#[derive(Clone, Copy)]
+struct Plan {
+    timeout: Duration,
+    attempts: u32,
+    repeat: Repeat,
+}
+
+impl Calls {
+    pub(crate) fn new(wire: Arc<Wire>) -> Self {
+        Self { wire, timeout: None, attempts: retry::ATTEMPTS_MAX }
+    }
+
+    /// The same calls with another deadline: for the whole call, retries included; for streams, to be opened.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The same calls, each tried once only.
+    #[must_use]
+    pub fn without_retries(mut self) -> Self {
+        self.attempts = 1;
+        self
+    }
+
+    /// Finds one entry.
+    ///
+    /// # Errors
+    /// What the server refused, or that it could not be reached in time.
+    pub async fn get(&self, request: v1::GetRequest) -> Result<v1::GetResponse> {
+        self.unary(self.small(Repeat::Safe), request, |mut stub, request| async move { stub.get(request).await }).await
+    }
+
+    /// Finds several entries.
+    ///
+    /// # Errors
+    /// As [`Calls::get`]; failures of single items are in the answer.
+    pub async fn batch_get(&self, request: v1::BatchGetRequest) -> Result<v1::BatchGetResponse> {
+        let plan = self.bulk(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.batch_get(request).await }).await
+    }
+
+    /// Stores one entry. A conditional Put without `request_id` gets one, so that a retry meets its own first answer.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn put(&self, mut request: v1::PutRequest) -> Result<v1::PutResponse> {
+        identify_put(&mut request);
+        self.unary(self.small(Repeat::Safe), request, |mut stub, request| async move { stub.put(request).await }).await
+    }
+
+    /// Stores several entries.
+    ///
+    /// # Errors
+    /// As [`Calls::get`]; failures of single items are in the answer.
+    pub async fn batch_put(&self, mut request: v1::BatchPutRequest) -> Result<v1::BatchPutResponse> {
+        request.items.iter_mut().for_each(identify_put);
+        let plan = self.bulk(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.batch_put(request).await }).await
+    }
+
+    /// Changes how long an entry lives. Never retried: a lifetime counts from the moment of the call.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn touch(&self, request: v1::TouchRequest) -> Result<v1::TouchResponse> {
+        let plan = self.small(Repeat::Never);
+        self.unary(plan, request, |mut stub, request| async move { stub.touch(request).await }).await
+    }
+
+    /// Drops entries. Without `request_id` it gets one, so that a retry reports what the first try dropped.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn invalidate(&self, mut request: v1::InvalidateRequest) -> Result<v1::InvalidateResponse> {
+        identify(&mut request.request_id);
+        let plan = self.bulk(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.invalidate(request).await }).await
+    }
+
+    /// Counts what happened and what is held.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn stats(&self, request: v1::StatsRequest) -> Result<v1::StatsResponse> {
+        let plan = self.bulk(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.stats(request).await }).await
+    }
+
+    /// Lists metadata of entries, a page at a time.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn list_entries(&self, request: v1::ListEntriesRequest) -> Result<v1::ListEntriesResponse> {
+        let plan = self.bulk(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.list_entries(request).await }).await
+    }
+
+    /// Tells version, limits and features.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn get_server_info(&self) -> Result<v1::GetServerInfoResponse> {
+        let plan = self.small(Repeat::Safe);
+        let request = v1::GetServerInfoRequest {};
+        self.unary(plan, request, |mut stub, request| async move { stub.get_server_info(request).await }).await
+    }
+
+    /// Follows changes. The deadline is for opening the stream; the stream itself has none.
+    ///
+    /// # Errors
+    /// As [`Calls::get`]; a stream that breaks later yields a `tonic::Status`.
+    pub async fn watch(&self, request: v1::WatchRequest) -> Result<Streaming<v1::WatchResponse>> {
+        let plan = self.small(Repeat::Safe);
+        self.stream(plan, request, |mut stub, request| async move { stub.watch(request).await }).await
+    }
+
+    /// Fetches entries ahead of their use, or joins such a job. The deadline is for opening the stream. A new job
+    /// without `request_id` gets one, so that a retry joins what the first try started.
+    ///
+    /// # Errors
+    /// As [`Calls::watch`].
+    pub async fn preload(&self, mut request: v1::PreloadRequest) -> Result<Streaming<v1::PreloadResponse>> {
+        if request.job_id.is_empty() {
+            identify(&mut request.request_id);
+        }
+        let plan = self.bulk(Repeat::Safe);
+        self.stream(plan, request, |mut stub, request| async move { stub.preload(request).await }).await
+    }
+
+    fn small(&self, repeat: Repeat) -> Plan {
+        let timeout = self.timeout.unwrap_or(self.wire.profile.call_timeout);
+        Plan { timeout, attempts: self.attempts, repeat }
+    }
+
+    fn bulk(&self, repeat: Repeat) -> Plan {
+        let timeout = self.timeout.unwrap_or(self.wire.profile.bulk_timeout);
+        Plan { timeout, attempts: self.attempts, repeat }
+    }
+
+    async fn unary<Q, A, F, R>(&self, plan: Plan, message: Q, send: F) -> Result<A>
+    where
+        Q: Clone,
+        F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
+        R: Future<Output = Result<Response<A>, Status>>,
+    {
+        let ends = clock::now() + plan.timeout;
+        self.repeated(plan, || {
+            let mut request = self.request(message.clone());
+            request.set_timeout(ends.saturating_duration_since(clock::now()));
+            send(stub(self.wire.pool.for_call()), request)
+        })
+        .await
+    }
+
+    async fn stream<Q, A, F, R>(&self, plan: Plan, message: Q, send: F) -> Result<Streaming<A>>
+    where
+        Q: Clone,
+        F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
+        R: Future<Output = Result<Response<Streaming<A>>, Status>>,
+    {
+        self.repeated(plan, || send(stub(self.wire.pool.for_stream()), self.request(message.clone()))).await
+    }
+
+    /// Tries until it works, may not be repeated, or the time is over. The local clock is the one that counts: a
+    /// server that never answers must not hold the caller.
+    async fn repeated<A, F, R>(&self, plan: Plan, send: F) -> Result<A>
+    where
+        F: Fn() -> R,
+        R: Future<Output = Result<Response<A>, Status>>,
+    {
+        let tries = async {
+            let mut attempt = 1;
+            loop {
+                let error = match send().await {
+                    Ok(response) => {
+                        self.wire.budget.succeeded();
+                        return Ok(response.into_inner());
+                    }
+                    Err(status) => Error::from(status),
+                };
+                self.wait_to_retry(attempt + 1, plan, error).await?;
+                attempt += 1;
+            }
+        };
+        match tokio::time::timeout(plan.timeout, Box::pin(tries)).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(Error::timed_out(plan.timeout)),
+        }
+    }
+
+    /// Sleeps before the next try, or gives the error back when there is none. A wait that would not end before the
+    /// deadline is not begun: the true cause says more than a timeout.
+    async fn wait_to_retry(&self, next: u32, plan: Plan, error: Error) -> Result<()> {
+        if error.kind != crate::ErrorKind::Unavailable {
+            self.wire.budget.succeeded();
+            return Err(error);
+        }
+        let allowed = self.wire.budget.failed();
+        match retry::wait_before(next, plan.attempts, plan.repeat, &error) {
+            Some(wait) if allowed && wait < plan.timeout => {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    fn request<Q>(&self, message: Q) -> Request<Q> {
+        let mut request = Request::new(message);
+        if let Some(authorization) = &self.wire.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        request
+    }
+}
+
+fn stub(channel: Channel) -> CacheServiceClient<Channel> {
+    CacheServiceClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+/// A condition is judged against what the first try may already have changed: only an id makes repeating it safe.
+fn identify_put(request: &mut v1::PutRequest) {
+    if request.precondition.is_some() {
+        identify(&mut request.request_id);
+    }
+}
+
+fn identify(id: &mut String) {
+    if id.is_empty() {
+        *id = hex::encode(rand::random::<[u8; 16]>());
+    }
+}
