@@ -2,5 +2,6 @@
 
 pub mod access;
 pub mod config;
+pub mod http;
 pub mod telemetry;
 pub mod tls;
