@@ -82,3 +82,105 @@ fn mismatch(cert_file: &Path, key_file: &Path, error: &rustls::Error) -> TlsErro
     };
     TlsError(format!("tls.cert_file {cert} with tls.key_file {key}: {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use rustls::{ClientConfig, RootCertStore};
+    use rustls_pki_types::ServerName;
+    use tempfile::TempDir;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    struct Pair {
+        dir: TempDir,
+        settings: TlsSettings,
+        certificate: CertificateDer<'static>,
+    }
+
+    fn pair() -> Pair {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let dir = TempDir::new().unwrap();
+        let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        fs::write(&cert, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let settings = TlsSettings { cert_file: Some(cert), key_file: Some(key) };
+        Pair { dir, settings, certificate: made.cert.der().clone() }
+    }
+
+    fn refusal(settings: &TlsSettings) -> String {
+        match acceptor(settings) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("{settings:?} was accepted"),
+        }
+    }
+
+    fn connector(pair: &Pair, versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(pair.certificate.clone()).unwrap();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        TlsConnector::from(Arc::new(config))
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_trusts_the_certificate_gets_http2_over_tls() {
+        let pair = pair();
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let acceptor = acceptor(&pair.settings).unwrap().unwrap();
+            let (near, far) = tokio::io::duplex(16 << 10);
+            let name = ServerName::try_from("localhost").unwrap();
+            let client = async {
+                let mut stream = connector(&pair, &[version]).connect(name, near).await.unwrap();
+                assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+                stream.write_all(b"ping").await.unwrap();
+                stream.flush().await.unwrap();
+                // Kept open: the server still sends session tickets.
+                stream
+            };
+            let server = async {
+                let mut stream = acceptor.accept(far).await.unwrap();
+                let mut got = [0; 4];
+                stream.read_exact(&mut got).await.unwrap();
+                got
+            };
+            let (_stream, got) = tokio::join!(client, server);
+            assert_eq!(&got, b"ping");
+        }
+    }
+
+    #[test]
+    fn without_files_there_is_no_tls() {
+        assert!(acceptor(&TlsSettings::default()).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_with_its_name() {
+        let (one, other) = (pair(), pair());
+        let with = |cert: &PathBuf, key: &PathBuf| {
+            refusal(&TlsSettings { cert_file: Some(cert.clone()), key_file: Some(key.clone()) })
+        };
+        let (cert, key) = (one.settings.cert_file.clone().unwrap(), one.settings.key_file.clone().unwrap());
+        let absent = one.dir.path().join("absent.pem");
+        let empty = one.dir.path().join("empty.pem");
+        fs::write(&empty, "").unwrap();
+        assert!(with(&absent, &key).contains("tls.cert_file") && with(&absent, &key).contains("absent.pem"));
+        assert!(with(&cert, &absent).contains("tls.key_file") && with(&cert, &absent).contains("cannot be read"));
+        assert!(with(&empty, &key).contains("empty.pem: holds no `BEGIN CERTIFICATE`"));
+        assert!(with(&cert, &empty).contains("empty.pem: holds no `BEGIN PRIVATE KEY`"));
+        assert!(with(&cert, &cert).contains("holds no `BEGIN PRIVATE KEY`"));
+        let foreign = other.settings.key_file.clone().unwrap();
+        assert!(with(&cert, &foreign).contains("does not belong to the certificate"), "{}", with(&cert, &foreign));
+        let half = TlsSettings { cert_file: Some(cert.clone()), key_file: None };
+        assert!(refusal(&half).contains("tls.key_file is not set"));
+        let half = TlsSettings { cert_file: None, key_file: Some(key) };
+        assert!(refusal(&half).contains("tls.cert_file is not set"));
+    }
+}

@@ -217,3 +217,6 @@ fn expired() -> Denied {
     let message = "the token has expired: create one with `hotplate token create`";
     Denied { reason: DenyReason::TokenExpired, message: message.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use hotplate_engine::{
 };
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, NoLabelSet},
+    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
     metrics::MetricType,
 };
 
@@ -139,15 +139,22 @@ fn encode(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, samples: &[Sampl
     let mut family = encoder.encode_descriptor(metric.name, &sentence(metric), None, kind)?;
     for (values, number) in samples {
         let labels: Vec<(&str, &str)> = metric.labels.iter().copied().zip(values.iter().map(String::as_str)).collect();
-        let mut sample = family.encode_family(&labels)?;
-        match (metric.kind, *number) {
-            (Kind::Counter, Number::Whole(n)) => sample.encode_counter::<NoLabelSet, u64, u64>(&n, None)?,
-            (Kind::Counter, Number::Broken(n)) => sample.encode_counter::<NoLabelSet, f64, f64>(&n, None)?,
-            (_, Number::Whole(n)) => sample.encode_gauge(&n)?,
-            (_, Number::Broken(n)) => sample.encode_gauge(&n)?,
+        if labels.is_empty() {
+            encode_number(&mut family, metric.kind, *number)?;
+        } else {
+            encode_number(&mut family.encode_family(&labels)?, metric.kind, *number)?;
         }
     }
     Ok(())
+}
+
+fn encode_number(sample: &mut MetricEncoder<'_>, kind: Kind, number: Number) -> Result<(), Error> {
+    match (kind, number) {
+        (Kind::Counter, Number::Whole(n)) => sample.encode_counter::<NoLabelSet, u64, u64>(&n, None),
+        (Kind::Counter, Number::Broken(n)) => sample.encode_counter::<NoLabelSet, f64, f64>(&n, None),
+        (_, Number::Whole(n)) => sample.encode_gauge(&n),
+        (_, Number::Broken(n)) => sample.encode_gauge(&n),
+    }
 }
 
 fn sentence(metric: &Metric) -> String {
