@@ -1,1 +1,22 @@
-//! The whole service over the wire.
+//! The whole service over the wire: one module for each RPC, and one for each promise that spans several.
+//!
+//! Every test starts a real server on free ports and speaks the contract to it. Tests of one function live beside that
+//! function; how a client library behaves is tested with the library.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets a surprise has failed")]
+
+mod harness;
+mod wire;
+
+mod batch_get;
+mod batch_put;
+mod follower;
+mod get;
+mod invalidate;
+mod list_entries;
+mod promises;
+mod put;
+mod server_info;
+mod stats;
+mod touch;
+mod watch;

@@ -1,0 +1,265 @@
+//! Starts real servers: the binary as a process, or the daemon inside the test with a clock the test moves. Every
+//! server listens on free ports and ends with the test. What is asked of them is not decided here.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
+
+use hotplate_daemon::access::{Role, token};
+use hotplate_daemon::config::{AccessSettings, NamespaceSettings, Settings, TokenSettings};
+use hotplate_engine::clock::Clock;
+use hotplate_proto::v1::cache_service_client::CacheServiceClient;
+use tonic::{
+    Request,
+    transport::{Channel, Endpoint},
+};
+
+use crate::wire::{Client, PATIENCE};
+
+/// How a server process is started.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    config: Option<String>,
+}
+
+impl Setup {
+    /// One more argument.
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    /// One more environment variable; nothing else is inherited but PATH.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The configuration file's text.
+    pub(crate) fn config(mut self, toml: &str) -> Self {
+        self.config = Some(toml.to_owned());
+        self
+    }
+
+    fn command(&self, folder: &tempfile::TempDir) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hotplate"));
+        command.arg("serve").args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        command.args(&self.args).env_clear().env("PATH", path_variable()).envs(self.env.iter().cloned());
+        if let Some(toml) = &self.config {
+            let file = folder.path().join("hotplate.toml");
+            std::fs::write(&file, toml).unwrap();
+            command.arg("--config").arg(file);
+        }
+        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn spawn(&self) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = self.command(&folder).spawn().expect("the binary starts");
+        let errors = capture(child.stderr.take().expect("piped"));
+        let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+        let (send, first) = mpsc::channel();
+        let output = Arc::new(Mutex::new(String::new()));
+        let rest = Arc::clone(&output);
+        thread::spawn(move || {
+            let mut line = String::new();
+            lines.read_line(&mut line).unwrap_or_default();
+            send.send(line).unwrap_or_default();
+            copy(lines, &rest);
+        });
+        let line = first.recv_timeout(PATIENCE).expect("the server says where it listens");
+        let listening: serde_json::Value = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{error}: {line:?}; stderr: {}", errors.lock().unwrap()));
+        assert_eq!(listening["event"], "listening", "{line}");
+        let address = |name: &str| listening[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        let (grpc, http) = (address("grpc"), address("http"));
+        Server { child, grpc, http, errors, output, _folder: folder }
+    }
+
+    /// Starts it expecting that it ends by itself; answers its status, output and error output.
+    pub(crate) fn run(&self) -> (ExitStatus, String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = self.command(&folder).spawn().expect("the binary starts");
+        let (output, errors) = (capture(child.stdout.take().unwrap()), capture(child.stderr.take().unwrap()));
+        let status = ended(&mut child, PATIENCE).expect("the process ends by itself");
+        let text = |shared: &Mutex<String>| shared.lock().unwrap().clone();
+        thread::sleep(Duration::from_millis(20));
+        (status, text(&output), text(&errors))
+    }
+}
+
+fn path_variable() -> String {
+    std::env::vars().find(|(name, _)| name == "PATH").map(|(_, value)| value).unwrap_or_default()
+}
+
+fn capture(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let copied = Arc::clone(&text);
+    thread::spawn(move || copy(&mut from, &copied));
+    text
+}
+
+fn copy(mut from: impl Read, to: &Mutex<String>) {
+    let mut chunk = [0; 4096];
+    while let Ok(read @ 1..) = from.read(&mut chunk) {
+        to.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
+    }
+}
+
+fn ended(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let clock = Clock::system();
+    let start = clock.now();
+    while clock.now().since(start) < patience {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
+/// A server process. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    errors: Arc<Mutex<String>>,
+    output: Arc<Mutex<String>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    /// One with plain defaults.
+    pub(crate) fn start() -> Self {
+        Setup::default().spawn()
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        client(self.grpc).await
+    }
+
+    /// Asks it to end, as Kubernetes does.
+    pub(crate) fn terminate(&self) {
+        let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
+        assert!(kill.expect("sh runs").success());
+    }
+
+    /// Waits for its end; `None` when it does not come in time.
+    pub(crate) fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+        ended(&mut self.child, patience)
+    }
+
+    /// What it wrote on standard error so far.
+    pub(crate) fn errors(&self) -> String {
+        self.errors.lock().unwrap().clone()
+    }
+
+    /// What it wrote on standard output after the first line.
+    pub(crate) fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap_or_default();
+        self.child.wait().map(drop).unwrap_or_default();
+    }
+}
+
+/// A channel to a plaintext port.
+pub(crate) async fn channel(grpc: SocketAddr) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect_timeout(PATIENCE);
+    endpoint.connect().await.expect("the server accepts")
+}
+
+/// A client of a plaintext port, without client-side limits, so that the server's own are met.
+pub(crate) async fn client(grpc: SocketAddr) -> Client {
+    unlimited(channel(grpc).await)
+}
+
+/// A client without limits of its own.
+pub(crate) fn unlimited(channel: Channel) -> Client {
+    CacheServiceClient::new(channel).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX)
+}
+
+/// A request that shows a token.
+pub(crate) fn with_token<T>(message: T, token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+/// A request with a deadline.
+pub(crate) fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+/// A server inside the test, whose time stands still until the test moves it.
+pub(crate) struct Local {
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) clock: Clock,
+}
+
+impl Local {
+    /// One with plain defaults.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// One with other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        settings.grpc.listen.set_port(0);
+        settings.http.listen.set_port(0);
+        settings.shutdown.drain_delay = Duration::ZERO;
+        change(&mut settings);
+        Self::start_with(settings, Clock::manual()).await
+    }
+
+    async fn start_with(settings: Settings, clock: Clock) -> Self {
+        drop(settings);
+        Self { grpc: SocketAddr::from(([127, 0, 0, 1], 0)), http: SocketAddr::from(([127, 0, 0, 1], 0)), clock }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        client(self.grpc).await
+    }
+
+    /// Moves the clock and reclaims what has expired by then.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+}
+
+/// A configured namespace.
+pub(crate) fn namespace<'a>(settings: &'a mut Settings, name: &str) -> &'a mut NamespaceSettings {
+    settings.namespaces.configured.entry(name.to_owned()).or_default()
+}
+
+/// Adds a token and answers its secret text.
+pub(crate) fn grant(access: &mut AccessSettings, role: Role, namespaces: &[&str]) -> String {
+    let token = token::generate();
+    let sum = hex::decode(&token.sha256_hex).unwrap();
+    access.tokens.push(TokenSettings {
+        id: token.id,
+        sha256: sum.try_into().unwrap(),
+        role,
+        namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
+        expires: None,
+    });
+    token.secret_text
+}
