@@ -5,7 +5,10 @@ use std::time::Duration;
 use hotplate_proto::v1::{self, EntryView, GetOutcome, MissReason, StalePolicy, Tier};
 use tonic::Code;
 
-use crate::{harness::Local, wire::*};
+use crate::{
+    harness::{Local, namespace},
+    wire::*,
+};
 
 #[tokio::test]
 async fn a_hit_carries_the_value_and_what_is_known_of_it() {
@@ -117,7 +120,7 @@ async fn a_miss_says_what_removed_the_entry() {
 
 #[tokio::test]
 async fn a_value_that_was_refused_is_a_miss_that_says_so() {
-    let server = Local::with(|settings| settings.memory.bytes_max = 64 << 10).await;
+    let server = Local::with(|settings| namespace(settings, "default").bytes_max = Some(64 << 10)).await;
     let mut client = server.client().await;
     let answer = client.store(put("big", vec![7; 100 << 10])).await;
     assert_eq!(answer.outcome(), v1::PutOutcome::NotAdmitted);

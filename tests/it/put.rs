@@ -6,7 +6,10 @@ use hotplate_daemon::config::Settings;
 use hotplate_proto::v1::{self, MissReason, PutOutcome, precondition::Condition};
 use tonic::Code;
 
-use crate::{harness::Local, wire::*};
+use crate::{
+    harness::{Local, namespace},
+    wire::*,
+};
 
 #[tokio::test]
 async fn what_was_put_is_what_comes_back_from_nothing_to_the_limit() {
@@ -125,7 +128,7 @@ async fn a_wrong_digest_fails_the_call_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_value_that_cannot_fit_evicts_nothing_and_drops_the_older_value() {
-    let server = Local::with(|settings| settings.memory.bytes_max = 64 << 10).await;
+    let server = Local::with(|settings| namespace(settings, "default").bytes_max = Some(64 << 10)).await;
     let mut client = server.client().await;
     for key in ["a", "b", "big"] {
         client.store(put(key, "small")).await;

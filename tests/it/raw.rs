@@ -1,0 +1,92 @@
+//! HTTP/2 by hand: calls that never finish their request, and the frames a client library hides.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::{
+    SendStream,
+    client::{ResponseFuture, SendRequest},
+};
+use http::HeaderMap;
+use prost::Message;
+use tokio::{net::TcpStream, task::JoinSet};
+use tonic::Status;
+
+use crate::wire::within;
+
+/// One connection.
+pub(crate) struct Raw {
+    send: SendRequest<Bytes>,
+    driver: JoinSet<Result<(), h2::Error>>,
+}
+
+/// One call whose request may still be open.
+pub(crate) struct RawCall {
+    response: ResponseFuture,
+    pub(crate) body: SendStream<Bytes>,
+}
+
+impl Raw {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (send, connection) = h2::client::handshake(stream).await.unwrap();
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        Self { send, driver }
+    }
+
+    /// Sends the head of a call of the service and leaves its request open.
+    pub(crate) async fn open(&mut self, rpc: &str, headers: &[(&'static str, &str)]) -> RawCall {
+        let mut request = http::Request::post(format!("http://test/hotplate.v1.CacheService/{rpc}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut ready = self.send.clone().ready().await.expect("the connection is open");
+        let (response, body) = ready.send_request(request.body(()).unwrap(), false).unwrap();
+        RawCall { response, body }
+    }
+
+    /// Waits until the server ends the connection; whether it did so in order.
+    pub(crate) async fn ended(mut self, patience: Duration) -> Option<Result<(), h2::Error>> {
+        drop(self.send);
+        let ended = tokio::time::timeout(patience, self.driver.join_next()).await.ok()?;
+        ended.map(|joined| joined.expect("the driver does not panic"))
+    }
+}
+
+impl RawCall {
+    /// Sends the request's message and its end.
+    pub(crate) fn finish(&mut self, message: &impl Message) {
+        self.body.send_data(framed(message), true).unwrap();
+    }
+
+    /// The status the call ends with.
+    pub(crate) async fn status(self) -> Status {
+        let response = within("a response", self.response).await.expect("a response");
+        if let Some(status) = status_in(response.headers()) {
+            return status;
+        }
+        let mut body = response.into_body();
+        while let Some(chunk) = within("the body", body.data()).await {
+            let length = chunk.expect("a chunk").len();
+            body.flow_control().release_capacity(length).unwrap();
+        }
+        let trailers = within("trailers", body.trailers()).await.unwrap().expect("trailers");
+        status_in(&trailers).expect("a status in the trailers")
+    }
+}
+
+fn status_in(headers: &HeaderMap) -> Option<Status> {
+    Status::from_header_map(headers)
+}
+
+/// A message as gRPC frames it.
+pub(crate) fn framed(message: &impl Message) -> Bytes {
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.encoded_len()).unwrap());
+    message.encode(&mut frame).unwrap();
+    frame.freeze()
+}
