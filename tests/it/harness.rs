@@ -27,9 +27,16 @@ pub(crate) struct Setup {
     args: Vec<String>,
     env: Vec<(String, String)>,
     config: Option<String>,
+    listen: Option<String>,
 }
 
 impl Setup {
+    /// Another address for gRPC than a free port of loopback; empty: none on the command line.
+    pub(crate) fn listen(mut self, address: &str) -> Self {
+        self.listen = Some(address.to_owned());
+        self
+    }
+
     /// One more argument.
     pub(crate) fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
@@ -50,7 +57,13 @@ impl Setup {
 
     fn command(&self, folder: &tempfile::TempDir) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hotplate"));
-        command.arg("serve").args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        command.arg("serve").args(["--http", "127.0.0.1:0"]);
+        match self.listen.as_deref() {
+            Some("") => {}
+            address => {
+                command.arg("--listen").arg(address.unwrap_or("127.0.0.1:0"));
+            }
+        }
         command.args(&self.args).env_clear().env("PATH", path_variable()).envs(self.env.iter().cloned());
         if let Some(toml) = &self.config {
             let file = folder.path().join("hotplate.toml");
