@@ -19,6 +19,12 @@ pub enum MissReason {
     TooOld,
 }
 
+impl MissReason {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 6] =
+        [Self::NeverStored, Self::Expired, Self::Evicted, Self::Invalidated, Self::NotAdmitted, Self::TooOld];
+}
+
 /// Why an entry was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RemovalReason {
@@ -32,6 +38,11 @@ pub enum RemovalReason {
     Invalidated,
     /// A Put with other content took its place.
     Replaced,
+}
+
+impl RemovalReason {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 5] = [Self::Expired, Self::Idle, Self::Evicted, Self::Invalidated, Self::Replaced];
 }
 
 /// How a Get was answered.

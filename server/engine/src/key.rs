@@ -19,6 +19,7 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 pub struct Key {
     namespace: Arc<str>,
     text: Arc<str>,
+    hash: u64,
     log: LogId,
 }
 
@@ -36,8 +37,8 @@ impl Key {
     /// Builds a key from names that were checked before.
     #[must_use]
     pub fn trusted(namespace: Arc<str>, text: Arc<str>) -> Self {
-        let log = LogId::of_key(&namespace, &text);
-        Self { namespace, text, log }
+        let hash = stable_hash(&namespace, &text);
+        Self { namespace, text, hash, log: LogId::of_hash(hash) }
     }
 
     /// The namespace's name.
@@ -52,6 +53,12 @@ impl Key {
         &self.text
     }
 
+    /// xxh3-64 of namespace, a zero byte and key: the same on every replica and in every version.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
     /// The log that records this key's changes.
     #[must_use]
     pub fn log(&self) -> LogId {
@@ -59,10 +66,18 @@ impl Key {
     }
 }
 
+fn stable_hash(namespace: &str, text: &str) -> u64 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    hasher.update(namespace.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(text.as_bytes());
+    hasher.digest()
+}
+
 impl fmt::Debug for Key {
     /// Keys may name people or hold parts of prompts: what is printed identifies the key without telling it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({}/#{:016x})", self.namespace, xxhash_rust::xxh3::xxh3_64(self.text.as_bytes()))
+        write!(f, "Key({}/#{:016x})", self.namespace, self.hash)
     }
 }
 

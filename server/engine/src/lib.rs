@@ -11,12 +11,16 @@ pub mod event;
 pub mod key;
 pub mod position;
 // meaning
+pub mod glob;
 pub mod namespace;
 pub mod selector;
 // ports
 pub mod origin;
 // parts
+pub mod changes;
+pub mod fence;
 pub mod stats;
+pub mod task;
 pub mod watch;
 // flows
 pub mod flow;

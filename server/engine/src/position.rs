@@ -13,17 +13,11 @@ impl LogId {
     /// The log that records tags, kinds, prefixes, globs and whole namespaces.
     pub const SELECTOR: Self = Self(KEY_LOGS);
 
-    /// The log of a key. The same on every replica and in every version: xxh3-64 of namespace, a zero byte and key,
-    /// modulo 64.
+    /// The log of a key with this hash.
     #[must_use]
-    pub fn of_key(namespace: &str, text: &str) -> Self {
-        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-        hasher.update(namespace.as_bytes());
-        hasher.update(&[0]);
-        hasher.update(text.as_bytes());
-        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 64")]
-        let log = (hasher.digest() % u64::from(KEY_LOGS)) as u8;
-        Self(log)
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 64")]
+    pub fn of_hash(hash: u64) -> Self {
+        Self((hash % u64::from(KEY_LOGS)) as u8)
     }
 
     /// The log with this number, if there is one.

@@ -1,8 +1,26 @@
 //! What an Invalidate, a Watch or a listing means: which entries of a namespace are selected.
 
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
-/// Which entries of a namespace are meant. Built by [`Selector::checked`] from untrusted input.
+use crate::{
+    error::{Error, Reason, Result},
+    glob::Glob,
+    key::{KEY_BYTES_MAX, check_text},
+};
+
+/// Selectors in one call at most.
+pub const SELECTORS_MAX: usize = 128;
+/// Longest tag, in bytes.
+pub const TAG_BYTES_MAX: usize = 128;
+/// Longest kind, in bytes.
+pub const KIND_BYTES_MAX: usize = 128;
+/// Tags in an `all_tags` selector at most.
+pub const ALL_TAGS_MAX: usize = 16;
+
+/// Which entries of a namespace are meant. The constructors check untrusted input.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// The entry with this key.
@@ -10,7 +28,7 @@ pub enum Selector {
     /// Keys that begin with this.
     Prefix(Arc<str>),
     /// Keys that match this pattern.
-    Glob(Arc<str>),
+    Glob(Pattern),
     /// Entries with this tag.
     Tag(Arc<str>),
     /// Entries with all of these tags, sorted, without duplicates.
@@ -19,4 +37,146 @@ pub enum Selector {
     Kind(Arc<str>),
     /// All entries.
     Everything,
+}
+
+/// A glob with its text; equal when the texts are.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: Arc<str>,
+    glob: Arc<Glob>,
+}
+
+/// What of an entry a selector looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Facets<'a> {
+    /// The key's text.
+    pub key: &'a str,
+    /// The entry's kind; empty for none.
+    pub kind: &'a str,
+    /// The entry's tags, sorted.
+    pub tags: &'a [Arc<str>],
+}
+
+impl Selector {
+    /// Selects one key.
+    ///
+    /// # Errors
+    /// `BAD_KEY`.
+    pub fn key(text: &str) -> Result<Self> {
+        check_text(text)?;
+        Ok(Self::Key(Arc::from(text)))
+    }
+
+    /// Selects keys by how they begin.
+    ///
+    /// # Errors
+    /// `BAD_ARGUMENT` when it is empty or longer than a key.
+    pub fn prefix(text: &str) -> Result<Self> {
+        bounded("prefix", text, KEY_BYTES_MAX).map(Self::Prefix)
+    }
+
+    /// Selects keys by pattern.
+    ///
+    /// # Errors
+    /// `BAD_GLOB`.
+    pub fn glob(text: &str) -> Result<Self> {
+        let glob = Arc::new(Glob::parse(text)?);
+        Ok(Self::Glob(Pattern { text: Arc::from(text), glob }))
+    }
+
+    /// Selects by tag.
+    ///
+    /// # Errors
+    /// `BAD_ARGUMENT` when it is empty or longer than a tag may be.
+    pub fn tag(text: &str) -> Result<Self> {
+        bounded("tag", text, TAG_BYTES_MAX).map(Self::Tag)
+    }
+
+    /// Selects what has all of these tags.
+    ///
+    /// # Errors
+    /// `BAD_ARGUMENT` when there are none or too many, or one is out of bounds.
+    pub fn all_tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut tags =
+            tags.into_iter().map(|tag| bounded("all_tags", tag, TAG_BYTES_MAX)).collect::<Result<Vec<_>>>()?;
+        tags.sort();
+        tags.dedup();
+        if tags.is_empty() || tags.len() > ALL_TAGS_MAX {
+            let rule = format!("all_tags names 1 to {ALL_TAGS_MAX} tags, this one names {}", tags.len());
+            return Err(Error::invalid(Reason::BadArgument, "all_tags", rule));
+        }
+        Ok(Self::AllTags(tags))
+    }
+
+    /// Selects by kind.
+    ///
+    /// # Errors
+    /// `BAD_ARGUMENT` when it is empty or longer than a kind may be.
+    pub fn kind(text: &str) -> Result<Self> {
+        bounded("kind", text, KIND_BYTES_MAX).map(Self::Kind)
+    }
+
+    /// Whether an entry with these facets is selected.
+    #[must_use]
+    pub fn selects(&self, facets: &Facets<'_>) -> bool {
+        match self {
+            Self::Key(key) => **key == *facets.key,
+            Self::Prefix(prefix) => facets.key.starts_with(&**prefix),
+            Self::Glob(pattern) => pattern.glob.matches(facets.key),
+            Self::Tag(tag) => facets.tags.contains(tag),
+            Self::AllTags(tags) => tags.iter().all(|tag| facets.tags.contains(tag)),
+            Self::Kind(kind) => **kind == *facets.kind,
+            Self::Everything => true,
+        }
+    }
+}
+
+/// Checks how many selectors a call has.
+///
+/// # Errors
+/// `BAD_ARGUMENT` above [`SELECTORS_MAX`].
+pub fn check_count(selectors: &[Selector]) -> Result<()> {
+    if selectors.len() > SELECTORS_MAX {
+        let rule = format!("a call has at most {SELECTORS_MAX} selectors, this one has {}", selectors.len());
+        return Err(Error::invalid(Reason::BadArgument, "selectors", rule));
+    }
+    Ok(())
+}
+
+/// Whether any selector selects these facets; none at all selects everything.
+#[must_use]
+pub fn any_selects(selectors: &[Selector], facets: &Facets<'_>) -> bool {
+    selectors.is_empty() || selectors.iter().any(|selector| selector.selects(facets))
+}
+
+fn bounded(field: &'static str, text: &str, bytes_max: usize) -> Result<Arc<str>> {
+    if text.is_empty() || text.len() > bytes_max {
+        let rule = format!("a {field} has 1 to {bytes_max} bytes, this one has {}", text.len());
+        return Err(Error::invalid(Reason::BadArgument, field, rule));
+    }
+    Ok(Arc::from(text))
+}
+
+// === impl Pattern ===
+
+impl Pattern {
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }

@@ -1,0 +1,259 @@
+//! The history of recent changes: one ring in arrival order, numbered per log. Who reads it, and how, is not known here.
+//!
+//! Changes of a key are appended with the key's shard locked, so the ring holds each log in order. Reading copies a
+//! bounded batch of `Arc`s under a short lock: a reader never holds up a writer.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::{
+    entry::Description,
+    key::Key,
+    position::{AsOf, LOGS, LogId, Position, Positions},
+    selector::Selector,
+};
+
+/// One change of a key, of several keys by one call, or of a set.
+#[derive(Debug)]
+pub struct Change {
+    /// Where it happened.
+    pub namespace: Arc<str>,
+    /// In which log.
+    pub log: LogId,
+    /// Its number there.
+    pub number: u64,
+    /// What happened.
+    pub what: What,
+    /// On whose behalf.
+    pub author: Author,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum What {
+    /// A value was stored or replaced.
+    Put {
+        /// Its key.
+        key: Arc<str>,
+        /// What the writer said of it.
+        description: Arc<Description>,
+        /// What was said of the entry it replaced.
+        previous: Option<Arc<Description>>,
+    },
+    /// Keys were dropped by a call that named them: one change for all keys of the call in this log. With what was
+    /// said of the entry that was there.
+    Invalidated(Vec<(Arc<str>, Option<Arc<Description>>)>),
+    /// A lifetime ran out.
+    Expired(Arc<str>, Arc<Description>),
+    /// A key made room.
+    Evicted(Arc<str>, Arc<Description>),
+    /// All that any of these selects was dropped: one change for all sets of the call.
+    SetInvalidated(Vec<Selector>),
+}
+
+/// On whose behalf something changed, as callers said.
+#[derive(Clone, Debug, Default)]
+pub struct Author {
+    /// How the caller names itself.
+    pub client_id: Option<Arc<str>>,
+    /// Why it did so.
+    pub reason: Option<Arc<str>>,
+}
+
+/// Numbers of all logs of one epoch.
+pub type Numbers = [u64; LOGS];
+
+/// The recent changes of one server.
+#[derive(Debug)]
+pub struct History {
+    epoch: u64,
+    /// The ring's numbers, readable without its lock: every Get needs one.
+    numbers: [AtomicU64; LOGS],
+    ring: Mutex<Ring>,
+    changes_max: usize,
+    bytes_max: usize,
+    arrived: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    changes: VecDeque<Arc<Change>>,
+    /// Sequence number of the front of `changes`.
+    first: u64,
+    bytes: usize,
+    numbers: Numbers,
+    trimmed: Numbers,
+}
+
+/// What a reader gets.
+#[derive(Debug)]
+pub enum Batch {
+    /// Changes, and the cursor after them.
+    Changes(Vec<Arc<Change>>, u64),
+    /// The cursor points to changes that are no longer kept.
+    Trimmed,
+}
+
+impl History {
+    /// An empty history that keeps at most so many changes and bytes.
+    #[must_use]
+    pub fn new(epoch: u64, changes_max: usize, bytes_max: usize) -> Self {
+        let ring = Ring { changes: VecDeque::new(), first: 0, bytes: 0, numbers: [0; LOGS], trimmed: [0; LOGS] };
+        let numbers = std::array::from_fn(|_| AtomicU64::new(0));
+        Self { epoch, numbers, ring: Mutex::new(ring), changes_max, bytes_max, arrived: watch::Sender::new(0) }
+    }
+
+    /// Identifies this history.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Records a change and numbers it. For a key's log, call it with the key's shard locked.
+    pub fn append(&self, namespace: &Arc<str>, log: LogId, what: What, author: &Author) -> Position {
+        let mut ring = self.ring.lock();
+        let number = ring.numbers[log.index()] + 1;
+        ring.numbers[log.index()] = number;
+        self.numbers[log.index()].store(number, Ordering::Release);
+        let change = Change { namespace: namespace.clone(), log, number, what, author: author.clone() };
+        ring.bytes += change.bytes();
+        ring.changes.push_back(Arc::new(change));
+        while ring.changes.len() > self.changes_max || ring.bytes > self.bytes_max {
+            ring.trim();
+        }
+        let end = ring.end();
+        drop(ring);
+        self.arrived.send_if_modified(|seen| {
+            *seen = end.max(*seen);
+            true
+        });
+        Position { epoch: self.epoch, number }
+    }
+
+    /// The position of one log.
+    #[must_use]
+    pub fn position(&self, log: LogId) -> Position {
+        Position { epoch: self.epoch, number: self.numbers[log.index()].load(Ordering::Acquire) }
+    }
+
+    /// How current an answer about this key is. Call it with the key's shard locked; `selector` is
+    /// `SelectorFences::newest`, read before the entry was tested against the fences.
+    #[must_use]
+    pub fn as_of(&self, key: &Key, selector: u64) -> AsOf {
+        let selector = Position { epoch: self.epoch, number: selector };
+        AsOf { log: key.log(), key: self.position(key.log()), selector }
+    }
+
+    /// The numbers of all logs and the cursor after every change so far.
+    #[must_use]
+    pub fn now(&self) -> (Numbers, u64) {
+        let ring = self.ring.lock();
+        (ring.numbers, ring.end())
+    }
+
+    /// The cursor from which everything after `numbers` can be read, unless some of it is no longer kept. Reading from
+    /// it also gives changes that `numbers` already covers: leave those out by their number.
+    #[must_use]
+    pub fn cursor_after(&self, numbers: &Numbers) -> Option<u64> {
+        let ring = self.ring.lock();
+        let kept = ring.trimmed.iter().zip(numbers).all(|(trimmed, seen)| trimmed <= seen);
+        kept.then_some(ring.first)
+    }
+
+    /// Whether this history has reached `numbers` at all.
+    #[must_use]
+    pub fn has_reached(&self, numbers: &Numbers) -> bool {
+        self.ring.lock().numbers.iter().zip(numbers).all(|(now, asked)| now >= asked)
+    }
+
+    /// At most `changes_max` changes from a cursor on.
+    #[must_use]
+    pub fn read(&self, cursor: u64, changes_max: usize) -> Batch {
+        let ring = self.ring.lock();
+        let Some(skip) = cursor.checked_sub(ring.first) else { return Batch::Trimmed };
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        let changes: Vec<_> = ring.changes.iter().skip(skip).take(changes_max).cloned().collect();
+        let next = cursor + changes.len() as u64;
+        Batch::Changes(changes, next)
+    }
+
+    /// Changes that wait from a cursor on.
+    #[must_use]
+    pub fn waiting(&self, cursor: u64) -> u64 {
+        self.ring.lock().end().saturating_sub(cursor)
+    }
+
+    /// Wakes its holder when changes arrive.
+    #[must_use]
+    pub fn arrivals(&self) -> watch::Receiver<u64> {
+        self.arrived.subscribe()
+    }
+
+    /// These numbers as positions of this epoch.
+    #[must_use]
+    pub fn positions(&self, numbers: &Numbers) -> Positions {
+        let logs = numbers.iter().enumerate().filter_map(|(log, number)| {
+            let log = LogId::from_number(u32::try_from(log).ok()?)?;
+            Some((log, Position { epoch: self.epoch, number: *number }))
+        });
+        Positions::new(logs.collect())
+    }
+}
+
+impl Ring {
+    fn end(&self) -> u64 {
+        self.first + self.changes.len() as u64
+    }
+
+    fn trim(&mut self) {
+        let Some(oldest) = self.changes.pop_front() else { return };
+        self.first += 1;
+        self.bytes -= oldest.bytes();
+        self.trimmed[oldest.log.index()] = oldest.number;
+    }
+}
+
+impl Change {
+    /// What it counts against the history's bound: the texts it keeps alive and a fixed share.
+    fn bytes(&self) -> usize {
+        const FIXED: usize = 160;
+        let texts = match &self.what {
+            What::Put { key, description, previous } => {
+                key.len() + kept(description) + previous.as_ref().map_or(0, |previous| kept(previous))
+            }
+            What::Expired(key, description) | What::Evicted(key, description) => key.len() + kept(description),
+            What::Invalidated(keys) => {
+                keys.iter().map(|(key, was)| key.len() + 32 + was.as_ref().map_or(0, |was| kept(was))).sum()
+            }
+            What::SetInvalidated(selectors) => selectors.iter().map(written).sum(),
+        };
+        let said = [&self.author.client_id, &self.author.reason];
+        FIXED + texts + said.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+    }
+}
+
+fn kept(description: &Description) -> usize {
+    let tags: usize = description.tags.iter().map(|tag| tag.len() + 32).sum();
+    let labels: usize = description.labels.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
+    size_of::<Description>() + tags + labels + description.kind.len() + description.content_type.len()
+}
+
+fn written(selector: &Selector) -> usize {
+    const FIXED: usize = 48;
+    FIXED
+        + match selector {
+            Selector::Key(text) | Selector::Prefix(text) | Selector::Tag(text) | Selector::Kind(text) => text.len(),
+            // The text and its parsed form.
+            Selector::Glob(pattern) => 4 * pattern.text().len(),
+            Selector::AllTags(tags) => tags.iter().map(|tag| tag.len() + 32).sum(),
+            Selector::Everything => 0,
+        }
+}

@@ -1,0 +1,212 @@
+//! Fences and the validity test: whether something computed at one place in the history may still be stored or served.
+//!
+//! Pure: no locks, no clock, no bytes. Whoever owns a fence table decides when to raise and when to ask.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    num::NonZeroUsize,
+    sync::Arc,
+};
+
+use lru::LruCache;
+
+use crate::{
+    key::Key,
+    position::{AsOf, LOGS, LogId},
+    selector::{Facets, Selector},
+};
+
+/// The place in the history at which the computation of a value began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The history it belongs to.
+    pub epoch: u64,
+    /// Number in the key's log.
+    pub key: u64,
+    /// Number in the selector log.
+    pub selector: u64,
+}
+
+impl From<AsOf> for Stamp {
+    fn from(as_of: AsOf) -> Self {
+        Self { epoch: as_of.key.epoch, key: as_of.key.number, selector: as_of.selector.number }
+    }
+}
+
+/// For each key of one shard, the number of its last authoritative change. Bounded: the oldest fences are forgotten
+/// and raise the floor of their log, which refuses every fill older than it.
+#[derive(Debug)]
+pub struct KeyFences {
+    epoch: u64,
+    fences: LruCache<(LogId, u64), u64>,
+    floors: [u64; LOGS],
+}
+
+impl KeyFences {
+    /// Remembers at most `fences_max` keys of one history.
+    #[must_use]
+    pub fn new(epoch: u64, fences_max: NonZeroUsize) -> Self {
+        Self { epoch, fences: LruCache::new(fences_max), floors: [0; LOGS] }
+    }
+
+    /// Notes an authoritative change of this key: a Put or an Invalidate that named it, not a fill.
+    pub fn raise(&mut self, key: &Key, number: u64) {
+        let fence = (key.log(), key.hash());
+        if let Some((forgotten, old)) = self.fences.push(fence, number)
+            && forgotten != fence
+        {
+            let floor = &mut self.floors[forgotten.0.index()];
+            *floor = old.max(*floor);
+        }
+    }
+
+    /// Whether a fill whose computation began at `stamp` may be stored. Stored entries need not ask again: an
+    /// Invalidate drops them under the same lock that raises the fence. Keys whose hashes collide share a fence, which
+    /// can only refuse more.
+    #[must_use]
+    pub fn admit(&self, key: &Key, stamp: Stamp) -> bool {
+        let known = self.fences.peek(&(key.log(), key.hash())).copied();
+        stamp.epoch == self.epoch && stamp.key >= known.unwrap_or(self.floors[key.log().index()])
+    }
+}
+
+/// The fences that select more than a key: tags, kinds, prefixes, globs and whole namespaces. Bounded: the oldest are
+/// forgotten and raise the floor, below which everything counts as invalid.
+#[derive(Debug)]
+pub struct SelectorFences {
+    epoch: u64,
+    namespaces: HashMap<Arc<str>, NamespaceFences>,
+    raised: VecDeque<(Arc<str>, Selector, u64)>,
+    fences_max: usize,
+    newest: u64,
+    floor: u64,
+}
+
+#[derive(Debug, Default)]
+struct NamespaceFences {
+    newest: u64,
+    everything: u64,
+    tags: HashMap<Arc<str>, u64>,
+    kinds: HashMap<Arc<str>, u64>,
+    /// By length, so that a key is tested against the lengths that exist and not against every prefix.
+    prefixes: BTreeMap<usize, HashMap<Arc<str>, u64>>,
+    /// Globs and sets of tags, which have to be matched one by one.
+    patterns: HashMap<Selector, u64>,
+}
+
+impl SelectorFences {
+    /// Remembers at most `fences_max` fences of one history, not counting those of whole namespaces.
+    #[must_use]
+    pub fn new(epoch: u64, fences_max: usize) -> Self {
+        Self { epoch, namespaces: HashMap::new(), raised: VecDeque::new(), fences_max, newest: 0, floor: 0 }
+    }
+
+    /// The number up to which the selector log is applied here. Answers and tickets carry this one, read under the
+    /// lock of these fences, and never the log's own number: that one runs ahead while a fence is being raised.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Notes that what any of `selectors` selects in `namespace` was invalidated at `number`. Call it under the same
+    /// write lock under which the change was appended.
+    pub fn raise(&mut self, namespace: &Arc<str>, selectors: &[Selector], number: u64) {
+        self.newest = self.newest.max(number);
+        let fences = self.namespaces.entry(namespace.clone()).or_default();
+        fences.newest = number;
+        for selector in selectors {
+            fences.set(selector, number);
+            if *selector != Selector::Everything {
+                self.raised.push_back((namespace.clone(), selector.clone(), number));
+            }
+        }
+        while self.raised.len() > self.fences_max {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((namespace, selector, number)) = self.raised.pop_front() else { return };
+        if let Some(fences) = self.namespaces.get_mut(&namespace)
+            && fences.forget(&selector, number)
+        {
+            self.floor = self.floor.max(number);
+        }
+    }
+
+    /// Whether something with these facets, computed or last vouched for at `stamp`, is untouched by every fence. An
+    /// entry that passed may have its stamp's selector number set to [`SelectorFences::newest`].
+    #[must_use]
+    pub fn allow(&self, namespace: &str, facets: &Facets<'_>, stamp: Stamp) -> bool {
+        let number = stamp.selector;
+        if stamp.epoch != self.epoch {
+            return false;
+        }
+        if number >= self.newest {
+            return true;
+        }
+        if number < self.floor {
+            return false;
+        }
+        match self.namespaces.get(namespace) {
+            Some(fences) => number >= fences.newest || number >= fences.highest(facets),
+            None => true,
+        }
+    }
+}
+
+impl NamespaceFences {
+    fn set(&mut self, selector: &Selector, number: u64) {
+        match selector {
+            Selector::Tag(tag) => drop(self.tags.insert(tag.clone(), number)),
+            Selector::Kind(kind) => drop(self.kinds.insert(kind.clone(), number)),
+            Selector::Prefix(prefix) => {
+                self.prefixes.entry(prefix.len()).or_default().insert(prefix.clone(), number);
+            }
+            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) => {
+                self.patterns.insert(selector.clone(), number);
+            }
+            Selector::Everything => self.everything = number,
+        }
+    }
+
+    /// Forgets a fence unless it was raised again since; says whether it did.
+    fn forget(&mut self, selector: &Selector, number: u64) -> bool {
+        match selector {
+            Selector::Tag(tag) => forget_at(&mut self.tags, tag, number),
+            Selector::Kind(kind) => forget_at(&mut self.kinds, kind, number),
+            Selector::Prefix(prefix) => {
+                let Some(same_length) = self.prefixes.get_mut(&prefix.len()) else { return false };
+                let forgotten = forget_at(same_length, prefix, number);
+                if same_length.is_empty() {
+                    self.prefixes.remove(&prefix.len());
+                }
+                forgotten
+            }
+            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) => {
+                forget_at(&mut self.patterns, selector, number)
+            }
+            Selector::Everything => false,
+        }
+    }
+
+    /// The newest fence that selects these facets.
+    fn highest(&self, facets: &Facets<'_>) -> u64 {
+        let tags = facets.tags.iter().filter_map(|tag| self.tags.get(tag));
+        let kind = self.kinds.get(facets.kind).filter(|_| !facets.kind.is_empty());
+        let prefixes = self
+            .prefixes
+            .iter()
+            .filter_map(|(length, same_length)| facets.key.get(..*length).and_then(|prefix| same_length.get(prefix)));
+        let patterns = self.patterns.iter().filter(|(selector, _)| selector.selects(facets)).map(|(_, number)| number);
+        tags.chain(kind).chain(prefixes).chain(patterns).copied().fold(self.everything, u64::max)
+    }
+}
+
+fn forget_at<K: std::hash::Hash + Eq>(fences: &mut HashMap<K, u64>, name: &K, number: u64) -> bool {
+    let current = fences.get(name) == Some(&number);
+    if current {
+        fences.remove(name);
+    }
+    current
+}

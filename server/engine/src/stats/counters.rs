@@ -1,0 +1,231 @@
+//! Counting: what happened and what is held, per namespace, prefix and kind. Tables of groups are bounded.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+
+use super::{Group, GroupBy, Quantiles, histogram::Histogram};
+use crate::event::{MissReason, ReadOutcome, RemovalReason};
+
+/// The group that counts what found no place in a full table.
+pub(super) const OTHER: &str = "_other";
+/// The verbs whose time is counted.
+const VERBS: [&str; 3] = ["get", "put", "invalidate"];
+/// Segments of a key that make its finest prefix group.
+const PREFIX_SEGMENTS: usize = 2;
+
+/// Counters of one group.
+#[derive(Debug, Default)]
+struct Counters {
+    hits: AtomicU64,
+    stale_hits: AtomicU64,
+    negative_hits: AtomicU64,
+    misses: [AtomicU64; MissReason::ALL.len()],
+    puts: AtomicU64,
+    refreshes: AtomicU64,
+    not_admitted: AtomicU64,
+    removals: [AtomicU64; RemovalReason::ALL.len()],
+    entries: AtomicI64,
+    charged_bytes: AtomicI64,
+    value_bytes: AtomicI64,
+    saved_nanos: AtomicU64,
+}
+
+/// Something to count.
+#[derive(Clone, Copy)]
+enum Tally {
+    Read(ReadOutcome, Option<Duration>),
+    Put,
+    Refresh,
+    NotAdmitted,
+    Removed(RemovalReason),
+    Held(Held),
+}
+
+/// What came or, where negative, went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Entries.
+    pub entries: i64,
+    /// Charged bytes.
+    pub charged: i64,
+    /// Bytes of values.
+    pub value: i64,
+}
+
+/// Counters of one namespace.
+#[derive(Debug)]
+pub struct NamespaceStats {
+    own: Counters,
+    prefixes: RwLock<HashMap<Arc<str>, Arc<Counters>>>,
+    kinds: RwLock<HashMap<Arc<str>, Arc<Counters>>>,
+    groups_max: usize,
+    latency: BTreeMap<&'static str, Histogram>,
+}
+
+impl NamespaceStats {
+    /// Counts at most `groups_max` prefixes and as many kinds by name.
+    pub(super) fn new(groups_max: usize) -> Self {
+        let latency = VERBS.into_iter().map(|verb| (verb, Histogram::default())).collect();
+        Self { own: Counters::default(), prefixes: RwLock::default(), kinds: RwLock::default(), groups_max, latency }
+    }
+
+    /// A Get was answered; `cost`: what computing the served value had cost.
+    pub fn on_read(&self, key: &str, kind: &str, outcome: ReadOutcome, cost: Option<Duration>) {
+        self.count(key, kind, Tally::Read(outcome, cost));
+    }
+
+    /// A Put stored.
+    pub fn on_put(&self, key: &str, kind: &str) {
+        self.count(key, kind, Tally::Put);
+    }
+
+    /// A Put renewed.
+    pub fn on_refresh(&self, key: &str, kind: &str) {
+        self.count(key, kind, Tally::Refresh);
+    }
+
+    /// A Put was refused for want of room.
+    pub fn on_not_admitted(&self, key: &str, kind: &str) {
+        self.count(key, kind, Tally::NotAdmitted);
+    }
+
+    /// An entry was removed.
+    pub fn on_removed(&self, key: &str, kind: &str, reason: RemovalReason) {
+        self.count(key, kind, Tally::Removed(reason));
+    }
+
+    /// What is held has changed.
+    pub fn on_held(&self, key: &str, kind: &str, held: Held) {
+        self.count(key, kind, Tally::Held(held));
+    }
+
+    /// A `get`, `put` or `invalidate` took this long in the engine.
+    pub fn on_latency(&self, verb: &'static str, elapsed: Duration) {
+        if let Some(histogram) = self.latency.get(verb) {
+            histogram.record(elapsed);
+        }
+    }
+
+    fn count(&self, key: &str, kind: &str, tally: Tally) {
+        self.own.count(tally);
+        self.group(&self.prefixes, prefix(key, PREFIX_SEGMENTS)).count(tally);
+        self.group(&self.kinds, kind).count(tally);
+    }
+
+    fn group(&self, table: &RwLock<HashMap<Arc<str>, Arc<Counters>>>, name: &str) -> Arc<Counters> {
+        if let Some(counters) = table.read().get(name) {
+            return counters.clone();
+        }
+        let mut table = table.write();
+        let name = if table.contains_key(name) || table.len() + 1 < self.groups_max { name } else { OTHER };
+        table.entry(Arc::from(name)).or_default().clone()
+    }
+
+    pub(super) fn total(&self, name: &Arc<str>) -> Group {
+        let mut group = Group { name: name.clone(), ..Group::default() };
+        self.add_total(&mut group);
+        group.latency = latency([self]);
+        group
+    }
+
+    pub(super) fn add_total(&self, group: &mut Group) {
+        self.own.add_to(group);
+    }
+
+    /// Adds the groups of this namespace to those of others, by name.
+    pub(super) fn add_groups(&self, group_by: GroupBy, groups: &mut BTreeMap<Arc<str>, Group>) {
+        let (table, segments) = match group_by {
+            GroupBy::Prefix(segments) => (&self.prefixes, usize::from(segments)),
+            GroupBy::Kind => (&self.kinds, usize::MAX),
+            GroupBy::Nothing | GroupBy::Namespace => return,
+        };
+        for (name, counters) in &*table.read() {
+            let name: Arc<str> =
+                if segments < PREFIX_SEGMENTS { Arc::from(prefix(name, segments)) } else { name.clone() };
+            let group = groups.entry(name.clone()).or_insert_with(|| Group { name, ..Group::default() });
+            counters.add_to(group);
+        }
+    }
+}
+
+/// Latency quantiles of several namespaces together.
+pub(super) fn latency<'a>(
+    namespaces: impl IntoIterator<Item = &'a NamespaceStats> + Clone,
+) -> BTreeMap<&'static str, Quantiles> {
+    let of = |verb| Histogram::quantiles(namespaces.clone().into_iter().filter_map(|stats| stats.latency.get(verb)));
+    VERBS.into_iter().map(|verb| (verb, of(verb))).collect()
+}
+
+/// The first segments of a key, split at ':'.
+fn prefix(key: &str, segments: usize) -> &str {
+    match key.match_indices(':').nth(segments.saturating_sub(1)) {
+        Some((end, _)) => &key[..end],
+        None => key,
+    }
+}
+
+fn count_of(gauge: &AtomicI64) -> u64 {
+    u64::try_from(gauge.load(Relaxed)).unwrap_or(0)
+}
+
+// === impl Counters ===
+
+impl Counters {
+    fn count(&self, tally: Tally) {
+        match tally {
+            Tally::Read(outcome, cost) => self.read(outcome, cost),
+            Tally::Put => add(&self.puts),
+            Tally::Refresh => add(&self.refreshes),
+            Tally::NotAdmitted => add(&self.not_admitted),
+            Tally::Removed(reason) => add(&self.removals[reason as usize]),
+            Tally::Held(held) => {
+                self.entries.fetch_add(held.entries, Relaxed);
+                self.charged_bytes.fetch_add(held.charged, Relaxed);
+                self.value_bytes.fetch_add(held.value, Relaxed);
+            }
+        }
+    }
+
+    fn read(&self, outcome: ReadOutcome, cost: Option<Duration>) {
+        match outcome {
+            ReadOutcome::Hit => add(&self.hits),
+            ReadOutcome::Stale => add(&self.stale_hits),
+            ReadOutcome::Negative => add(&self.negative_hits),
+            ReadOutcome::Miss(reason) => return add(&self.misses[reason as usize]),
+        }
+        if let Some(cost) = cost {
+            self.saved_nanos.fetch_add(u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        }
+    }
+
+    fn add_to(&self, group: &mut Group) {
+        group.hits += self.hits.load(Relaxed);
+        group.stale_hits += self.stale_hits.load(Relaxed);
+        group.negative_hits += self.negative_hits.load(Relaxed);
+        for (reason, count) in MissReason::ALL.into_iter().zip(&self.misses) {
+            *group.misses.entry(reason).or_default() += count.load(Relaxed);
+        }
+        group.puts += self.puts.load(Relaxed);
+        group.refreshes += self.refreshes.load(Relaxed);
+        group.not_admitted += self.not_admitted.load(Relaxed);
+        for (reason, count) in RemovalReason::ALL.into_iter().zip(&self.removals) {
+            *group.removals.entry(reason).or_default() += count.load(Relaxed);
+        }
+        group.entry_count += count_of(&self.entries);
+        group.charged_bytes += count_of(&self.charged_bytes);
+        group.value_bytes += count_of(&self.value_bytes);
+        group.compute_saved += Duration::from_nanos(self.saved_nanos.load(Relaxed));
+    }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
