@@ -90,7 +90,7 @@ mod tests {
     use rustls::{ClientConfig, RootCertStore};
     use rustls_pki_types::ServerName;
     use tempfile::TempDir;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio_rustls::TlsConnector;
 
     use super::*;
@@ -136,24 +136,26 @@ mod tests {
         for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
             let acceptor = acceptor(&pair.settings).unwrap().unwrap();
             let (near, far) = tokio::io::duplex(16 << 10);
-            let name = ServerName::try_from("localhost").unwrap();
-            let client = async {
-                let mut stream = connector(&pair, &[version]).connect(name, near).await.unwrap();
-                assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-                stream.write_all(b"ping").await.unwrap();
-                stream.flush().await.unwrap();
-                // Kept open: the server still sends session tickets.
-                stream
-            };
-            let server = async {
-                let mut stream = acceptor.accept(far).await.unwrap();
-                let mut got = [0; 4];
-                stream.read_exact(&mut got).await.unwrap();
-                got
-            };
-            let (_stream, got) = tokio::join!(client, server);
+            // The client stays open: the server still sends session tickets.
+            let (_open, got) = tokio::join!(ping(connector(&pair, &[version]), near), read_four(acceptor, far));
             assert_eq!(&got, b"ping");
         }
+    }
+
+    async fn ping(connector: TlsConnector, near: DuplexStream) -> impl Sized {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = connector.connect(name, near).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        stream.write_all(b"ping").await.unwrap();
+        stream.flush().await.unwrap();
+        stream
+    }
+
+    async fn read_four(acceptor: TlsAcceptor, far: DuplexStream) -> [u8; 4] {
+        let mut stream = acceptor.accept(far).await.unwrap();
+        let mut got = [0; 4];
+        stream.read_exact(&mut got).await.unwrap();
+        got
     }
 
     #[test]

@@ -221,12 +221,11 @@ impl Loader {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         for (name, value) in ours {
-            if let Some(row) = ROWS.iter().find(|row| row.variable() == name) {
-                if !value.is_empty() {
-                    self.apply(row, &value, Source::Variable(name));
-                }
-            } else if !is_foreign(&name, &value) && !referenced.contains(&name) {
-                self.unknown_variable(&name);
+            match ROWS.iter().find(|row| row.variable() == name) {
+                Some(row) if !value.is_empty() => self.apply(row, &value, Source::Variable(name)),
+                Some(_) => {}
+                None if is_foreign(&name, &value) || referenced.contains(&name) => {}
+                None => self.unknown_variable(&name),
             }
         }
     }

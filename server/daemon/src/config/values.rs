@@ -30,7 +30,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
 
 /// Writes a size exactly, in the largest unit that divides it.
 pub(crate) fn size_text(bytes: u64) -> String {
-    let divides = |unit: &&(&str, u64)| bytes != 0 && bytes % unit.1 == 0;
+    let divides = |unit: &&(&str, u64)| bytes != 0 && bytes.is_multiple_of(unit.1);
     match SIZE_UNITS.iter().find(divides) {
         Some((name, factor)) if *factor > 1 => format!("{}{name}", bytes / factor),
         _ => bytes.to_string(),

@@ -222,8 +222,8 @@ const HEAD: &str = "# Metrics
 200 namespaces have their own label, in the order they were first seen; the rest is added up as `_other`. Keys, values
 and tokens are in no metric.
 
-| metric | type | labels | unit | meaning |
-|---|---|---|---|---|
+| metric | samples | type | labels | unit | meaning |
+|---|---|---|---|---|---|
 ";
 
 /// The page `docs/metrics.md`.
@@ -238,8 +238,8 @@ pub fn metrics_markdown() -> String {
             Kind::Info => "info",
         };
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
-        let (name, labels) = (metric.sample_name(), labels.join(", "));
-        writeln!(page, "| `{name}` | {kind} | {labels} | {} | {} |", metric.unit, metric.help)
+        let (samples, labels) = (metric.sample_name(), labels.join(", "));
+        writeln!(page, "| `{}` | `{samples}` | {kind} | {labels} | {} | {} |", metric.name, metric.unit, metric.help)
             .expect("writing to a String does not fail");
     }
     page

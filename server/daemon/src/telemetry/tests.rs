@@ -154,7 +154,12 @@ fn only_some_namespaces_have_their_own_label_and_keep_it() {
 fn the_page_lists_every_metric_once() {
     let page = metrics_markdown();
     for metric in METRICS {
-        assert_eq!(page.matches(&format!("| `{}` |", metric.sample_name())).count(), 1, "{}", metric.name);
+        assert_eq!(
+            page.matches(&format!("| `{}` | `{}` |", metric.name, metric.sample_name())).count(),
+            1,
+            "{}",
+            metric.name
+        );
         assert!(!metric.help.ends_with('.') && !metric.help.contains('|'), "{}", metric.name);
     }
 }

@@ -46,7 +46,7 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.send(request.into_inner()).await.map_err(|_test_over| Status::unavailable("nobody listens"))?;
+        self.0.send(request.into_inner()).await.unwrap();
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
