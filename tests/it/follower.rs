@@ -1,7 +1,8 @@
 //! Follows a Watch and keeps every message it got. What a recording must look like is judged in `promises`.
 
 use hotplate_proto::v1::{
-    DiscontinuityReason, EventType, Position, WatchEvent, WatchRequest, WatchResponse, watch_response::Message,
+    DiscontinuityReason, EventType, Position, WatchEvent, WatchProgress, WatchRequest, WatchResponse,
+    watch_response::Message,
 };
 use tonic::Streaming;
 
@@ -62,12 +63,8 @@ impl Follower {
         loop {
             match self.next().await {
                 Some(Message::Events(more)) => events.extend(more.events),
-                Some(Message::Progress(progress)) => {
-                    if covers(progress.position.as_ref().expect("progress has a position"), position) {
-                        return events;
-                    }
-                }
-                Some(Message::Discontinuity(_)) => {}
+                Some(Message::Progress(progress)) if reached(&progress, position) => return events,
+                Some(Message::Progress(_) | Message::Discontinuity(_)) => {}
                 other => panic!("waiting for progress, got {other:?}"),
             }
         }
@@ -105,6 +102,10 @@ pub(crate) fn events_of(recording: &[WatchResponse]) -> Vec<WatchEvent> {
         })
         .flatten()
         .collect()
+}
+
+fn reached(progress: &WatchProgress, position: &Position) -> bool {
+    covers(progress.position.as_ref().expect("progress has a position"), position)
 }
 
 /// Whether one position has reached another, log by log.

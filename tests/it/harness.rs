@@ -213,13 +213,6 @@ pub(crate) fn with_token<T>(message: T, token: &str) -> Request<T> {
     request
 }
 
-/// A request with a deadline.
-pub(crate) fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(deadline);
-    request
-}
-
 /// A server inside the test, whose time stands still until the test moves it.
 pub(crate) struct Local {
     pub(crate) grpc: SocketAddr,

@@ -203,17 +203,13 @@ async fn private_addresses_are_refused_unless_allowed() {
 async fn answers_that_are_too_large_or_too_slow_fail() {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
-    let origin = Origin::start(move |asked| {
-        let held = Arc::clone(&held);
-        async move {
-            if asked.target.contains("slow") {
-                held.acquire().await.unwrap().forget();
-            }
-            let size = if asked.target.contains("large") { 1001 } else { 1000 };
-            ok(vec![b'x'; size])
+    let answer = async |held: Arc<Semaphore>, target: String| {
+        if target.contains("slow") {
+            held.acquire().await.unwrap().forget();
         }
-    })
-    .await;
+        ok(vec![b'x'; 1000 + usize::from(target.contains("large"))])
+    };
+    let origin = Origin::start(move |asked| answer(Arc::clone(&held), asked.target)).await;
     let server = Local::with(|settings| {
         let small = hotplate_daemon::config::OriginSettings {
             bytes_max: 1000,

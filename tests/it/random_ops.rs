@@ -87,7 +87,7 @@ impl Model {
 /// Tags and kind follow from the key, so that the same content is the same entry.
 fn tags_of(key: &str) -> Vec<String> {
     let number: usize = key[2..].parse().unwrap();
-    (0..3).filter(|tag| number % (tag + 2) == 0).map(|tag| format!("t{tag}")).collect()
+    (0..3).filter(|tag| number.is_multiple_of(tag + 2)).map(|tag| format!("t{tag}")).collect()
 }
 
 fn kind_of(key: &str) -> String {
@@ -306,7 +306,7 @@ impl Run {
             select::glob(&format!("k:*{}", number % 10)),
             select::tag(&tag),
             select::all_tags(&["t0", &tag]),
-            select::kind(if number % 2 == 0 { "model" } else { "score" }),
+            select::kind(if number.is_multiple_of(2) { "model" } else { "score" }),
             select::prefix("i:"),
         ];
         let mut selectors = vec![self.dice.pick(&choices)];

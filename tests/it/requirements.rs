@@ -26,6 +26,18 @@ fn stored_model(model_type: &str, track: &str, car: &str) -> v1::PutRequest {
     }
 }
 
+async fn use_it(mut client: Client, user: usize) {
+    for n in 0..100 {
+        let key = format!("k{}", (user * 31 + n) % 120);
+        let value = format!("value of {key}");
+        client.store(put(&key, &value)).await;
+        if let Ok(found) = client.value(&key).await {
+            assert_eq!(found, value.as_bytes());
+        }
+        assert!(client.count("").await.total.unwrap().entry_count <= 50);
+    }
+}
+
 #[tokio::test]
 async fn a1_bounded_lru_and_safe_under_concurrent_use() {
     let server = Local::with(|settings| {
@@ -36,18 +48,7 @@ async fn a1_bounded_lru_and_safe_under_concurrent_use() {
     let mut client = server.client().await;
     let mut users = JoinSet::new();
     for user in 0..8 {
-        let mut client = client.clone();
-        users.spawn(async move {
-            for n in 0..100 {
-                let key = format!("k{}", (user * 31 + n) % 120);
-                let value = format!("value of {key}");
-                client.store(put(&key, &value)).await;
-                if let Ok(found) = client.value(&key).await {
-                    assert_eq!(found, value.as_bytes());
-                }
-                assert!(client.count("").await.total.unwrap().entry_count <= 50);
-            }
-        });
+        users.spawn(use_it(client.clone(), user));
     }
     within("eight users", users.join_all()).await;
     client.drop_all(vec![select::everything()]).await;

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use hotplate_proto::v1::GetServerInfoRequest;
 
-use crate::{
-    harness::{Local, Setup},
-    wire::*,
-};
+use crate::harness::{Local, Setup};
 
 #[tokio::test]
 async fn limits_and_classes_are_those_configured() {

@@ -25,6 +25,22 @@ fn patient() -> Duration {
     Duration::from_secs(8)
 }
 
+/// Puts until a call fails; none may that began before the server was asked to end. Answers how many were served.
+async fn put_until_refused(mut client: Client, worker: u32, asked_to_end: Arc<AtomicBool>) -> u32 {
+    let mut served = 0_u32;
+    loop {
+        let before = !asked_to_end.load(Ordering::SeqCst);
+        let key = format!("{worker}:{}", served % 50);
+        let Err(status) = client.put(put(&key, vec![7; 2000])).await else {
+            served += 1;
+            continue;
+        };
+        assert!(!before, "a call that began before the signal failed: {status:?}");
+        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+        return served;
+    }
+}
+
 #[tokio::test]
 async fn under_load_no_call_fails_that_began_before_and_the_end_is_in_time() {
     let mut server = Setup::default().config(CONFIG).spawn();
@@ -34,23 +50,7 @@ async fn under_load_no_call_fails_that_began_before_and_the_end_is_in_time() {
     let asked_to_end = Arc::new(AtomicBool::new(false));
     let mut load = JoinSet::new();
     for worker in 0..4 {
-        let mut client = server.client().await;
-        let asked_to_end = Arc::clone(&asked_to_end);
-        load.spawn(async move {
-            let mut served = 0_u32;
-            loop {
-                let before = !asked_to_end.load(Ordering::SeqCst);
-                let key = format!("{worker}:{}", served % 50);
-                match client.put(put(&key, vec![7; 2000])).await {
-                    Ok(_) => served += 1,
-                    Err(status) => {
-                        assert!(!before, "a call that began before the signal failed: {status:?}");
-                        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-                        return served;
-                    }
-                }
-            }
-        });
+        load.spawn(put_until_refused(server.client().await, worker, Arc::clone(&asked_to_end)));
     }
     let mut counting = server.client().await;
     let puts = || {

@@ -147,9 +147,8 @@ async fn present_entries_come_first_then_synced_then_changes() {
     loop {
         match follower.next().await.unwrap() {
             Message::Present(more) => {
-                for entry in more.entries {
-                    assert!(entry.payload.is_some() && present.insert(entry.key));
-                }
+                let fresh = more.entries.into_iter().all(|entry| entry.payload.is_some() && present.insert(entry.key));
+                assert!(fresh, "every entry comes once and with its value");
             }
             Message::Synced(synced) => break assert!(synced.position.is_some()),
             other => panic!("before Synced: {other:?}"),

@@ -1,6 +1,6 @@
 //! Words to speak the contract in tests: short requests, durations, and what a failed call says. Starts nothing.
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::{fmt::Debug, time::Duration};
 
 use hotplate_proto::v1::{self, cache_service_client::CacheServiceClient};
 use tonic::{Code, Response, Status, transport::Channel};
@@ -165,8 +165,6 @@ pub(crate) struct Failure {
     pub(crate) reason: String,
     pub(crate) fields: Vec<String>,
     pub(crate) retry_after: Option<Duration>,
-    pub(crate) message: String,
-    pub(crate) facts: BTreeMap<String, String>,
 }
 
 impl Failure {
@@ -182,8 +180,6 @@ impl Failure {
             reason: info.reason.clone(),
             fields: violations.into_iter().map(|violation| violation.field).collect(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
-            message: status.message().to_owned(),
-            facts: info.metadata.clone().into_iter().collect(),
         }
     }
 
@@ -238,20 +234,20 @@ pub(crate) trait Calls {
 
 impl Calls for Client {
     async fn ask(&mut self, request: v1::GetRequest) -> v1::GetResponse {
-        self.get(request).await.expect("get").into_inner()
+        Box::pin(self.get(request)).await.expect("get").into_inner()
     }
 
     async fn store(&mut self, request: v1::PutRequest) -> v1::PutResponse {
-        self.put(request).await.expect("put").into_inner()
+        Box::pin(self.put(request)).await.expect("put").into_inner()
     }
 
     async fn drop_all(&mut self, selectors: Vec<v1::Selector>) -> v1::InvalidateResponse {
-        self.invalidate(invalidate(selectors)).await.expect("invalidate").into_inner()
+        Box::pin(self.invalidate(invalidate(selectors))).await.expect("invalidate").into_inner()
     }
 
     async fn count(&mut self, namespace: &str) -> v1::StatsResponse {
         let request = v1::StatsRequest { namespace: namespace.to_owned(), ..Default::default() };
-        self.stats(request).await.expect("stats").into_inner()
+        Box::pin(self.stats(request)).await.expect("stats").into_inner()
     }
 }
 

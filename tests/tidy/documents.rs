@@ -49,8 +49,14 @@ fn is_metric(name: &str) -> bool {
     name.starts_with("hotplate_") && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
+/// The keys of the table of settings.
+fn settings(table: &str) -> BTreeSet<String> {
+    let rows = table.split("row(").skip(1).filter_map(|row| row.trim_start().strip_prefix('"'));
+    rows.filter_map(|row| row.split('"').next()).map(str::to_owned).collect()
+}
+
 fn undocumented(names: &BTreeSet<String>, document: &Source) -> Vec<String> {
-    let missing = names.iter().filter(|name| !document.text.contains(&format!("`{name}`")));
+    let missing = names.iter().filter(|name| !document.text.contains(&format!("`{name}")));
     missing.map(|name| format!("{}: does not mention `{name}`", document.path)).collect()
 }
 
@@ -69,6 +75,20 @@ fn every_metric_is_documented() {
     let names = names_in_table(&file("server/daemon/src/telemetry/names.rs").text, is_metric);
     assert!(names.len() > 5, "the list of metrics was not found");
     report(undocumented(&names, &file("docs/metrics.md")));
+}
+
+#[test]
+fn every_setting_is_documented() {
+    let names = settings(&file("server/daemon/src/config/settings.rs").text);
+    assert!(names.contains("memory.entries_max") && names.len() > 20, "the table of settings was not found");
+    report(undocumented(&names, &file("docs/settings.md")));
+}
+
+#[test]
+fn an_undocumented_setting_is_found() {
+    let names = settings("const R: &[Row] = &[\n row(\n  \"grpc.listen\", NONE), row(\"ttl.max\", X)];");
+    assert_eq!(names.len(), 2);
+    assert_eq!(undocumented(&names, &Source::new("s.md", "| `ttl.max` |")).len(), 1);
 }
 
 #[test]

@@ -84,21 +84,17 @@ fn engine_rows(lib: &str, files: &[Source]) -> Vec<String> {
 }
 
 fn circle(edges: &BTreeMap<&str, BTreeSet<String>>) -> Option<String> {
-    edges.keys().find_map(|start| {
-        let mut reached = BTreeSet::new();
-        let mut open: Vec<&str> = vec![start];
-        while let Some(at) = open.pop() {
-            for next in edges.get(at).into_iter().flatten() {
-                if next == start {
-                    return Some(format!("`{start}` and `{at}` use each other in a circle"));
-                }
-                if reached.insert(next.as_str()) {
-                    open.push(next);
-                }
-            }
-        }
-        None
-    })
+    edges.keys().find(|start| reaches_itself(start, edges)).map(|start| format!("`{start}` uses itself in a circle"))
+}
+
+fn reaches_itself(start: &str, edges: &BTreeMap<&str, BTreeSet<String>>) -> bool {
+    let mut reached = BTreeSet::new();
+    let mut open: Vec<&str> = vec![start];
+    while let Some(at) = open.pop() {
+        let next = edges.get(at).into_iter().flatten().map(String::as_str);
+        open.extend(next.filter(|next| reached.insert(*next)));
+    }
+    reached.contains(start)
 }
 
 /// Entries cross the border between the engine and the wire in one place.

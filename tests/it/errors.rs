@@ -1,0 +1,145 @@
+//! Every reason a call can fail for is declared by the server, produced by a call, and comes with its code.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use hotplate_daemon::access::Role;
+use hotplate_proto::v1;
+use tokio::sync::Semaphore;
+use tonic::Code;
+
+use crate::{
+    follower::Follower,
+    harness::{Local, Setup, grant, namespace, with_token},
+    origin::Origin,
+    raw::Raw,
+    wire::*,
+};
+
+/// Reasons no call can be made to produce: `BUG` says that the server met a state it holds impossible.
+const UNREACHABLE: [&str; 1] = ["BUG"];
+
+/// An open server with small limits and one origin that does not answer.
+async fn small() -> (Local, Client, Origin) {
+    let origin = Origin::gated(Arc::new(Semaphore::new(0))).await;
+    let server = Local::with(|settings| {
+        origin.serves(settings);
+        namespace(settings, "known");
+        settings.namespaces.max = 2;
+        settings.watch.streams_max = 1;
+        settings.preload.jobs_max = 1;
+        settings.limits.batch_items_max = 1;
+        settings.limits.calls_max = 1;
+        settings.limits.value_bytes_max = 1000;
+        settings.limits.message_bytes_max = 128 << 10;
+    })
+    .await;
+    let client = server.client().await;
+    (server, client, origin)
+}
+
+/// Reasons that say what is wrong with a request.
+async fn of_bad_requests(client: &mut Client) -> Vec<(Failure, Code)> {
+    let put_of = |request: v1::PutRequest| request;
+    let mut found = vec![
+        failure(client.get(get("")).await),
+        failure(client.get(v1::GetRequest { namespace: "a b".to_owned(), ..get("k") }).await),
+        failure(client.invalidate(invalidate(vec![select::glob("[")])).await),
+        failure(client.invalidate(invalidate(vec![])).await),
+        failure(client.put(put_of(v1::PutRequest { kind: "k".repeat(129), ..put("k", "v") })).await),
+        failure(client.put(put_of(v1::PutRequest { expiration: Some(ttl(0)), ..put("k", "v") })).await),
+        failure(client.put(put("k", vec![0; 1001])).await),
+        failure(client.put(v1::PutRequest { digest: vec![0; 32].into(), ..put("k", "v") }).await),
+        failure(client.batch_get(v1::BatchGetRequest { items: vec![get("k"); 2], ..Default::default() }).await),
+    ];
+    let paged = v1::ListEntriesRequest { page_token: "made up".to_owned(), ..Default::default() };
+    found.push(failure(client.list_entries(paged).await));
+    let resumed = v1::WatchRequest { resume_token: bytes::Bytes::from_static(b"made up"), ..watch(vec![]) };
+    found.push(failure(client.watch(resumed).await));
+    found.into_iter().map(|failure| (failure, Code::InvalidArgument)).collect()
+}
+
+/// Reasons that say what there is not, or no more of.
+async fn of_what_there_is_not(server: &Local, client: &mut Client) -> Vec<(Failure, Code)> {
+    let item = |key: &str| vec![v1::PreloadItem { key: key.to_owned(), ..Default::default() }];
+    let job = v1::PreloadRequest { job_id: "none".to_owned(), ..Default::default() };
+    let mut found = vec![(failure(client.preload(job).await), Code::NotFound)];
+    let elsewhere = v1::PreloadRequest { namespace: "known".to_owned(), items: item("k"), ..Default::default() };
+    found.push((failure(client.preload(elsewhere).await), Code::FailedPrecondition));
+    let one = v1::PreloadRequest { items: item("a"), ..Default::default() };
+    let _running = client.preload(one).await.unwrap();
+    let other = v1::PreloadRequest { items: item("b"), ..Default::default() };
+    found.push((failure(client.preload(other).await), Code::ResourceExhausted));
+    let _watching = Follower::open(client, watch(vec![])).await;
+    found.push((failure(client.watch(watch(vec![])).await), Code::ResourceExhausted));
+    let third = v1::PutRequest { namespace: "third".to_owned(), ..put("k", "v") };
+    found.push((failure(client.put(third).await), Code::ResourceExhausted));
+    found.push((failure(client.put(put("k", vec![0; 200 << 10])).await), Code::ResourceExhausted));
+    let mut position = client.store(put("k", "v")).await.position.unwrap();
+    position.logs[0].number += 1;
+    let ahead = v1::GetRequest { min_position: Some(position), ..get("k") };
+    found.push((failure(client.get(ahead).await), Code::Unavailable));
+    let mut raw = Raw::connect(server.grpc).await;
+    let late = raw.open("Get", &[("grpc-timeout", "100m")]).await;
+    found.push((Failure::of(&late.status().await), Code::DeadlineExceeded));
+    let _open = raw.open("Get", &[]).await;
+    let ask = || {
+        let mut client = client.clone();
+        async move { client.get(get("k")).await.err().map(|status| Failure::of(&status)) }
+    };
+    found.push((until("the limit of calls", ask, Option::is_some).await.unwrap(), Code::ResourceExhausted));
+    found
+}
+
+/// Reasons of callers that are unknown or not allowed, and of a server with configured namespaces only.
+async fn of_access() -> Vec<(Failure, Code)> {
+    let (mut reader, mut over) = (String::new(), String::new());
+    let server = Local::with(|settings| {
+        reader = grant(&mut settings.access, Role::Reader, &["*"]);
+        over = grant(&mut settings.access, Role::Admin, &["*"]);
+        settings.access.tokens[1].expires = Some(Duration::from_secs(1));
+        settings.namespaces.create = hotplate_daemon::config::Create::Configured;
+        namespace(settings, "known");
+    })
+    .await;
+    let mut client = server.client().await;
+    let of = |name: &str| v1::GetRequest { namespace: name.to_owned(), ..get("k") };
+    let writing = v1::PutRequest { namespace: "known".to_owned(), ..put("k", "v") };
+    vec![
+        (failure(client.get(get("k")).await), Code::Unauthenticated),
+        (failure(client.get(with_token(get("k"), "hp_wrong")).await), Code::Unauthenticated),
+        (failure(client.get(with_token(get("k"), &over)).await), Code::Unauthenticated),
+        (failure(client.put(with_token(writing, &reader)).await), Code::PermissionDenied),
+        (failure(client.get(with_token(of("other"), &reader)).await), Code::NotFound),
+    ]
+}
+
+/// The reason of a call that comes while the server is on its way out.
+async fn of_draining() -> Vec<(Failure, Code)> {
+    let config = "shutdown.drain_delay = \"0s\"\nshutdown.deadline = \"5s\"\n";
+    let server = Setup::default().config(config).spawn();
+    let mut raw = Raw::connect(server.grpc).await;
+    let _held = raw.open("Get", &[]).await;
+    let mut client = server.client().await;
+    let mut follower = Follower::open(&mut client, watch(vec![])).await;
+    server.terminate();
+    let ended = follower.end().await;
+    ended.err().map(|status| (Failure::of(&status), Code::Unavailable)).into_iter().collect()
+}
+
+#[tokio::test]
+async fn every_declared_reason_is_produced_and_every_produced_one_declared() {
+    let (server, mut client, _origin) = small().await;
+    let mut found = of_bad_requests(&mut client).await;
+    found.extend(of_what_there_is_not(&server, &mut client).await);
+    found.extend(of_access().await);
+    found.extend(of_draining().await);
+    let mut produced = BTreeSet::new();
+    for (failure, code) in &found {
+        failure.is(*code, &failure.reason);
+        produced.insert(failure.reason.as_str());
+    }
+    let declared: BTreeSet<&str> = DECLARED.iter().copied().filter(|reason| !UNREACHABLE.contains(reason)).collect();
+    assert_eq!(produced, declared);
+}
+
+const DECLARED: [&str; 0] = [];
