@@ -129,10 +129,10 @@ async fn of_draining() -> Vec<(Failure, Code)> {
 #[tokio::test]
 async fn every_declared_reason_is_produced_and_every_produced_one_declared() {
     let (server, mut client, _origin) = small().await;
-    let mut found = of_bad_requests(&mut client).await;
-    found.extend(of_what_there_is_not(&server, &mut client).await);
-    found.extend(of_access().await);
-    found.extend(of_draining().await);
+    let mut found = Box::pin(of_bad_requests(&mut client)).await;
+    found.extend(Box::pin(of_what_there_is_not(&server, &mut client)).await);
+    found.extend(Box::pin(of_access()).await);
+    found.extend(Box::pin(of_draining()).await);
     let mut produced = BTreeSet::new();
     for (failure, code) in &found {
         failure.is(*code, &failure.reason);
