@@ -8,7 +8,7 @@ use opentelemetry::{
     propagation::{Extractor, TextMapPropagator},
     trace::TracerProvider,
 };
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig, tonic_types::transport::ClientTlsConfig};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
@@ -57,14 +57,19 @@ impl Traces {
     /// Starts sending.
     ///
     /// # Errors
-    /// An endpoint that is no URL.
+    /// An endpoint that is no URL, or no runtime.
     pub(super) fn start(wanted: Wanted) -> Result<Self, TelemetryError> {
         let Wanted { endpoint, service } = wanted;
-        let exporter = SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(&endpoint)
-            .build()
+        tokio::runtime::Handle::try_current()
             .map_err(|error| TelemetryError::new(format!("traces to {endpoint}: {error}")))?;
+        let builder = SpanExporter::builder().with_tonic().with_endpoint(&endpoint);
+        let builder = if endpoint.starts_with("https://") {
+            builder.with_tls_config(ClientTlsConfig::new().with_enabled_roots())
+        } else {
+            builder
+        };
+        let exporter =
+            builder.build().map_err(|error| TelemetryError::new(format!("traces to {endpoint}: {error}")))?;
         let resource = Resource::builder();
         let resource = match service {
             Some(name) => resource.with_service_name(name),

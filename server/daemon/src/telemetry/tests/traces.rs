@@ -127,3 +127,19 @@ fn without_traces_no_span_is_made() {
     let telemetry = Telemetry::detached(Clock::manual());
     assert!(telemetry.call_span("Get", &HeaderMap::new()).is_none());
 }
+
+#[tokio::test]
+async fn endpoints_may_be_secure_and_must_be_addresses() {
+    let start = |endpoint: &str| {
+        let wanted = wanted(&variables(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)])).unwrap().unwrap();
+        Traces::start(wanted).map(drop)
+    };
+    assert_eq!(start("https://collector.example.com:4317"), Ok(()));
+    assert!(start("not an address").is_err());
+}
+
+#[test]
+fn traces_need_a_runtime_and_say_so() {
+    let wanted = wanted(&variables(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")])).unwrap().unwrap();
+    assert!(Traces::start(wanted).is_err());
+}
