@@ -284,16 +284,15 @@ fn read_file(path: &str) -> Result<String, String> {
 /// Whether a variable with our prefix is not meant as a setting: those of the client verbs, those a `watch` command
 /// runs with, and those Kubernetes makes in every pod next to a Service named `hotplate` or `hotplate-…`.
 fn is_foreign(name: &str, value: &str) -> bool {
-    let selects_source = name == CONFIG_VARIABLE || name == PROFILE_VARIABLE;
-    let service = name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT");
-    let link = value.contains("://") && (name.ends_with("_PORT") || is_port_link(name));
-    let link_part = is_port_link(name);
-    selects_source
+    let ours_elsewhere = name == CONFIG_VARIABLE
+        || name == PROFILE_VARIABLE
         || CLIENT_VARIABLES.contains(&name)
-        || name.starts_with("HOTPLATE_EVENT_")
-        || service
-        || link
-        || link_part
+        || name.starts_with("HOTPLATE_EVENT_");
+    let of_kubernetes = name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || (name.ends_with("_PORT") && value.contains("://"))
+        || is_port_link(name);
+    ours_elsewhere || of_kubernetes
 }
 
 /// `HOTPLATE_PORT_7070_TCP_ADDR` and its like.

@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use hotplate_engine::namespace::KindTtl;
-use toml::Value;
 
 use super::{
     load::{Loaded, Source},
@@ -107,10 +106,20 @@ fn kinds(out: &mut String, path: &str, kinds: &BTreeMap<String, KindTtl>) {
     }
 }
 
+/// A basic string of TOML, which serves as a key as well.
 fn quote(text: &str) -> String {
-    let quoted = Value::String(text.to_owned()).to_string();
-    // A key may not be a multi-line or literal string of the forms TOML prefers for odd values.
-    if quoted.starts_with('"') && !quoted.starts_with("\"\"\"") { quoted } else { format!("{text:?}") }
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                write!(quoted, "\\u{:04X}", u32::from(c)).expect("writing to a String does not fail")
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 fn line(out: &mut String, text: &str) {

@@ -294,7 +294,7 @@ fn secrets_of_origins_come_from_outside_and_are_never_shown() {
 
 #[test]
 fn what_is_printed_names_sources_and_loads_again() {
-    let file = "[kinds]\n\"odd \\\"kind\\\"\" = \"90m\"\n[namespaces.\"a.b/c\"]\nttl_default = \"3m\"\njitter = 0.5\n\
+    let file = "[kinds]\n\"odd \\\"kind\\\\ \u{200b}ü\" = \"90m\"\n[namespaces.\"a.b/c\"]\nttl_default = \"3m\"\njitter = 0.5\n\
                 [namespaces.\"a.b/c\".origins.o]\nurl = \"http://h/{key}\"\ntimeout = \"250ms\"\n[ttl]\nnegative = \"5s\"";
     let variables = [("ENV", "production"), ("HOTPLATE_LOG_LEVEL", "warn")];
     let loaded = load_from(&["--listen", "127.0.0.1:9", "--print-config"], &variables, file).unwrap();
