@@ -16,6 +16,7 @@ use prometheus_client::{
 
 use super::{
     CallRecord,
+    calls::Calls,
     names::{self, Metric},
     view::{Limits, View},
 };
@@ -24,15 +25,12 @@ use super::{
 pub(super) const NAMESPACES_MAX: usize = 200;
 /// The label of all other namespaces.
 pub(super) const OTHER: &str = "_other";
-/// RPCs whose duration says how long somebody listened, not how long the server took.
-const STREAMS: [&str; 2] = ["Watch", "Preload"];
 
 /// All metrics of one server.
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
-    calls: Family<CallLabels, Counter>,
-    durations: Family<RpcLabel, Histogram, Buckets>,
+    calls: Arc<Calls>,
     connections_refused: Counter,
     discontinuities: Family<NamespaceLabel, Counter>,
     fills_refused: Family<NamespaceLabel, Counter>,
@@ -41,17 +39,6 @@ pub(super) struct Metrics {
     namespaces: Namespaces,
     clock: Clock,
     started: Moment,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    rpc: &'static str,
-    code: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RpcLabel {
-    rpc: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -99,9 +86,10 @@ impl Metrics {
     pub(super) fn new(clock: Clock) -> Self {
         let mut registry = Registry::default();
         let started = clock.now();
+        let calls = Arc::new(Calls::new());
+        registry.register_collector(Box::new(Arc::clone(&calls)));
         Self {
-            calls: register(&mut registry, &names::CALLS, Family::default()),
-            durations: register(&mut registry, &names::CALL_DURATION, Family::new_with_constructor(Buckets(0.000_05))),
+            calls,
             connections_refused: register(&mut registry, &names::CONNECTIONS_REFUSED, Counter::default()),
             discontinuities: register(&mut registry, &names::WATCH_DISCONTINUITIES, Family::default()),
             fills_refused: register(&mut registry, &names::FILLS_REFUSED, Family::default()),
@@ -119,12 +107,7 @@ impl Metrics {
     }
 
     pub(super) fn call(&self, record: &CallRecord<'_>) {
-        let code = code_name(record.code);
-        self.calls.get_or_create(&CallLabels { rpc: record.rpc, code }).inc();
-        if !STREAMS.contains(&record.rpc) {
-            let labels = RpcLabel { rpc: record.rpc };
-            self.durations.get_or_create(&labels).observe(record.elapsed.as_secs_f64());
-        }
+        self.calls.count(record);
     }
 
     pub(super) fn connection_refused(&self) {
@@ -192,27 +175,4 @@ impl Metrics {
 fn register<M: RegisteredMetric + Clone>(registry: &mut Registry, row: &Metric, metric: M) -> M {
     registry.register(row.name, row.help, metric.clone());
     metric
-}
-
-/// The name of a status code as the gRPC documents write it.
-pub(super) fn code_name(code: tonic::Code) -> &'static str {
-    match code {
-        tonic::Code::Ok => "OK",
-        tonic::Code::Cancelled => "CANCELLED",
-        tonic::Code::Unknown => "UNKNOWN",
-        tonic::Code::InvalidArgument => "INVALID_ARGUMENT",
-        tonic::Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        tonic::Code::NotFound => "NOT_FOUND",
-        tonic::Code::AlreadyExists => "ALREADY_EXISTS",
-        tonic::Code::PermissionDenied => "PERMISSION_DENIED",
-        tonic::Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        tonic::Code::FailedPrecondition => "FAILED_PRECONDITION",
-        tonic::Code::Aborted => "ABORTED",
-        tonic::Code::OutOfRange => "OUT_OF_RANGE",
-        tonic::Code::Unimplemented => "UNIMPLEMENTED",
-        tonic::Code::Internal => "INTERNAL",
-        tonic::Code::Unavailable => "UNAVAILABLE",
-        tonic::Code::DataLoss => "DATA_LOSS",
-        tonic::Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }

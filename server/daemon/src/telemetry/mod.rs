@@ -1,5 +1,6 @@
 //! What the server tells about itself: logs, traces, metrics. Keys and values never leave through here.
 
+mod calls;
 mod log;
 mod metrics;
 mod names;
@@ -34,8 +35,9 @@ use tracing_subscriber::fmt::MakeWriter;
 pub use names::{METRICS, Metric, metrics_markdown};
 
 use crate::config::LogSettings;
+use calls::code_name;
 use log::Output;
-use metrics::{Metrics, code_name};
+use metrics::Metrics;
 use trace::Traces;
 
 /// Target of the spans that become traces.

@@ -32,6 +32,11 @@ pub enum Kind {
 }
 
 impl Metric {
+    /// Its help as a sentence.
+    pub(super) fn sentence(&self) -> String {
+        format!("{}.", self.help)
+    }
+
     /// The name its samples have in a scrape.
     #[must_use]
     pub fn sample_name(&self) -> String {

@@ -125,7 +125,7 @@ impl View {
 impl Collector for View {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         let build = &names::BUILD;
-        let mut info = encoder.encode_descriptor(build.name, &sentence(build), None, MetricType::Info)?;
+        let mut info = encoder.encode_descriptor(build.name, &build.sentence(), None, MetricType::Info)?;
         info.encode_info(&[(build.labels[0], env!("CARGO_PKG_VERSION"))])?;
         for (metric, samples) in self.samples() {
             encode(&mut encoder, metric, &samples)?;
@@ -136,7 +136,7 @@ impl Collector for View {
 
 fn encode(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, samples: &[Sample]) -> Result<(), Error> {
     let kind = if metric.kind == Kind::Counter { MetricType::Counter } else { MetricType::Gauge };
-    let mut family = encoder.encode_descriptor(metric.name, &sentence(metric), None, kind)?;
+    let mut family = encoder.encode_descriptor(metric.name, &metric.sentence(), None, kind)?;
     for (values, number) in samples {
         let labels: Vec<(&str, &str)> = metric.labels.iter().copied().zip(values.iter().map(String::as_str)).collect();
         if labels.is_empty() {
@@ -155,10 +155,6 @@ fn encode_number(sample: &mut MetricEncoder<'_>, kind: Kind, number: Number) -> 
         (_, Number::Whole(n)) => sample.encode_gauge(&n),
         (_, Number::Broken(n)) => sample.encode_gauge(&n),
     }
-}
-
-fn sentence(metric: &Metric) -> String {
-    format!("{}.", metric.help)
 }
 
 fn reads(group: &Group) -> Vec<(&'static str, u64)> {
