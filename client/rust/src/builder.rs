@@ -169,8 +169,8 @@ impl Builder {
         self
     }
 
-    /// Invalidations remembered while the server is away, 1 or more. When there are more, the whole namespace is
-    /// invalidated instead. Default: 10,000.
+    /// Invalidations remembered while the server is away, 1 or more; past that, an invalidation fails with reason
+    /// `JOURNAL_FULL`, because dropping one would mean serving what it dropped. Default: 10,000.
     pub fn journal_max(mut self, selectors: usize) -> Self {
         self.setup.journal_max = selectors;
         self

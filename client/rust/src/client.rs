@@ -2,12 +2,22 @@
 
 use std::sync::Arc;
 
-use crate::{Builder, Calls, Result, calls::Wire};
+use tokio::sync::watch;
+
+use crate::{
+    Builder, Calls, Namespace, Result,
+    calls::Wire,
+    codec::Json,
+    flight::Flights,
+    gate::{DegradationCounts, Gate},
+    task::Tasks,
+};
 
 /// What typed reads and writes do when the cache is away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
-    /// A read is a miss with its reason, a write is dropped and counted. The default: a cache is never load-bearing.
+    /// A read is a miss with its reason, a write is dropped and counted, an invalidation is remembered. The default: a
+    /// cache is never load-bearing.
     #[default]
     Miss,
     /// The failure is returned.
@@ -24,12 +34,20 @@ pub(crate) struct Setup {
     pub(crate) client_id: String,
 }
 
-/// A cache, wherever it runs. Cheap to clone; clones share connections, retry budget and breaker.
+/// A cache, wherever it runs. Cheap to clone; clones share connections, retry budget, breaker and computations.
+///
+/// When the last clone and the last [`Namespace`] are gone, so are its tasks; [`Client::close`] waits for that.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     calls: Calls,
     namespace: Arc<str>,
     setup: Arc<Setup>,
+    gate: Arc<Gate>,
+    flights: Arc<Flights>,
+    tasks: Tasks,
 }
 
 impl Client {
@@ -47,24 +65,97 @@ impl Client {
     }
 
     pub(crate) fn new(wire: Arc<Wire>, namespace: String, setup: Setup) -> Self {
-        Self { calls: Calls::new(wire), namespace: namespace.into(), setup: Arc::new(setup) }
+        let setup = Arc::new(setup);
+        Self(Arc::new(Inner {
+            calls: Calls::new(wire),
+            namespace: namespace.into(),
+            gate: Arc::new(Gate::new(Arc::clone(&setup))),
+            flights: Arc::new(Flights::new(setup.computations_max)),
+            tasks: Tasks::default(),
+            setup,
+        }))
     }
 
-    /// The RPCs as they are, without codecs or degradation.
+    /// A namespace whose values are JSON; [`Namespace::codec`] changes that. An empty name means `default`.
+    pub fn namespace(&self, name: impl Into<Arc<str>>) -> Namespace<Json> {
+        Namespace::new(self.clone(), name.into(), Json)
+    }
+
+    /// The namespace this client was set up with.
     #[must_use]
-    pub fn calls(&self) -> Calls {
-        self.calls.clone()
+    pub fn default_namespace(&self) -> Namespace<Json> {
+        self.namespace(Arc::clone(&self.0.namespace))
     }
 
     /// Name of the default namespace: as set, else the path of the address, else `default`.
     #[must_use]
     pub fn namespace_name(&self) -> &str {
-        &self.namespace
+        &self.0.namespace
+    }
+
+    /// The RPCs as they are, without codecs or degradation.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        self.0.calls.clone()
     }
 
     /// The name this client writes under.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        &self.setup.client_id
+        &self.0.setup.client_id
+    }
+
+    /// Whether the cache is worth asking: not turned off, and not found to be away.
+    #[must_use]
+    pub fn available(&self) -> bool {
+        !self.0.setup.disabled && self.0.gate.breaker.available()
+    }
+
+    /// Follows whether the cache is there: the current state, then each change.
+    #[must_use]
+    pub fn availability(&self) -> watch::Receiver<bool> {
+        self.0.gate.breaker.subscribe()
+    }
+
+    /// How often this client went on without the cache.
+    #[must_use]
+    pub fn degradation(&self) -> DegradationCounts {
+        self.0.gate.counts()
+    }
+
+    /// Invalidations that wait for the server to come back.
+    #[must_use]
+    pub fn invalidations_waiting(&self) -> usize {
+        self.0.gate.pending()
+    }
+
+    /// Ends all tasks of this client and waits for them: computations are cancelled, invalidations that still wait are
+    /// lost.
+    pub async fn close(&self) {
+        self.0.tasks.close().await;
+    }
+
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
+        &self.0.gate
+    }
+
+    pub(crate) fn flights(&self) -> &Arc<Flights> {
+        &self.0.flights
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.0.tasks
+    }
+
+    pub(crate) fn raw(&self) -> &Calls {
+        &self.0.calls
+    }
+
+    /// Starts carrying out remembered invalidations, unless that is under way.
+    pub(crate) fn replay(&self) {
+        if self.0.gate.begin_replay() {
+            let (gate, calls) = (Arc::clone(&self.0.gate), self.0.calls.clone());
+            self.0.tasks.spawn(async move { gate.replay(&calls).await });
+        }
     }
 }

@@ -1,28 +1,60 @@
-//! Client of the hotplate cache.
+//! Client of the hotplate cache: results that are expensive to compute, kept where every process can reach them.
 //!
-//! [`Client`] holds connections; [`Calls`] are the RPCs as they are.
+//! [`Client`] holds the connections, [`Namespace`] reads and writes typed values, [`Calls`] are the RPCs as they are. A
+//! cache that is away is a miss, never an error, unless [`OnError::Raise`] asks for it.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), hotplate::Error> {
+//! use hotplate::{Client, ComputeOptions, Key, Profile, TtlClass};
+//!
+//! let client = Client::builder().url("hotplate://127.0.0.1:7070/ml").profile(Profile::in_cluster()).build()?;
+//! let ml = client.default_namespace();
+//! let key = Key::new(["model", "metrics"]).id("abc-123").param("top", 10);
+//! let options = ComputeOptions::new().ttl(TtlClass::Long);
+//! let metrics: Vec<f64> = ml.get_or_compute(&key, &options, || train("abc-123")).await?;
+//! # let _ = metrics;
+//! # Ok(())
+//! # }
+//! # async fn train(_id: &str) -> Result<Vec<f64>, std::io::Error> { Ok(vec![0.91]) }
+//! ```
 
+mod breaker;
 mod builder;
 mod calls;
 mod canonical;
 mod client;
 mod clock;
+mod codec;
+mod compute;
 mod endpoint;
 mod env;
 mod error;
+mod flight;
+mod gate;
 mod key;
+mod lookup;
+mod namespace;
+mod options;
 mod pool;
 mod profile;
 mod retry;
+mod task;
 mod token;
 mod ttl;
+mod watch;
 
 pub use hotplate_proto::v1;
 
 pub use builder::Builder;
 pub use calls::Calls;
 pub use client::{Client, OnError};
+pub use codec::{Codec, Decode, Encode, Json, MessagePack, Raw};
 pub use error::{Error, ErrorKind, Result};
+pub use gate::DegradationCounts;
 pub use key::{AsKey, KEY_BYTES_MAX, Key, TEXT_INLINE_MAX};
+pub use lookup::{Hit, Invalidated, Lookup, MissReason, Negative, Written};
+pub use namespace::Namespace;
+pub use options::{CacheMode, ComputeOptions, ReadOptions, Selector, WriteOptions};
 pub use profile::Profile;
 pub use ttl::{Ttl, TtlClass, format_duration, parse_duration};
+pub use watch::{Preload, Watch, WatchItem};

@@ -1,0 +1,205 @@
+//! One computation for many callers: who waits for what, and when nobody waits any more. What is computed lives in
+//! `compute`.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
+
+use futures::FutureExt;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, ErrorKind, Result, task::Tasks};
+
+/// What a computation is shared by: equal only when a caller may take another's result.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FlightKey {
+    pub(crate) namespace: Arc<str>,
+    pub(crate) key: String,
+    pub(crate) refresh: bool,
+    pub(crate) value: TypeId,
+}
+
+/// A result any number of callers share.
+type Shared = Result<Arc<dyn Any + Send + Sync>>;
+
+/// Tells a running computation what happened around it.
+#[derive(Clone, Debug)]
+pub(crate) struct Course {
+    /// Nobody waits any more.
+    abandoned: CancellationToken,
+    /// Something was invalidated since it began.
+    outdated: CancellationToken,
+    /// It has its value: from here on it is finished even when nobody waits.
+    computed: CancellationToken,
+}
+
+impl Course {
+    /// Whether the result may be stored.
+    pub(crate) fn may_store(&self) -> bool {
+        !self.outdated.is_cancelled()
+    }
+
+    /// Keeps the rest from being cancelled.
+    pub(crate) fn computed(&self) {
+        self.computed.cancel();
+    }
+}
+
+#[derive(Debug)]
+struct Flight {
+    outcome: watch::Receiver<Option<Shared>>,
+    waiters: usize,
+    course: Course,
+    id: u64,
+}
+
+/// The computations of a client that are under way.
+#[derive(Debug)]
+pub(crate) struct Flights {
+    table: Mutex<Table>,
+    slots: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    flights: HashMap<FlightKey, Flight>,
+    next: u64,
+}
+
+/// A caller's place among those who wait. Giving it up is what dropping it means.
+struct Place {
+    flights: Arc<Flights>,
+    key: FlightKey,
+    id: u64,
+}
+
+impl Flights {
+    pub(crate) fn new(computations_max: usize) -> Self {
+        Self { table: Mutex::default(), slots: Arc::new(Semaphore::new(computations_max.min(Semaphore::MAX_PERMITS))) }
+    }
+
+    /// Waits for the computation of this key, starting it when there is none.
+    pub(crate) async fn join<T, F, R>(self: &Arc<Self>, tasks: &Tasks, key: FlightKey, compute: F) -> Result<T>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: FnOnce(Course) -> R + Send + 'static,
+        R: Future<Output = Result<T>> + Send + 'static,
+    {
+        let (place, mut outcome) = self.enter(tasks, key, compute);
+        let shared = match outcome.wait_for(Option::is_some).await {
+            Ok(value) => value.clone(),
+            Err(_closed) => None,
+        };
+        drop(place);
+        let value = shared.unwrap_or_else(|| Err(Error::new(ErrorKind::Cancelled, "the client was closed")))?;
+        match value.downcast_ref::<T>() {
+            Some(value) => Ok(value.clone()),
+            None => Err(Error::new(ErrorKind::Internal, "a computation answered with another type than was asked for")),
+        }
+    }
+
+    /// Marks what is under way in a namespace as computed from what no longer holds: its callers get it, nobody else
+    /// does, and it is not stored.
+    pub(crate) fn outdate(&self, namespace: &str) {
+        let mut table = self.table.lock();
+        table.flights.retain(|key, flight| {
+            let other = &*key.namespace != namespace;
+            if !other {
+                flight.course.outdated.cancel();
+            }
+            // A flight that left the table has no count of waiters: it runs to its end.
+            other
+        });
+    }
+
+    fn enter<T, F, R>(
+        self: &Arc<Self>,
+        tasks: &Tasks,
+        key: FlightKey,
+        compute: F,
+    ) -> (Place, watch::Receiver<Option<Shared>>)
+    where
+        T: Clone + Send + Sync + 'static,
+        F: FnOnce(Course) -> R + Send + 'static,
+        R: Future<Output = Result<T>> + Send + 'static,
+    {
+        let mut table = self.table.lock();
+        if let Some(flight) = table.flights.get_mut(&key) {
+            flight.waiters += 1;
+            let place = Place { flights: Arc::clone(self), key, id: flight.id };
+            return (place, flight.outcome.clone());
+        }
+        table.next += 1;
+        let id = table.next;
+        let (sender, outcome) = watch::channel(None);
+        let course = Course {
+            abandoned: CancellationToken::new(),
+            outdated: CancellationToken::new(),
+            computed: CancellationToken::new(),
+        };
+        let flight = Flight { outcome: outcome.clone(), waiters: 1, course: course.clone(), id };
+        table.flights.insert(key.clone(), flight);
+        drop(table);
+        let (flights, landed) = (Arc::clone(self), key.clone());
+        tasks.spawn(async move {
+            let result = flights.fly(course, compute).await;
+            // Who comes after an end begins anew: failures are not kept.
+            flights.land(&landed, id);
+            sender.send_replace(Some(result.map(|value| -> Arc<dyn Any + Send + Sync> { Arc::new(value) })));
+        });
+        (Place { flights: Arc::clone(self), key, id }, outcome)
+    }
+
+    async fn fly<T, F, R>(&self, course: Course, compute: F) -> Result<T>
+    where
+        F: FnOnce(Course) -> R,
+        R: Future<Output = Result<T>>,
+    {
+        let (abandoned, computed) = (course.abandoned.clone(), course.computed.clone());
+        let work = async {
+            let slot = self.slots.acquire().await;
+            let result = AssertUnwindSafe(async { compute(course).await }).catch_unwind().await;
+            drop(slot);
+            // The panic's own text may hold what was computed with.
+            result.unwrap_or_else(|_panic| Err(Error::new(ErrorKind::Compute, "the computation panicked")))
+        };
+        tokio::pin!(work);
+        tokio::select! {
+            result = &mut work => return result,
+            () = abandoned.cancelled() => {}
+        }
+        match computed.is_cancelled() {
+            true => work.await,
+            false => Err(Error::new(ErrorKind::Cancelled, "nobody waited for the computation any more")),
+        }
+    }
+
+    fn land(&self, key: &FlightKey, id: u64) {
+        let mut table = self.table.lock();
+        if table.flights.get(key).is_some_and(|flight| flight.id == id) {
+            table.flights.remove(key);
+        }
+    }
+
+    fn leave(&self, key: &FlightKey, id: u64) {
+        let mut table = self.table.lock();
+        let Some(flight) = table.flights.get_mut(key).filter(|flight| flight.id == id) else { return };
+        flight.waiters -= 1;
+        if flight.waiters == 0 && !flight.course.computed.is_cancelled() {
+            flight.course.abandoned.cancel();
+            table.flights.remove(key);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.flights.leave(&self.key, self.id);
+    }
+}

@@ -1,0 +1,373 @@
+//! Typed access to one namespace: values in and out, lifetimes, invalidation. Computing what is missing lives in
+//! `compute`, following changes in `watch`.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    AsKey, Client, Error, Invalidated, Lookup, MissReason, Preload, ReadOptions, Result, Selector, Ttl, Watch,
+    WriteOptions, Written,
+    codec::{Codec, Decode, Encode, Json},
+    gate::Attempt,
+    lookup::lookup,
+    ttl, v1,
+};
+
+/// Items of a batch sent in one call: below every server's default bound.
+const BATCH_ITEMS: usize = 100;
+
+/// One namespace with the codec its values are written with. Cheap to clone.
+///
+/// Unless the client was built with [`crate::OnError::Raise`], a cache that is away is a miss and a dropped write, not
+/// an error: what is returned as an error is a fault of the request, of the set-up, or a value of another kind.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), hotplate::Error> {
+/// use hotplate::{Client, Key, Lookup, TtlClass, WriteOptions};
+///
+/// let client = Client::builder().url("hotplate://127.0.0.1:7070/ml").build()?;
+/// let ml = client.default_namespace();
+/// let key = Key::new(["model", "metrics"]).id("abc-123");
+/// ml.put_with(&key, &vec![0.91, 0.87], &WriteOptions::new().ttl(TtlClass::Long)).await?;
+/// match ml.get::<Vec<f64>>(&key).await? {
+///     Lookup::Hit(hit) => println!("{:?}, {:?} old", hit.value, hit.age),
+///     Lookup::Negative(negative) => println!("known to be absent: {}", negative.reason),
+///     Lookup::Miss(reason) => println!("not there: {reason:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Namespace<C = Json> {
+    pub(crate) client: Client,
+    pub(crate) name: Arc<str>,
+    pub(crate) codec: C,
+}
+
+impl<C: Codec> Namespace<C> {
+    pub(crate) fn new(client: Client, name: Arc<str>, codec: C) -> Self {
+        Self { client, name, codec }
+    }
+
+    /// The same namespace with another codec.
+    pub fn codec<D: Codec>(&self, codec: D) -> Namespace<D> {
+        Namespace::new(self.client.clone(), Arc::clone(&self.name), codec)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Finds a fresh value.
+    ///
+    /// # Errors
+    /// `Codec` when the stored value is of another kind; what the server refused.
+    pub async fn get<T>(&self, key: impl AsKey) -> Result<Lookup<T>>
+    where
+        C: Decode<T>,
+    {
+        self.get_with(key, &ReadOptions::new()).await
+    }
+
+    /// Finds a value, with options.
+    ///
+    /// # Errors
+    /// As [`Namespace::get`].
+    pub async fn get_with<T>(&self, key: impl AsKey, options: &ReadOptions) -> Result<Lookup<T>>
+    where
+        C: Decode<T>,
+    {
+        let request = self.get_request(key.as_key()?, options)?;
+        match self.client.gate().read(self.client.raw().get(request)).await? {
+            Attempt::Answer(response) => lookup(&self.codec, response),
+            Attempt::Away(reason) => Ok(Lookup::Miss(reason)),
+        }
+    }
+
+    /// Finds several values; the answers come in the order of the keys, each on its own.
+    ///
+    /// # Errors
+    /// As [`Namespace::get`], for the call as a whole.
+    pub async fn get_many<T, K: AsKey>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Result<Lookup<T>>>>
+    where
+        C: Decode<T>,
+    {
+        let options = ReadOptions::new();
+        let requests = keys.into_iter().map(|key| self.get_request(key.as_key()?, &options));
+        let requests = requests.collect::<Result<Vec<_>>>()?;
+        let mut found = Vec::with_capacity(requests.len());
+        for items in requests.chunks(BATCH_ITEMS) {
+            self.get_batch(items, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn get_batch<T>(&self, items: &[v1::GetRequest], found: &mut Vec<Result<Lookup<T>>>) -> Result<()>
+    where
+        C: Decode<T>,
+    {
+        let request = v1::BatchGetRequest { namespace: self.name.to_string(), items: items.to_vec() };
+        let response = match self.client.gate().read(self.client.raw().batch_get(request)).await? {
+            Attempt::Answer(response) => response,
+            Attempt::Away(reason) => {
+                found.extend(items.iter().map(|_| Ok(Lookup::Miss(reason))));
+                return Ok(());
+            }
+        };
+        same_length(response.results.len(), items.len())?;
+        for (result, item) in response.results.into_iter().zip(items) {
+            found.push(match result.result {
+                Some(v1::batch_get_result::Result::Response(response)) => lookup(&self.codec, response),
+                Some(v1::batch_get_result::Result::Error(error)) => Err(Error::from_item(&error)),
+                Some(v1::batch_get_result::Result::Deferred(_)) | None => self.get(item.key.as_str()).await,
+            });
+        }
+        Ok(())
+    }
+
+    /// Stores a value with the namespace's defaults.
+    ///
+    /// # Errors
+    /// `Codec` when the value cannot be written; what the server refused.
+    pub async fn put<T: ?Sized>(&self, key: impl AsKey, value: &T) -> Result<Written>
+    where
+        C: Encode<T>,
+    {
+        self.put_with(key, value, &WriteOptions::new()).await
+    }
+
+    /// Stores a value, with options.
+    ///
+    /// # Errors
+    /// As [`Namespace::put`].
+    pub async fn put_with<T: ?Sized>(&self, key: impl AsKey, value: &T, options: &WriteOptions) -> Result<Written>
+    where
+        C: Encode<T>,
+    {
+        let request = self.put_request(key.as_key()?, value, options)?;
+        self.send(request).await
+    }
+
+    /// Remembers that there is none, or that computing it failed: `reason` is a short name for programs, `message` a
+    /// sentence for people.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn put_negative(
+        &self,
+        key: impl AsKey,
+        reason: &str,
+        message: &str,
+        options: &WriteOptions,
+    ) -> Result<Written> {
+        let negative = v1::Negative { reason: reason.to_owned(), message: message.to_owned() };
+        let request = v1::PutRequest {
+            key: key.as_key()?,
+            payload: Some(v1::put_request::Payload::Negative(negative)),
+            ..self.addressed(options.request()?)
+        };
+        self.send(request).await
+    }
+
+    /// Stores several values with the same options; the answers come in order, each on its own.
+    ///
+    /// # Errors
+    /// As [`Namespace::put`], for the call as a whole.
+    pub async fn put_many<'a, K: AsKey, T: ?Sized + 'a>(
+        &self,
+        items: impl IntoIterator<Item = (K, &'a T)>,
+        options: &WriteOptions,
+    ) -> Result<Vec<Result<Written>>>
+    where
+        C: Encode<T>,
+    {
+        let requests = items.into_iter().map(|(key, value)| self.put_request(key.as_key()?, value, options));
+        let requests = requests.collect::<Result<Vec<_>>>()?;
+        let mut written = Vec::with_capacity(requests.len());
+        for items in requests.chunks(BATCH_ITEMS) {
+            let request = v1::BatchPutRequest { namespace: self.name.to_string(), items: items.to_vec() };
+            match self.client.gate().write(self.client.raw().batch_put(request)).await? {
+                Attempt::Away(reason) => written.extend(items.iter().map(|_| Ok(Written::Dropped(reason)))),
+                Attempt::Answer(response) => {
+                    same_length(response.results.len(), items.len())?;
+                    written.extend(response.results.into_iter().map(written_item));
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    /// Gives an entry this lifetime from now on. `false` when there is no such entry, or the cache is away.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn touch(&self, key: impl AsKey, ttl: impl Into<Ttl>) -> Result<bool> {
+        let request = v1::TouchRequest {
+            namespace: self.name.to_string(),
+            key: key.as_key()?,
+            expiration: WriteOptions::new().ttl(ttl).expiration()?,
+            ..v1::TouchRequest::default()
+        };
+        match self.client.gate().write(self.client.raw().touch(request)).await? {
+            Attempt::Answer(response) => {
+                Ok(matches!(response.outcome(), v1::TouchOutcome::Touched | v1::TouchOutcome::Unchanged))
+            }
+            Attempt::Away(_) => Ok(false),
+        }
+    }
+
+    /// Whether there is a fresh entry. Does not count as a use of it. `false` when the cache is away.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn exists(&self, key: impl AsKey) -> Result<bool> {
+        Ok(self.ttl(key).await?.is_some())
+    }
+
+    /// For how long an entry stays fresh; `None` when there is none, or the cache is away. Does not count as a use.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn ttl(&self, key: impl AsKey) -> Result<Option<Duration>> {
+        let mut request = self.get_request(key.as_key()?, &ReadOptions::new().peek())?;
+        request.view = v1::EntryView::Metadata.into();
+        let response = match self.client.gate().read(self.client.raw().get(request)).await? {
+            Attempt::Answer(response) => response,
+            Attempt::Away(_) => return Ok(None),
+        };
+        let found = matches!(response.outcome(), v1::GetOutcome::Hit | v1::GetOutcome::Negative);
+        let metadata = response.entry.and_then(|entry| entry.metadata).filter(|_| found);
+        Ok(metadata.map(|metadata| ttl::from_wire(metadata.fresh_for.as_ref()).unwrap_or_default()))
+    }
+
+    /// Drops one entry.
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`].
+    pub async fn remove(&self, key: impl AsKey) -> Result<Invalidated> {
+        self.invalidate(Selector::key(key)?).await
+    }
+
+    /// Drops what a selector selects. Computations under way in this process that began before are not stored.
+    ///
+    /// # Errors
+    /// What the server refused; `ResourceExhausted` with reason `JOURNAL_FULL` when the cache is away and no more can
+    /// be remembered.
+    pub async fn invalidate(&self, selector: Selector) -> Result<Invalidated> {
+        self.invalidate_any([selector]).await
+    }
+
+    /// Drops what any of 1 to 128 selectors selects.
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`].
+    pub async fn invalidate_any(&self, selectors: impl IntoIterator<Item = Selector>) -> Result<Invalidated> {
+        let request = v1::InvalidateRequest {
+            namespace: self.name.to_string(),
+            selectors: selectors.into_iter().map(|selector| selector.0).collect(),
+            client_id: self.client.client_id().to_owned(),
+            ..v1::InvalidateRequest::default()
+        };
+        self.client.flights().outdate(&self.name);
+        if self.client.gate().disabled() {
+            return Ok(Invalidated::Disabled);
+        }
+        match self.client.gate().invalidate(self.client.raw(), request).await? {
+            Some(response) => Ok(Invalidated::Done { matched: response.matched_count }),
+            None => {
+                self.client.replay();
+                Ok(Invalidated::Queued)
+            }
+        }
+    }
+
+    /// Has the server fetch entries from a configured origin ahead of their use.
+    pub fn preload(&self, items: impl IntoIterator<Item = v1::PreloadItem>) -> Preload {
+        let request = v1::PreloadRequest {
+            namespace: self.name.to_string(),
+            items: items.into_iter().collect(),
+            ..v1::PreloadRequest::default()
+        };
+        Preload::new(self.client.calls(), request)
+    }
+
+    /// Follows all changes of this namespace, from now on; see [`Watch`] for what can be chosen.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        let request = v1::WatchRequest { namespace: self.name.to_string(), ..v1::WatchRequest::default() };
+        Watch::new(self.client.calls(), request, self.client.client_id().to_owned())
+    }
+
+    /// Statistics of this namespace since the server started.
+    ///
+    /// # Errors
+    /// What the server refused, or that it is away: statistics have no fallback.
+    pub async fn stats(&self) -> Result<v1::StatsResponse> {
+        let request = v1::StatsRequest { namespace: self.name.to_string(), ..v1::StatsRequest::default() };
+        self.client.raw().stats(request).await
+    }
+
+    pub(crate) fn put_request<T: ?Sized>(
+        &self,
+        key: String,
+        value: &T,
+        options: &WriteOptions,
+    ) -> Result<v1::PutRequest>
+    where
+        C: Encode<T>,
+    {
+        Ok(v1::PutRequest {
+            key,
+            payload: Some(v1::put_request::Payload::Value(self.codec.encode(value)?)),
+            content_type: self.codec.content_type().to_owned(),
+            ..self.addressed(options.request()?)
+        })
+    }
+
+    pub(crate) async fn send(&self, request: v1::PutRequest) -> Result<Written> {
+        match self.client.gate().write(self.client.raw().put(request)).await? {
+            Attempt::Answer(response) => Ok(Written::from_wire(response)),
+            Attempt::Away(reason) => Ok(Written::Dropped(reason)),
+        }
+    }
+
+    fn addressed(&self, request: v1::PutRequest) -> v1::PutRequest {
+        v1::PutRequest { namespace: self.name.to_string(), client_id: self.client.client_id().to_owned(), ..request }
+    }
+
+    fn get_request(&self, key: String, options: &ReadOptions) -> Result<v1::GetRequest> {
+        Ok(v1::GetRequest {
+            namespace: self.name.to_string(),
+            key,
+            stale_policy: options.stale.into(),
+            max_age: options.max_age.map(|age| ttl::wire_duration("max_age", age)).transpose()?,
+            peek: options.peek,
+            ..v1::GetRequest::default()
+        })
+    }
+}
+
+fn written_item(item: v1::BatchPutResult) -> Result<Written> {
+    match item.result {
+        Some(v1::batch_put_result::Result::Response(response)) => Ok(Written::from_wire(response)),
+        Some(v1::batch_put_result::Result::Error(error)) => Err(Error::from_item(&error)),
+        None => Ok(Written::Dropped(MissReason::Other)),
+    }
+}
+
+fn same_length(answers: usize, items: usize) -> Result<()> {
+    match answers == items {
+        true => Ok(()),
+        false => Err(Error::new(
+            crate::ErrorKind::Internal,
+            format!("the server answered {answers} of {items} items of a batch"),
+        )),
+    }
+}

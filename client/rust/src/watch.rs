@@ -1,0 +1,294 @@
+//! Streams that outlive their connection: a watch that resumes by its token, a preload job that is joined again.
+
+use std::time::Duration;
+
+use futures::Stream;
+use tonic::Streaming;
+
+use crate::{Calls, Error, ErrorKind, Result, Selector, retry, v1};
+
+/// Wait before a lost stream is opened again for the first time.
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+/// Longest such wait.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// Times in a row a preload job is joined again before its loss is reported.
+const REJOINS_MAX: u32 = 8;
+
+/// What a watch tells.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum WatchItem {
+    /// The watch exists: every change from here on is covered. Comes again after each reconnection.
+    Created(v1::WatchCreated),
+    /// Entries that were there.
+    Present(Vec<v1::Entry>),
+    /// All that was there has been told.
+    Synced,
+    /// Changes, in order within each log.
+    Events(Vec<v1::WatchEvent>),
+    /// Nothing that matters happened up to here.
+    Progress(v1::WatchProgress),
+    /// Changes were lost: copies of entries can no longer be trusted. After `NewEpoch` the server has a new history.
+    Discontinuity(v1::DiscontinuityReason),
+    /// The connection was lost. The watch goes on by itself; until `Created` comes, copies may be out of date.
+    Lost(Error),
+}
+
+/// Follows changes, over lost connections and server restarts. Choose what to follow, then call [`Watch::next`].
+///
+/// ```no_run
+/// # async fn run(ml: hotplate::Namespace) -> Result<(), hotplate::Error> {
+/// use hotplate::{Selector, WatchItem};
+/// let mut watch = ml.watch().selector(Selector::prefix("model:")).exclude_own();
+/// while let Some(item) = watch.next().await {
+///     if let WatchItem::Events(events) = item? {
+///         println!("{} changes", events.len());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a watch follows nothing until `next` is called"]
+pub struct Watch {
+    calls: Calls,
+    request: v1::WatchRequest,
+    client_id: String,
+    stream: Option<Streaming<v1::WatchResponse>>,
+    failures: u32,
+    ended: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(calls: Calls, request: v1::WatchRequest, client_id: String) -> Self {
+        Self { calls, request, client_id, stream: None, failures: 0, ended: false }
+    }
+
+    /// Only keys that this selects; call again for more.
+    pub fn selector(mut self, selector: Selector) -> Self {
+        self.request.selectors.push(selector.0);
+        self
+    }
+
+    /// How much of an entry is told.
+    pub fn content(mut self, content: v1::WatchContent) -> Self {
+        self.request.content = content.into();
+        self
+    }
+
+    /// Only these events.
+    pub fn events(mut self, types: impl IntoIterator<Item = v1::EventType>) -> Self {
+        self.request.event_types = types.into_iter().map(i32::from).collect();
+        self
+    }
+
+    /// First tells what is there.
+    pub fn include_present(mut self) -> Self {
+        self.request.include_present = true;
+        self
+    }
+
+    /// Continues after a token of [`Watch::resume_token`].
+    pub fn resume(mut self, token: impl Into<bytes::Bytes>) -> Self {
+        self.request.resume_token = token.into();
+        self
+    }
+
+    /// How often progress is told when nothing else is, 100 ms to 10 min.
+    ///
+    /// # Errors
+    /// A duration the contract cannot carry.
+    pub fn progress_interval(mut self, interval: Duration) -> Result<Self> {
+        self.request.progress_interval = Some(crate::ttl::wire_duration("progress_interval", interval)?);
+        Ok(self)
+    }
+
+    /// Leaves out what this client does itself.
+    pub fn exclude_own(mut self) -> Self {
+        self.request.exclude_client_id.clone_from(&self.client_id);
+        self
+    }
+
+    /// Continue later, on this server, after the last item told. Empty before the first.
+    #[must_use]
+    pub fn resume_token(&self) -> &[u8] {
+        &self.request.resume_token
+    }
+
+    /// The next item. Waits as long as it takes, reconnecting with growing waits; `None` after an error, because only
+    /// errors that a reconnection cannot mend are returned. Giving up the returned future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<WatchItem>> {
+        loop {
+            if self.ended {
+                return None;
+            }
+            match self.advance().await {
+                Ok(Some(item)) => return Some(Ok(item)),
+                Ok(None) => {}
+                Err(error) if is_passing(error.kind) => {
+                    let first = self.failures == 0;
+                    self.failures = self.failures.saturating_add(1);
+                    if first {
+                        return Some(Ok(WatchItem::Lost(error)));
+                    }
+                }
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    /// The same as a stream.
+    pub fn into_stream(self) -> impl Stream<Item = Result<WatchItem>> + Send {
+        futures::stream::unfold(self, |mut watch| async move { watch.next().await.map(|item| (item, watch)) })
+    }
+
+    /// Opens the stream when there is none, and reads one message. `None`: a message this client does not know.
+    async fn advance(&mut self) -> Result<Option<WatchItem>> {
+        if self.stream.is_none() {
+            if self.failures > 0 {
+                tokio::time::sleep(retry::jittered(retry::backoff(self.failures, BACKOFF_FIRST, BACKOFF_MAX))).await;
+            }
+            let opened = Box::pin(self.calls.watch(self.request.clone())).await?;
+            self.stream = Some(opened);
+        }
+        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let message = match stream.message().await {
+            Ok(Some(message)) => message,
+            Ok(None) => {
+                self.stream = None;
+                return Err(Error::new(ErrorKind::Unavailable, "the server closed the watch"));
+            }
+            Err(status) => {
+                self.stream = None;
+                return Err(status.into());
+            }
+        };
+        self.failures = 0;
+        if !message.resume_token.is_empty() {
+            self.request.resume_token = message.resume_token;
+            // What was there has begun to be told; the token, not a new listing, is what continues it.
+            self.request.include_present = false;
+        }
+        Ok(message.message.map(item))
+    }
+}
+
+fn item(message: v1::watch_response::Message) -> WatchItem {
+    use v1::watch_response::Message;
+    match message {
+        Message::Created(created) => WatchItem::Created(created),
+        Message::Present(present) => WatchItem::Present(present.entries),
+        Message::Synced(_) => WatchItem::Synced,
+        Message::Events(events) => WatchItem::Events(events.events),
+        Message::Progress(progress) => WatchItem::Progress(progress),
+        Message::Discontinuity(lost) => WatchItem::Discontinuity(lost.reason()),
+    }
+}
+
+/// Whether opening the stream again may help.
+fn is_passing(kind: ErrorKind) -> bool {
+    kind.is_outage()
+}
+
+/// A preload job, followed to its end, over lost connections.
+///
+/// ```no_run
+/// # async fn run(ml: hotplate::Namespace) -> Result<(), hotplate::Error> {
+/// use hotplate::v1::PreloadItem;
+/// let items = (0..100).map(|id| PreloadItem { key: format!("model:{id}"), ..PreloadItem::default() });
+/// let mut job = ml.preload(items).parallelism(8);
+/// while let Some(progress) = job.next().await {
+///     let progress = progress?;
+///     println!("{} of {}", progress.done_count, progress.total_count);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a job is not started until `next` is called"]
+pub struct Preload {
+    calls: Calls,
+    request: v1::PreloadRequest,
+    stream: Option<Streaming<v1::PreloadResponse>>,
+    failures: u32,
+    ended: bool,
+}
+
+impl Preload {
+    pub(crate) fn new(calls: Calls, mut request: v1::PreloadRequest) -> Self {
+        request.request_id = hex::encode(rand::random::<[u8; 16]>());
+        Self { calls, request, stream: None, failures: 0, ended: false }
+    }
+
+    /// Fetches what is fresh as well.
+    pub fn force(mut self) -> Self {
+        self.request.force = true;
+        self
+    }
+
+    /// How many at once; the server caps it.
+    pub fn parallelism(mut self, items: u32) -> Self {
+        self.request.max_parallelism = items;
+        self
+    }
+
+    /// The job's id, for joining it elsewhere. Empty before the first answer.
+    #[must_use]
+    pub fn job_id(&self) -> &str {
+        &self.request.job_id
+    }
+
+    /// The next progress; `None` when the job has ended or after an error. After a lost connection the results so far
+    /// are told again.
+    pub async fn next(&mut self) -> Option<Result<v1::PreloadResponse>> {
+        loop {
+            if self.ended {
+                return None;
+            }
+            match self.advance().await {
+                Ok(progress) => {
+                    self.ended = progress.finished;
+                    return Some(Ok(progress));
+                }
+                Err(error) if is_passing(error.kind) && self.failures < REJOINS_MAX => self.failures += 1,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    /// The same as a stream.
+    pub fn into_stream(self) -> impl Stream<Item = Result<v1::PreloadResponse>> + Send {
+        futures::stream::unfold(self, |mut job| async move { job.next().await.map(|item| (item, job)) })
+    }
+
+    async fn advance(&mut self) -> Result<v1::PreloadResponse> {
+        if self.stream.is_none() {
+            if self.failures > 0 {
+                tokio::time::sleep(retry::jittered(retry::backoff(self.failures, BACKOFF_FIRST, BACKOFF_MAX))).await;
+            }
+            let opened = Box::pin(self.calls.preload(self.request.clone())).await?;
+            self.stream = Some(opened);
+        }
+        let lost = || Error::new(ErrorKind::Unavailable, "the server closed the stream before the job ended");
+        let Some(stream) = &mut self.stream else { return Err(lost()) };
+        match stream.message().await.map_err(Error::from).and_then(|message| message.ok_or_else(lost)) {
+            Ok(progress) => {
+                self.failures = 0;
+                self.request.items.clear();
+                self.request.request_id.clear();
+                self.request.job_id.clone_from(&progress.job_id);
+                Ok(progress)
+            }
+            Err(error) => {
+                self.stream = None;
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! A server of the contract whose failures are scripted. It keeps just enough to tell whether the client did its part.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt};
+use hotplate::{
+    Builder, Client, Profile,
+    v1::{
+        self,
+        cache_service_server::{CacheService, CacheServiceServer},
+    },
+};
+use parking_lot::Mutex;
+use tokio::runtime::Runtime;
+use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+
+/// How one call goes wrong.
+#[derive(Clone)]
+pub(crate) enum Fault {
+    /// Answered with this status.
+    Refuse(Box<Status>),
+    /// Never answered.
+    Stall,
+}
+
+impl Fault {
+    pub(crate) fn unavailable() -> Self {
+        Self::Refuse(Box::new(Status::unavailable("away")))
+    }
+}
+
+type WatchScript = (Vec<v1::WatchResponse>, bool);
+
+/// What the double holds and saw; survives the server it is served by.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) entries: Mutex<HashMap<String, v1::Entry>>,
+    pub(crate) stale: Mutex<HashSet<String>>,
+    /// One per call, before anything else happens.
+    pub(crate) faults: Mutex<VecDeque<Fault>>,
+    /// For every call once `faults` is empty.
+    pub(crate) always: Mutex<Option<Fault>>,
+    pub(crate) calls: Mutex<HashMap<&'static str, usize>>,
+    pub(crate) authorization: Mutex<Option<String>>,
+    pub(crate) timeout: Mutex<Option<String>>,
+    pub(crate) puts: Mutex<Vec<v1::PutRequest>>,
+    pub(crate) invalidates: Mutex<Vec<v1::InvalidateRequest>>,
+    /// Messages of each stream opened, and whether it then stays open.
+    pub(crate) watch_scripts: Mutex<VecDeque<WatchScript>>,
+    pub(crate) watches: Mutex<Vec<v1::WatchRequest>>,
+    pub(crate) preloads: Mutex<Vec<v1::PreloadRequest>>,
+}
+
+impl State {
+    pub(crate) fn count(&self, method: &str) -> usize {
+        self.calls.lock().get(method).copied().unwrap_or(0)
+    }
+
+    async fn begin<T>(&self, method: &'static str, request: Request<T>) -> Result<T, Status> {
+        *self.calls.lock().entry(method).or_default() += 1;
+        let header = |name: &str| request.metadata().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        *self.authorization.lock() = header("authorization");
+        *self.timeout.lock() = header("grpc-timeout");
+        let fault = self.faults.lock().pop_front().or_else(|| self.always.lock().clone());
+        match fault {
+            None => Ok(request.into_inner()),
+            Some(Fault::Refuse(status)) => Err(*status),
+            Some(Fault::Stall) => std::future::pending().await,
+        }
+    }
+
+    fn answer(&self, request: &v1::GetRequest) -> v1::GetResponse {
+        let Some(entry) = self.entries.lock().get(&request.key).cloned() else {
+            return v1::GetResponse {
+                outcome: v1::GetOutcome::Miss.into(),
+                miss_reason: v1::MissReason::NeverStored.into(),
+                ..v1::GetResponse::default()
+            };
+        };
+        let stale = self.stale.lock().contains(&request.key);
+        let outcome = match (&entry.payload, stale, request.stale_policy()) {
+            (Some(v1::entry::Payload::Negative(_)), ..) => v1::GetOutcome::Negative,
+            (_, false, _) => v1::GetOutcome::Hit,
+            (_, true, v1::StalePolicy::WhileRevalidate | v1::StalePolicy::IfError) => v1::GetOutcome::Stale,
+            (_, true, _) => {
+                return v1::GetResponse {
+                    outcome: v1::GetOutcome::Miss.into(),
+                    miss_reason: v1::MissReason::Expired.into(),
+                    ..v1::GetResponse::default()
+                };
+            }
+        };
+        v1::GetResponse {
+            outcome: outcome.into(),
+            entry: Some(entry),
+            served_from: v1::Tier::Memory.into(),
+            ..v1::GetResponse::default()
+        }
+    }
+
+    fn store(&self, request: v1::PutRequest) -> v1::PutResponse {
+        let payload = match request.payload.clone() {
+            Some(v1::put_request::Payload::Value(value)) => Some(v1::entry::Payload::Value(value)),
+            Some(v1::put_request::Payload::Negative(negative)) => Some(v1::entry::Payload::Negative(negative)),
+            Some(v1::put_request::Payload::Unchanged(_)) | None => None,
+        };
+        let metadata = v1::EntryMetadata {
+            etag: "e1".to_owned(),
+            content_type: request.content_type.clone(),
+            encoding: request.encoding.clone(),
+            fresh_for: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+            ..v1::EntryMetadata::default()
+        };
+        let entry = v1::Entry { key: request.key.clone(), payload, metadata: Some(metadata.clone()) };
+        self.entries.lock().insert(request.key.clone(), entry);
+        self.stale.lock().remove(&request.key);
+        self.puts.lock().push(request);
+        v1::PutResponse {
+            outcome: v1::PutOutcome::Stored.into(),
+            metadata: Some(metadata),
+            ..v1::PutResponse::default()
+        }
+    }
+}
+
+struct Service(Arc<State>);
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl CacheService for Service {
+    type PreloadStream = Answers<v1::PreloadResponse>;
+    type WatchStream = Answers<v1::WatchResponse>;
+
+    async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
+        let request = self.0.begin("get", request).await?;
+        Ok(Response::new(self.0.answer(&request)))
+    }
+
+    async fn batch_get(&self, request: Request<v1::BatchGetRequest>) -> Result<Response<v1::BatchGetResponse>, Status> {
+        use v1::batch_get_result::Result as Item;
+        let request = self.0.begin("batch_get", request).await?;
+        let answer = |item: &v1::GetRequest| match item.key.as_str() {
+            "deferred" if request.items.len() > 1 => Item::Deferred(v1::DeferredItem { size_bytes: 1 }),
+            "bad" => Item::Error(v1::ItemError {
+                code: tonic::Code::InvalidArgument.into(),
+                reason: "BAD_KEY".to_owned(),
+                message: "no".to_owned(),
+                field: "key".to_owned(),
+            }),
+            _ => Item::Response(self.0.answer(item)),
+        };
+        let results = request.items.iter().map(|item| v1::BatchGetResult { result: Some(answer(item)) }).collect();
+        Ok(Response::new(v1::BatchGetResponse { results }))
+    }
+
+    async fn put(&self, request: Request<v1::PutRequest>) -> Result<Response<v1::PutResponse>, Status> {
+        let request = self.0.begin("put", request).await?;
+        Ok(Response::new(self.0.store(request)))
+    }
+
+    async fn batch_put(&self, request: Request<v1::BatchPutRequest>) -> Result<Response<v1::BatchPutResponse>, Status> {
+        let request = self.0.begin("batch_put", request).await?;
+        let store =
+            |item| v1::BatchPutResult { result: Some(v1::batch_put_result::Result::Response(self.0.store(item))) };
+        Ok(Response::new(v1::BatchPutResponse { results: request.items.into_iter().map(store).collect() }))
+    }
+
+    async fn touch(&self, request: Request<v1::TouchRequest>) -> Result<Response<v1::TouchResponse>, Status> {
+        let request = self.0.begin("touch", request).await?;
+        let there = self.0.entries.lock().contains_key(&request.key);
+        let outcome = if there { v1::TouchOutcome::Touched } else { v1::TouchOutcome::NotFound };
+        Ok(Response::new(v1::TouchResponse { outcome: outcome.into(), metadata: None }))
+    }
+
+    async fn invalidate(
+        &self,
+        request: Request<v1::InvalidateRequest>,
+    ) -> Result<Response<v1::InvalidateResponse>, Status> {
+        let request = self.0.begin("invalidate", request).await?;
+        let mut matched_count = 0;
+        for selector in &request.selectors {
+            if let Some(v1::selector::Selector::Key(key)) = &selector.selector {
+                matched_count += u64::from(self.0.entries.lock().remove(key).is_some());
+            }
+        }
+        self.0.invalidates.lock().push(request);
+        Ok(Response::new(v1::InvalidateResponse { matched_count, ..v1::InvalidateResponse::default() }))
+    }
+
+    async fn preload(&self, request: Request<v1::PreloadRequest>) -> Result<Response<Self::PreloadStream>, Status> {
+        let request = self.0.begin("preload", request).await?;
+        let joined = !request.job_id.is_empty();
+        self.0.preloads.lock().push(request);
+        let progress = |done_count, finished| v1::PreloadResponse {
+            job_id: "job-1".to_owned(),
+            done_count,
+            total_count: 2,
+            finished,
+            ..v1::PreloadResponse::default()
+        };
+        // The first stream breaks after one item; who joins again gets the end.
+        let messages = match joined {
+            true => vec![Ok(progress(2, true))],
+            false => vec![Ok(progress(1, false)), Err(Status::unavailable("restarting"))],
+        };
+        Ok(Response::new(Box::pin(futures::stream::iter(messages))))
+    }
+
+    async fn stats(&self, _: Request<v1::StatsRequest>) -> Result<Response<v1::StatsResponse>, Status> {
+        Err(Status::unimplemented("not part of this double"))
+    }
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let request = self.0.begin("watch", request).await?;
+        self.0.watches.lock().push(request);
+        let (messages, stays) = self.0.watch_scripts.lock().pop_front().unwrap_or((Vec::new(), true));
+        let messages = futures::stream::iter(messages.into_iter().map(Ok));
+        Ok(Response::new(match stays {
+            true => Box::pin(messages.chain(futures::stream::pending())),
+            false => Box::pin(messages),
+        }))
+    }
+
+    async fn list_entries(
+        &self,
+        _: Request<v1::ListEntriesRequest>,
+    ) -> Result<Response<v1::ListEntriesResponse>, Status> {
+        Err(Status::unimplemented("not part of this double"))
+    }
+
+    async fn get_server_info(
+        &self,
+        request: Request<v1::GetServerInfoRequest>,
+    ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
+        self.0.begin("get_server_info", request).await?;
+        Ok(Response::new(v1::GetServerInfoResponse { version: "1.2.3".to_owned(), ..Default::default() }))
+    }
+}
+
+/// A running double. Stopping it cuts every connection at once, as a crash does.
+pub(crate) struct Double {
+    pub(crate) state: Arc<State>,
+    pub(crate) address: SocketAddr,
+    runtime: Option<Runtime>,
+}
+
+impl Double {
+    pub(crate) fn start() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut double = Self { state: Arc::default(), address: any, runtime: None };
+        double.serve();
+        double
+    }
+
+    /// Serves at the same address as before.
+    pub(crate) fn serve(&mut self) {
+        let builder = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = builder.expect("a runtime");
+        let listener = std::net::TcpListener::bind(self.address).expect("a free port");
+        listener.set_nonblocking(true).expect("non-blocking");
+        self.address = listener.local_addr().expect("an address");
+        let service = CacheServiceServer::new(Service(Arc::clone(&self.state)));
+        let served = async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("registered");
+            tonic::transport::Server::builder()
+                .add_service(service)
+                .serve_with_incoming(TcpIncoming::from(listener))
+                .await
+        };
+        tokio_util::task::TaskTracker::new().spawn_on(served, runtime.handle());
+        self.runtime = Some(runtime);
+    }
+
+    pub(crate) fn stop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("hotplate://{}/test", self.address)
+    }
+
+    /// A client with deadlines that tests can wait for.
+    pub(crate) fn builder(&self) -> Builder {
+        let mut profile = Profile::local();
+        profile.call_timeout = Duration::from_secs(2);
+        Client::builder().url(self.url()).profile(profile)
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.builder().build().expect("valid settings")
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
