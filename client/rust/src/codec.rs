@@ -113,10 +113,13 @@ impl<T: Serialize + ?Sized> Encode<T> for MessagePack {
 
 impl<T: DeserializeOwned> Decode<T> for MessagePack {
     fn decode(&self, bytes: Bytes) -> Result<T> {
-        match rmp_serde::from_slice(&bytes) {
-            Ok(value) => Ok(value),
+        let mut reader = std::io::Cursor::new(&bytes[..]);
+        let value = rmp_serde::from_read(&mut reader);
+        match value {
+            // Bytes left over mean that these were never written as this type.
+            Ok(value) if reader.position() == bytes.len() as u64 => Ok(value),
             // The cause's own text may quote the value.
-            Err(_cause) => Err(Error::codec("the stored MessagePack has another shape")),
+            Ok(_) | Err(_) => Err(Error::codec("the stored MessagePack has another shape")),
         }
     }
 }

@@ -145,8 +145,9 @@ async fn a_put_that_fails_is_not_the_callers() {
     let double = Double::start();
     let space = double.client().default_namespace();
     let refused = Fault::Refuse(Box::new(tonic::Status::permission_denied("read only")));
+    let options = ComputeOptions::new();
     // The first write refused, nothing else.
-    let reads = space.get_or_compute("k", &ComputeOptions::new(), {
+    let reads = space.get_or_compute("k", &options, {
         let state = Arc::clone(&double.state);
         move || async move {
             state.faults.lock().push_back(refused);
