@@ -21,6 +21,8 @@ use crate::config::HttpSettings;
 
 /// Time open requests have once the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
+/// Age at which a connection is ended, so that peers who never read cannot keep the port's connections for ever.
+const AGE_MAX: Duration = Duration::from_secs(300);
 /// Rest after an accept that failed: without it, a server out of descriptors would spin.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -76,6 +78,7 @@ impl Port {
             let ended = tokio::select! {
                 ended = &mut connection => Some(ended),
                 () = stop.cancelled() => None,
+                () = sleep(AGE_MAX) => None,
             };
             let ended = match ended {
                 Some(ended) => ended,

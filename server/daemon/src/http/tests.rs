@@ -40,10 +40,14 @@ async fn server(settings: HttpSettings) -> Server {
 
 /// Sends a request as it is and returns all that comes back until the peer closes.
 async fn exchange(address: SocketAddr, request: &str) -> String {
+    timeout(PATIENCE, exchange_patiently(address, request)).await.unwrap()
+}
+
+async fn exchange_patiently(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    stream.read_to_end(&mut answer).await.unwrap();
     String::from_utf8(answer).unwrap()
 }
 
@@ -98,6 +102,17 @@ async fn a_peer_that_never_asks_is_let_go() {
     let server = server(settings).await;
     let answer = exchange(server.address, "GET /livez HTTP/1.1\r\nho").await;
     assert!(!answer.contains("200 OK"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_connection_lives_for_ever() {
+    let settings = HttpSettings { header_timeout: Duration::from_secs(600), ..Settings::default().http };
+    let server = server(settings).await;
+    let clock = Clock::system();
+    let answer = exchange_patiently(server.address, "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let lived = clock.now().since(hotplate_engine::clock::Moment(0));
+    assert!(lived >= Duration::from_secs(299) && lived < Duration::from_secs(400), "{lived:?}");
 }
 
 #[tokio::test]
