@@ -10,42 +10,20 @@ use crate::{
         get::{GetAnswer, GetRequest},
         invalidate::{InvalidateAnswer, InvalidateRequest},
         list::{ListAnswer, ListRequest},
-        preload::{PreloadProgress, PreloadRequest},
+        preload::{PreloadRequest, PreloadStream},
         put::{PutAnswer, PutRequest},
         touch::{TouchAnswer, TouchRequest},
+        watch::Watcher,
     },
     namespace::EngineConfig,
     origin::Origins,
     stats::{GroupBy, Snapshot},
-    watch::{Message, WatchRequest},
+    watch::WatchRequest,
 };
 
 /// A cache. Share it with `Arc`.
 #[derive(Debug)]
 pub struct Cache {}
-
-/// A stream of messages of one watch. Dropping it ends the watch.
-#[derive(Debug)]
-pub struct Watcher {}
-
-impl Watcher {
-    /// The next message; `None` after the last one.
-    pub async fn next(&mut self) -> Option<Message> {
-        todo!()
-    }
-}
-
-/// Progress of one preload job as one caller sees it. Dropping it leaves the job running, unless it was asked to end
-/// with its caller.
-#[derive(Debug)]
-pub struct PreloadStream {}
-
-impl PreloadStream {
-    /// The next progress; `None` after the last one.
-    pub async fn next(&mut self) -> Option<PreloadProgress> {
-        todo!()
-    }
-}
 
 impl Cache {
     /// Makes an empty cache with a new epoch.

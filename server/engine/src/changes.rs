@@ -102,6 +102,14 @@ pub enum Batch {
     Trimmed,
 }
 
+/// A random epoch of 52 bits; the same for the same seed.
+#[must_use]
+pub fn new_epoch(seed: Option<u64>) -> u64 {
+    const EPOCH_BITS: u32 = 52;
+    let random = seed.map_or_else(rand::random, |seed| xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes()));
+    (random >> (u64::BITS - EPOCH_BITS)).max(1)
+}
+
 impl History {
     /// An empty history that keeps at most so many changes and bytes.
     #[must_use]
@@ -183,12 +191,6 @@ impl History {
         let changes: Vec<_> = ring.changes.iter().skip(skip).take(changes_max).cloned().collect();
         let next = cursor + changes.len() as u64;
         Batch::Changes(changes, next)
-    }
-
-    /// Changes that wait from a cursor on.
-    #[must_use]
-    pub fn waiting(&self, cursor: u64) -> u64 {
-        self.ring.lock().end().saturating_sub(cursor)
     }
 
     /// Wakes its holder when changes arrive.

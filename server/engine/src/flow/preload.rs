@@ -1,8 +1,35 @@
 //! Preload: fetch entries from origins ahead of use, in jobs that outlive the caller's stream.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
-use crate::entry::Expiration;
+use parking_lot::Mutex;
+
+pub use crate::flow::job::PreloadStream;
+use crate::{
+    clock::Clock,
+    entry::Expiration,
+    error::{Error, Kind, Reason, Result},
+    event::Observer,
+    flow::{
+        fill::{Checked, Filler, Store},
+        job::{How, Job, run},
+    },
+    key::{Key, namespace_name},
+    namespace::EngineConfig,
+    origin::{Origin, Origins},
+    selector::Selector,
+    task::Tasks,
+};
+
+/// Parameters of one item at most, and their bytes in all.
+const PARAMETERS_MAX: usize = 32;
+const PARAMETER_BYTES_MAX: usize = 4 << 10;
+/// Longest request id, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// What to fetch, or which job to join.
 #[derive(Clone, Debug, Default)]
@@ -99,4 +126,189 @@ pub enum PreloadState {
     },
     /// Cancelled before its turn.
     Cancelled,
+}
+
+/// The jobs of a cache: those that run and the last ones that ended.
+pub struct Jobs {
+    filler: Arc<Filler>,
+    origins: Origins,
+    limits: Limits,
+    /// Oldest first.
+    known: Mutex<VecDeque<Arc<Job>>>,
+    tasks: Tasks,
+}
+
+struct Limits {
+    jobs_max: usize,
+    items_max: usize,
+    parallelism_default: usize,
+    parallelism_max: usize,
+}
+
+impl std::fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jobs").field("running", &self.tasks.running()).finish_non_exhaustive()
+    }
+}
+
+impl Jobs {
+    /// No jobs yet.
+    #[must_use]
+    pub fn new(
+        config: &EngineConfig,
+        clock: Clock,
+        observer: Arc<dyn Observer>,
+        origins: Origins,
+        store: Arc<dyn Store>,
+    ) -> Self {
+        let seed = config.seed.unwrap_or_else(rand::random);
+        let limits = Limits {
+            jobs_max: config.preload_jobs_max,
+            items_max: config.preload_items_max,
+            parallelism_default: config.preload_parallelism_default,
+            parallelism_max: config.preload_parallelism_max,
+        };
+        let filler = Arc::new(Filler { store, observer, clock, seed });
+        Self { filler, origins, limits, known: Mutex::default(), tasks: Tasks::new() }
+    }
+
+    /// Starts, joins or cancels a job. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// `JOB_UNKNOWN`, `NO_ORIGIN`, `TOO_MANY_JOBS`; bad names and arguments, naming the field; `DRAINING` after
+    /// closing.
+    pub fn preload(&self, request: PreloadRequest) -> Result<PreloadStream> {
+        let namespace = namespace_name(&request.namespace)?;
+        if request.job_id.is_empty() { self.start(&namespace, request) } else { self.join(&namespace, &request) }
+    }
+
+    /// Cancels all jobs and starts no more. Their streams end.
+    pub fn close(&self) {
+        self.tasks.close();
+    }
+
+    fn join(&self, namespace: &Arc<str>, request: &PreloadRequest) -> Result<PreloadStream> {
+        if !request.items.is_empty() {
+            return Err(bad("items", "a request with a job_id joins that job and has no items"));
+        }
+        let known = self.known.lock();
+        let found = known.iter().find(|job| *job.id == *request.job_id && job.namespace == *namespace).cloned();
+        drop(known);
+        let Some(job) = found else {
+            let what = "this namespace has no preload job with this id, or no longer remembers it";
+            return Err(Error::new(Kind::NotFound, Reason::JobUnknown, what).field("job_id"));
+        };
+        if request.cancel {
+            job.cancel();
+        }
+        Ok(PreloadStream::new(job, request.cancel_on_disconnect))
+    }
+
+    fn start(&self, namespace: &Arc<str>, request: PreloadRequest) -> Result<PreloadStream> {
+        self.check(&request)?;
+        let (force, cancel_with_caller) = (request.force, request.cancel_on_disconnect);
+        let asked =
+            if request.max_parallelism == 0 { self.limits.parallelism_default } else { request.max_parallelism };
+        let how = How { force, parallelism: asked.min(self.limits.parallelism_max).max(1) };
+        let request_id = request.request_id;
+        let items = request.items.into_iter().enumerate();
+        let items = items.map(|(index, item)| self.checked(namespace, index, item)).collect::<Result<Vec<_>>>()?;
+
+        let mut known = self.known.lock();
+        if let Some(job) = repeated(&known, namespace, &request_id) {
+            return Ok(PreloadStream::new(job, cancel_with_caller));
+        }
+        self.make_room(&mut known)?;
+        let id = Arc::from(hex::encode(rand::random::<u128>().to_be_bytes()));
+        let job = Arc::new(Job::new(id, namespace.clone(), request_id, &items));
+        known.push_back(job.clone());
+        drop(known);
+        let stream = PreloadStream::new(job.clone(), cancel_with_caller);
+        self.tasks.spawn("preload", run(job, self.filler.clone(), items, how));
+        Ok(stream)
+    }
+
+    fn check(&self, request: &PreloadRequest) -> Result<()> {
+        if self.tasks.stop().is_cancelled() {
+            return Err(Error::new(
+                Kind::Unavailable,
+                Reason::Draining,
+                "the server is closing: preload on another one",
+            ));
+        }
+        if request.cancel {
+            return Err(bad("cancel", "cancel needs the job_id of the job to stop"));
+        }
+        if request.items.is_empty() || request.items.len() > self.limits.items_max {
+            let (most, sent) = (self.limits.items_max, request.items.len());
+            return Err(bad("items", format!("a job has 1 to {most} items, this one has {sent}")));
+        }
+        if request.request_id.len() > REQUEST_ID_BYTES_MAX {
+            return Err(bad("request_id", format!("a request_id has at most {REQUEST_ID_BYTES_MAX} bytes")));
+        }
+        Ok(())
+    }
+
+    fn checked(&self, namespace: &Arc<str>, index: usize, item: PreloadItem) -> Result<Checked> {
+        let named = |error: Error| {
+            let field = error.field_name().unwrap_or("key").to_owned();
+            error.field(format!("items[{index}].{field}"))
+        };
+        let key = Key::new(namespace, &item.key).map_err(named)?;
+        let bytes: usize = item.parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if item.parameters.len() > PARAMETERS_MAX || bytes > PARAMETER_BYTES_MAX {
+            let rule = format!("an item has at most {PARAMETERS_MAX} parameters of {PARAMETER_BYTES_MAX} bytes in all");
+            return Err(named(bad("parameters", rule)));
+        }
+        for tag in &item.tags {
+            Selector::tag(tag).map_err(|error| named(error.field("tags")))?;
+        }
+        if !item.kind.is_empty() {
+            Selector::kind(&item.kind).map_err(named)?;
+        }
+        let (origin_name, origin) = self.origin(namespace, &item.origin).map_err(named)?;
+        Ok(Checked { key, origin_name, origin, item })
+    }
+
+    fn origin(&self, namespace: &str, name: &str) -> Result<(Arc<str>, Arc<dyn Origin>)> {
+        let configured = self.origins.get(namespace);
+        let found = configured.and_then(|origins| match name {
+            "" if origins.len() == 1 => origins.iter().next(),
+            name => origins.get_key_value(name),
+        });
+        if let Some((name, origin)) = found {
+            return Ok((Arc::from(name.as_str()), origin.clone()));
+        }
+        let names: Vec<_> = configured.into_iter().flat_map(BTreeMap::keys).map(String::as_str).collect();
+        let what = match (names.is_empty(), name) {
+            (true, _) => "this namespace has no origin: configure one to preload from".to_owned(),
+            (false, "") => format!("this namespace has several origins, name one of: {}", names.join(", ")),
+            (false, _) => format!("this namespace has no such origin, it has: {}", names.join(", ")),
+        };
+        Err(Error::new(Kind::FailedPrecondition, Reason::NoOrigin, what).field("origin"))
+    }
+
+    /// Forgets the oldest job that has ended where there is no room for another.
+    fn make_room(&self, known: &mut VecDeque<Arc<Job>>) -> Result<()> {
+        if known.len() < self.limits.jobs_max {
+            return Ok(());
+        }
+        let Some(oldest) = known.iter().position(|job| job.finished()) else {
+            let what =
+                format!("all {} preload jobs this server allows are running: wait for one", self.limits.jobs_max);
+            let error = Error::new(Kind::ResourceExhausted, Reason::TooManyJobs, what);
+            return Err(error.retry_after(Duration::from_secs(5)));
+        };
+        known.remove(oldest);
+        Ok(())
+    }
+}
+
+fn repeated(known: &VecDeque<Arc<Job>>, namespace: &Arc<str>, request_id: &str) -> Option<Arc<Job>> {
+    let same = |job: &&Arc<Job>| job.namespace == *namespace && job.request_id == request_id;
+    known.iter().find(same).filter(|_| !request_id.is_empty()).cloned()
+}
+
+fn bad(field: &'static str, rule: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::invalid(Reason::BadArgument, field, rule)
 }

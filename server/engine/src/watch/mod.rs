@@ -1,4 +1,8 @@
-//! Watchers: what they follow, what waits for them, and the messages they get.
+//! What a watch asks for, the messages it gets, and the parts it is made of: tokens, filter, the events that wait.
+
+pub mod filter;
+pub mod pending;
+pub mod token;
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,8 +12,23 @@ use crate::{
     selector::Selector,
 };
 
+/// What a watch reads of the entries that are stored now. Leaves no trace: neither recency nor counters change.
+pub trait Entries: Send + Sync + 'static {
+    /// The entry of a key, if it may be served (fresh or stale).
+    fn view(&self, namespace: &Arc<str>, key: &Arc<str>) -> Option<EntryView>;
+
+    /// The entries that any of these selects (none: all), with keys above `after`, in key order, at most `entries_max`.
+    fn page(
+        &self,
+        namespace: &Arc<str>,
+        selectors: &[Selector],
+        after: Option<&str>,
+        entries_max: usize,
+    ) -> Vec<EntryView>;
+}
+
 /// What to follow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct WatchRequest {
     /// The namespace; empty means `default`.
     pub namespace: String,
@@ -32,11 +51,12 @@ pub struct WatchRequest {
 }
 
 /// How much of an entry a watch delivers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Content {
     /// No entry.
     Keys,
     /// The entry; whoever sends it leaves the value out.
+    #[default]
     Metadata,
     /// The entry with its value.
     Values,
@@ -62,7 +82,7 @@ pub enum EventType {
 pub struct Message {
     /// What it says.
     pub body: Body,
-    /// Continue after it with this.
+    /// Continue after it with this; empty where continuing would leave out entries that are yet to be shown.
     pub resume_token: Vec<u8>,
 }
 

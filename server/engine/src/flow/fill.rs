@@ -1,0 +1,234 @@
+//! Fill: ask an origin for one key and pass its answer through the gate. The ticket is taken before the origin is
+//! asked, so that an answer which an Invalidate overtook is stored nowhere.
+
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+
+use crate::{
+    clock::Clock,
+    entry::{Description, EntryView, Expiration, Negative, Payload, Ttl},
+    error::Result,
+    event::{Event, Observer},
+    fence::Stamp,
+    flow::preload::{PreloadItem, PreloadState},
+    key::Key,
+    origin::{Loaded, Origin, OriginAnswer, OriginError, OriginRequest},
+};
+
+/// Label under which an entry keeps its origin's validator.
+pub const VALIDATOR_LABEL: &str = "hotplate.origin_validator";
+/// Times an origin is asked for one item.
+const ATTEMPTS: u32 = 3;
+/// Wait before the second attempt; doubled for each one after it, and shortened by up to half at random.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// What a fill needs of the store.
+pub trait Store: Send + Sync + 'static {
+    /// The place in the history now, for a computation that begins after this call.
+    fn ticket(&self, key: &Key) -> Stamp;
+
+    /// The entry, if it may be served (fresh or stale). Leaves no trace.
+    fn view(&self, key: &Key) -> Option<EntryView>;
+
+    /// The longest TTL of a namespace.
+    fn ttl_max(&self, namespace: &str) -> Duration;
+
+    /// Passes the gate: stores the fill, unless what it was computed from was invalidated since its ticket.
+    ///
+    /// # Errors
+    /// Anything out of its bounds.
+    fn admit(&self, fill: Fill) -> Result<Admitted>;
+}
+
+/// A computed result on its way to the gate.
+#[derive(Clone, Debug)]
+pub struct Fill {
+    /// The key.
+    pub key: Key,
+    /// What.
+    pub payload: Payload,
+    /// What is said of it.
+    pub description: Description,
+    /// For how long. A negative without TTL gets the namespace's `ttl_negative`.
+    pub expiration: Expiration,
+    /// Where the history was before the computation began.
+    pub ticket: Stamp,
+}
+
+/// What the gate did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// Stored.
+    Stored,
+    /// The same content was there and was renewed.
+    Refreshed,
+    /// Invalidated since the ticket: stored nowhere.
+    TooLate,
+    /// It cannot fit: why.
+    NotAdmitted(String),
+}
+
+/// Fills the store from origins.
+pub(super) struct Filler {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) clock: Clock,
+    /// Decides the jitter of waits.
+    pub(super) seed: u64,
+}
+
+/// An item whose names were checked.
+#[derive(Clone)]
+pub(super) struct Checked {
+    pub(super) key: Key,
+    pub(super) origin_name: Arc<str>,
+    pub(super) origin: Arc<dyn Origin>,
+    pub(super) item: PreloadItem,
+}
+
+/// How an item ended and the bytes it loaded.
+pub(super) type Ended = (PreloadState, u64);
+
+impl Filler {
+    /// Fetches one item, unless it is fresh and not forced.
+    pub(super) async fn fill(&self, checked: &Checked, force: bool) -> Ended {
+        let present = self.store.view(&checked.key);
+        if !force && present.as_ref().is_some_and(|entry| !entry.facts.fresh_for.is_zero()) {
+            return (PreloadState::Skipped, 0);
+        }
+        let mut attempt = 1;
+        loop {
+            // A new ticket for each attempt: an Invalidate between two of them spoils only the first.
+            let ticket = self.store.ticket(&checked.key);
+            match self.ask(checked, present.as_ref()).await {
+                Ok(answer) => return self.pass(checked, answer, present, ticket),
+                Err(error) if error.retryable && attempt < ATTEMPTS => {
+                    tokio::time::sleep(self.backoff(&checked.key, attempt)).await;
+                    attempt += 1;
+                }
+                Err(OriginError { reason, message, .. }) => return (PreloadState::Failed { reason, message }, 0),
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        checked: &Checked,
+        present: Option<&EntryView>,
+    ) -> std::result::Result<OriginAnswer, OriginError> {
+        let validator = present.and_then(|entry| entry.facts.description.labels.get(VALIDATOR_LABEL));
+        let request = OriginRequest {
+            namespace: checked.key.namespace().clone(),
+            key: checked.key.text().clone(),
+            parameters: checked.item.parameters.clone(),
+            validator: validator.map(|validator| Arc::from(validator.as_str())),
+        };
+        let start = self.clock.now();
+        let load = async { checked.origin.load(request).await };
+        let answer = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_panic| {
+            let message = format!("the origin `{}` failed on this item; this is a bug in it", checked.origin_name);
+            Err(OriginError { reason: "ORIGIN_FAILED", message, retryable: false })
+        });
+        self.observer.observe(&Event::OriginCalled {
+            origin: checked.origin_name.clone(),
+            usable: answer.is_ok(),
+            elapsed: self.clock.now().since(start),
+        });
+        answer
+    }
+
+    fn pass(&self, checked: &Checked, answer: OriginAnswer, present: Option<EntryView>, ticket: Stamp) -> Ended {
+        match (answer, present) {
+            (OriginAnswer::Found(loaded), _) => self.found(checked, loaded, ticket),
+            (OriginAnswer::Absent, _) => self.absent(checked, ticket),
+            (OriginAnswer::NotModified { ttl }, Some(entry)) => self.renew(checked, entry, ttl, ticket),
+            (OriginAnswer::NotModified { .. }, None) => {
+                let message = format!("the origin `{}` answered `not modified` unasked", checked.origin_name);
+                (PreloadState::Failed { reason: "ORIGIN_STATUS", message }, 0)
+            }
+        }
+    }
+
+    fn found(&self, checked: &Checked, loaded: Loaded, ticket: Stamp) -> Ended {
+        let Some(expiration) = self.expiration(checked, loaded.ttl) else { return (not_to_be_stored(), 0) };
+        let bytes = loaded.value.len() as u64;
+        let labels = loaded.validator.map(|validator| (VALIDATOR_LABEL.to_owned(), validator.to_string()));
+        let description = Description {
+            content_type: loaded.content_type,
+            encoding: loaded.encoding,
+            labels: labels.into_iter().collect(),
+            ..self.described(checked)
+        };
+        let fill =
+            Fill { key: checked.key.clone(), payload: Payload::Value(loaded.value), description, expiration, ticket };
+        (self.admit(fill, PreloadState::Loaded), bytes)
+    }
+
+    fn absent(&self, checked: &Checked, ticket: Stamp) -> Ended {
+        let negative = Negative {
+            reason: Arc::from("NOT_FOUND"),
+            message: Arc::from(format!("the origin `{}` has no such entry", checked.origin_name)),
+        };
+        let fill = Fill {
+            key: checked.key.clone(),
+            payload: Payload::Negative(negative),
+            description: self.described(checked),
+            // Not the item's lifetime, which is meant for a value.
+            expiration: Expiration::default(),
+            ticket,
+        };
+        (self.admit(fill, PreloadState::Negative), 0)
+    }
+
+    fn renew(&self, checked: &Checked, entry: EntryView, ttl: Option<Duration>, ticket: Stamp) -> Ended {
+        let Some(expiration) = self.expiration(checked, ttl) else { return (not_to_be_stored(), 0) };
+        let described = self.described(checked);
+        let was = &*entry.facts.description;
+        let description = Description { kind: described.kind, tags: described.tags, ..was.clone() };
+        let fill = Fill { key: checked.key.clone(), payload: entry.payload, description, expiration, ticket };
+        (self.admit(fill, PreloadState::Revalidated), 0)
+    }
+
+    fn described(&self, checked: &Checked) -> Description {
+        let mut tags = checked.item.tags.clone();
+        tags.sort();
+        tags.dedup();
+        Description { kind: checked.item.kind.clone(), tags, labels: BTreeMap::new(), ..Description::default() }
+    }
+
+    /// The lifetime: the caller's, else the origin's within the namespace's bound. `None`: the origin forbids storing.
+    fn expiration(&self, checked: &Checked, origin: Option<Duration>) -> Option<Expiration> {
+        let asked = checked.item.expiration.clone();
+        let Some(ttl) = origin.filter(|_| asked.ttl == Ttl::Default) else { return Some(asked) };
+        let ttl = ttl.min(self.store.ttl_max(checked.key.namespace()));
+        (!ttl.is_zero()).then_some(Expiration { ttl: Ttl::Exact(ttl), ..asked })
+    }
+
+    fn admit(&self, fill: Fill, state: PreloadState) -> PreloadState {
+        match self.store.admit(fill) {
+            Ok(Admitted::Stored | Admitted::Refreshed) => state,
+            Ok(Admitted::TooLate) => PreloadState::NotStored {
+                reason: "INVALIDATED",
+                message: "invalidated while it was being fetched; preload it again".to_owned(),
+            },
+            Ok(Admitted::NotAdmitted(message)) => PreloadState::NotStored { reason: "NOT_ADMITTED", message },
+            Err(error) => PreloadState::Failed { reason: error.reason().name(), message: error.message().to_owned() },
+        }
+    }
+
+    fn backoff(&self, key: &Key, attempt: u32) -> Duration {
+        let draw = xxhash_rust::xxh3::xxh3_64_with_seed(&attempt.to_le_bytes(), self.seed ^ key.hash());
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
+        let share = draw as f64 / u64::MAX as f64;
+        (BACKOFF * 2u32.pow(attempt - 1)).mul_f64(1.0 - share / 2.0)
+    }
+}
+
+fn not_to_be_stored() -> PreloadState {
+    PreloadState::NotStored {
+        reason: "ORIGIN_NO_STORE",
+        message: "the origin says that its answer is not to be stored; give the item a TTL to store it all the same"
+            .to_owned(),
+    }
+}
