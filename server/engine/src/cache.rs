@@ -1,138 +1,176 @@
 //! The whole: owns the parts, one public method per verb, no logic.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Moment},
     error::Result,
     event::Observer,
     flow::{
-        get::{GetAnswer, GetRequest},
-        invalidate::{InvalidateAnswer, InvalidateRequest},
-        list::{ListAnswer, ListRequest},
-        preload::{PreloadRequest, PreloadStream},
-        put::{PutAnswer, PutRequest},
-        touch::{TouchAnswer, TouchRequest},
-        watch::Watcher,
+        get::{self, GetAnswer, GetRequest},
+        invalidate::{self, InvalidateAnswer, InvalidateRequest},
+        list::{self, ListAnswer, ListRequest},
+        preload::{Jobs, PreloadRequest, PreloadStream},
+        put::{self, PutAnswer, PutRequest},
+        repeat::Repeats,
+        stats::{self, Watching},
+        touch::{self, TouchAnswer, TouchRequest},
+        watch::{WatchLimits, Watcher, Watches},
     },
+    key::namespace_name,
+    memory::Store,
     namespace::EngineConfig,
     origin::Origins,
     stats::{GroupBy, Snapshot},
     watch::WatchRequest,
 };
 
+/// How often what has expired is reclaimed.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(250);
+
 /// A cache. Share it with `Arc`.
 #[derive(Debug)]
-pub struct Cache {}
+pub struct Cache {
+    store: Arc<Store>,
+    repeats: Repeats,
+    watches: Watches,
+    jobs: Jobs,
+    made: Moment,
+    closed: CancellationToken,
+}
 
 impl Cache {
     /// Makes an empty cache with a new epoch.
     ///
     /// # Errors
     /// A configuration that contradicts itself.
-    pub fn new(
-        _config: EngineConfig,
-        _clock: Clock,
-        _observer: Arc<dyn Observer>,
-        _origins: Origins,
-    ) -> Result<Arc<Self>> {
-        todo!()
+    pub fn new(config: EngineConfig, clock: Clock, observer: Arc<dyn Observer>, origins: Origins) -> Result<Arc<Self>> {
+        let store = Arc::new(Store::new(config, clock.clone(), observer.clone())?);
+        let config = &store.config;
+        let limits = WatchLimits { watches_max: config.watches_max, pending_max: config.watch_pending_max };
+        Ok(Arc::new(Self {
+            repeats: Repeats::new(config.request_ids_max),
+            watches: Watches::new(limits, store.history.clone(), store.clone(), observer.clone()),
+            jobs: Jobs::new(config, clock.clone(), observer, origins, store.clone()),
+            made: clock.now(),
+            closed: CancellationToken::new(),
+            store,
+        }))
     }
 
     /// Finds one entry.
     ///
     /// # Errors
     /// Bad names; a position that was not reached.
-    pub fn get(&self, _request: &GetRequest) -> Result<GetAnswer> {
-        todo!()
+    pub fn get(&self, request: &GetRequest) -> Result<GetAnswer> {
+        get::get(&self.store, request)
     }
 
     /// Stores one entry.
     ///
     /// # Errors
     /// Anything out of its bounds.
-    pub fn put(&self, _request: PutRequest) -> Result<PutAnswer> {
-        todo!()
+    pub fn put(&self, request: PutRequest) -> Result<PutAnswer> {
+        put::put(&self.store, &self.repeats, request)
     }
 
     /// Changes a lifetime.
     ///
     /// # Errors
     /// Anything out of its bounds.
-    pub fn touch(&self, _request: &TouchRequest) -> Result<TouchAnswer> {
-        todo!()
+    pub fn touch(&self, request: &TouchRequest) -> Result<TouchAnswer> {
+        touch::touch(&self.store, request)
     }
 
     /// Drops entries.
     ///
     /// # Errors
     /// No selector, a bad one, too many.
-    pub fn invalidate(&self, _request: &InvalidateRequest) -> Result<InvalidateAnswer> {
-        todo!()
+    pub fn invalidate(&self, request: &InvalidateRequest) -> Result<InvalidateAnswer> {
+        invalidate::invalidate(&self.store, &self.repeats, request)
     }
 
     /// Lists entries.
     ///
     /// # Errors
     /// A bad selector or page token.
-    pub fn list(&self, _request: &ListRequest) -> Result<ListAnswer> {
-        todo!()
+    pub fn list(&self, request: &ListRequest) -> Result<ListAnswer> {
+        list::list(&self.store, request)
     }
 
     /// Starts, joins or cancels a preload job. Needs a tokio runtime.
     ///
     /// # Errors
     /// No such origin or job, too many items or jobs.
-    pub fn preload(self: &Arc<Self>, _request: PreloadRequest) -> Result<PreloadStream> {
-        todo!()
+    pub fn preload(self: &Arc<Self>, request: PreloadRequest) -> Result<PreloadStream> {
+        self.store.spaces.open(&namespace_name(&request.namespace)?)?;
+        self.jobs.preload(request)
     }
 
     /// Follows changes.
     ///
     /// # Errors
     /// A bad selector or token, too many watches.
-    pub fn watch(self: &Arc<Self>, _request: WatchRequest) -> Result<Watcher> {
-        todo!()
+    pub fn watch(self: &Arc<Self>, request: WatchRequest) -> Result<Watcher> {
+        self.store.spaces.find(&namespace_name(&request.namespace)?)?;
+        self.watches.watch(request)
     }
 
     /// Counts; `None`: of all namespaces.
     ///
     /// # Errors
     /// A bad or unknown namespace.
-    pub fn stats(&self, _namespace: Option<&str>, _group_by: GroupBy) -> Result<Snapshot> {
-        todo!()
+    pub fn stats(&self, namespace: Option<&str>, group_by: GroupBy) -> Result<Snapshot> {
+        let uptime = self.store.clock.now().since(self.made);
+        let watching = Watching { uptime, watch_count: self.watches.open() as u64 };
+        stats::stats(&self.store, namespace, group_by, watching)
     }
 
     /// Names of the namespaces that exist now.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Arc<str>> {
-        todo!()
+        self.store.spaces.all().into_iter().map(|space| space.name.clone()).collect()
     }
 
     /// What it was made with.
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
-        todo!()
+        &self.store.config
     }
 
     /// The clock it reads.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        todo!()
+        &self.store.clock
     }
 
     /// Reclaims what has expired up to now. Cheap when nothing has; call it at least every 250 ms.
     pub fn maintain(&self) {
-        todo!()
+        self.store.reclaim();
     }
 
     /// Runs [`Cache::maintain`] until the cache closes. Returns when it has.
     pub async fn run_maintenance(self: Arc<Self>) {
-        todo!()
+        while self.closed.run_until_cancelled(tokio::time::sleep(MAINTENANCE_INTERVAL)).await.is_some() {
+            self.maintain();
+        }
     }
 
     /// Ends every watch with a final Progress, stops the preload jobs and the maintenance. Takes no new ones.
     pub fn close(&self) {
-        todo!()
+        self.closed.cancel();
+        self.watches.close();
+        self.jobs.close();
+    }
+
+    /// Checks that what is counted, indexed and scheduled agrees with what is held, for tests.
+    ///
+    /// # Errors
+    /// A sentence that says what does not agree.
+    #[doc(hidden)]
+    pub fn check_invariants(&self) -> std::result::Result<(), String> {
+        self.store.check_invariants()
     }
 }

@@ -1,6 +1,10 @@
 //! What an entry is stored under. Validation of names lives here; what a key means does not.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use crate::{
     error::{Error, Kind, Reason, Result},
@@ -72,6 +76,12 @@ fn stable_hash(namespace: &str, text: &str) -> u64 {
     hasher.update(&[0]);
     hasher.update(text.as_bytes());
     hasher.digest()
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 impl fmt::Debug for Key {

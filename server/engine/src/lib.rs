@@ -19,6 +19,9 @@ pub mod origin;
 // parts
 pub mod changes;
 pub mod fence;
+pub mod index;
+pub mod memory;
+pub mod policy;
 pub mod stats;
 pub mod task;
 pub mod watch;

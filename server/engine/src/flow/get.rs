@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use super::admit::drop_ended;
 use crate::{
-    entry::EntryView,
-    event::MissReason,
-    position::{AsOf, Positions},
+    clock::Moment,
+    entry::{EntryView, Freshness, Payload},
+    error::{Error, Kind, Reason, Result},
+    event::{Event, MissReason, ReadOutcome},
+    key::Key,
+    memory::{Store, record::Record, shard::Shard, space::Space},
+    position::{AsOf, LogId, Positions},
 };
 
 /// What a Get wants.
@@ -61,4 +66,106 @@ pub enum Lookup {
     NotModified(EntryView),
     /// Nothing.
     Miss(MissReason),
+}
+
+/// Finds one entry.
+///
+/// # Errors
+/// Bad names; `NAMESPACE_UNKNOWN`; `POSITION_NOT_REACHED`.
+pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
+    let started = store.clock.now();
+    let key = Key::new(&request.namespace, &request.key)?;
+    let space = store.spaces.find(key.namespace())?;
+    let mut shard = store.shard(&key);
+    let as_of = store.as_of(&key);
+    require_reached(store, &request.min_position, as_of)?;
+    let now = store.clock.now();
+    drop_ended(store, &mut shard, &key, now);
+    let (outcome, counted) = match shard.record(&key) {
+        Some(record) => judge(record, &key, request, now),
+        None => {
+            let reason = shard.why_missing(&key);
+            (Lookup::Miss(reason), ReadOutcome::Miss(reason))
+        }
+    };
+    if !request.peek {
+        touch(store, &mut shard, &key, &outcome);
+        drop(shard);
+        count(store, space.as_deref(), &key, (&outcome, counted), started);
+    }
+    Ok(GetAnswer { outcome, as_of })
+}
+
+/// What may be answered with this record, and as what it counts.
+fn judge(record: &Record, key: &Key, request: &GetRequest, now: Moment) -> (Lookup, ReadOutcome) {
+    let miss = |reason| (Lookup::Miss(reason), ReadOutcome::Miss(reason));
+    if request.max_age.is_some_and(|max| now.since(record.stored) > max) {
+        return miss(MissReason::TooOld);
+    }
+    let stale = record.freshness(now) != Freshness::Fresh;
+    let (negative, counted) = match (&record.content.payload, stale, request.stale) {
+        (_, true, StalePolicy::Refuse) => return miss(MissReason::Expired),
+        (Payload::Negative(_), true, _) => return miss(MissReason::Expired),
+        (Payload::Negative(_), false, _) => (true, ReadOutcome::Negative),
+        (Payload::Value(_), true, StalePolicy::WhileRevalidate) => (false, ReadOutcome::Stale),
+        (Payload::Value(_), true, StalePolicy::IfError) => (false, ReadOutcome::Miss(MissReason::Expired)),
+        (Payload::Value(_), false, _) => (false, ReadOutcome::Hit),
+    };
+    let view = record.view(key, now);
+    let unchanged = !request.if_etag_not.is_empty() && *view.facts.etag == *request.if_etag_not;
+    let outcome = match (unchanged, stale, negative) {
+        (true, false, _) => Lookup::NotModified(view),
+        (_, true, _) => Lookup::Stale(view),
+        (false, false, true) => Lookup::Negative(view),
+        (false, false, false) => Lookup::Hit(view),
+    };
+    (outcome, counted)
+}
+
+/// Notes the use of an entry that was served.
+fn touch(store: &Store, shard: &mut Shard, key: &Key, outcome: &Lookup) {
+    if matches!(outcome, Lookup::Miss(_)) {
+        return;
+    }
+    if let Some(record) = shard.record_mut(key) {
+        record.hits += 1;
+        record.read = store.clock.now();
+    }
+    shard.used(key, store.tick());
+}
+
+fn count(store: &Store, space: Option<&Space>, key: &Key, (found, outcome): (&Lookup, ReadOutcome), started: Moment) {
+    let elapsed = store.clock.now().since(started);
+    if let Some(space) = space {
+        let said = found.view().map(|view| view.facts.description.clone());
+        let kind = said.as_deref().map_or("", |said| &said.kind);
+        space.stats.on_read(key.text(), kind, outcome, said.as_deref().and_then(|said| said.compute_cost));
+        space.stats.on_latency("get", elapsed);
+    }
+    store.observer.observe(&Event::Read { namespace: key.namespace().clone(), outcome, elapsed });
+}
+
+/// Fails unless this server's history contains what the caller has seen elsewhere.
+fn require_reached(store: &Store, asked: &Positions, as_of: AsOf) -> Result<()> {
+    let reached = asked.iter().all(|(log, position)| {
+        let here = if log == LogId::SELECTOR { as_of.selector } else { store.history.position(log) };
+        here.epoch == position.epoch && here.number >= position.number
+    });
+    if reached {
+        return Ok(());
+    }
+    let rule = "this server has not reached min_position, or it is of another history: ask without it, or ask the \
+                server that gave it";
+    Err(Error::new(Kind::Unavailable, Reason::PositionNotReached, rule).field("min_position"))
+}
+
+impl Lookup {
+    /// The entry, unless it is a miss.
+    #[must_use]
+    pub fn view(&self) -> Option<&EntryView> {
+        match self {
+            Self::Hit(view) | Self::Stale(view) | Self::Negative(view) | Self::NotModified(view) => Some(view),
+            Self::Miss(_) => None,
+        }
+    }
 }

@@ -1,8 +1,29 @@
 //! Invalidate: raise the fences, drop what they select, tell the watchers, then answer.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use crate::{position::Positions, selector::Selector};
+use super::{
+    admit::drop_ended,
+    bounds::{ID_BYTES_MAX, REASON_BYTES_MAX, length},
+    list::usable,
+    repeat::{Answer, Repeats},
+};
+use crate::{
+    changes::{Author, What},
+    entry::Freshness,
+    error::{Error, Reason, Result},
+    event::RemovalReason,
+    key::{Key, namespace_name},
+    memory::{
+        Store,
+        shard::{Partition, Shard},
+    },
+    position::{LogId, Position, Positions},
+    selector::{Selector, any_selects, check_count},
+};
 
 /// What to drop.
 #[derive(Clone, Debug)]
@@ -30,4 +51,161 @@ pub struct InvalidateAnswer {
     pub sample_keys: Vec<Arc<str>>,
     /// Where in the history, for every log touched; empty when validating.
     pub position: Positions,
+}
+
+/// Keys that a validating call shows at most.
+const SAMPLE_KEYS_MAX: usize = 100;
+
+/// Drops entries. In this order: the fences rise and watchers are told, what was stored before is dropped, the caller
+/// gets its answer. So whoever has the answer never sees anything older on this server.
+///
+/// # Errors
+/// `NO_SELECTOR`; too many selectors; texts out of their bounds; `NAMESPACE_UNKNOWN`.
+pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest) -> Result<InvalidateAnswer> {
+    let started = store.clock.now();
+    let namespace = namespace_name(&request.namespace)?;
+    check(request)?;
+    let Some(space) = store.spaces.find(&namespace)? else { return Ok(nothing()) };
+    if request.validate_only {
+        return Ok(validate(store, &namespace, &request.selectors));
+    }
+    if let Some(Answer::Invalidate(answer)) = repeats.recall(&namespace, &request.request_id) {
+        return Ok(answer);
+    }
+    let author = Author { client_id: request.client_id.clone(), reason: request.reason.clone() };
+    let (keys, sets): (Vec<_>, Vec<_>) =
+        request.selectors.iter().cloned().partition(|selector| matches!(selector, Selector::Key(_)));
+    let fence = raise_sets(store, &namespace, &sets, &author);
+    // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
+    let mut matched_count = fence.map_or(0, |position| sweep(store, &namespace, &sets, position));
+    let (dropped, mut logs) = drop_keys(store, &namespace, &keys, &author);
+    matched_count += dropped;
+    logs.extend(fence.map(|position| (LogId::SELECTOR, position)));
+    let answer = InvalidateAnswer { matched_count, sample_keys: Vec::new(), position: Positions::new(logs) };
+    repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
+    space.stats.on_latency("invalidate", store.clock.now().since(started));
+    Ok(answer)
+}
+
+fn check(request: &InvalidateRequest) -> Result<()> {
+    if request.selectors.is_empty() {
+        let rule = "an Invalidate says what to drop: set at least one selector";
+        return Err(Error::invalid(Reason::NoSelector, "selectors", rule));
+    }
+    check_count(&request.selectors)?;
+    length("reason", request.reason.as_deref().unwrap_or_default(), REASON_BYTES_MAX)?;
+    length("request_id", &request.request_id, ID_BYTES_MAX)?;
+    length("client_id", request.client_id.as_deref().unwrap_or_default(), ID_BYTES_MAX)
+}
+
+fn nothing() -> InvalidateAnswer {
+    InvalidateAnswer { matched_count: 0, sample_keys: Vec::new(), position: Positions::default() }
+}
+
+/// Raises one fence for all sets of the call; recording and raising under one lock keeps answers from claiming a
+/// position whose fence they did not test.
+fn raise_sets(store: &Store, namespace: &Arc<str>, sets: &[Selector], author: &Author) -> Option<Position> {
+    if sets.is_empty() {
+        return None;
+    }
+    let mut fences = store.fences.write();
+    let what = What::SetInvalidated(sets.to_vec());
+    let position = store.history.append(namespace, LogId::SELECTOR, what, author);
+    fences.raise(namespace, sets, position.number);
+    Some(position)
+}
+
+/// Drops named keys, those of one log under one lock and as one change.
+fn drop_keys(
+    store: &Store,
+    namespace: &Arc<str>,
+    selectors: &[Selector],
+    author: &Author,
+) -> (u64, Vec<(LogId, Position)>) {
+    let mut by_log: BTreeMap<LogId, BTreeSet<Arc<str>>> = BTreeMap::new();
+    for selector in selectors {
+        if let Selector::Key(text) = selector {
+            let log = Key::trusted(namespace.clone(), text.clone()).log();
+            by_log.entry(log).or_default().insert(text.clone());
+        }
+    }
+    let mut matched = 0;
+    let mut positions = Vec::with_capacity(by_log.len());
+    for (log, texts) in by_log {
+        let mut shard = store.shard_of(log);
+        let now = store.clock.now();
+        let keys: Vec<_> = texts.into_iter().map(|text| Key::trusted(namespace.clone(), text)).collect();
+        let dropped = keys.iter().map(|key| {
+            drop_ended(store, &mut shard, key, now);
+            let record = store.remove(&mut shard, key, RemovalReason::Invalidated);
+            matched += u64::from(record.is_some());
+            (key.text().clone(), record.map(|record| record.content.description))
+        });
+        let what = What::Invalidated(dropped.collect());
+        let position = store.history.append(namespace, log, what, author);
+        keys.iter().for_each(|key| shard.fences.raise(key, position.number));
+        positions.push((log, position));
+    }
+    (matched, positions)
+}
+
+/// Drops what any set selects and was stored before its fence, one shard after the other.
+fn sweep(store: &Store, namespace: &Arc<str>, sets: &[Selector], fence: Position) -> u64 {
+    let mut matched = 0;
+    for shard in store.shards() {
+        let mut shard = shard.lock();
+        let now = store.clock.now();
+        for text in selected(&shard, namespace, sets) {
+            let key = Key::trusted(namespace.clone(), text);
+            let Some(record) = shard.record(&key) else { continue };
+            if record.stamp.selector >= fence.number {
+                continue;
+            }
+            matched += u64::from(record.freshness(now) != Freshness::Gone);
+            store.remove(&mut shard, &key, RemovalReason::Invalidated);
+        }
+    }
+    matched
+}
+
+/// Keys in a shard that any selector selects. By the index where tags and kinds are asked for, else by looking at all.
+fn selected(shard: &Shard, namespace: &str, selectors: &[Selector]) -> BTreeSet<Arc<str>> {
+    let Some(partition) = shard.partition(namespace) else { return BTreeSet::new() };
+    let (indexed, scanned): (Vec<_>, Vec<_>) =
+        selectors.iter().cloned().partition(|set| matches!(set, Selector::Tag(_) | Selector::Kind(_)));
+    let mut keys: BTreeSet<_> = indexed.iter().flat_map(|set| by_index(partition, set)).collect();
+    if !scanned.is_empty() {
+        let matching = partition.records().filter(|(text, record)| any_selects(&scanned, &record.facets(text)));
+        keys.extend(matching.map(|(text, _)| text.clone()));
+    }
+    keys
+}
+
+fn by_index(partition: &Partition, set: &Selector) -> Vec<Arc<str>> {
+    match set {
+        Selector::Tag(tag) => partition.index.tagged(tag),
+        Selector::Kind(kind) => partition.index.of_kind(kind),
+        _ => Vec::new(),
+    }
+}
+
+/// Counts what would be dropped and shows the first keys.
+fn validate(store: &Store, namespace: &Arc<str>, selectors: &[Selector]) -> InvalidateAnswer {
+    let now = store.clock.now();
+    let mut sample = BTreeSet::new();
+    let mut matched_count = 0;
+    for shard in store.shards() {
+        let shard = shard.lock();
+        for text in selected(&shard, namespace, selectors) {
+            if usable(store, &shard, &Key::trusted(namespace.clone(), text.clone()), now).is_none() {
+                continue;
+            }
+            matched_count += 1;
+            sample.insert(text);
+            if sample.len() > SAMPLE_KEYS_MAX {
+                sample.pop_last();
+            }
+        }
+    }
+    InvalidateAnswer { matched_count, sample_keys: sample.into_iter().collect(), position: Positions::default() }
 }

@@ -1,11 +1,17 @@
 //! The verbs: what happens, in order, when someone gets, puts, touches, invalidates, preloads, lists or watches.
 
+pub mod admit;
+pub mod bounds;
 pub mod fill;
 pub mod get;
 pub mod invalidate;
 mod job;
+pub mod lifetime;
 pub mod list;
+mod ports;
 pub mod preload;
 pub mod put;
+pub mod repeat;
+pub mod stats;
 pub mod touch;
 pub mod watch;

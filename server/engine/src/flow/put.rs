@@ -2,8 +2,24 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use super::{
+    admit::{self, Admission, Admitted, Right, admit},
+    bounds::{self, ID_BYTES_MAX},
+    lifetime::Rules,
+    repeat::{Answer, Repeats},
+};
 use crate::{
+    changes::Author,
     entry::{Description, EntryView, Expiration, Payload},
+    error::{Error, Kind, Reason, Result},
+    key::Key,
+    memory::{
+        Store,
+        record::{Content, Lifetime},
+        space::Space,
+    },
     position::Positions,
 };
 
@@ -73,4 +89,109 @@ pub enum PutAnswer {
         /// Where in the history, when an older value was dropped.
         position: Option<Positions>,
     },
+}
+
+/// Stores one entry.
+///
+/// # Errors
+/// Anything out of its bounds; `DIGEST_MISMATCH`; `NAMESPACE_UNKNOWN`; `TOO_MANY_NAMESPACES`.
+pub fn put(store: &Store, repeats: &Repeats, mut request: PutRequest) -> Result<PutAnswer> {
+    let started = store.clock.now();
+    let key = Key::new(&request.namespace, &request.key)?;
+    check(store, &mut request)?;
+    let space = store.spaces.open(key.namespace())?;
+    if let Some(Answer::Put(answer)) = repeats.recall(key.namespace(), &request.request_id) {
+        return Ok(answer);
+    }
+    let author = Author { client_id: request.client_id.clone(), reason: None };
+    let answer = match request.payload.take() {
+        Some(payload) => store_payload(store, &space, &key, &request, (payload, author))?,
+        None => renew(store, &space, &key, &request)?,
+    };
+    repeats.remember(key.namespace(), &request.request_id, Answer::Put(answer.without_value()));
+    space.stats.on_latency("put", store.clock.now().since(started));
+    Ok(answer)
+}
+
+fn check(store: &Store, request: &mut PutRequest) -> Result<()> {
+    bounds::length("request_id", &request.request_id, ID_BYTES_MAX)?;
+    bounds::length("client_id", request.client_id.as_deref().unwrap_or_default(), ID_BYTES_MAX)?;
+    bounds::description(&mut request.description)?;
+    match &request.payload {
+        Some(payload) => bounds::payload(payload, store.config.value_bytes_max),
+        None if matches!(request.precondition, Precondition::Etag(_)) => Ok(()),
+        None => {
+            let rule = "an unchanged payload renews the entry with a given etag: set precondition.etag";
+            Err(Error::invalid(Reason::BadArgument, "precondition", rule))
+        }
+    }
+}
+
+fn store_payload(
+    store: &Store,
+    space: &Arc<Space>,
+    key: &Key,
+    request: &PutRequest,
+    (payload, author): (Payload, Author),
+) -> Result<PutAnswer> {
+    let lifetime = decide(store, space, request, matches!(payload, Payload::Negative(_)))?;
+    let content = Content::new(compact(payload), request.description.clone());
+    if request.digest.is_some_and(|digest| digest != content.digest) {
+        let rule = "digest is not the SHA-256 of the value that arrived: send the value again";
+        return Err(Error::invalid(Reason::DigestMismatch, "digest", rule));
+    }
+    let precondition = &request.precondition;
+    let admission = Admission { space, key, content, lifetime, precondition, right: Right::Write(author) };
+    answer(admit(store, &admission))
+}
+
+fn answer(admitted: Admitted) -> Result<PutAnswer> {
+    Ok(match admitted {
+        Admitted::Stored(entry, position) => PutAnswer::Stored { entry, position },
+        Admitted::Refreshed(entry, position) => PutAnswer::Refreshed { entry, position },
+        Admitted::PreconditionFailed(entry) => PutAnswer::PreconditionFailed { entry },
+        Admitted::NotAdmitted(why, position) => PutAnswer::NotAdmitted { why, position },
+        Admitted::TooLate => return Err(Error::new(Kind::Internal, Reason::Bug, "a write was taken for a fill")),
+    })
+}
+
+/// Renews what is stored, if it still has the etag.
+fn renew(store: &Store, space: &Arc<Space>, key: &Key, request: &PutRequest) -> Result<PutAnswer> {
+    let (kind, negative) = {
+        let shard = store.shard(key);
+        let Some(record) = shard.record(key) else { return Ok(PutAnswer::PreconditionFailed { entry: None }) };
+        let negative = matches!(record.content.payload, Payload::Negative(_));
+        (record.content.description.kind.clone(), negative)
+    };
+    let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind: &kind, negative };
+    let lifetime = rules.decide(&request.expiration, store.clock.now(), store.random())?;
+    answer(admit::renew(store, space, key, &request.precondition, lifetime))
+}
+
+fn decide(store: &Store, space: &Space, request: &PutRequest, negative: bool) -> Result<Lifetime> {
+    let kind = &*request.description.kind;
+    let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind, negative };
+    rules.decide(&request.expiration, store.clock.now(), store.random())
+}
+
+/// A small value that shares a receive buffer would keep all of that buffer: it gets its own.
+fn compact(payload: Payload) -> Payload {
+    const SHARED_BYTES_MIN: usize = 4096;
+    match payload {
+        Payload::Value(value) if value.len() < SHARED_BYTES_MIN => Payload::Value(Bytes::copy_from_slice(&value)),
+        other => other,
+    }
+}
+
+impl PutAnswer {
+    /// The same without the value's bytes, to be kept without keeping them.
+    fn without_value(&self) -> Self {
+        let empty = |entry: &EntryView| EntryView { payload: Payload::Value(Bytes::new()), ..entry.clone() };
+        match self {
+            Self::Stored { entry, position } => Self::Stored { entry: empty(entry), position: position.clone() },
+            Self::Refreshed { entry, position } => Self::Refreshed { entry: empty(entry), position: position.clone() },
+            Self::PreconditionFailed { entry } => Self::PreconditionFailed { entry: entry.as_ref().map(empty) },
+            Self::NotAdmitted { .. } => self.clone(),
+        }
+    }
 }

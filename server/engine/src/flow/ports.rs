@@ -1,0 +1,76 @@
+//! The store as Watch and Preload see it: their ports, answered by the same look-ups and the same gate as every verb.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    admit::{self, Admission, Right, admit},
+    bounds,
+    fill::{self, Admitted, Fill},
+    lifetime::Rules,
+    list::{page, usable},
+    put::Precondition,
+};
+use crate::{
+    entry::{EntryView, Payload},
+    error::{Error, Kind, Reason, Result},
+    fence::Stamp,
+    key::Key,
+    memory::{Store, record::Content},
+    selector::Selector,
+    watch::Entries,
+};
+
+impl Entries for Store {
+    fn view(&self, namespace: &Arc<str>, key: &Arc<str>) -> Option<EntryView> {
+        fill::Store::view(self, &Key::trusted(namespace.clone(), key.clone()))
+    }
+
+    fn page(
+        &self,
+        namespace: &Arc<str>,
+        selectors: &[Selector],
+        after: Option<&str>,
+        entries_max: usize,
+    ) -> Vec<EntryView> {
+        page(self, namespace, (selectors, after), entries_max)
+    }
+}
+
+impl fill::Store for Store {
+    fn ticket(&self, key: &Key) -> Stamp {
+        let _shard = self.shard(key);
+        self.as_of(key).into()
+    }
+
+    fn view(&self, key: &Key) -> Option<EntryView> {
+        usable(self, &self.shard(key), key, self.clock.now())
+    }
+
+    fn ttl_max(&self, namespace: &str) -> Duration {
+        let space = self.spaces.find(&Arc::from(namespace)).ok().flatten();
+        space.map_or(Duration::MAX, |space| space.config.ttl_max)
+    }
+
+    fn admit(&self, fill: Fill) -> Result<Admitted> {
+        let Fill { key, payload, mut description, expiration, ticket } = fill;
+        bounds::payload(&payload, self.config.value_bytes_max)?;
+        bounds::description(&mut description)?;
+        let space = &self.spaces.open(key.namespace())?;
+        let negative = matches!(payload, Payload::Negative(_));
+        let rules =
+            Rules { namespace: &space.config, classes: &self.config.ttl_classes, kind: &description.kind, negative };
+        let lifetime = rules.decide(&expiration, self.clock.now(), self.random())?;
+        let content = Content::new(payload, description);
+        let precondition = &Precondition::Always;
+        let right = Right::Fill(ticket);
+        match admit(self, &Admission { space, key: &key, content, lifetime, precondition, right }) {
+            admit::Admitted::Stored(..) => Ok(Admitted::Stored),
+            admit::Admitted::Refreshed(..) => Ok(Admitted::Refreshed),
+            admit::Admitted::TooLate => Ok(Admitted::TooLate),
+            admit::Admitted::NotAdmitted(why, _) => Ok(Admitted::NotAdmitted(why)),
+            admit::Admitted::PreconditionFailed(_) => {
+                Err(Error::new(Kind::Internal, Reason::Bug, "a fill without condition failed its condition"))
+            }
+        }
+    }
+}
