@@ -26,7 +26,7 @@ const PREFIX: &str = "HOTPLATE_";
 const CONFIG_VARIABLE: &str = "HOTPLATE_CONFIG";
 const PROFILE_VARIABLE: &str = "HOTPLATE_PROFILE";
 /// Read by the client verbs of the same binary, so no mistake where a server starts.
-const CLIENT_VARIABLES: [&str; 8] = [
+const CLIENT_VARIABLES: [&str; 13] = [
     "HOTPLATE_URL",
     "HOTPLATE_TOKEN",
     "HOTPLATE_NAMESPACE",
@@ -35,6 +35,11 @@ const CLIENT_VARIABLES: [&str; 8] = [
     "HOTPLATE_TLS_CA",
     "HOTPLATE_TLS_CERT",
     "HOTPLATE_TLS_KEY",
+    "HOTPLATE_CONFIG_HOME",
+    "HOTPLATE_TOKEN_FILE",
+    "HOTPLATE_CA_FILE",
+    "HOTPLATE_CLIENT_PROFILE",
+    "HOTPLATE_DISABLE",
 ];
 
 /// Where a value comes from.
