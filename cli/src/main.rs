@@ -1,2 +1,16 @@
-//! placeholder
-fn main() {}
+//! The `hotplate` binary: reads the command line and hands over to the verb that was named. Nothing else lives here.
+
+mod args;
+mod connect;
+mod context;
+mod duration;
+mod exit;
+mod output;
+mod verb;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let matches = args::command().get_matches();
+    verb::run(&matches).into()
+}

@@ -1,0 +1,173 @@
+//! `hotplate get`: fetches one value.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use bytes::Bytes;
+use clap::Args;
+use hotplate::v1::{self, GetOutcome, entry::Payload};
+use serde_json::{Value, json};
+
+use crate::{
+    connect::Connection,
+    duration::{parse, to_proto},
+    exit::{Exit, Failure, Outcome},
+    output::{Output, Style, entry, human},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  hotplate get user:42                     print the value
+  hotplate get model:7 --out model.bin     save it to a file
+  hotplate get report:3 | jq .total        raw bytes when piped
+  hotplate get report:3 -o json            value, outcome and facts as JSON
+  hotplate get report:3 -o meta            the facts alone
+  hotplate get report:3 --stale            a stale value is better than none";
+
+/// Fetch a value; a miss ends with exit code 1
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Get {
+    /// Key of the entry
+    key: String,
+    /// Write the value to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Accept a value that is past its TTL but within its stale time
+    #[arg(long)]
+    stale: bool,
+    /// Accept only a value that is at most this old
+    #[arg(long, value_name = "DURATION", value_parser = parse)]
+    max_age: Option<Duration>,
+    /// Look without touching recency, idle time and statistics
+    #[arg(long)]
+    peek: bool,
+}
+
+impl Get {
+    /// Runs it.
+    pub(crate) async fn run(self, connection: &Connection, output: &mut Output) -> Outcome {
+        let stale = if self.stale { v1::StalePolicy::WhileRevalidate } else { v1::StalePolicy::Refuse };
+        let view = if output.style() == Style::Meta { v1::EntryView::Metadata } else { v1::EntryView::Full };
+        let request = v1::GetRequest {
+            namespace: connection.namespace.clone(),
+            key: self.key.clone(),
+            stale_policy: stale.into(),
+            max_age: self.max_age.map(to_proto),
+            peek: self.peek,
+            view: view.into(),
+            ..Default::default()
+        };
+        let response = connection.calls.get(request).await?;
+        let exit = exit_of(&response);
+        if output.wants_json() {
+            output.json(&as_json(&self.key, &response))?;
+            return Ok(exit);
+        }
+        match (response.outcome(), response.entry.as_ref()) {
+            (GetOutcome::Hit | GetOutcome::Stale, Some(found)) => self.show(found, output)?,
+            (GetOutcome::Negative, Some(found)) => output.note(&negative(found))?,
+            _ => output.note(&format!("miss: {}", entry::miss_reason(response.miss_reason())))?,
+        }
+        Ok(exit)
+    }
+
+    fn show(&self, found: &v1::Entry, output: &mut Output) -> Result<(), Failure> {
+        let metadata = found.metadata.clone().unwrap_or_default();
+        if output.style() == Style::Meta {
+            return if output.is_terminal() {
+                output.rows(&[], &entry::facts_rows(&metadata))
+            } else {
+                output.json(&entry::facts(&metadata))
+            };
+        }
+        let value = match &found.payload {
+            Some(Payload::Value(value)) => value.clone(),
+            _ => Bytes::new(),
+        };
+        if let Some(path) = &self.out {
+            fs::write(path, &value).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            let size = human::size(metadata.size_bytes);
+            return output.note(&format!("{size} written to {}", human::escape(&path.display().to_string())));
+        }
+        if !output.is_terminal() {
+            return output.bytes(&value);
+        }
+        show_on_terminal(&value, &metadata, output)
+    }
+}
+
+/// A terminal gets text only: other bytes could drive it.
+fn show_on_terminal(value: &[u8], metadata: &v1::EntryMetadata, output: &mut Output) -> Result<(), Failure> {
+    if output.style() != Style::Raw
+        && let Some(json) = json_of(value)
+    {
+        return output.line(&json);
+    }
+    match human::printable(value) {
+        Some(text) => output.line(text.strip_suffix('\n').unwrap_or(text)),
+        None => {
+            let kind = if metadata.content_type.is_empty() { "no type given" } else { &metadata.content_type };
+            output.warn(&format!(
+                "binary value, {}, {}: not shown on a terminal; save it with --out FILE, or pipe it",
+                human::size(metadata.size_bytes),
+                human::escape(kind)
+            ))
+        }
+    }
+}
+
+/// JSON objects and arrays, indented. Everything a terminal could take amiss is an escape in JSON, or made one.
+fn json_of(value: &[u8]) -> Option<String> {
+    let first = value.iter().find(|byte| !byte.is_ascii_whitespace())?;
+    if !matches!(first, b'{' | b'[') {
+        return None;
+    }
+    let parsed: Value = serde_json::from_slice(value).ok()?;
+    let text = format!("{parsed:#}");
+    Some(text.lines().map(human::escape).collect::<Vec<_>>().join("\n"))
+}
+
+fn negative(found: &v1::Entry) -> String {
+    match &found.payload {
+        Some(Payload::Negative(negative)) => {
+            let text = if negative.message.is_empty() { String::new() } else { format!(" ({})", negative.message) };
+            human::escape(&format!("negative: {}{text}", negative.reason))
+        }
+        _ => "negative".to_owned(),
+    }
+}
+
+/// Only a value is a positive answer.
+pub(super) fn exit_of(response: &v1::GetResponse) -> Exit {
+    match response.outcome() {
+        GetOutcome::Hit | GetOutcome::Stale => Exit::Done,
+        _ => Exit::Negative,
+    }
+}
+
+/// The whole answer for programs.
+pub(super) fn as_json(key: &str, response: &v1::GetResponse) -> Value {
+    let outcome = response.outcome();
+    let mut object = response.entry.as_ref().map(entry::entry).unwrap_or_default();
+    object.insert("key".to_owned(), Value::from(key));
+    object.insert("outcome".to_owned(), json!(entry::bare(outcome.as_str_name(), "GET_OUTCOME_")));
+    if outcome == GetOutcome::Miss {
+        let reason = entry::bare(response.miss_reason().as_str_name(), "MISS_REASON_");
+        object.insert("miss_reason".to_owned(), json!(reason));
+    }
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_indented_and_harmless() {
+        assert_eq!(json_of(br#"{"a":1}"#).as_deref(), Some("{\n  \"a\": 1\n}"));
+        assert_eq!(json_of(b"12"), None);
+        assert_eq!(json_of(b"{broken"), None);
+        let shown = json_of("[\"\u{9b}31m\"]".as_bytes()).unwrap();
+        assert!(!shown.contains('\u{9b}'), "{shown}");
+    }
+}

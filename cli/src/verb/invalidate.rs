@@ -1,0 +1,149 @@
+//! `hotplate invalidate`: drops sets of entries, after showing what they are.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::Args;
+use hotplate::v1::{self, Selector, selector};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::select::{Select, describe};
+use crate::{
+    connect::Connection,
+    exit::{Exit, Failure, Outcome},
+    output::{Output, human},
+};
+
+/// Keys shown before a set is dropped.
+const SAMPLES: usize = 10;
+
+const EXAMPLES: &str = "\
+Examples:
+  hotplate invalidate --tag dataset:3 --dry-run      what would be dropped
+  hotplate invalidate --tag dataset:3                drop it, after asking
+  hotplate invalidate --prefix model: --kind report --yes --reason 'schema changed'
+  hotplate invalidate --tag eu,daily --yes           entries with both tags
+  hotplate invalidate --all --yes                    everything in the namespace";
+
+/// Drop entries by key, prefix, glob, tag or kind
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Invalidate {
+    #[command(flatten)]
+    select: Select,
+    /// Everything in the namespace
+    #[arg(long, conflicts_with_all = ["key", "prefix", "glob", "tag", "kind"])]
+    all: bool,
+    /// Only show what would be dropped
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask; needed where nobody can answer
+    #[arg(short, long)]
+    yes: bool,
+    /// Why, for the record and for watchers
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// End with exit code 1 when nothing was dropped
+    #[arg(long)]
+    fail_empty: bool,
+}
+
+impl Invalidate {
+    /// Runs it.
+    pub(crate) async fn run(self, connection: &Connection, output: &mut Output) -> Outcome {
+        let selectors = self.selectors()?;
+        let request = v1::InvalidateRequest {
+            namespace: connection.namespace.clone(),
+            selectors,
+            reason: self.reason.clone(),
+            validate_only: true,
+            ..Default::default()
+        };
+        if self.dry_run {
+            let preview = connection.calls.invalidate(request).await?;
+            show_preview(&preview, output)?;
+            return Ok(self.exit(preview.matched_count));
+        }
+        if self.must_ask() && !self.confirmed(connection, &request, output).await? {
+            output.note("nothing was dropped")?;
+            return Ok(Exit::Negative);
+        }
+        let dropped = connection.calls.invalidate(v1::InvalidateRequest { validate_only: false, ..request }).await?;
+        if output.wants_json() {
+            output.json(&json!({"dropped": dropped.matched_count, "dry_run": false}))?;
+        } else {
+            output.note(&format!("dropped {}", human::entries(dropped.matched_count)))?;
+        }
+        Ok(self.exit(dropped.matched_count))
+    }
+
+    fn selectors(&self) -> Result<Vec<Selector>, Failure> {
+        if self.all {
+            return Ok(vec![Selector { selector: Some(selector::Selector::Everything(true)) }]);
+        }
+        let selectors = self.select.selectors();
+        if selectors.is_empty() {
+            return Err(Failure::usage("say what to drop: --key, --prefix, --glob, --tag, --kind or --all"));
+        }
+        Ok(selectors)
+    }
+
+    /// Keys are what they say; a set may be larger than it looks.
+    fn must_ask(&self) -> bool {
+        let select = &self.select;
+        let set =
+            self.all || ![&select.prefix, &select.glob, &select.tag, &select.kind].iter().all(|set| set.is_empty());
+        set && !self.yes
+    }
+
+    async fn confirmed(
+        &self,
+        connection: &Connection,
+        request: &v1::InvalidateRequest,
+        output: &mut Output,
+    ) -> Result<bool, Failure> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(Failure::usage("nobody can be asked here: add --yes, or look first with --dry-run"));
+        }
+        let preview = connection.calls.invalidate(request.clone()).await?;
+        let sets: Vec<String> = request.selectors.iter().map(|one| human::escape(&describe(one))).collect();
+        let namespace = human::escape(&connection.namespace);
+        let text = samples(&preview).join("\n");
+        output.warn(&text)?;
+        let question = format!(
+            "Drop {} ({}) from namespace {namespace}? [y/N] ",
+            human::entries(preview.matched_count),
+            sets.join(", ")
+        );
+        io::stderr().write_all(question.as_bytes())?;
+        let mut answer = String::new();
+        BufReader::new(tokio::io::stdin()).read_line(&mut answer).await?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    fn exit(&self, matched: u64) -> Exit {
+        if matched == 0 && self.fail_empty { Exit::Negative } else { Exit::Done }
+    }
+}
+
+fn show_preview(preview: &v1::InvalidateResponse, output: &mut Output) -> Result<(), Failure> {
+    if output.wants_json() {
+        return output.json(&json!({
+            "matched": preview.matched_count,
+            "sample_keys": preview.sample_keys,
+            "dry_run": true,
+        }));
+    }
+    output.line(&format!("would drop {}", human::entries(preview.matched_count)))?;
+    samples(preview).iter().try_for_each(|line| output.line(line))
+}
+
+fn samples(preview: &v1::InvalidateResponse) -> Vec<String> {
+    let shown = preview.sample_keys.iter().take(SAMPLES);
+    let mut lines: Vec<String> = shown.map(|key| format!("  {}", human::escape(key))).collect();
+    let more = preview.matched_count.saturating_sub(lines.len() as u64);
+    if more > 0 && !lines.is_empty() {
+        lines.push(format!("  … and {} more", human::count(more)));
+    }
+    lines
+}
