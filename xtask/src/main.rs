@@ -1,2 +1,74 @@
-//! placeholder
-fn main() {}
+//! `cargo x`: sets a machine up, runs the tests, regenerates what is generated, and checks everything.
+//!
+//! The command line only. What each command does is in the file named after it; nothing here knows the product except
+//! as programs to build and run.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a development tool talks to the terminal")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod ci;
+mod example;
+mod generate;
+mod program;
+mod report;
+mod server;
+mod setup;
+mod steps;
+
+#[derive(Parser)]
+#[command(name = "cargo x", about = "Set up, test, generate and check hotplate")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install the tools that are missing, into target/tools wherever that is possible
+    Setup,
+    /// Run the Rust tests; arguments go to `cargo test`
+    Test {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Regenerate every generated file
+    Gen {
+        /// Change nothing; fail when a file is not what would be generated
+        #[arg(long)]
+        check: bool,
+    },
+    /// Cache a fitted model from Python and from Rust on a server of its own
+    Example,
+    /// Everything a change has to pass, in order
+    Ci {
+        /// Run only these steps
+        #[arg(long, value_name = "STEP")]
+        only: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Setup => setup::run(&|line| println!("{line}")),
+        Command::Test { arguments } => {
+            program::run(program::cargo(["test", "--workspace"]).args(arguments)).map(|()| String::new())
+        }
+        Command::Gen { check } => generate::run(check),
+        Command::Example => example::run(),
+        Command::Ci { only } => return ci::run(&only),
+    };
+    match done {
+        Ok(summary) => {
+            if !summary.is_empty() {
+                println!("{summary}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use zeroize::Zeroizing;
 
@@ -38,7 +39,7 @@ pub struct Builder {
     setup: Setup,
 }
 
-/// What TLS is to use, as PEM.
+/// What TLS uses, as PEM.
 #[derive(Default)]
 struct Tls {
     wanted: bool,
@@ -239,6 +240,7 @@ impl Builder {
         let mut addresses = self.urls.iter().map(|url| Address::parse(url)).collect::<Result<Vec<_>>>()?;
         let tls_wanted = self.tls.wanted;
         addresses.iter_mut().for_each(|address| address.tls |= tls_wanted);
+        self.tls.check()?;
         let authorization = self.token.as_ref().map(Token::header).transpose()?;
         if authorization.is_some() && !self.allow_insecure_token {
             refuse_open_token(&addresses)?;
@@ -275,6 +277,26 @@ impl Builder {
 }
 
 impl Tls {
+    /// PEM that holds nothing would only show at the first call, as a server that is not trusted.
+    fn check(&self) -> Result<()> {
+        let holds_certificate = |pem: &[u8]| {
+            let mut found = CertificateDer::pem_slice_iter(pem).peekable();
+            found.peek().is_some() && found.all(|certificate| certificate.is_ok())
+        };
+        if self.ca.as_ref().is_some_and(|pem| !holds_certificate(pem)) {
+            return Err(Error::configuration("TLS: the certificate authority is no PEM certificate"));
+        }
+        let Some((certificate, key)) = &self.identity else { return Ok(()) };
+        if !holds_certificate(certificate) {
+            return Err(Error::configuration("TLS: the client certificate is no PEM certificate"));
+        }
+        match PrivateKeyDer::from_pem_slice(key) {
+            Ok(_) => Ok(()),
+            // The cause may tell about the key.
+            Err(_cause) => Err(Error::configuration("TLS: the client key is no PEM private key")),
+        }
+    }
+
     fn config(&self) -> ClientTlsConfig {
         let mut config = ClientTlsConfig::new();
         config = match &self.ca {

@@ -226,10 +226,7 @@ impl Calls {
             let mut attempt = 1;
             loop {
                 let error = match send().await {
-                    Ok(response) => {
-                        self.wire.budget.succeeded();
-                        return Ok(response.into_inner());
-                    }
+                    Ok(response) => break self.answered(response),
                     Err(status) => Error::from(status),
                 };
                 self.wait_to_retry(attempt + 1, plan, error).await?;
@@ -240,6 +237,11 @@ impl Calls {
             Ok(result) => result,
             Err(_elapsed) => Err(Error::timed_out(plan.timeout)),
         }
+    }
+
+    fn answered<A>(&self, response: Response<A>) -> Result<A> {
+        self.wire.budget.succeeded();
+        Ok(response.into_inner())
     }
 
     /// Sleeps before the next try, or gives the error back when there is none. A wait that would not end before the

@@ -218,6 +218,21 @@ mod tests {
     }
 
     #[test]
+    fn floats_survive_json_to_the_last_bit() {
+        let mut bits: u64 = 0x9E37_79B9_7F4A_7C15;
+        for _ in 0..20_000 {
+            bits ^= bits << 13;
+            bits ^= bits >> 7;
+            bits ^= bits << 17;
+            let float = f64::from_bits(bits);
+            if float.is_finite() {
+                let read: Result<f64> = Json.encode(&float).and_then(|bytes| Json.decode(bytes));
+                assert_eq!(read.map(f64::to_bits), Ok(bits), "{float:e}");
+            }
+        }
+    }
+
+    #[test]
     fn errors_do_not_quote_the_value() {
         let secret = Bytes::from_static(b"{\"password\":\"hunter2\"}");
         let error = Decode::<u32>::decode(&Json, secret.clone()).expect_err("another shape");

@@ -103,3 +103,46 @@ impl Address {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (String, u16, bool, Option<String>) {
+        let address = Address::parse(text).expect("valid");
+        (address.host, address.port, address.tls, address.namespace)
+    }
+
+    #[test]
+    fn addresses_are_read_in_every_form() {
+        let none = None::<String>;
+        let cases = [
+            ("hotplate://cache", ("cache", 7070, false, none.clone())),
+            ("cache:81", ("cache", 81, false, none.clone())),
+            ("127.0.0.1", ("127.0.0.1", 7070, false, none.clone())),
+            ("hotplate://[::1]:9/ml/", ("[::1]", 9, false, Some("ml".to_owned()))),
+            ("http://cache", ("cache", 80, false, none.clone())),
+            ("https://cache", ("cache", 443, true, none.clone())),
+            ("hotplate://cache/team/ml?tls=true", ("cache", 7070, true, Some("team/ml".to_owned()))),
+        ];
+        for (text, (host, port, tls, namespace)) in cases {
+            assert_eq!(parsed(text), (host.to_owned(), port, tls, namespace), "{text}");
+        }
+        let timed = Address::parse("cache:1?timeout=250ms").expect("valid");
+        assert_eq!(timed.timeout, Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for (text, expected) in [
+            ("localhost", true),
+            ("127.9.9.9", true),
+            ("hotplate://[::1]", true),
+            ("localhost.example", false),
+            ("10.0.0.1", false),
+            ("hotplate://[::2]", false),
+        ] {
+            assert_eq!(Address::parse(text).expect("valid").is_loopback(), expected, "{text}");
+        }
+    }
+}

@@ -136,7 +136,7 @@ impl Gate {
         let direct = self.pending() == 0 && self.breaker.admits();
         let kept = (Arc::from(request.namespace.as_str()), request.selectors.clone());
         let error = match direct {
-            true => match self.observed(calls.invalidate(request)).await {
+            true => match self.observed(Box::pin(calls.invalidate(request))).await {
                 Ok(response) => return Ok(Some(response)),
                 Err(error) => error,
             },

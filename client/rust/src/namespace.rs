@@ -85,7 +85,7 @@ impl<C: Codec> Namespace<C> {
         C: Decode<T>,
     {
         let request = self.get_request(key.as_key()?, options)?;
-        match self.client.gate().read(self.client.raw().get(request)).await? {
+        match self.client.gate().read(Box::pin(self.client.raw().get(request))).await? {
             Attempt::Answer(response) => lookup(&self.codec, response),
             Attempt::Away(reason) => Ok(Lookup::Miss(reason)),
         }
@@ -114,7 +114,7 @@ impl<C: Codec> Namespace<C> {
         C: Decode<T>,
     {
         let request = v1::BatchGetRequest { namespace: self.name.to_string(), items: items.to_vec() };
-        let response = match self.client.gate().read(self.client.raw().batch_get(request)).await? {
+        let response = match self.client.gate().read(Box::pin(self.client.raw().batch_get(request))).await? {
             Attempt::Answer(response) => response,
             Attempt::Away(reason) => {
                 found.extend(items.iter().map(|_| Ok(Lookup::Miss(reason))));
@@ -193,7 +193,7 @@ impl<C: Codec> Namespace<C> {
         let mut written = Vec::with_capacity(requests.len());
         for items in requests.chunks(BATCH_ITEMS) {
             let request = v1::BatchPutRequest { namespace: self.name.to_string(), items: items.to_vec() };
-            match self.client.gate().write(self.client.raw().batch_put(request)).await? {
+            match self.client.gate().write(Box::pin(self.client.raw().batch_put(request))).await? {
                 Attempt::Away(reason) => written.extend(items.iter().map(|_| Ok(Written::Dropped(reason)))),
                 Attempt::Answer(response) => {
                     same_length(response.results.len(), items.len())?;
@@ -215,7 +215,7 @@ impl<C: Codec> Namespace<C> {
             expiration: WriteOptions::new().ttl(ttl).expiration()?,
             ..v1::TouchRequest::default()
         };
-        match self.client.gate().write(self.client.raw().touch(request)).await? {
+        match self.client.gate().write(Box::pin(self.client.raw().touch(request))).await? {
             Attempt::Answer(response) => {
                 Ok(matches!(response.outcome(), v1::TouchOutcome::Touched | v1::TouchOutcome::Unchanged))
             }
@@ -238,7 +238,7 @@ impl<C: Codec> Namespace<C> {
     pub async fn ttl(&self, key: impl AsKey) -> Result<Option<Duration>> {
         let mut request = self.get_request(key.as_key()?, &ReadOptions::new().peek())?;
         request.view = v1::EntryView::Metadata.into();
-        let response = match self.client.gate().read(self.client.raw().get(request)).await? {
+        let response = match self.client.gate().read(Box::pin(self.client.raw().get(request))).await? {
             Attempt::Answer(response) => response,
             Attempt::Away(_) => return Ok(None),
         };
@@ -299,7 +299,6 @@ impl<C: Codec> Namespace<C> {
     }
 
     /// Follows all changes of this namespace, from now on; see [`Watch`] for what can be chosen.
-    #[must_use]
     pub fn watch(&self) -> Watch {
         let request = v1::WatchRequest { namespace: self.name.to_string(), ..v1::WatchRequest::default() };
         Watch::new(self.client.calls(), request, self.client.client_id().to_owned())
@@ -332,7 +331,7 @@ impl<C: Codec> Namespace<C> {
     }
 
     pub(crate) async fn send(&self, request: v1::PutRequest) -> Result<Written> {
-        match self.client.gate().write(self.client.raw().put(request)).await? {
+        match self.client.gate().write(Box::pin(self.client.raw().put(request))).await? {
             Attempt::Answer(response) => Ok(Written::from_wire(response)),
             Attempt::Away(reason) => Ok(Written::Dropped(reason)),
         }

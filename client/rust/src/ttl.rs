@@ -191,3 +191,77 @@ pub(crate) fn wire_duration(field: &str, duration: Duration) -> Result<prost_typ
 pub(crate) fn from_wire(duration: Option<&prost_types::Duration>) -> Option<Duration> {
     duration.and_then(|duration| Duration::try_from(*duration).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let good = [
+            ("1d2h3m50s", 93_830_000),
+            ("250ms", 250),
+            ("1ms", 1),
+            ("90", 90_000),
+            ("1.5", 1_500),
+            ("0.001", 1),
+            ("1w", 604_800_000),
+            (" 2h30m ", 9_000_000),
+            ("36500d", 3_153_600_000_000),
+        ];
+        for (text, millis) in good {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        let bad = [
+            "",
+            "0",
+            "0s",
+            "-1s",
+            "1x",
+            "1s1s",
+            "1s1h",
+            "h",
+            "1h 5m",
+            "1.5h",
+            ".5",
+            "1.",
+            "1.2345",
+            "1.2.3",
+            "36501d",
+            "99999999999999999999s",
+            "18446744073709551615w",
+            "infinite",
+            "1m5",
+            "\u{661}s",
+        ];
+        for text in bad {
+            assert_eq!(
+                parse_duration(text).map_err(|error| error.kind),
+                Err(crate::ErrorKind::InvalidArgument),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_written_duration_reads_as_the_same() {
+        for millis in [1, 999, 1_000, 61_001, 93_830_000, 604_800_000, 1_234_567_890] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+        }
+        assert_eq!(format_duration(Duration::from_micros(1)), "0ms");
+    }
+
+    #[test]
+    fn a_ttl_is_a_class_a_name_or_a_duration() {
+        assert_eq!("VERY_LONG".parse(), Ok(Ttl::Class(TtlClass::VeryLong)));
+        assert_eq!("nightly".parse(), Ok(Ttl::Named("nightly".to_owned())));
+        assert_eq!("2h".parse(), Ok(Ttl::Duration(Duration::from_secs(7_200))));
+        for class in TtlClass::ALL {
+            assert_eq!(class.name().parse(), Ok(Ttl::Class(class)));
+            assert_eq!(Ttl::from(class).to_string(), class.name());
+        }
+        let seconds: Vec<_> = TtlClass::ALL.iter().map(|class| class.default_duration().as_secs()).collect();
+        assert_eq!(seconds, [300, 900, 1_800, 3_600, 7_200, 86_400, 604_800]);
+    }
+}

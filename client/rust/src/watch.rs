@@ -125,13 +125,11 @@ impl Watch {
             match self.advance().await {
                 Ok(Some(item)) => return Some(Ok(item)),
                 Ok(None) => {}
-                Err(error) if is_passing(error.kind) => {
-                    let first = self.failures == 0;
-                    self.failures = self.failures.saturating_add(1);
-                    if first {
-                        return Some(Ok(WatchItem::Lost(error)));
-                    }
+                Err(error) if is_passing(error.kind) && self.failures == 0 => {
+                    self.failures = 1;
+                    return Some(Ok(WatchItem::Lost(error)));
                 }
+                Err(error) if is_passing(error.kind) => self.failures = self.failures.saturating_add(1),
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(error));

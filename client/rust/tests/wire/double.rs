@@ -280,7 +280,9 @@ impl Double {
 
     pub(crate) fn stop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // Waiting on a thread of its own: a runtime may not wait for another.
+            let ended = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(10)));
+            ended.join().expect("the address is free again");
         }
     }
 

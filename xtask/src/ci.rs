@@ -1,0 +1,63 @@
+//! Runs the steps in order, one summary line each, and ends with the count of everything that passed.
+
+use std::{process::ExitCode, time::Instant};
+
+use crate::{
+    program::{Log, root},
+    report::Report,
+    steps::{self, Failure, Step},
+};
+
+/// Runs all steps, or only the named ones. The last line of output is `N passed, M failed`.
+pub(crate) fn run(only: &[String]) -> ExitCode {
+    let steps = steps::all();
+    if let Some(unknown) = only.iter().find(|name| !steps.iter().any(|step| step.name == **name)) {
+        let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
+        eprintln!("error: there is no step `{unknown}`; steps: {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    let (mut passed, mut failed) = (0, 0);
+    for step in steps.iter().filter(|step| only.is_empty() || only.iter().any(|name| name == step.name)) {
+        let counts = one(step);
+        passed += counts.0;
+        failed += counts.1;
+    }
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs one step and prints its line; returns what passed and what failed.
+fn one(step: &Step) -> (u64, u64) {
+    let start = now();
+    let log = match Log::create(root().join("target/ci").join(format!("{}.log", step.name))) {
+        Ok(log) => log,
+        Err(reason) => {
+            println!("FAIL  {:<10} {reason}", step.name);
+            return (0, 1);
+        }
+    };
+    let outcome = (step.run)(&log);
+    let seconds = start.elapsed().as_secs_f64();
+    match outcome {
+        Ok(Report { passed, note }) => {
+            println!("ok    {:<10} {seconds:>6.1} s  {}{}", step.name, step.what, in_parentheses(&note));
+            (passed, 0)
+        }
+        Err(Failure { passed, failed, reason }) => {
+            println!("FAIL  {:<10} {seconds:>6.1} s  {}: {reason}", step.name, step.what);
+            println!("{}", log.tail(60));
+            println!("      all of it: {}", log.path().display());
+            println!("      again:     cargo x ci --only {}", step.name);
+            (passed, failed.max(1))
+        }
+    }
+}
+
+fn in_parentheses(note: &str) -> String {
+    if note.is_empty() { String::new() } else { format!(" ({note})") }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the duration of a step is told to a person and decides nothing")]
+fn now() -> Instant {
+    Instant::now()
+}

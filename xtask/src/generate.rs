@@ -1,0 +1,38 @@
+//! Regenerates the files that are made from others, or checks that they are up to date.
+
+use std::fs;
+
+use crate::program::{self, command};
+
+/// Pages the binary writes: the argument of `hotplate docs`, and the file.
+const PAGES: [(&str, &str); 3] =
+    [("settings", "docs/settings.md"), ("metrics", "docs/metrics.md"), ("cli", "docs/cli.md")];
+
+/// Writes every generated file; with `check`, changes nothing and fails when one differs.
+pub(crate) fn run(check: bool) -> Result<String, String> {
+    program::run(&mut program::cargo(["build", "--quiet", "--locked", "--bin", "hotplate"]))?;
+    let binary = program::root().join("target/debug/hotplate");
+    let mut stale = Vec::new();
+    for (page, path) in PAGES {
+        let wanted = program::output(command(&binary).args(["docs", page]))?;
+        let file = program::root().join(path);
+        if fs::read_to_string(&file).is_ok_and(|there| there == wanted) {
+            continue;
+        }
+        stale.push(path);
+        if !check {
+            fs::write(&file, wanted).map_err(|error| format!("cannot write {path}: {error}"))?;
+        }
+    }
+    let mut vectors = command("python3");
+    vectors.arg("tests/conformance/make_keys.py");
+    if check {
+        vectors.arg("--check");
+    }
+    program::output(&mut vectors)?;
+    match (check, stale.is_empty()) {
+        (_, true) => Ok(format!("{} generated files are up to date", PAGES.len() + 1)),
+        (false, false) => Ok(format!("rewritten: {}", stale.join(", "))),
+        (true, false) => Err(format!("{} out of date: run `cargo x gen`", stale.join(", "))),
+    }
+}

@@ -1,0 +1,126 @@
+//! The steps of `cargo x ci`, in order. Each is a small function; those with more to them have a file of their own.
+
+use crate::{
+    generate,
+    program::{self, Log, cargo, command},
+    report::{Report, count_tests},
+    setup,
+};
+
+mod contract;
+mod deploy;
+mod readme;
+
+/// One thing a change has to pass.
+pub(crate) struct Step {
+    /// How it is called with `--only`, and the name of its log.
+    pub(crate) name: &'static str,
+    /// What it shows, for the summary line.
+    pub(crate) what: &'static str,
+    /// Does it.
+    pub(crate) run: fn(&Log) -> Outcome,
+}
+
+/// What became of a step.
+pub(crate) type Outcome = Result<Report, Failure>;
+
+/// A step that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Checks that passed all the same.
+    pub(crate) passed: u64,
+    /// Checks that failed.
+    pub(crate) failed: u64,
+    /// What went wrong, in a line.
+    pub(crate) reason: String,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self { passed: 0, failed: 1, reason }
+    }
+}
+
+/// Every step, in the order in which a mistake is cheapest to find.
+pub(crate) fn all() -> Vec<Step> {
+    let step = |name, what, run| Step { name, what, run };
+    vec![
+        step("setup", "tools", set_up),
+        step("fmt", "cargo fmt --check", format),
+        step("clippy", "cargo clippy, all targets, no warning", clippy),
+        step("proto", "buf lint, format, breaking", contract::check),
+        step("doc", "cargo doc, no warning", document),
+        step("deny", "licences, bans and sources of dependencies", deny),
+        step("build", "cargo build", build),
+        step("gen", "generated files are up to date", generated),
+        step("test", "cargo test --workspace", test),
+        step("example", "a fitted model from Python and from Rust", run_example),
+        step("deploy", "Dockerfile, compose file, Kubernetes manifests", deploy::check),
+        step("readme", "every command of the README", readme::check),
+    ]
+}
+
+fn set_up(log: &Log) -> Outcome {
+    let note = setup::run(&|line| {
+        println!("      {line}");
+        // The line is on the terminal already; a log that cannot be written fails the next command.
+        let _logged = log.say(line);
+    });
+    note.map(Report::one).map_err(Failure::from)
+}
+
+fn format(log: &Log) -> Outcome {
+    log.run(&mut cargo(["fmt", "--all", "--", "--check"]))?;
+    Ok(Report::one(""))
+}
+
+fn clippy(log: &Log) -> Outcome {
+    log.run(&mut cargo(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    Ok(Report::one(""))
+}
+
+fn document(log: &Log) -> Outcome {
+    let mut doc = cargo(["doc", "--workspace", "--no-deps", "--locked"]);
+    log.run(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Report::one(""))
+}
+
+fn deny(log: &Log) -> Outcome {
+    let mut deny = command(program::tool("cargo-deny"));
+    log.run(deny.args(["--locked", "check", "licenses", "bans", "sources"]))?;
+    Ok(Report::one("advisories need a database from the network: run `cargo deny check advisories` with one"))
+}
+
+fn build(log: &Log) -> Outcome {
+    log.run(&mut cargo(["build", "--workspace", "--locked"]))?;
+    Ok(Report::one(""))
+}
+
+fn generated(log: &Log) -> Outcome {
+    let note = generate::run(true)?;
+    log.say(&note)?;
+    Ok(Report::one(note))
+}
+
+fn test(log: &Log) -> Outcome {
+    let mut tests = cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
+    let path = format!("{}:{}", program::tools().join("bin").display(), program::python("").display());
+    let outcome = log.run(tests.env("HOTPLATE_TOOLS", path));
+    let (passed, failed) = count_tests(&log.tail(usize::MAX));
+    match outcome {
+        Ok(_) if passed > 0 => Ok(Report { passed, note: format!("{passed} tests") }),
+        Ok(_) => Err(Failure { passed, failed: 1, reason: "no test ran".into() }),
+        Err(reason) => Err(Failure { passed, failed, reason }),
+    }
+}
+
+fn run_example(log: &Log) -> Outcome {
+    let text = log.run(&mut example_command())?;
+    let times: Vec<&str> = text.lines().filter(|line| line.contains("with the cache")).collect();
+    Ok(Report::one(times.join("; ")))
+}
+
+/// The example as its own process, so that its output goes into the log.
+fn example_command() -> std::process::Command {
+    cargo(["run", "--quiet", "--locked", "--package", "xtask", "--", "example"])
+}
