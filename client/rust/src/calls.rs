@@ -3,6 +3,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tonic::{
     Request, Response, Status, Streaming,
     metadata::{Ascii, MetadataValue},
@@ -222,6 +223,7 @@ impl Calls {
         F: Fn() -> R,
         R: Future<Output = Result<Response<A>, Status>>,
     {
+        let ends = clock::now() + plan.timeout;
         let tries = async {
             let mut attempt = 1;
             loop {
@@ -229,7 +231,7 @@ impl Calls {
                     Ok(response) => break self.answered(response),
                     Err(status) => Error::from(status),
                 };
-                self.wait_to_retry(attempt + 1, plan, error).await?;
+                self.wait_to_retry(attempt + 1, plan, ends, error).await?;
                 attempt += 1;
             }
         };
@@ -246,14 +248,14 @@ impl Calls {
 
     /// Sleeps before the next try, or gives the error back when there is none. A wait that would not end before the
     /// deadline is not begun: the true cause says more than a timeout.
-    async fn wait_to_retry(&self, next: u32, plan: Plan, error: Error) -> Result<()> {
+    async fn wait_to_retry(&self, next: u32, plan: Plan, ends: Instant, error: Error) -> Result<()> {
         if error.kind != crate::ErrorKind::Unavailable {
             self.wire.budget.succeeded();
             return Err(error);
         }
         let allowed = self.wire.budget.failed();
         match retry::wait_before(next, plan.attempts, plan.repeat, &error) {
-            Some(wait) if allowed && wait < plan.timeout => {
+            Some(wait) if allowed && clock::now() + wait < ends => {
                 tokio::time::sleep(wait).await;
                 Ok(())
             }

@@ -1,6 +1,6 @@
 //! Streams that outlive their connection: a watch that resumes by its token, a preload job that is joined again.
 
-use std::time::Duration;
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use futures::Stream;
 use tonic::Streaming;
@@ -13,6 +13,69 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Times in a row a preload job is joined again before its loss is reported.
 const REJOINS_MAX: u32 = 8;
+
+/// A call that ends with an open stream.
+type Opening<T> = Pin<Box<dyn Future<Output = Result<Streaming<T>>> + Send>>;
+
+/// A stream that is open, or being opened. It is kept over a wait that is given up: a caller that polls in a loop must
+/// not open and reset streams in a loop, which servers take for an attack.
+struct Line<T> {
+    opening: Option<Opening<T>>,
+    open: Option<Streaming<T>>,
+    /// Losses in a row since the last message.
+    failures: u32,
+}
+
+impl<T> Line<T> {
+    fn new() -> Self {
+        Self { opening: None, open: None, failures: 0 }
+    }
+
+    /// The next message of the stream, which `call` opens when there is none.
+    async fn message<R>(&mut self, call: impl FnOnce() -> R) -> Result<T>
+    where
+        R: Future<Output = Result<Streaming<T>>> + Send + 'static,
+    {
+        let result = self.receive(call).await;
+        match &result {
+            Ok(_) => self.failures = 0,
+            Err(_) => {
+                self.open = None;
+                self.opening = None;
+            }
+        }
+        result
+    }
+
+    async fn receive<R>(&mut self, call: impl FnOnce() -> R) -> Result<T>
+    where
+        R: Future<Output = Result<Streaming<T>>> + Send + 'static,
+    {
+        if self.open.is_none() {
+            let failures = self.failures;
+            let opening = self.opening.get_or_insert_with(|| Box::pin(reopen(failures, call())));
+            self.open = Some(opening.await?);
+            self.opening = None;
+        }
+        let closed = || Error::new(ErrorKind::Unavailable, "the server closed the stream");
+        let open = self.open.as_mut().ok_or_else(closed)?;
+        open.message().await.map_err(Error::from)?.ok_or_else(closed)
+    }
+}
+
+impl<T> fmt::Debug for Line<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("open", &self.open.is_some()).field("failures", &self.failures).finish()
+    }
+}
+
+/// Waits as long as that many losses in a row ask for, then opens.
+async fn reopen<S>(failures: u32, call: impl Future<Output = Result<S>>) -> Result<S> {
+    if failures > 0 {
+        tokio::time::sleep(retry::jittered(retry::backoff(failures, BACKOFF_FIRST, BACKOFF_MAX))).await;
+    }
+    call.await
+}
 
 /// What a watch tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,14 +117,13 @@ pub struct Watch {
     calls: Calls,
     request: v1::WatchRequest,
     client_id: String,
-    stream: Option<Streaming<v1::WatchResponse>>,
-    failures: u32,
+    line: Line<v1::WatchResponse>,
     ended: bool,
 }
 
 impl Watch {
     pub(crate) fn new(calls: Calls, request: v1::WatchRequest, client_id: String) -> Self {
-        Self { calls, request, client_id, stream: None, failures: 0, ended: false }
+        Self { calls, request, client_id, line: Line::new(), ended: false }
     }
 
     /// Only keys that this selects; call again for more.
@@ -125,11 +187,11 @@ impl Watch {
             match self.advance().await {
                 Ok(Some(item)) => return Some(Ok(item)),
                 Ok(None) => {}
-                Err(error) if is_passing(error.kind) && self.failures == 0 => {
-                    self.failures = 1;
+                Err(error) if is_passing(error.kind) && self.line.failures == 0 => {
+                    self.line.failures = 1;
                     return Some(Ok(WatchItem::Lost(error)));
                 }
-                Err(error) if is_passing(error.kind) => self.failures = self.failures.saturating_add(1),
+                Err(error) if is_passing(error.kind) => self.line.failures = self.line.failures.saturating_add(1),
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(error));
@@ -143,28 +205,14 @@ impl Watch {
         futures::stream::unfold(self, |mut watch| async move { watch.next().await.map(|item| (item, watch)) })
     }
 
-    /// Opens the stream when there is none, and reads one message. `None`: a message this client does not know.
+    /// Reads one message. `None`: one this client does not know.
     async fn advance(&mut self) -> Result<Option<WatchItem>> {
-        if self.stream.is_none() {
-            if self.failures > 0 {
-                tokio::time::sleep(retry::jittered(retry::backoff(self.failures, BACKOFF_FIRST, BACKOFF_MAX))).await;
-            }
-            let opened = Box::pin(self.calls.watch(self.request.clone())).await?;
-            self.stream = Some(opened);
-        }
-        let Some(stream) = &mut self.stream else { return Ok(None) };
-        let message = match stream.message().await {
-            Ok(Some(message)) => message,
-            Ok(None) => {
-                self.stream = None;
-                return Err(Error::new(ErrorKind::Unavailable, "the server closed the watch"));
-            }
-            Err(status) => {
-                self.stream = None;
-                return Err(status.into());
-            }
+        let (calls, request) = (&self.calls, &self.request);
+        let call = || {
+            let (calls, request) = (calls.clone(), request.clone());
+            async move { calls.watch(request).await }
         };
-        self.failures = 0;
+        let message = self.line.message(call).await?;
         if !message.resume_token.is_empty() {
             self.request.resume_token = message.resume_token;
             // What was there has begun to be told; the token, not a new listing, is what continues it.
@@ -210,15 +258,14 @@ fn is_passing(kind: ErrorKind) -> bool {
 pub struct Preload {
     calls: Calls,
     request: v1::PreloadRequest,
-    stream: Option<Streaming<v1::PreloadResponse>>,
-    failures: u32,
+    line: Line<v1::PreloadResponse>,
     ended: bool,
 }
 
 impl Preload {
     pub(crate) fn new(calls: Calls, mut request: v1::PreloadRequest) -> Self {
         request.request_id = hex::encode(rand::random::<[u8; 16]>());
-        Self { calls, request, stream: None, failures: 0, ended: false }
+        Self { calls, request, line: Line::new(), ended: false }
     }
 
     /// Fetches what is fresh as well.
@@ -251,7 +298,7 @@ impl Preload {
                     self.ended = progress.finished;
                     return Some(Ok(progress));
                 }
-                Err(error) if is_passing(error.kind) && self.failures < REJOINS_MAX => self.failures += 1,
+                Err(error) if is_passing(error.kind) && self.line.failures < REJOINS_MAX => self.line.failures += 1,
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(error));
@@ -266,27 +313,15 @@ impl Preload {
     }
 
     async fn advance(&mut self) -> Result<v1::PreloadResponse> {
-        if self.stream.is_none() {
-            if self.failures > 0 {
-                tokio::time::sleep(retry::jittered(retry::backoff(self.failures, BACKOFF_FIRST, BACKOFF_MAX))).await;
-            }
-            let opened = Box::pin(self.calls.preload(self.request.clone())).await?;
-            self.stream = Some(opened);
-        }
-        let lost = || Error::new(ErrorKind::Unavailable, "the server closed the stream before the job ended");
-        let Some(stream) = &mut self.stream else { return Err(lost()) };
-        match stream.message().await.map_err(Error::from).and_then(|message| message.ok_or_else(lost)) {
-            Ok(progress) => {
-                self.failures = 0;
-                self.request.items.clear();
-                self.request.request_id.clear();
-                self.request.job_id.clone_from(&progress.job_id);
-                Ok(progress)
-            }
-            Err(error) => {
-                self.stream = None;
-                Err(error)
-            }
-        }
+        let (calls, request) = (&self.calls, &self.request);
+        let call = || {
+            let (calls, request) = (calls.clone(), request.clone());
+            async move { calls.preload(request).await }
+        };
+        let progress = self.line.message(call).await?;
+        self.request.items.clear();
+        self.request.request_id.clear();
+        self.request.job_id.clone_from(&progress.job_id);
+        Ok(progress)
     }
 }

@@ -49,6 +49,18 @@ async fn a_server_that_never_answers_costs_the_deadline_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_wait_that_would_outlast_the_deadline_is_not_begun() {
+    let double = Double::start();
+    let mut details = ErrorDetails::new();
+    details.set_retry_info(Some(Duration::from_secs(3_600)));
+    let draining = Status::with_error_details(Code::Unavailable, "draining", details);
+    *double.state.always.lock() = Some(Fault::Refuse(Box::new(draining)));
+    let error = double.client().calls().get(get("a")).await.expect_err("away");
+    assert_eq!((error.kind, double.state.count("get")), (ErrorKind::Unavailable, 1), "the cause, not a timeout");
+    assert_eq!(error.retry_after, Some(Duration::from_secs(3_600)));
+}
+
+#[tokio::test]
 async fn nobody_listening_is_unavailable() {
     let mut double = Double::start();
     double.stop();
