@@ -26,7 +26,7 @@ struct Line<T> {
     failures: u32,
 }
 
-impl<T> Line<T> {
+impl<T: 'static> Line<T> {
     fn new() -> Self {
         Self { opening: None, open: None, failures: 0 }
     }
