@@ -30,6 +30,10 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     files(settings, &mut found);
     tokens(settings, &mut found);
     names(settings, &mut found);
+    policies(settings, &mut found);
+    if let Err(error) = settings.origins() {
+        found.extend(error.problems().iter().cloned());
+    }
     if !found.is_empty() {
         return Err(ConfigError::of(found));
     }
@@ -164,6 +168,16 @@ fn tokens(settings: &Settings, found: &mut Vec<String>) {
     }
     for (id, count) in by_id.into_iter().filter(|(_, count)| *count > TOKENS_PER_ID_MAX) {
         found.push(format!("access.tokens: `{id}` is there {count} times, at most {TOKENS_PER_ID_MAX}"));
+    }
+}
+
+fn policies(settings: &Settings, found: &mut Vec<String>) {
+    let own = settings.namespaces.configured.iter();
+    let own = own.filter_map(|(name, own)| Some((format!("namespaces.{name}.policy"), own.policy.as_ref()?)));
+    for (path, policy) in own.chain([("memory.policy".to_owned(), &settings.memory.policy)]) {
+        if let Err(error) = hotplate_engine::policy::find(policy) {
+            found.push(format!("{path}: {}", error.message()));
+        }
     }
 }
 

@@ -1,10 +1,17 @@
 //! What the engine needs of the settings. No defaults of its own: everything comes from [`Settings`].
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use hotplate_engine::namespace::{EngineConfig, NamespaceConfig};
+use hotplate_engine::{
+    namespace::{EngineConfig, NamespaceConfig},
+    origin::{Origin, Origins},
+};
+use hotplate_tiers::origin::{HttpOrigin, HttpOriginConfig};
 
-use super::shape::{Create, NamespaceSettings, Settings};
+use super::{
+    ConfigError,
+    shape::{Create, NamespaceSettings, OriginSettings, Settings},
+};
 
 impl Settings {
     /// The engine's part.
@@ -35,6 +42,28 @@ impl Settings {
         }
     }
 
+    /// The origins of all namespaces. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// Every template, header or bound that cannot be used, with the setting's name.
+    pub fn origins(&self) -> Result<Origins, ConfigError> {
+        let mut origins = Origins::new();
+        let mut problems = Vec::new();
+        for (namespace, settings) in &self.namespaces.configured {
+            let mut own: BTreeMap<String, Arc<dyn Origin>> = BTreeMap::new();
+            for (name, origin) in &settings.origins {
+                match HttpOrigin::new(http_origin(name, origin)) {
+                    Ok(made) => {
+                        own.insert(name.clone(), Arc::new(made));
+                    }
+                    Err(error) => problems.push(format!("namespaces.{namespace}.origins.{name}: {error}")),
+                }
+            }
+            origins.insert(namespace.clone(), own);
+        }
+        if problems.is_empty() { Ok(origins) } else { Err(ConfigError::of(problems)) }
+    }
+
     /// A namespace: its own values, and the server's where it has none.
     fn namespace(&self, own: &NamespaceSettings) -> NamespaceConfig {
         let mut kind_ttl = self.kinds.clone();
@@ -49,5 +78,17 @@ impl Settings {
             kind_ttl,
             policy: Arc::from(own.policy.as_deref().unwrap_or(&self.memory.policy)),
         }
+    }
+}
+
+fn http_origin(name: &str, settings: &OriginSettings) -> HttpOriginConfig {
+    let headers = settings.headers.iter();
+    HttpOriginConfig {
+        name: name.to_owned(),
+        url_template: settings.url.clone(),
+        headers: headers.map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect(),
+        timeout: settings.timeout,
+        bytes_max: settings.bytes_max,
+        allow_private_addresses: settings.allow_private_addresses,
     }
 }

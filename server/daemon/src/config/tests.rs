@@ -205,6 +205,9 @@ fn contradictions_are_refused() {
         ("[namespaces]\ncreate = \"configured\"", "no [namespaces.NAME] is"),
         ("[namespaces]\nmax = 1\n[namespaces.a]\n[namespaces.b]", "above namespaces.max"),
         ("profile = \"production\"", "HOTPLATE_PROFILE"),
+        ("[memory]\npolicy = \"lrru\"", "memory.policy: there is no eviction policy"),
+        ("[namespaces.x]\npolicy = \"\"", "namespaces.x.policy: there is no eviction policy"),
+        ("[namespaces.x.origins.o]\nurl = \"http://h/{key\"", "namespaces.x.origins.o: "),
         ("kinds = 3", "kinds: is not a table"),
     ];
     for (file, part) in cases {
@@ -334,5 +337,5 @@ fn the_examples_of_the_page_are_valid() {
     let variables = [("REGISTRY_AUTHORIZATION", "Bearer x")];
     let settings = load_from(&[], &variables, &examples).unwrap().settings;
     assert_eq!(settings.access.tokens.len(), 1);
-    assert_eq!(settings.namespaces.configured["team-a/models"].origins.len(), 1);
+    assert_eq!(settings.origins().unwrap()["team-a/models"].len(), 1);
 }
