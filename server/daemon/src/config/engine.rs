@@ -52,12 +52,9 @@ impl Settings {
         for (namespace, settings) in &self.namespaces.configured {
             let mut own: BTreeMap<String, Arc<dyn Origin>> = BTreeMap::new();
             for (name, origin) in &settings.origins {
-                match HttpOrigin::new(http_origin(name, origin)) {
-                    Ok(made) => {
-                        own.insert(name.clone(), Arc::new(made));
-                    }
-                    Err(error) => problems.push(format!("namespaces.{namespace}.origins.{name}: {error}")),
-                }
+                let made = HttpOrigin::new(http_origin(name, origin))
+                    .map_err(|error| problems.push(format!("namespaces.{namespace}.origins.{name}: {error}")));
+                own.extend(made.map(|made| (name.clone(), Arc::new(made) as Arc<dyn Origin>)));
             }
             origins.insert(namespace.clone(), own);
         }
