@@ -123,7 +123,7 @@ impl Output {
     /// Rows under a head: columns for people, tab-separated lines without head for scripts.
     pub(crate) fn rows(&mut self, head: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
         if self.style() == Style::Table {
-            let table = self.table(head, rows);
+            let table = Self::table(head, rows);
             return self.line(&table);
         }
         for row in rows {
@@ -132,10 +132,10 @@ impl Output {
         Ok(())
     }
 
-    fn table(&self, head: &[&str], rows: &[Vec<String>]) -> String {
+    /// Columns as wide as what is in them: a terminal that wraps a long line is easier to read than a narrow column.
+    fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         let mut table = Table::new();
-        let arrangement = if self.terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
-        table.load_style(presets::NOTHING).set_content_arrangement(arrangement);
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         if !head.is_empty() {
             table.set_header(head.iter().copied());
         }

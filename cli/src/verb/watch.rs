@@ -179,7 +179,8 @@ impl Follower<'_> {
     async fn show(&mut self, response: &v1::WatchResponse, output: &mut Output) -> Result<bool, Failure> {
         let resume_token = URL_SAFE_NO_PAD.encode(&response.resume_token);
         let Some(message) = &response.message else { return Ok(false) };
-        for seen in Seen::all(message, &resume_token) {
+        let before = URL_SAFE_NO_PAD.encode(&self.token);
+        for seen in Seen::all(message, &before, &resume_token) {
             self.one(&seen, output).await?;
             self.left -= 1;
             if self.left == 0 {

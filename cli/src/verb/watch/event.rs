@@ -18,8 +18,17 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// The events that a message carries.
-    pub(super) fn all(message: &'a Message, resume_token: &'a str) -> Vec<Self> {
+    /// The events that a message carries. Its token continues after all of them, so all but the last get the token
+    /// before it: who stops in between sees events again rather than never.
+    pub(super) fn all(message: &'a Message, before: &'a str, resume_token: &'a str) -> Vec<Self> {
+        let mut all = Self::of(message, before);
+        if let Some(last) = all.last_mut() {
+            last.resume_token = resume_token;
+        }
+        all
+    }
+
+    fn of(message: &'a Message, resume_token: &'a str) -> Vec<Self> {
         match message {
             Message::Present(present) => {
                 let there = |entry: &'a v1::Entry| Self {
@@ -154,7 +163,7 @@ mod tests {
             ..Default::default()
         };
         let message = Message::Events(v1::WatchEvents { events: vec![event] });
-        let seen = Seen::all(&message, "dG9rZW4");
+        let seen = Seen::all(&message, "", "dG9rZW4");
         assert_eq!(seen[0].line(), "PUT             a\\u{1b}\\u{0}b  (why)");
         let variables = seen[0].variables("ns");
         assert!(variables.contains(&("HOTPLATE_EVENT_KEY".to_owned(), "a\x1b\u{fffd}b".to_owned())));
