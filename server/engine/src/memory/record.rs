@@ -15,9 +15,9 @@ use crate::{
 
 /// Bytes charged for an entry besides its texts and its value: its record and its places in the map, in the order of
 /// eviction and in the wheel. Calibrated by `tests/accounting.rs` against what the allocator hands out.
-const FIXED_BYTES: u64 = 900;
+const FIXED_BYTES: u64 = 780;
 /// Bytes charged for each tag besides its text: its places in the entry and in the index.
-const TAG_BYTES: u64 = 220;
+const TAG_BYTES: u64 = 175;
 /// Bytes charged for each label besides its texts.
 const LABEL_BYTES: u64 = 100;
 
