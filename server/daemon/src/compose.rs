@@ -1,0 +1,81 @@
+//! Puts the server together: the only file that names every part. What the parts do is not known here.
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use hotplate_engine::{Cache, clock::Clock, origin::Origins};
+use hotplate_proto::v1::cache_service_server::CacheServiceServer;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::{
+    access::Access,
+    config::Settings,
+    grpc::{
+        gate::{self, Gate},
+        health::{HealthSwitch, health},
+        reflection,
+        server_info::describe,
+        service::{self, CacheRpcs},
+    },
+    http::HttpState,
+    limits::Admission,
+    net::Setup,
+    serve::StartError,
+    telemetry::Telemetry,
+    tls,
+};
+
+/// A server that does not listen yet.
+pub(crate) struct Composed {
+    /// The cache.
+    pub(crate) cache: Arc<Cache>,
+    /// How gRPC connections are served.
+    pub(crate) setup: Arc<Setup>,
+    /// What the HTTP port tells.
+    pub(crate) http: HttpState,
+    /// What the health service says.
+    pub(crate) health: HealthSwitch,
+    /// Cancelled when no new calls are taken.
+    pub(crate) draining: CancellationToken,
+}
+
+/// Makes all parts, not ready.
+pub(crate) async fn compose(
+    settings: &Settings,
+    clock: Clock,
+    telemetry: Arc<Telemetry>,
+) -> Result<Composed, StartError> {
+    let tls = tls::acceptor(&settings.tls).map_err(StartError::Tls)?;
+    let access = Access::new(&settings.access.tokens, clock.clone());
+    let observer = Arc::clone(&telemetry);
+    let cache =
+        Cache::new(settings.engine(), clock.clone(), observer, origins(settings)?).map_err(StartError::Cache)?;
+    let draining = CancellationToken::new();
+    let rpcs = CacheRpcs::new(service::Parts {
+        cache: Arc::clone(&cache),
+        telemetry: Arc::clone(&telemetry),
+        batch_items_max: settings.limits.batch_items_max,
+        message_bytes_max: settings.limits.message_bytes_max,
+        info: describe(settings, clock.wall(clock.now())),
+    });
+    let (health, health_server) = health().await;
+    let others = reflection::add_to(Routes::new(health_server)).map_err(StartError::Reflection)?;
+    let method = access.method();
+    let gate = Gate::new(gate::Parts {
+        access,
+        admission: Admission::new(settings.limits.calls_max, draining.clone()),
+        deadline_max: settings.limits.deadline_max,
+        telemetry: Arc::clone(&telemetry),
+        clock,
+        rpcs: CacheServiceServer::new(rpcs).max_decoding_message_size(settings.limits.message_bytes_max),
+        others: others.prepare(),
+    });
+    let ready = Arc::new(AtomicBool::new(false));
+    let http = HttpState { ready, cache: Arc::clone(&cache), telemetry, access: method };
+    Ok(Composed { cache, setup: Setup::new(settings, gate, tls), http, health, draining })
+}
+
+/// The origins of each namespace.
+fn origins(_settings: &Settings) -> Result<Origins, StartError> {
+    Ok(Origins::new())
+}

@@ -1,0 +1,30 @@
+//! BatchPut: several writes, each for itself.
+
+use hotplate_proto::v1::{self, batch_put_result::Result as Stored};
+
+use super::{
+    convert, put,
+    service::{Answer, Call, Parts},
+    status::Failure,
+};
+
+/// Serves `BatchPut`.
+pub(crate) fn batch_put(
+    parts: &Parts,
+    call: &Call,
+    request: v1::BatchPutRequest,
+) -> Result<Answer<v1::BatchPutResponse>, Failure> {
+    call.allow(&request.namespace)?;
+    convert::check_batch(request.items.len(), parts.batch_items_max)?;
+    let mut results = Vec::with_capacity(request.items.len());
+    for (number, mut item) in request.items.into_iter().enumerate() {
+        let stored =
+            convert::batch_namespace(&request.namespace, &mut item.namespace).and_then(|()| put::store(parts, item));
+        let result = match stored {
+            Ok(answer) => Stored::Response(answer.message),
+            Err(failure) => Stored::Error(failure.within(&format!("items[{number}]")).item()),
+        };
+        results.push(v1::BatchPutResult { result: Some(result) });
+    }
+    Ok(Answer::plain(v1::BatchPutResponse { results }))
+}

@@ -1,0 +1,178 @@
+//! Answers of unary calls, from the engine to the wire.
+
+use hotplate_engine::{
+    event::{MissReason, RemovalReason},
+    flow::{
+        get::{GetAnswer, Lookup},
+        invalidate::InvalidateAnswer,
+        list::ListAnswer,
+        put::PutAnswer,
+        touch::TouchAnswer,
+    },
+    stats::{Group, Quantiles, Snapshot},
+};
+use hotplate_proto::v1;
+
+use super::values::{wire_duration, wire_entry, wire_facts, wire_positions};
+
+/// What a Get found; `with_value` false leaves values out.
+pub(crate) fn get_response(answer: GetAnswer, with_value: bool) -> v1::GetResponse {
+    use v1::GetOutcome::{Hit, Miss, Negative, NotModified, Stale};
+    let as_of = wire_positions(&answer.as_of.positions());
+    let (outcome, view, payload) = match answer.outcome {
+        Lookup::Hit(view) => (Hit, view, with_value),
+        Lookup::Stale(view) => (Stale, view, with_value),
+        Lookup::Negative(view) => (Negative, view, with_value),
+        Lookup::NotModified(view) => (NotModified, view, false),
+        Lookup::Miss(reason) => {
+            let miss_reason = miss_reason(reason).into();
+            return v1::GetResponse { outcome: Miss.into(), miss_reason, as_of, ..Default::default() };
+        }
+    };
+    let entry = Some(wire_entry(view, payload));
+    let served_from = v1::Tier::Memory.into();
+    v1::GetResponse { outcome: outcome.into(), entry, as_of, served_from, ..Default::default() }
+}
+
+/// Bytes of the value in a result of a batch.
+pub(crate) fn value_bytes(result: &v1::BatchGetResult) -> u64 {
+    match &result.result {
+        Some(v1::batch_get_result::Result::Response(found)) => {
+            let facts = found.entry.as_ref().and_then(|entry| entry.metadata.as_ref());
+            facts.map_or(0, |facts| facts.size_bytes)
+        }
+        _ => 0,
+    }
+}
+
+/// What became of a Put.
+pub(crate) fn put_response(answer: PutAnswer) -> v1::PutResponse {
+    use v1::PutOutcome;
+    let of = |outcome: PutOutcome| v1::PutResponse { outcome: outcome.into(), ..Default::default() };
+    match answer {
+        PutAnswer::Stored { entry, position } => v1::PutResponse {
+            metadata: Some(wire_facts(&entry.facts)),
+            position: wire_positions(&position),
+            ..of(PutOutcome::Stored)
+        },
+        PutAnswer::Refreshed { entry, position } => v1::PutResponse {
+            metadata: Some(wire_facts(&entry.facts)),
+            position: wire_positions(&position),
+            ..of(PutOutcome::Refreshed)
+        },
+        PutAnswer::PreconditionFailed { entry } => v1::PutResponse {
+            metadata: entry.map(|entry| wire_facts(&entry.facts)),
+            ..of(PutOutcome::PreconditionFailed)
+        },
+        PutAnswer::NotAdmitted { why, position } => v1::PutResponse {
+            position: position.as_ref().and_then(wire_positions),
+            not_admitted_reason: why,
+            ..of(PutOutcome::NotAdmitted)
+        },
+    }
+}
+
+/// What a Touch did.
+pub(crate) fn touch_response(answer: TouchAnswer) -> v1::TouchResponse {
+    use v1::TouchOutcome::{EtagMismatch, NotFound, Touched, Unchanged};
+    let (outcome, view) = match answer {
+        TouchAnswer::Touched(view) => (Touched, Some(view)),
+        TouchAnswer::Unchanged(view) => (Unchanged, Some(view)),
+        TouchAnswer::NotFound => (NotFound, None),
+        TouchAnswer::EtagMismatch(view) => (EtagMismatch, Some(view)),
+    };
+    v1::TouchResponse { outcome: outcome.into(), metadata: view.map(|view| wire_facts(&view.facts)) }
+}
+
+/// What an Invalidate dropped.
+pub(crate) fn invalidate_response(answer: InvalidateAnswer) -> v1::InvalidateResponse {
+    v1::InvalidateResponse {
+        matched_count: answer.matched_count,
+        sample_keys: answer.sample_keys.iter().map(ToString::to_string).collect(),
+        position: wire_positions(&answer.position),
+    }
+}
+
+/// A page.
+pub(crate) fn list_response(answer: ListAnswer) -> v1::ListEntriesResponse {
+    let entries = answer.entries.into_iter().map(|view| wire_entry(view, false)).collect();
+    v1::ListEntriesResponse { entries, next_page_token: answer.next_page_token }
+}
+
+/// Counters.
+pub(crate) fn stats_response(snapshot: Snapshot) -> v1::StatsResponse {
+    v1::StatsResponse {
+        total: Some(group(&snapshot.total)),
+        groups: snapshot.groups.iter().map(group).collect(),
+        uptime: Some(wire_duration(snapshot.uptime)),
+        watch_count: snapshot.watch_count,
+        limits: Some(v1::StatsLimits { entries_max: snapshot.entries_max, bytes_max: snapshot.bytes_max }),
+    }
+}
+
+fn group(group: &Group) -> v1::StatsGroup {
+    let misses =
+        group.misses.iter().map(|(reason, count)| v1::MissCount { reason: miss_reason(*reason).into(), count: *count });
+    let removals = group
+        .removals
+        .iter()
+        .map(|(reason, count)| v1::RemovalCount { reason: removal_reason(*reason).into(), count: *count });
+    v1::StatsGroup {
+        name: group.name.to_string(),
+        hits: group.hits,
+        stale_hits: group.stale_hits,
+        negative_hits: group.negative_hits,
+        misses: misses.collect(),
+        hit_ratio: hit_ratio(group),
+        puts: group.puts,
+        refreshes: group.refreshes,
+        not_admitted: group.not_admitted,
+        removals: removals.collect(),
+        entry_count: group.entry_count,
+        charged_bytes: group.charged_bytes,
+        value_bytes: group.value_bytes,
+        compute_saved: Some(wire_duration(group.compute_saved)),
+        latency: group.latency.iter().map(|(verb, quantiles)| latency(verb, quantiles)).collect(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more digits than a float has")]
+fn hit_ratio(group: &Group) -> f64 {
+    let served = group.hits + group.stale_hits + group.negative_hits;
+    match group.reads() {
+        0 => 0.0,
+        reads => served as f64 / reads as f64,
+    }
+}
+
+fn latency(verb: &str, quantiles: &Quantiles) -> v1::LatencyQuantiles {
+    v1::LatencyQuantiles {
+        verb: verb.to_owned(),
+        count: quantiles.count,
+        p50_seconds: quantiles.p50.as_secs_f64(),
+        p90_seconds: quantiles.p90.as_secs_f64(),
+        p99_seconds: quantiles.p99.as_secs_f64(),
+        max_seconds: quantiles.max.as_secs_f64(),
+    }
+}
+
+fn miss_reason(reason: MissReason) -> v1::MissReason {
+    match reason {
+        MissReason::NeverStored => v1::MissReason::NeverStored,
+        MissReason::Expired => v1::MissReason::Expired,
+        MissReason::Evicted => v1::MissReason::Evicted,
+        MissReason::Invalidated => v1::MissReason::Invalidated,
+        MissReason::NotAdmitted => v1::MissReason::NotAdmitted,
+        MissReason::TooOld => v1::MissReason::TooOld,
+    }
+}
+
+fn removal_reason(reason: RemovalReason) -> v1::RemovalReason {
+    match reason {
+        RemovalReason::Expired => v1::RemovalReason::Expired,
+        RemovalReason::Idle => v1::RemovalReason::Idle,
+        RemovalReason::Evicted => v1::RemovalReason::Evicted,
+        RemovalReason::Invalidated => v1::RemovalReason::Invalidated,
+        RemovalReason::Replaced => v1::RemovalReason::Replaced,
+    }
+}

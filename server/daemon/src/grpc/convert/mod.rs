@@ -1,0 +1,17 @@
+//! Between the wire and the engine: the only place that knows the messages of both. Strict on the way in: what is
+//! missing, contradicts itself or says nothing is refused with the path of its field.
+
+mod answer;
+mod request;
+mod stream;
+mod values;
+
+pub(crate) use answer::{
+    get_response, invalidate_response, list_response, put_response, stats_response, touch_response, value_bytes,
+};
+pub(crate) use request::{
+    batch_namespace, check_batch, get_request, group_by, invalidate_request, list_request, put_request, touch_request,
+    wants_value,
+};
+pub(crate) use stream::{preload_request, preload_response, watch_request, watch_responses};
+pub(crate) use values::{count, wire_duration, wire_time};

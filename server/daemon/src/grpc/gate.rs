@@ -1,0 +1,213 @@
+//! What every call passes before its handler: access, admission, deadline; and what every answer passes: a reason for
+//! each failure, an end in time, a record. What calls mean is not known here.
+
+use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use hotplate_engine::clock::{Clock, Moment};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tonic::{body::Body, service::Routes};
+use tower::Service as _;
+use tracing::{Instrument, Span};
+
+use super::{
+    service::{Call, RpcServer, rpc_at},
+    status::{Failure, unexplained},
+};
+use crate::{
+    access::{Access, Caller, Need},
+    deadline::{Ending, asked_for},
+    limits::Admission,
+    telemetry::{CallRecord, Telemetry},
+};
+
+/// The way in. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Parts>);
+
+/// What the gate is made of.
+pub(crate) struct Parts {
+    /// Who may call what.
+    pub(crate) access: Access,
+    /// How many calls at once.
+    pub(crate) admission: Admission,
+    /// Longest time of a unary call, and for any call until its answer begins.
+    pub(crate) deadline_max: Duration,
+    /// Hears of calls that ended here.
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// Time.
+    pub(crate) clock: Clock,
+    /// The RPCs of the contract.
+    pub(crate) rpcs: RpcServer,
+    /// Health and reflection.
+    pub(crate) others: Routes,
+}
+
+/// A call that was let in.
+struct Pass {
+    call: Option<Arc<Call>>,
+    place: Option<OwnedSemaphorePermit>,
+    /// Time until the answer must begin; `None` for probes that gave no deadline.
+    head: Option<Duration>,
+    /// When a response that has begun ends, and why.
+    end: Option<(Duration, Failure)>,
+    /// Whether an open response ends when the server goes. Watches end with a word of their own.
+    ends_with_server: bool,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Gate {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let parts = Arc::clone(&self.0);
+        let rpc = rpc_at(request.uri().path());
+        let span = rpc.map_or_else(Span::none, |rpc| parts.telemetry.call_span(rpc, request.headers()));
+        Box::pin(async move { Ok(parts.answer(request.map(Body::new), rpc).await) }.instrument(span))
+    }
+}
+
+impl Gate {
+    /// A gate before these parts.
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Parts {
+    async fn answer(&self, request: Request<Body>, rpc: Option<&'static str>) -> Response<Body> {
+        let started = self.clock.now();
+        let pass = match self.admit(&request, rpc, started) {
+            Ok(pass) => pass,
+            Err(refused) => return self.refuse(rpc, None, started, refused),
+        };
+        let call = pass.call.clone();
+        let served = guarded(pass.head, self.dispatch(request, call.clone())).await;
+        let response = match served {
+            Ok(response) => response,
+            Err(failure) => return self.refuse(rpc, call.as_deref(), started, failure),
+        };
+        match unexplained(&response) {
+            Some(failure) => self.refuse(rpc, call.as_deref(), started, failure),
+            None => response.map(|body| self.ending(body, pass, started)),
+        }
+    }
+
+    fn admit(&self, request: &Request<Body>, rpc: Option<&'static str>, started: Moment) -> Result<Pass, Failure> {
+        let asked = asked_for(request.headers())?;
+        let permission = match self.access.need(request.uri().path()) {
+            Need::NoSuchRpc => return Err(Failure::new("NO_SUCH_RPC", "the server has no RPC of this name")),
+            Need::Nothing => {
+                let end = asked.map(|time| (time, Failure::deadline()));
+                return Ok(Pass { call: None, place: None, head: asked, end, ends_with_server: true });
+            }
+            Need::Permission(permission) => permission,
+        };
+        let caller = self.access.authenticate(request.headers())?;
+        self.admission.open()?;
+        if asked.is_some_and(|time| time.is_zero()) {
+            return Err(Failure::deadline());
+        }
+        let head = asked.map_or(self.deadline_max, |time| time.min(self.deadline_max));
+        let streaming = rpc.is_none_or(|rpc| matches!(rpc, "Watch" | "Preload"));
+        let place = if streaming { None } else { Some(self.admission.place()?) };
+        let end = if streaming { self.stream_end(asked, &caller) } else { Some((head, Failure::deadline())) };
+        let call = rpc.map(|rpc| Arc::new(Call { rpc, caller, permission, started }));
+        Ok(Pass { ends_with_server: call.is_none(), call, place, head: Some(head), end })
+    }
+
+    /// A stream ends at its own deadline, if it has one, or when its caller's token expires.
+    fn stream_end(&self, asked: Option<Duration>, caller: &Caller) -> Option<(Duration, Failure)> {
+        let token = self.access.time_left(caller);
+        match (asked, token) {
+            (Some(asked), Some(token)) if token < asked => Some((token, expired())),
+            (Some(asked), _) => Some((asked, Failure::deadline())),
+            (None, Some(token)) => Some((token, expired())),
+            (None, None) => None,
+        }
+    }
+
+    async fn dispatch(&self, mut request: Request<Body>, call: Option<Arc<Call>>) -> Response<Body> {
+        let served = match call {
+            Some(call) => {
+                request.extensions_mut().insert(call);
+                self.rpcs.clone().call(request).await
+            }
+            None => self.others.clone().call(request).await,
+        };
+        served.unwrap_or_else(|never| match never {})
+    }
+
+    fn ending(&self, body: Body, pass: Pass, started: Moment) -> Body {
+        let Pass { place, end, ends_with_server, .. } = pass;
+        let mut body = Ending::new(body, place);
+        if let Some((time, failure)) = end {
+            body = body.after(time.saturating_sub(self.clock.now().since(started)), failure);
+        }
+        if ends_with_server {
+            body = body.when_stopped(self.admission.draining().clone().cancelled_owned());
+        }
+        Body::new(body)
+    }
+
+    fn refuse(
+        &self,
+        rpc: Option<&'static str>,
+        call: Option<&Call>,
+        started: Moment,
+        failure: Failure,
+    ) -> Response<Body> {
+        if let Some(rpc) = rpc {
+            self.telemetry.call(&CallRecord {
+                rpc,
+                namespace: "",
+                key: None,
+                outcome: "",
+                tier: "",
+                code: failure.code(),
+                reason: failure.reason(),
+                caller: call.map_or("", |call| call.caller.id()),
+                elapsed: self.clock.now().since(started),
+            });
+        }
+        failure.response()
+    }
+}
+
+fn expired() -> Failure {
+    Failure::new("TOKEN_EXPIRED", "the token has expired while the stream was open")
+}
+
+/// Runs a call in bounded time. A panic ends this call and no other.
+async fn guarded<T>(time: Option<Duration>, work: impl Future<Output = T>) -> Result<T, Failure> {
+    let caught = AssertUnwindSafe(work).catch_unwind();
+    let ended = match time {
+        Some(time) => timeout(time, caught).await.map_err(|_elapsed| Failure::deadline())?,
+        None => caught.await,
+    };
+    ended.map_err(|_panic| {
+        tracing::error!("a call panicked");
+        Failure::bug("the server met a bug while it served this call; others go on")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let failed = guarded(None, async { panic!("on purpose") }).await.map(|(): ()| ()).unwrap_err();
+        assert_eq!(failed.reason(), "BUG");
+        assert_eq!(guarded(None, async { 7 }).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn time_ends_a_call_that_hangs() {
+        let failed = guarded(Some(Duration::from_millis(1)), std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(failed.reason(), "DEADLINE_EXCEEDED");
+    }
+}

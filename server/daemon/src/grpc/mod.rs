@@ -1,0 +1,21 @@
+//! The gRPC side: one file per RPC that translates, and what they share. No cache logic lives here.
+
+pub(crate) mod batch_get;
+pub(crate) mod batch_put;
+pub(crate) mod convert;
+pub(crate) mod gate;
+pub(crate) mod get;
+pub(crate) mod health;
+pub(crate) mod invalidate;
+pub(crate) mod list_entries;
+pub(crate) mod preload;
+pub(crate) mod put;
+pub(crate) mod reflection;
+pub(crate) mod server_info;
+pub(crate) mod service;
+pub(crate) mod stats;
+pub(crate) mod status;
+pub(crate) mod touch;
+pub(crate) mod watch;
+
+pub use status::{DOMAIN, REASONS};

@@ -1,0 +1,28 @@
+//! Put: translates one write.
+
+use hotplate_engine::flow::put::PutAnswer;
+use hotplate_proto::v1;
+
+use super::{
+    convert,
+    service::{Answer, Call, Parts},
+    status::Failure,
+};
+
+/// Serves `Put`.
+pub(crate) fn put(parts: &Parts, call: &Call, request: v1::PutRequest) -> Result<Answer<v1::PutResponse>, Failure> {
+    call.allow(&request.namespace)?;
+    store(parts, request)
+}
+
+/// Stores one entry for a caller who may; the items of a batch come here as well.
+pub(super) fn store(parts: &Parts, request: v1::PutRequest) -> Result<Answer<v1::PutResponse>, Failure> {
+    let answer = parts.cache.put(convert::put_request(request)?)?;
+    let outcome = match answer {
+        PutAnswer::Stored { .. } => "stored",
+        PutAnswer::Refreshed { .. } => "refreshed",
+        PutAnswer::PreconditionFailed { .. } => "precondition_failed",
+        PutAnswer::NotAdmitted { .. } => "not_admitted",
+    };
+    Ok(Answer { message: convert::put_response(answer), outcome })
+}

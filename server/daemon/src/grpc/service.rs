@@ -1,0 +1,245 @@
+//! The service: hands each RPC to its file, and tells what came of it. No RPC is served here.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::stream::BoxStream;
+use hotplate_engine::{Cache, clock::Moment};
+use hotplate_proto::v1::{self, cache_service_server::CacheService};
+use tonic::{Code, Request, Response, Status};
+
+use super::{
+    batch_get, batch_put, get, invalidate, list_entries, preload, put, server_info, stats, status::Failure, touch,
+    watch,
+};
+use crate::{
+    access::{Caller, Permission},
+    telemetry::{CallRecord, Telemetry},
+};
+
+/// The generated server around [`CacheRpcs`].
+pub(crate) type RpcServer = v1::cache_service_server::CacheServiceServer<CacheRpcs>;
+
+/// The messages of a stream.
+pub(crate) type Messages<T> = BoxStream<'static, Result<T, Status>>;
+
+/// Before every method of the service.
+const PREFIX: &str = "/hotplate.v1.CacheService/";
+
+/// The RPCs of the service.
+const RPCS: [&str; 11] = [
+    "Get",
+    "BatchGet",
+    "Put",
+    "BatchPut",
+    "Touch",
+    "Invalidate",
+    "Preload",
+    "Stats",
+    "Watch",
+    "ListEntries",
+    "GetServerInfo",
+];
+
+/// The RPC of the service at this path.
+pub(crate) fn rpc_at(path: &str) -> Option<&'static str> {
+    let name = path.strip_prefix(PREFIX)?;
+    RPCS.into_iter().find(|rpc| *rpc == name)
+}
+
+/// What the handlers work with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The cache.
+    pub(crate) cache: Arc<Cache>,
+    /// Hears of every call.
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// Items of a batch at most.
+    pub(crate) batch_items_max: usize,
+    /// Bytes of a response at most.
+    pub(crate) message_bytes_max: usize,
+    /// What `GetServerInfo` answers.
+    pub(crate) info: v1::GetServerInfoResponse,
+}
+
+/// The RPCs.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheRpcs(Arc<Parts>);
+
+/// One call, as the gate let it in.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// Its name.
+    pub(crate) rpc: &'static str,
+    /// Who calls.
+    pub(crate) caller: Caller,
+    /// What the contract says it needs.
+    pub(crate) permission: Permission,
+    /// When it came in.
+    pub(crate) started: Moment,
+}
+
+impl Call {
+    /// Refuses a namespace in which the caller may not make this call.
+    pub(crate) fn allow(&self, namespace: &str) -> Result<(), Failure> {
+        self.allow_also(self.permission, namespace)
+    }
+
+    /// Refuses a namespace in which the caller lacks one more permission.
+    pub(crate) fn allow_also(&self, permission: Permission, namespace: &str) -> Result<(), Failure> {
+        self.caller.check(permission, namespace).map_err(Failure::from)
+    }
+}
+
+/// A message and, in a word, what it says.
+pub(crate) struct Answer<T> {
+    /// The message.
+    pub(crate) message: T,
+    /// `hit`, `stored`; empty where the code says all.
+    pub(crate) outcome: &'static str,
+}
+
+impl<T> Answer<T> {
+    /// An answer of which the code says all.
+    pub(crate) fn plain(message: T) -> Self {
+        Self { message, outcome: "" }
+    }
+}
+
+/// What a request is about, for the record.
+pub(crate) trait About {
+    /// Its namespace, as asked for.
+    fn namespace(&self) -> &str;
+    /// Its key.
+    fn key(&self) -> Option<&str> {
+        None
+    }
+}
+
+macro_rules! about {
+    ($($request:ident),*; with key: $($keyed:ident),*) => {
+        $(impl About for v1::$request {
+            fn namespace(&self) -> &str {
+                &self.namespace
+            }
+        })*
+        $(impl About for v1::$keyed {
+            fn namespace(&self) -> &str {
+                &self.namespace
+            }
+            fn key(&self) -> Option<&str> {
+                Some(&self.key)
+            }
+        })*
+    };
+}
+
+about!(
+    BatchGetRequest, BatchPutRequest, InvalidateRequest, PreloadRequest, StatsRequest, WatchRequest, ListEntriesRequest;
+    with key: GetRequest, PutRequest, TouchRequest
+);
+
+impl About for v1::GetServerInfoRequest {
+    fn namespace(&self) -> &'static str {
+        ""
+    }
+}
+
+impl CacheRpcs {
+    /// The service over these parts.
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Lets a handler answer, and records what came of it.
+    fn answer<Q: About, A>(
+        &self,
+        request: Request<Q>,
+        handler: impl FnOnce(&Parts, &Call, Q) -> Result<Answer<A>, Failure>,
+    ) -> Result<Response<A>, Status> {
+        let Some(call) = request.extensions().get::<Arc<Call>>().cloned() else {
+            return Err(Failure::bug("a call came past the gate").into());
+        };
+        let request = request.into_inner();
+        let (namespace, key) = (request.namespace().to_owned(), request.key().map(str::to_owned));
+        let result = handler(&self.0, &call, request);
+        let (outcome, code, reason) = match &result {
+            Ok(answer) => (answer.outcome, Code::Ok, ""),
+            Err(failure) => ("", failure.code(), failure.reason()),
+        };
+        self.0.telemetry.call(&CallRecord {
+            rpc: call.rpc,
+            namespace: &namespace,
+            key: key.as_deref(),
+            outcome,
+            tier: if matches!(outcome, "hit" | "stale" | "negative" | "not_modified") { "memory" } else { "" },
+            code,
+            reason,
+            caller: call.caller.id(),
+            elapsed: self.elapsed(&call),
+        });
+        Ok(Response::new(result?.message))
+    }
+
+    fn elapsed(&self, call: &Call) -> Duration {
+        self.0.cache.clock().now().since(call.started)
+    }
+}
+
+#[tonic::async_trait]
+impl CacheService for CacheRpcs {
+    type PreloadStream = Messages<v1::PreloadResponse>;
+    type WatchStream = Messages<v1::WatchResponse>;
+
+    async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
+        self.answer(request, get::get)
+    }
+
+    async fn batch_get(&self, request: Request<v1::BatchGetRequest>) -> Result<Response<v1::BatchGetResponse>, Status> {
+        self.answer(request, batch_get::batch_get)
+    }
+
+    async fn put(&self, request: Request<v1::PutRequest>) -> Result<Response<v1::PutResponse>, Status> {
+        self.answer(request, put::put)
+    }
+
+    async fn batch_put(&self, request: Request<v1::BatchPutRequest>) -> Result<Response<v1::BatchPutResponse>, Status> {
+        self.answer(request, batch_put::batch_put)
+    }
+
+    async fn touch(&self, request: Request<v1::TouchRequest>) -> Result<Response<v1::TouchResponse>, Status> {
+        self.answer(request, touch::touch)
+    }
+
+    async fn invalidate(
+        &self,
+        request: Request<v1::InvalidateRequest>,
+    ) -> Result<Response<v1::InvalidateResponse>, Status> {
+        self.answer(request, invalidate::invalidate)
+    }
+
+    async fn preload(&self, request: Request<v1::PreloadRequest>) -> Result<Response<Self::PreloadStream>, Status> {
+        self.answer(request, preload::preload)
+    }
+
+    async fn stats(&self, request: Request<v1::StatsRequest>) -> Result<Response<v1::StatsResponse>, Status> {
+        self.answer(request, stats::stats)
+    }
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        self.answer(request, watch::watch)
+    }
+
+    async fn list_entries(
+        &self,
+        request: Request<v1::ListEntriesRequest>,
+    ) -> Result<Response<v1::ListEntriesResponse>, Status> {
+        self.answer(request, list_entries::list_entries)
+    }
+
+    async fn get_server_info(
+        &self,
+        request: Request<v1::GetServerInfoRequest>,
+    ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
+        self.answer(request, server_info::server_info)
+    }
+}

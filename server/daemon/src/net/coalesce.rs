@@ -1,0 +1,222 @@
+//! Fewer, larger writes: what HTTP/2 writes in small pieces during one poll of a connection leaves as one. Encryption
+//! happens below this. Which bytes they are is not known here.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Writes from this size on are not copied.
+const LARGE: usize = 8 << 10;
+/// Bytes that wait at most.
+const WAITING_MAX: usize = 64 << 10;
+
+struct Shared<S> {
+    stream: S,
+    waiting: BytesMut,
+    /// Whether something was written since the stream was last flushed.
+    dirty: bool,
+    received: u64,
+}
+
+/// A stream whose small writes wait until [`FlushAfterPoll`] sends them.
+pub(crate) struct CoalesceIo<S>(Arc<Mutex<Shared<S>>>);
+
+/// Sends what waits; shared with the stream's [`CoalesceIo`].
+pub(crate) struct Drain<S>(Arc<Mutex<Shared<S>>>);
+
+/// Wraps a stream. Its writes reach the peer only while the drain is used by a [`FlushAfterPoll`].
+pub(crate) fn coalesce<S>(stream: S) -> (CoalesceIo<S>, Drain<S>) {
+    let shared = Shared { stream, waiting: BytesMut::new(), dirty: false, received: 0 };
+    let shared = Arc::new(Mutex::new(shared));
+    (CoalesceIo(Arc::clone(&shared)), Drain(shared))
+}
+
+impl<S> Drain<S> {
+    /// Bytes the peer has sent so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.0.lock().received
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Shared<S> {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.waiting.has_remaining() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.waiting))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.waiting.advance(written);
+            self.dirty = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        if self.dirty {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.dirty = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Makes sure that this many bytes may wait, or, for a large write, that none do.
+    fn poll_room(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<()>> {
+        if length < LARGE && self.waiting.len() + length <= WAITING_MAX {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_send(cx)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for CoalesceIo<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut shared = self.0.lock();
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut shared.stream).poll_read(cx, buf))?;
+        shared.received += (buf.filled().len() - before) as u64;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for CoalesceIo<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let mut shared = self.0.lock();
+        ready!(shared.poll_room(cx, buf.len()))?;
+        if buf.len() < LARGE {
+            shared.waiting.extend_from_slice(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
+        shared.dirty = true;
+        Pin::new(&mut shared.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = bufs.iter().map(|buf| buf.len()).sum();
+        let mut shared = self.0.lock();
+        ready!(shared.poll_room(cx, length))?;
+        if length < LARGE {
+            for buf in bufs {
+                shared.waiting.extend_from_slice(buf);
+            }
+            return Poll::Ready(Ok(length));
+        }
+        shared.dirty = true;
+        Pin::new(&mut shared.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.lock().stream.is_write_vectored()
+    }
+
+    /// Flushing is the drain's business, once the connection has written all it has.
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = self.0.lock();
+        ready!(shared.poll_drain(cx))?;
+        Pin::new(&mut shared.stream).poll_shutdown(cx)
+    }
+}
+
+/// Why a connection broke.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A connection that sends what waits after each of its polls.
+pub(crate) struct FlushAfterPoll<C, S> {
+    connection: Pin<Box<C>>,
+    drain: Drain<S>,
+}
+
+impl<C, S> FlushAfterPoll<C, S> {
+    /// The connection must write to the other half of the drain.
+    pub(crate) fn new(connection: C, drain: Drain<S>) -> Self {
+        Self { connection: Box::pin(connection), drain }
+    }
+
+    /// The connection.
+    pub(crate) fn connection(&mut self) -> Pin<&mut C> {
+        self.connection.as_mut()
+    }
+
+    /// Bytes the peer has sent so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.drain.received()
+    }
+}
+
+impl<C, S, E> Future for FlushAfterPoll<C, S>
+where
+    C: Future<Output = Result<(), E>>,
+    S: AsyncWrite + Unpin,
+    E: Into<BoxError>,
+{
+    type Output = Result<(), BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = self.connection.as_mut().poll(cx);
+        let drained = self.drain.0.lock().poll_drain(cx);
+        match (ended, drained) {
+            (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error.into())),
+            (ended, _) => ended.map_err(Into::into),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn small_writes_wait_for_the_end_of_the_poll_and_keep_their_order() {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let (mut io, drain) = coalesce(near);
+        let connection = async move {
+            io.write_all(b"one ").await?;
+            io.write_all(&[b'x'; LARGE]).await?;
+            io.write_all(b" two").await?;
+            io.flush().await?;
+            std::future::pending::<io::Result<()>>().await
+        };
+        let mut flushed = FlushAfterPoll::new(connection, drain);
+        assert!(futures::poll!(&mut flushed).is_pending());
+        let mut got = vec![0; 4 + LARGE + 4];
+        far.read_exact(&mut got).await.unwrap();
+        assert_eq!((&got[..4], &got[4 + LARGE..]), (&b"one "[..], &b" two"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_full_peer_holds_what_waits_within_bounds() {
+        let (near, mut far) = tokio::io::duplex(1000);
+        let (mut io, drain) = coalesce(near);
+        let connection = async move {
+            for _ in 0..100 {
+                io.write_all(&[b'y'; 2000]).await?;
+            }
+            io.shutdown().await
+        };
+        let mut flushed = FlushAfterPoll::new(connection, drain);
+        assert!(futures::poll!(&mut flushed).is_pending());
+        assert!(flushed.drain.0.lock().waiting.len() <= WAITING_MAX);
+        let mut got = Vec::new();
+        let (ended, read) = tokio::join!(flushed, far.read_to_end(&mut got));
+        ended.unwrap();
+        assert_eq!((read.unwrap(), got.len()), (200_000, 200_000));
+    }
+}
