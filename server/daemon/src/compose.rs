@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use hotplate_engine::{Cache, clock::Clock, origin::Origins};
+use hotplate_engine::{Cache, clock::Clock};
 use hotplate_proto::v1::cache_service_server::CacheServiceServer;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -47,9 +47,9 @@ pub(crate) async fn compose(
 ) -> Result<Composed, StartError> {
     let tls = tls::acceptor(&settings.tls).map_err(StartError::Tls)?;
     let access = Access::new(&settings.access.tokens, clock.clone());
+    let origins = settings.origins().map_err(StartError::Config)?;
     let observer = Arc::clone(&telemetry);
-    let cache =
-        Cache::new(settings.engine(), clock.clone(), observer, origins(settings)?).map_err(StartError::Cache)?;
+    let cache = Cache::new(settings.engine(), clock.clone(), observer, origins).map_err(StartError::Cache)?;
     let draining = CancellationToken::new();
     let rpcs = CacheRpcs::new(service::Parts {
         cache: Arc::clone(&cache),
@@ -73,9 +73,4 @@ pub(crate) async fn compose(
     let ready = Arc::new(AtomicBool::new(false));
     let http = HttpState { ready, cache: Arc::clone(&cache), telemetry, access: method };
     Ok(Composed { cache, setup: Setup::new(settings, gate, tls), http, health, draining })
-}
-
-/// The origins of each namespace.
-fn origins(_settings: &Settings) -> Result<Origins, StartError> {
-    Ok(Origins::new())
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     compose::{Composed, compose},
-    config::Settings,
+    config::{ConfigError, Settings},
     grpc::health::HealthSwitch,
     http::{HttpState, serve as serve_http},
     limits::connections_max,
@@ -36,7 +36,7 @@ pub enum StartError {
     /// The cache does not take its configuration.
     Cache(hotplate_engine::Error),
     /// An origin cannot be set up.
-    Origin(String),
+    Config(ConfigError),
     /// TLS cannot be set up.
     Tls(TlsError),
     /// The reflection service does not take the contract.
@@ -51,7 +51,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cache(error) => write!(f, "the cache cannot be set up: {error}"),
-            Self::Origin(error) => write!(f, "an origin cannot be set up: {error}"),
+            Self::Config(error) => write!(f, "an origin cannot be set up: {error}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::Reflection(error) => write!(f, "reflection cannot be set up: {error}"),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
