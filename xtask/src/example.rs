@@ -26,7 +26,7 @@ pub(crate) fn run() -> Result<String, String> {
     python("fit.py")?;
     python("serve.py")?;
     let mut rust = command(root().join("target/debug/examples/model_serving"));
-    rust.arg(format!("http://{}", server.grpc)).arg(work.join("data.csv"));
+    rust.arg(work.join("data.csv")).env("HOTPLATE_URL", format!("hotplate://{}", server.grpc));
     program::run(&mut rust)?;
     Ok("model serving: the second process predicted the same from the cache, in Python and in Rust".into())
 }

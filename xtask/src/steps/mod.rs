@@ -104,8 +104,7 @@ fn generated(log: &Log) -> Outcome {
 
 fn test(log: &Log) -> Outcome {
     let mut tests = cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
-    let path = format!("{}:{}", program::tools().join("bin").display(), program::python("").display());
-    let outcome = log.run(tests.env("HOTPLATE_TOOLS", path));
+    let outcome = log.run(&mut tests);
     let (passed, failed) = count_tests(&log.tail(usize::MAX));
     match outcome {
         Ok(_) if passed > 0 => Ok(Report { passed, note: format!("{passed} tests") }),
@@ -116,8 +115,8 @@ fn test(log: &Log) -> Outcome {
 
 fn run_example(log: &Log) -> Outcome {
     let text = log.run(&mut example_command())?;
-    let times: Vec<&str> = text.lines().filter(|line| line.contains("with the cache")).collect();
-    Ok(Report::one(times.join("; ")))
+    let times = text.lines().find(|line| line.contains("with the cache"));
+    Ok(Report::one(times.unwrap_or_default()))
 }
 
 /// The example as its own process, so that its output goes into the log.
