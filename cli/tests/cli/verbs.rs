@@ -109,7 +109,7 @@ fn listings_are_complete_in_every_form() {
         let tag = if number % 2 == 0 { "even" } else { "odd" };
         server.done(&["put", &format!("n:{number:02}"), "v", "--ttl", "1h", "--tag", tag, "--kind", "number"]);
     }
-    server.done(&["put", "with\ttab", "v", "--ttl", "1h"]);
+    server.done(&["put", "with\u{202e}turn", "v", "--ttl", "1h"]);
     let raw = server.done(&["ls", "n:", "-o", "raw"]);
     let expected: Vec<String> = (0..12).map(|number| format!("n:{number:02}")).collect();
     assert_eq!(raw.text().lines().collect::<Vec<_>>(), expected);
@@ -120,7 +120,7 @@ fn listings_are_complete_in_every_form() {
     assert_eq!(limited.text().lines().count(), 5);
     assert!(limited.stderr.contains("more"), "{limited:?}");
     let plain = server.done(&["ls", "with"]);
-    assert_eq!(plain.text().split('\t').next(), Some("with\\ttab"));
+    assert_eq!(plain.text().split('\t').next(), Some("with\\u{202e}turn"));
     assert_eq!(server.done(&["ls", "none:", "-o", "json"]).json(), serde_json::json!([]));
 }
 
