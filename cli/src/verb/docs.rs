@@ -22,6 +22,8 @@ enum Name {
     Settings,
     /// docs/metrics.md
     Metrics,
+    /// docs/errors.md
+    Errors,
     /// docs/cli.md
     Cli,
 }
@@ -32,6 +34,7 @@ impl Docs {
         let page = match self.page {
             Name::Settings => hotplate_daemon::config::settings_markdown(),
             Name::Metrics => hotplate_daemon::telemetry::metrics_markdown(),
+            Name::Errors => errors(),
             Name::Cli => cli(),
         };
         output.bytes(page.trim_end().as_bytes())?;
@@ -65,4 +68,32 @@ fn append(page: &mut String, command: &mut clap::Command, path: &str) {
         let mut own = sub.clone().mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
         append(page, &mut own, &path);
     }
+}
+
+const ERRORS_HEAD: &str = "# Reasons of errors
+
+Made by `hotplate docs errors`; do not edit. Every failed call carries a `google.rpc.ErrorInfo` with domain `hotplate` and
+one of these reasons; every failed item of a batch names one in its `reason`.
+
+| reason | status | meaning |
+|---|---|---|
+";
+
+/// The table of reasons that the server makes its statuses from.
+fn errors() -> String {
+    let rows = hotplate_daemon::grpc::REASONS.iter();
+    let rows = rows.map(|(reason, code, meaning)| format!("| `{reason}` | {} | {meaning} |\n", code_name(*code)));
+    format!("{ERRORS_HEAD}{}", rows.collect::<String>())
+}
+
+/// `InvalidArgument` as gRPC spells it.
+fn code_name(code: tonic::Code) -> String {
+    let mut name = String::new();
+    for c in format!("{code:?}").chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_uppercase());
+    }
+    name
 }
