@@ -79,6 +79,9 @@ async fn of_what_there_is_not(server: &Local, client: &mut Client) -> Vec<(Failu
     let ahead = v1::GetRequest { min_position: Some(position), ..get("k") };
     found.push((failure(client.get(ahead).await), Code::Unavailable));
     let mut raw = Raw::connect(server.grpc).await;
+    let mut garbled = raw.open("Get", &[]).await;
+    garbled.body.send_data(bytes::Bytes::from_static(&[0, 0, 0, 0, 2, 0xff, 0xff]), true).unwrap();
+    found.push((Failure::of(&garbled.status().await), Code::InvalidArgument));
     let late = raw.open("Get", &[("grpc-timeout", "100m")]).await;
     found.push((Failure::of(&late.status().await), Code::DeadlineExceeded));
     let _open = raw.open("Get", &[]).await;
@@ -86,6 +89,11 @@ async fn of_what_there_is_not(server: &Local, client: &mut Client) -> Vec<(Failu
         let mut client = client.clone();
         async move { client.get(get("k")).await.err().map(|status| Failure::of(&status)) }
     };
+    let strange = Raw::connect(server.grpc).await.open("NoSuchRpc", &[]).await;
+    found.push((Failure::of(&strange.status().await), Code::Unimplemented));
+    let mut health = tonic_health::pb::health_client::HealthClient::new(crate::harness::channel(server.grpc).await);
+    let unknown = tonic_health::pb::HealthCheckRequest { service: "unknown".to_owned() };
+    found.push((failure(health.check(unknown).await), Code::NotFound));
     found.push((until("the limit of calls", ask, Option::is_some).await.unwrap(), Code::ResourceExhausted));
     found
 }
