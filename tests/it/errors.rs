@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use hotplate_daemon::access::Role;
+use hotplate_daemon::{access::Role, grpc::REASONS};
 use hotplate_proto::v1;
 use tokio::sync::Semaphore;
 use tonic::Code;
@@ -146,8 +146,11 @@ async fn every_declared_reason_is_produced_and_every_produced_one_declared() {
         failure.is(*code, &failure.reason);
         produced.insert(failure.reason.as_str());
     }
-    let declared: BTreeSet<&str> = DECLARED.iter().copied().filter(|reason| !UNREACHABLE.contains(reason)).collect();
-    assert_eq!(produced, declared);
+    for (failure, code) in &found {
+        let row = REASONS.iter().find(|row| row.0 == failure.reason);
+        assert_eq!(row.map(|row| row.1), Some(*code), "{} is declared with its code", failure.reason);
+    }
+    let declared = REASONS.iter().map(|row| row.0);
+    let reachable: BTreeSet<&str> = declared.filter(|reason| !UNREACHABLE.contains(reason)).collect();
+    assert_eq!(produced, reachable);
 }
-
-const DECLARED: [&str; 0] = [];

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use hotplate_daemon::access::{Role, token};
+use hotplate_daemon::{
+    Running,
+    access::{Role, token},
+};
 use hotplate_daemon::config::{AccessSettings, NamespaceSettings, Settings, TokenSettings};
 use hotplate_engine::clock::Clock;
 use hotplate_proto::v1::cache_service_client::CacheServiceClient;
@@ -218,6 +221,7 @@ pub(crate) struct Local {
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) clock: Clock,
+    running: Running,
 }
 
 impl Local {
@@ -231,14 +235,12 @@ impl Local {
         let mut settings = Settings::default();
         settings.grpc.listen.set_port(0);
         settings.http.listen.set_port(0);
+        settings.server.workers = 1;
         settings.shutdown.drain_delay = Duration::ZERO;
         change(&mut settings);
-        Self::start_with(settings, Clock::manual()).await
-    }
-
-    async fn start_with(settings: Settings, clock: Clock) -> Self {
-        drop(settings);
-        Self { grpc: SocketAddr::from(([127, 0, 0, 1], 0)), http: SocketAddr::from(([127, 0, 0, 1], 0)), clock }
+        let clock = Clock::manual();
+        let running = Box::pin(hotplate_daemon::start(settings, clock.clone())).await.expect("the server starts");
+        Self { grpc: running.grpc_addr(), http: running.http_addr(), clock, running }
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -248,6 +250,7 @@ impl Local {
     /// Moves the clock and reclaims what has expired by then.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
+        self.running.cache().maintain();
     }
 }
 
