@@ -1,0 +1,159 @@
+//! The gRPC port under peers that do not behave: silent, stuck, too many, too large, and the way out in spite of them.
+
+use std::time::Duration;
+
+use hotplate_daemon::{Running, config::Settings, start};
+use hotplate_engine::clock::Clock;
+use hotplate_proto::v1::{self, cache_service_client::CacheServiceClient};
+use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+use tonic::{
+    Code,
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt;
+
+/// Far beyond what a busy machine needs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn server(change: impl FnOnce(&mut Settings)) -> Running {
+    let mut settings = Settings::default();
+    settings.grpc.listen.set_port(0);
+    settings.http.listen.set_port(0);
+    settings.shutdown.deadline = Duration::from_secs(1);
+    change(&mut settings);
+    start(settings, Clock::system()).await.unwrap()
+}
+
+async fn client(server: &Running) -> CacheServiceClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc_addr())).unwrap();
+    CacheServiceClient::new(endpoint.connect().await.unwrap())
+}
+
+fn put(key: &str, bytes: usize) -> v1::PutRequest {
+    let payload = Some(v1::put_request::Payload::Value(vec![1; bytes].into()));
+    v1::PutRequest { key: key.to_owned(), payload, ..Default::default() }
+}
+
+fn get(key: &str) -> v1::GetRequest {
+    v1::GetRequest { key: key.to_owned(), ..Default::default() }
+}
+
+fn reason(status: &tonic::Status) -> String {
+    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+}
+
+async fn ends_in_time(server: Running) {
+    timeout(PATIENCE, server.shutdown()).await.expect("the shutdown ends within its deadline");
+}
+
+#[tokio::test]
+async fn a_value_comes_back() {
+    let server = server(|_| {}).await;
+    let mut client = client(&server).await;
+    client.put(put("k", 100_000)).await.unwrap();
+    let found = client.get(get("k")).await.unwrap().into_inner();
+    assert_eq!(found.outcome(), v1::GetOutcome::Hit);
+    ends_in_time(server).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_never_speaks_is_closed() {
+    let server = server(|settings| settings.limits.handshake_timeout = Duration::from_millis(100)).await;
+    let mut silent = TcpStream::connect(server.grpc_addr()).await.unwrap();
+    let mut speaking = client(&server).await;
+    speaking.put(put("k", 1)).await.unwrap();
+    let mut rest = Vec::new();
+    timeout(PATIENCE, silent.read_to_end(&mut rest)).await.expect("the server closes it").unwrap_or_default();
+    speaking.get(get("k")).await.expect("a connection that has spoken stays");
+}
+
+#[tokio::test]
+async fn a_silent_peer_holds_no_shutdown() {
+    let server = server(|settings| settings.shutdown.deadline = Duration::from_secs(600)).await;
+    let _silent = TcpStream::connect(server.grpc_addr()).await.unwrap();
+    client(&server).await.put(put("k", 1)).await.unwrap();
+    ends_in_time(server).await;
+}
+
+#[tokio::test]
+async fn a_stuck_watch_holds_no_shutdown() {
+    let server = server(|_| {}).await;
+    let mut client = client(&server).await;
+    let request = v1::WatchRequest { content: v1::WatchContent::Values.into(), ..Default::default() };
+    let _stuck = client.watch(request).await.unwrap();
+    for n in 0..20 {
+        client.put(put(&format!("k{n}"), 1 << 19)).await.unwrap();
+    }
+    ends_in_time(server).await;
+}
+
+#[tokio::test]
+async fn a_call_that_never_ends_holds_no_shutdown() {
+    let server = server(|_| {}).await;
+    let stream = TcpStream::connect(server.grpc_addr()).await.unwrap();
+    let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
+    let mut driver = tokio::task::JoinSet::new();
+    driver.spawn(connection);
+    let request = http::Request::post("http://test/hotplate.v1.CacheService/Get").body(()).unwrap();
+    let _open = send.send_request(request, false).unwrap();
+    ends_in_time(server).await;
+}
+
+#[tokio::test]
+async fn connections_beyond_the_cap_are_closed_at_once() {
+    let server = server(|settings| settings.limits.connections_max = 1).await;
+    let mut first = client(&server).await;
+    first.put(put("k", 1)).await.unwrap();
+    let mut second = TcpStream::connect(server.grpc_addr()).await.unwrap();
+    let mut rest = Vec::new();
+    timeout(PATIENCE, second.read_to_end(&mut rest)).await.expect("the server closes it").unwrap_or_default();
+    first.get(get("k")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_beyond_its_limit_is_told_from_a_value_beyond_its_own() {
+    let server = server(|settings| settings.limits.message_bytes_max = 128 << 10).await;
+    let mut client = client(&server).await;
+    let refused = client.put(put("k", 200 << 10)).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
+    client.put(put("k", 1)).await.expect("the connection goes on");
+}
+
+#[tokio::test]
+async fn deadlines_end_calls_and_streams() {
+    let server = server(|settings| settings.limits.deadline_max = Duration::from_millis(100)).await;
+    let mut client = client(&server).await;
+    let mut request = tonic::Request::new(v1::WatchRequest::default());
+    request.metadata_mut().insert("grpc-timeout", "200m".parse().unwrap());
+    let mut stream = client.watch(request).await.unwrap().into_inner();
+    let ended = async {
+        loop {
+            match stream.message().await {
+                Ok(Some(_)) => {}
+                other => return other.unwrap_err(),
+            }
+        }
+    };
+    let status = timeout(PATIENCE, ended).await.expect("the stream ends");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+}
+
+#[tokio::test]
+async fn what_is_no_rpc_or_no_message_says_so() {
+    let server = server(|_| {}).await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc_addr())).unwrap();
+    let channel = endpoint.connect().await.unwrap();
+    let call = async |path: &'static str, request: v1::Negative| {
+        let mut grpc = tonic::client::Grpc::new(channel.clone());
+        grpc.ready().await.unwrap();
+        let codec = tonic_prost::ProstCodec::<v1::Negative, v1::Negative>::default();
+        let path = http::uri::PathAndQuery::from_static(path);
+        grpc.unary(tonic::Request::new(request), path, codec).await.unwrap_err()
+    };
+    let unknown = call("/hotplate.v1.CacheService/Nothing", v1::Negative::default()).await;
+    assert_eq!((unknown.code(), reason(&unknown).as_str()), (Code::Unimplemented, "NO_SUCH_RPC"));
+    // Field 2 of a BatchGet is a message, which this text is not.
+    let wrong = v1::Negative { reason: String::new(), message: "no message".to_owned() };
+    let undecodable = call("/hotplate.v1.CacheService/BatchGet", wrong).await;
+    assert_eq!((undecodable.code(), reason(&undecodable).as_str()), (Code::InvalidArgument, "BAD_MESSAGE"));
+}
