@@ -5,8 +5,12 @@ use std::fs;
 use crate::program::{self, command};
 
 /// Pages the binary writes: the argument of `hotplate docs`, and the file.
-const PAGES: [(&str, &str); 3] =
-    [("settings", "docs/settings.md"), ("metrics", "docs/metrics.md"), ("cli", "docs/cli.md")];
+const PAGES: [(&str, &str); 4] = [
+    ("settings", "docs/settings.md"),
+    ("metrics", "docs/metrics.md"),
+    ("cli", "docs/cli.md"),
+    ("errors", "docs/errors.md"),
+];
 
 /// Writes every generated file; with `check`, changes nothing and fails when one differs.
 pub(crate) fn run(check: bool) -> Result<String, String> {
