@@ -1,0 +1,244 @@
+//! The memory limits: never exceeded, by anyone, and what makes room is exactly what was used least recently.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use bytes::Bytes;
+use hotplate_engine::{
+    Cache,
+    clock::Clock,
+    entry::{Description, Expiration, Payload},
+    event::{MissReason, RemovalReason, Silent},
+    flow::{
+        get::{GetRequest, Lookup},
+        invalidate::InvalidateRequest,
+        put::{Precondition, PutAnswer, PutRequest},
+    },
+    namespace::{EngineConfig, NamespaceConfig},
+    origin::Origins,
+    selector::Selector,
+    stats::{Group, GroupBy},
+};
+
+/// A seeded generator: the same numbers in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+fn cache(config: EngineConfig) -> Arc<Cache> {
+    Cache::new(EngineConfig { seed: Some(1), ..config }, Clock::manual(), Arc::new(Silent), Origins::new()).unwrap()
+}
+
+fn request(namespace: &str, key: &str, value: Vec<u8>) -> PutRequest {
+    PutRequest {
+        namespace: namespace.to_owned(),
+        key: key.to_owned(),
+        payload: Some(Payload::Value(Bytes::from(value))),
+        digest: None,
+        description: Description::default(),
+        expiration: Expiration::default(),
+        precondition: Precondition::Always,
+        request_id: String::new(),
+        client_id: None,
+    }
+}
+
+fn get(cache: &Cache, namespace: &str, key: &str, peek: bool) -> Lookup {
+    let request = GetRequest { namespace: namespace.to_owned(), key: key.to_owned(), peek, ..GetRequest::default() };
+    cache.get(&request).unwrap().outcome
+}
+
+fn holds(cache: &Cache, namespace: &str, key: &str) -> bool {
+    matches!(get(cache, namespace, key, true), Lookup::Hit(_))
+}
+
+fn total(cache: &Cache, namespace: Option<&str>) -> Group {
+    cache.stats(namespace, GroupBy::Nothing).unwrap().total
+}
+
+fn drop_everything(cache: &Cache, namespace: &str) {
+    let request = InvalidateRequest {
+        namespace: namespace.to_owned(),
+        selectors: vec![Selector::Everything],
+        validate_only: false,
+        reason: None,
+        request_id: String::new(),
+        client_id: None,
+    };
+    cache.invalidate(&request).unwrap();
+}
+
+/// What a value of this size is charged.
+fn charge(bytes: usize) -> u64 {
+    let cache = cache(EngineConfig::default());
+    cache.put(request("", "k", vec![0; bytes])).unwrap();
+    total(&cache, None).charged_bytes
+}
+
+#[test]
+fn what_is_evicted_is_the_least_recently_used_over_all_shards() {
+    const ENTRIES_MAX: usize = 12;
+    const KEYS: u64 = 40;
+    let cache = cache(EngineConfig { entries_max: ENTRIES_MAX as u64, ..EngineConfig::default() });
+    // The definition: least recently used first.
+    let mut exact: Vec<u64> = Vec::new();
+    let mut numbers = Numbers(11);
+    for step in 0..3_000u64 {
+        let key = numbers.below(KEYS);
+        let text = format!("k{key}");
+        let held = exact.contains(&key);
+        if numbers.below(3) == 0 {
+            cache.put(request("", &text, step.to_le_bytes().to_vec())).unwrap();
+            exact.retain(|other| *other != key);
+            exact.push(key);
+        } else {
+            assert_eq!(matches!(get(&cache, "", &text, false), Lookup::Hit(_)), held, "step {step}, {text}");
+            if held {
+                exact.retain(|other| *other != key);
+                exact.push(key);
+            }
+        }
+        if exact.len() > ENTRIES_MAX {
+            let evicted = format!("k{}", exact.remove(0));
+            assert!(matches!(get(&cache, "", &evicted, true), Lookup::Miss(MissReason::Evicted)), "step {step}");
+        }
+        assert!(exact.iter().all(|key| holds(&cache, "", &format!("k{key}"))), "step {step}: order {exact:?}");
+        assert_eq!(total(&cache, None).entry_count, exact.len() as u64);
+        cache.check_invariants().unwrap();
+    }
+}
+
+#[test]
+fn values_of_all_sizes_never_exceed_the_bytes() {
+    let bytes_max = 64 << 10;
+    let cache = cache(EngineConfig { bytes_max, ..EngineConfig::default() });
+    let mut numbers = Numbers(5);
+    for step in 0..2_000 {
+        let size = usize::try_from(1u64 << numbers.below(16)).unwrap();
+        let answer = cache.put(request("", &format!("k{}", numbers.below(60)), vec![1; size])).unwrap();
+        assert!(matches!(answer, PutAnswer::Stored { .. } | PutAnswer::Refreshed { .. }), "step {step}: {answer:?}");
+        assert!(total(&cache, None).charged_bytes <= bytes_max, "step {step}");
+        cache.check_invariants().unwrap();
+    }
+    assert!(total(&cache, None).removals[&RemovalReason::Evicted] > 0, "the limit was reached");
+    drop_everything(&cache, "");
+    let left = total(&cache, None);
+    assert_eq!((left.entry_count, left.charged_bytes, left.value_bytes), (0, 0, 0));
+}
+
+#[test]
+fn a_namespace_at_its_limit_makes_room_in_itself_only() {
+    let small = NamespaceConfig { entries_max: Some(3), ..NamespaceConfig::default() };
+    let namespaces = BTreeMap::from([("small".to_owned(), small)]);
+    let cache = cache(EngineConfig { namespaces, ..EngineConfig::default() });
+    cache.put(request("other", "oldest", vec![1])).unwrap();
+    for number in 0..20 {
+        cache.put(request("small", &format!("k{number}"), vec![1])).unwrap();
+        assert!(total(&cache, Some("small")).entry_count <= 3);
+        cache.check_invariants().unwrap();
+    }
+    assert!(holds(&cache, "other", "oldest"));
+    let kept: Vec<u32> = (0..20).filter(|number| holds(&cache, "small", &format!("k{number}"))).collect();
+    assert_eq!(kept, [17, 18, 19]);
+}
+
+#[test]
+fn a_value_that_fits_to_the_byte_is_stored_and_one_more_byte_is_not() {
+    let fixed = charge(0);
+    let cache = cache(EngineConfig { bytes_max: fixed + 5_000, ..EngineConfig::default() });
+    let answer = cache.put(request("", "k", vec![1; 5_000])).unwrap();
+    assert!(matches!(answer, PutAnswer::Stored { .. }), "{answer:?}");
+    let answer = cache.put(request("", "o", vec![1; 5_001])).unwrap();
+    let PutAnswer::NotAdmitted { why, position: None } = answer else { panic!("{answer:?}") };
+    assert!(why.contains("bytes_max"), "{why}");
+    assert!(holds(&cache, "", "k"), "a value that cannot fit evicts nothing");
+    assert!(matches!(get(&cache, "", "o", true), Lookup::Miss(MissReason::NotAdmitted)));
+}
+
+#[test]
+fn a_refused_value_takes_the_older_one_of_its_key_with_it() {
+    let cache = cache(EngineConfig { bytes_max: charge(0) + 100, ..EngineConfig::default() });
+    cache.put(request("", "k", vec![1; 50])).unwrap();
+    let answer = cache.put(request("", "k", vec![1; 5_000])).unwrap();
+    assert!(matches!(answer, PutAnswer::NotAdmitted { position: Some(_), .. }), "{answer:?}");
+    assert!(matches!(get(&cache, "", "k", true), Lookup::Miss(_)));
+    assert_eq!(total(&cache, None).charged_bytes, 0);
+    cache.check_invariants().unwrap();
+}
+
+/// Threads that write at once.
+const WRITERS: u64 = 4;
+
+/// One writer's share of the work of the test below.
+fn write(cache: &Cache, seed: u64) {
+    let mut numbers = Numbers(seed);
+    for _ in 0..3_000 {
+        let key = format!("k{}", numbers.below(300));
+        let namespace = ["a", "b"][usize::try_from(numbers.below(2)).unwrap()];
+        match numbers.below(10) {
+            0..6 => {
+                let size = usize::try_from(numbers.below(4_000)).unwrap();
+                let answer = cache.put(request(namespace, &key, vec![1; size])).unwrap();
+                assert!(!matches!(answer, PutAnswer::NotAdmitted { .. }), "{answer:?}");
+            }
+            6..9 => drop(get(cache, namespace, &key, false)),
+            _ if numbers.below(50) == 0 => drop_everything(cache, namespace),
+            _ => cache.maintain(),
+        }
+    }
+}
+
+/// What is held, as it is counted while writers are at work.
+fn limits_hold_now(cache: &Cache, entries_max: u64) {
+    for namespace in cache.namespaces() {
+        // A removal gives its room back before it is counted: once per writer at worst.
+        let held = total(cache, Some(&namespace)).entry_count;
+        assert!(held <= entries_max + WRITERS, "{held} entries");
+    }
+}
+
+#[test]
+fn limits_hold_at_every_moment_while_many_threads_write() {
+    let (entries_max, bytes_max) = (40, 64 << 10);
+    let cache = cache(EngineConfig { entries_max, bytes_max, ..EngineConfig::default() });
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                limits_hold_now(&cache, entries_max);
+                thread::yield_now();
+            }
+        });
+        let writers: Vec<_> = (1..=WRITERS)
+            .map(|seed| {
+                scope.spawn({
+                    let cache = &cache;
+                    move || write(cache, seed)
+                })
+            })
+            .collect();
+        let ended: Vec<_> = writers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        done.store(true, Ordering::SeqCst);
+        watcher.join().unwrap();
+        ended.into_iter().for_each(|end| end.unwrap());
+    });
+    cache.check_invariants().unwrap();
+    for namespace in ["a", "b"] {
+        drop_everything(&cache, namespace);
+    }
+    let left = total(&cache, None);
+    assert_eq!((left.entry_count, left.charged_bytes, left.value_bytes), (0, 0, 0));
+}
