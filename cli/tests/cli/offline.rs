@@ -147,7 +147,7 @@ fn the_page_of_the_command_line_is_current() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
     let current = fs::read_to_string(page).unwrap();
     assert!(current == offline(&["docs", "cli"]).text(), "docs/cli.md is old: write `hotplate docs cli` into it");
-    for name in ["settings", "metrics"] {
+    for name in ["settings", "metrics", "errors"] {
         assert!(offline(&["docs", name]).text().starts_with("# "), "{name}");
     }
 }
