@@ -30,8 +30,9 @@ impl Server {
         let seen = Seen::default();
         let noted = seen.clone();
         let app = Router::new().fallback(get(move |request: Request| async move {
-            noted.lock().unwrap().push((request.uri().to_string(), request.headers().clone()));
-            answer(&request).await
+            let asked = (request.uri().to_string(), request.headers().clone());
+            noted.lock().unwrap().push(asked.clone());
+            answer(asked).await
         }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -60,10 +61,10 @@ impl Server {
     }
 }
 
-async fn answer(request: &Request) -> Response<Body> {
+async fn answer((uri, headers): (String, HeaderMap)) -> Response<Body> {
     let plain = |status: u16| Response::builder().status(status);
     let redirect = |to: &str| plain(302).header(header::LOCATION, to).body(Body::empty()).unwrap();
-    match request.uri().path() {
+    match uri.as_str() {
         "/value" => plain(200)
             .header(header::CONTENT_TYPE, "text/plain")
             .header(header::CONTENT_ENCODING, "gzip")
@@ -72,7 +73,7 @@ async fn answer(request: &Request) -> Response<Body> {
             .header(header::ETAG, "\"v1\"")
             .body(Body::from("hello"))
             .unwrap(),
-        "/etag" => match request.headers().get(header::IF_NONE_MATCH) {
+        "/etag" => match headers.get(header::IF_NONE_MATCH) {
             Some(etag) if etag == "\"v1\"" => {
                 plain(304).header(header::CACHE_CONTROL, "max-age=7").body(Body::empty()).unwrap()
             }
@@ -95,7 +96,7 @@ async fn answer(request: &Request) -> Response<Body> {
         "/nowhere" => plain(302).body(Body::empty()).unwrap(),
         path => match path.strip_prefix("/status/").and_then(|status| status.parse().ok()) {
             Some(status) => plain(status).body(Body::empty()).unwrap(),
-            None => plain(200).body(Body::from(request.uri().to_string())).unwrap(),
+            None => plain(200).body(Body::from(uri.clone())).unwrap(),
         },
     }
 }
