@@ -33,7 +33,6 @@ impl Tasks {
 
     /// Starts a task. It is dropped at its next await when the owner closes; what must be done even then belongs into
     /// the destructors of what it holds. Does nothing after closing.
-    #[expect(clippy::disallowed_methods, reason = "the one place of the engine that starts tasks")]
     pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         if self.stop.is_cancelled() {
             return;

@@ -1,6 +1,8 @@
 //! A model of one key under every interleaving of a fill, a promotion, an Invalidate, a reader and a table of fences
 //! that is too small. It runs the real fences; the known wrong ways to use them must each be found out.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{num::NonZeroUsize, sync::Arc};
 
 use hotplate_engine::{

@@ -1,5 +1,7 @@
 //! Preload jobs against origins that are told what to answer, and a store that only remembers what passed the gate.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::BTreeMap,
     sync::{

@@ -1,5 +1,7 @@
 //! Counters: every event lands in the total, its namespace, its prefix and its kind, and the tables stay bounded.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{sync::Arc, time::Duration};
 
 use hotplate_engine::{

@@ -1,5 +1,7 @@
 //! An HTTP origin against a real server on loopback: one test for each rule.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,

@@ -15,7 +15,7 @@ use tokio::{sync::watch::Receiver, time::Sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    changes::{Batch, History, Numbers},
+    changes::{Batch, Change, History, Numbers},
     entry::EntryView,
     error::{Error, Kind, Reason, Result},
     event::{Event, Observer},
@@ -342,13 +342,7 @@ impl Watcher {
             let Batch::Changes(changes, next) = self.history.read(self.cursor, READ_BATCH) else {
                 return Err(Overflow);
             };
-            for change in changes {
-                let seen = &mut self.scanned[change.log.index()];
-                if change.number > *seen {
-                    *seen = change.number;
-                    self.pending.push(self.filter.followed(&change))?;
-                }
-            }
+            changes.iter().try_for_each(|change| self.look_at(change))?;
             self.cursor = next;
         }
         self.pending.settle()?;
@@ -356,6 +350,16 @@ impl Watcher {
             self.delivered = self.scanned;
         }
         Ok(())
+    }
+
+    /// Passes over what the token that was resumed from covers already.
+    fn look_at(&mut self, change: &Arc<Change>) -> std::result::Result<(), Overflow> {
+        let seen = &mut self.scanned[change.log.index()];
+        if change.number <= *seen {
+            return Ok(());
+        }
+        *seen = change.number;
+        self.pending.push(self.filter.followed(change))
     }
 
     fn events(&mut self) -> Message {
