@@ -21,12 +21,12 @@ async fn server(change: impl FnOnce(&mut Settings)) -> Running {
     settings.http.listen.set_port(0);
     settings.shutdown.deadline = Duration::from_secs(1);
     change(&mut settings);
-    start(settings, Clock::system()).await.unwrap()
+    start(settings, Clock::system()).await.expect("the server starts")
 }
 
 async fn client(server: &Running) -> CacheServiceClient<Channel> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc_addr())).unwrap();
-    CacheServiceClient::new(endpoint.connect().await.unwrap())
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc_addr())).expect("an address");
+    CacheServiceClient::new(endpoint.connect().await.expect("the server accepts"))
 }
 
 fn put(key: &str, bytes: usize) -> v1::PutRequest {
@@ -127,14 +127,10 @@ async fn deadlines_end_calls_and_streams() {
     request.metadata_mut().insert("grpc-timeout", "200m".parse().unwrap());
     let mut stream = client.watch(request).await.unwrap().into_inner();
     let ended = async {
-        loop {
-            match stream.message().await {
-                Ok(Some(_)) => {}
-                other => return other.unwrap_err(),
-            }
-        }
+        while let Some(_told) = stream.message().await? {}
+        Ok::<_, tonic::Status>(())
     };
-    let status = timeout(PATIENCE, ended).await.expect("the stream ends");
+    let status = timeout(PATIENCE, ended).await.expect("the stream ends").unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
 }
 

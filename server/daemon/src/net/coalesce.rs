@@ -179,6 +179,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use futures::{StreamExt, TryStreamExt};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -206,9 +207,9 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(1000);
         let (mut io, drain) = coalesce(near);
         let connection = async move {
-            for _ in 0..100 {
-                io.write_all(&[b'y'; 2000]).await?;
-            }
+            io.write_all(&[b'y'; 5000]).await?;
+            let small = futures::stream::iter(0..100).map(Ok::<_, io::Error>);
+            small.try_fold(&mut io, async |io, _| io.write_all(&[b'y'; 1950]).await.map(|()| io)).await?;
             io.shutdown().await
         };
         let mut flushed = FlushAfterPoll::new(connection, drain);
