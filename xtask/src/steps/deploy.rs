@@ -21,7 +21,35 @@ pub(crate) fn check(log: &Log) -> Outcome {
         let mut validate = command(program::python("kubernetes-validate"));
         log.run(validate.args(["--strict", "-k", version]).args(&manifests))?;
     }
-    Ok(Report { passed: 4, note: format!("{} manifests; no image is built, no cluster is used", manifests.len()) })
+    configurations(log)?;
+    Ok(Report { passed: 6, note: format!("{} manifests; no image is built, no cluster is used", manifests.len()) })
+}
+
+/// The server takes the configuration that each way of deploying gives it, for the addresses it is to listen on.
+fn configurations(log: &Log) -> Result<(), String> {
+    log.run(&mut program::cargo(["build", "--locked", "--bin", "hotplate"]))?;
+    let secret = root().join("deploy/kubernetes/secret.yaml");
+    let secret = fs::read_to_string(&secret).map_err(|error| format!("cannot read {}: {error}", secret.display()))?;
+    let file = root().join("target/ci/secret.toml");
+    fs::write(&file, block(&secret, "hotplate.toml")).map_err(|error| format!("{}: {error}", file.display()))?;
+    let checked = |file: &str, listen: &str| {
+        let mut check = command(root().join("target/debug/hotplate"));
+        check.args(["serve", "--check-config", "--config", file, "--listen", listen]);
+        log.run(&mut check).map(drop)
+    };
+    checked("target/ci/secret.toml", "0.0.0.0:7070")?;
+    checked("deploy/hotplate.toml", "127.0.0.1:7070")?;
+    if checked("deploy/hotplate.toml", "0.0.0.0:7070").is_ok() {
+        return Err("a server without a token would listen on every address".into());
+    }
+    Ok(())
+}
+
+/// The text under `name: |` in a YAML file, without its indentation.
+fn block(yaml: &str, name: &str) -> String {
+    let lines = yaml.lines().skip_while(|line| line.trim() != format!("{name}: |")).skip(1);
+    let inside = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+    inside.map(|line| format!("{}\n", line.trim_start_matches("    "))).collect()
 }
 
 fn manifests() -> Result<Vec<String>, String> {
@@ -34,4 +62,15 @@ fn manifests() -> Result<Vec<String>, String> {
         .collect();
     found.sort();
     if found.is_empty() { Err("deploy/kubernetes holds no manifest".into()) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_ends_where_its_indentation_does() {
+        let yaml = "a: 1\nstringData:\n  x.toml: |\n    [m]\n\n    k = 1\nb: 2\n";
+        assert_eq!(block(yaml, "x.toml"), "[m]\n\nk = 1\n");
+    }
 }
