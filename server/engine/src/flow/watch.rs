@@ -104,12 +104,16 @@ impl Watches {
         let namespace = namespace_name(&request.namespace)?;
         let interval = check(&request)?;
         let start = self.start(&request)?;
+        if request.max_pending_events > self.pending_max {
+            let rule = format!("at most {} events may wait for a watch: ask for less, or for 0", self.pending_max);
+            return Err(Error::invalid(Reason::BadArgument, "max_pending_events", rule));
+        }
         let place = self.take_place()?;
         let bound = if request.max_pending_events == 0 { self.pending_max } else { request.max_pending_events };
         Ok(Watcher {
             filter: Filter::new(namespace, &request),
             content: request.content,
-            pending: Pending::new(bound.min(self.pending_max)),
+            pending: Pending::new(bound),
             phase: Phase::Created { lost: start.lost, present: request.include_present },
             cursor: start.cursor,
             delivered: start.numbers,
