@@ -89,7 +89,8 @@ async fn of_what_there_is_not(server: &Local, client: &mut Client) -> Vec<(Failu
         let mut client = client.clone();
         async move { client.get(get("k")).await.err().map(|status| Failure::of(&status)) }
     };
-    let strange = Raw::connect(server.grpc).await.open("NoSuchRpc", &[]).await;
+    let mut other = Raw::connect(server.grpc).await;
+    let strange = other.open("NoSuchRpc", &[]).await;
     found.push((Failure::of(&strange.status().await), Code::Unimplemented));
     let mut health = tonic_health::pb::health_client::HealthClient::new(crate::harness::channel(server.grpc).await);
     let unknown = tonic_health::pb::HealthCheckRequest { service: "unknown".to_owned() };

@@ -43,7 +43,8 @@ async fn a_hit_carries_the_value_and_what_is_known_of_it() {
     assert_eq!(std_duration(facts.age), Duration::from_secs(10));
     assert_eq!(std_duration(facts.fresh_for), Duration::from_secs(3590));
     assert_eq!(std_duration(facts.usable_for), Duration::from_secs(3590));
-    assert_eq!((facts.hit_count, facts.served_from()), (1, Tier::Memory));
+    assert_eq!((facts.hit_count, facts.served_from()), (0, Tier::Memory));
+    assert_eq!(facts_of(&client.ask(get("k")).await).hit_count, 1, "the first answer is counted in the second");
 }
 
 #[tokio::test]

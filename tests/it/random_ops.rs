@@ -174,8 +174,9 @@ impl Run {
         if self.check_put(&key, payload.as_ref(), condition.as_ref(), &answer) {
             let facts = answer.metadata.expect("a stored entry has metadata");
             let now = self.model.now;
-            assert_eq!(std_duration(facts.fresh_for).as_secs(), ttl_seconds);
-            assert_eq!(std_duration(facts.usable_for).as_secs(), ttl_seconds + stale);
+            let unread = if key.starts_with('i') { idle } else { u64::MAX };
+            assert_eq!(std_duration(facts.fresh_for).as_secs(), ttl_seconds.min(unread));
+            assert_eq!(std_duration(facts.usable_for).as_secs(), (ttl_seconds + stale).min(unread));
             let held = Held {
                 value: payload,
                 etag: facts.etag,

@@ -1,4 +1,5 @@
-//! Reflection, v1 and v1alpha: the contract and the health service, for tools that bring no schema of their own.
+//! Reflection, v1 and v1alpha: the contract, the health service and the details of errors, for tools that bring no
+//! schema of their own.
 
 use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
@@ -17,6 +18,7 @@ fn builder() -> Builder<'static> {
     Builder::configure()
         .register_encoded_file_descriptor_set(hotplate_proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
         .include_reflection_service(false)
