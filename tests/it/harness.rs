@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
+use hotplate_daemon::config::{AccessSettings, NamespaceSettings, Settings, TokenSettings};
 use hotplate_daemon::{
     Running,
     access::{Role, token},
 };
-use hotplate_daemon::config::{AccessSettings, NamespaceSettings, Settings, TokenSettings};
 use hotplate_engine::clock::Clock;
 use hotplate_proto::v1::cache_service_client::CacheServiceClient;
 use tonic::{

@@ -241,7 +241,11 @@ impl Run {
         let request = v1::GetRequest { stale_policy: policy.into(), peek, ..get(&key) };
         let answer = self.client.ask(request).await;
         self.trace.push(format!("get {key} {policy:?} {peek}: {:?} {:?}", answer.outcome(), answer.miss_reason()));
-        if self.may_evict && answer.outcome() == GetOutcome::Miss && self.model.held.contains_key(&key) {
+        if self.may_evict && answer.outcome() == GetOutcome::Miss && !self.model.held.contains_key(&key) {
+            // It may have made room before anything else could remove it.
+            return;
+        }
+        if self.may_evict && answer.outcome() == GetOutcome::Miss {
             let forgot = matches!(answer.miss_reason(), MissReason::Evicted | MissReason::NeverStored);
             let stale = self.model.held[&key].fresh_until <= self.model.now;
             assert!(forgot || stale, "{key}: {:?}; {}", answer.miss_reason(), self.tail());

@@ -51,8 +51,6 @@ pub enum Reason {
     JobUnknown,
     /// The namespace has no origin of this name.
     NoOrigin,
-    /// A namespace's or the server's quota is reached.
-    QuotaBytes,
     /// Too many watches, jobs or namespaces.
     TooManyWatches,
     /// Too many preload jobs.
@@ -85,7 +83,6 @@ impl Reason {
             Self::NamespaceUnknown => "NAMESPACE_UNKNOWN",
             Self::JobUnknown => "JOB_UNKNOWN",
             Self::NoOrigin => "NO_ORIGIN",
-            Self::QuotaBytes => "QUOTA_BYTES",
             Self::TooManyWatches => "TOO_MANY_WATCHES",
             Self::TooManyJobs => "TOO_MANY_JOBS",
             Self::TooManyNamespaces => "TOO_MANY_NAMESPACES",

@@ -41,7 +41,6 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("OVERLOADED", Code::ResourceExhausted, "As many calls as `limits.calls_max` are in flight."),
     ("PERMISSION_DENIED", Code::PermissionDenied, "The caller's token has no grant for this in this namespace."),
     ("POSITION_NOT_REACHED", Code::Unavailable, "This server's history does not contain the position asked for."),
-    ("QUOTA_BYTES", Code::ResourceExhausted, "A quota of bytes is reached."),
     ("SERVICE_UNKNOWN", Code::NotFound, "The health service knows no service of this name."),
     ("TOKEN_EXPIRED", Code::Unauthenticated, "The token was valid once."),
     ("TOKEN_INVALID", Code::Unauthenticated, "The token is malformed, unknown or wrong."),
@@ -167,7 +166,7 @@ impl From<Failure> for Status {
         if let Some(delay) = retry_after {
             details.set_retry_info(Some(delay));
         }
-        if matches!(reason, "QUOTA_BYTES" | "TOO_MANY_JOBS" | "TOO_MANY_NAMESPACES" | "TOO_MANY_WATCHES") {
+        if matches!(reason, "TOO_MANY_JOBS" | "TOO_MANY_NAMESPACES" | "TOO_MANY_WATCHES") {
             details.add_quota_failure_violation(reason.to_lowercase(), message.as_ref());
         }
         Self::with_error_details(code, message, details)

@@ -88,7 +88,7 @@ pub struct CallRecord<'a> {
     pub tier: &'static str,
     /// The status code.
     pub code: Code,
-    /// Why it failed (`QUOTA_BYTES`); empty for OK.
+    /// Why it failed (`OVERLOADED`); empty for OK.
     pub reason: &'a str,
     /// Id of the caller's token.
     pub caller: &'a str,
