@@ -70,6 +70,40 @@ impl KeyFences {
     }
 }
 
+/// When each key of one shard was last confirmed by a writer that found its own content already there. That is no change
+/// and takes no number, but what was fetched before it may be older than what the writer knows. Bounded: forgetting the
+/// oldest refuses every fill that began before it.
+#[derive(Debug)]
+pub struct Confirmations {
+    uses: LruCache<(LogId, u64), u64>,
+    floor: u64,
+}
+
+impl Confirmations {
+    /// Remembers at most `keys_max` keys.
+    #[must_use]
+    pub fn new(keys_max: NonZeroUsize) -> Self {
+        Self { uses: LruCache::new(keys_max), floor: 0 }
+    }
+
+    /// Notes that a writer confirmed this key, at this place in the order of uses.
+    pub fn note(&mut self, key: &Key, place: u64) {
+        let confirmed = (key.log(), key.hash());
+        if let Some((forgotten, old)) = self.uses.push(confirmed, place)
+            && forgotten != confirmed
+        {
+            self.floor = self.floor.max(old);
+        }
+    }
+
+    /// Whether a fill whose computation began at this place in the order of uses is newer than every confirmation.
+    #[must_use]
+    pub fn admit(&self, key: &Key, place: u64) -> bool {
+        let known = self.uses.peek(&(key.log(), key.hash())).copied();
+        place > known.unwrap_or(self.floor)
+    }
+}
+
 /// The fences that select more than a key: tags, kinds, prefixes, globs and whole namespaces. Bounded: the oldest are
 /// forgotten and raise the floor, below which everything counts as invalid.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! Random operations on a cache and on a small oracle: both must say the same after every step, and what the cache
 //! counts must agree with what it holds. The same seed gives the same run.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;

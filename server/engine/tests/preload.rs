@@ -19,7 +19,7 @@ use hotplate_engine::{
     event::Silent,
     fence::Stamp,
     flow::{
-        fill::{Admitted, Fill, Store, VALIDATOR_LABEL},
+        fill::{Admitted, Fill, Store, Ticket, VALIDATOR_LABEL},
         preload::{Jobs, PreloadItem, PreloadProgress, PreloadRequest, PreloadState, PreloadStream},
     },
     key::Key,
@@ -37,8 +37,9 @@ struct Shelf {
 }
 
 impl Store for Shelf {
-    fn ticket(&self, _key: &Key) -> Stamp {
-        Stamp { epoch: 1, key: self.fence.load(Ordering::SeqCst) as u64, selector: 0 }
+    fn ticket(&self, _key: &Key) -> Ticket {
+        let stamp = Stamp { epoch: 1, key: self.fence.load(Ordering::SeqCst) as u64, selector: 0 };
+        Ticket { stamp, place: 0 }
     }
 
     fn view(&self, key: &Key) -> Option<EntryView> {
@@ -64,7 +65,7 @@ impl Store for Shelf {
     }
 
     fn admit(&self, fill: Fill) -> Result<Admitted> {
-        if fill.ticket.key < self.fence.load(Ordering::SeqCst) as u64 {
+        if fill.ticket.stamp.key < self.fence.load(Ordering::SeqCst) as u64 {
             return Ok(Admitted::TooLate);
         }
         if matches!(&fill.payload, Payload::Value(value) if value.len() > 100) {

@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use super::put::Precondition;
+use super::{fill::Ticket, put::Precondition};
 use crate::{
     changes::{Author, What},
     clock::Moment,
     entry::{EntryView, Freshness},
     event::{Event, MissReason, RemovalReason},
-    fence::Stamp,
     key::Key,
     memory::{
         Store,
@@ -47,8 +46,9 @@ pub struct Admission<'a> {
 pub enum Right {
     /// A writer says so: it replaces whatever was computed before.
     Write(Author),
-    /// It was fetched: it counts only if nothing that concerns it changed since this stamp was taken.
-    Fill(Stamp),
+    /// It was fetched: it counts only if nothing that concerns it changed, and no writer confirmed what is stored, since
+    /// this ticket was taken.
+    Fill(Ticket),
 }
 
 /// What the gate did.
@@ -128,7 +128,9 @@ pub fn renew(
     (record.stored, record.read, record.stamp) = (now, now, as_of.into());
     space.stats.on_refresh(key.text(), &record.content.description.kind);
     let view = record.view(key, now);
-    shard.used(key, store.tick());
+    let place = store.tick();
+    shard.confirmations.note(key, place);
+    shard.used(key, place);
     shard.reschedule(key);
     Admitted::Refreshed(view, Positions::new(vec![(key.log(), as_of.key)]))
 }
@@ -141,9 +143,8 @@ fn refuse(store: &Store, shard: &mut Shard, admission: &Admission<'_>, charge: u
         let in_the_way = current.map(|record| record.view(key, store.clock.now()));
         return Some(Admitted::PreconditionFailed(in_the_way));
     }
-    if let Right::Fill(stamp) = right
-        && !(shard.fences.admit(key, *stamp)
-            && store.fences.read().allow(key.namespace(), &content.facets(key.text()), *stamp))
+    if let Right::Fill(ticket) = right
+        && !in_time(store, shard, admission, *ticket)
     {
         store.observer.observe(&Event::FillRefused { namespace: key.namespace().clone() });
         return Some(Admitted::TooLate);
@@ -154,6 +155,14 @@ fn refuse(store: &Store, shard: &mut Shard, admission: &Admission<'_>, charge: u
     let position = drop_older(store, shard, key, &author);
     shard.remember(key, MissReason::NotAdmitted);
     Some(Admitted::NotAdmitted(why, position))
+}
+
+/// Whether nothing that concerns a fill happened since its ticket was taken.
+fn in_time(store: &Store, shard: &Shard, admission: &Admission<'_>, ticket: Ticket) -> bool {
+    let Admission { key, content, .. } = admission;
+    shard.fences.admit(key, ticket.stamp)
+        && shard.confirmations.admit(key, ticket.place)
+        && store.fences.read().allow(key.namespace(), &content.facets(key.text()), ticket.stamp)
 }
 
 fn holds(precondition: &Precondition, current: Option<&Record>) -> bool {
@@ -215,6 +224,9 @@ fn write(store: &Store, shard: &mut Shard, admission: &Admission<'_>, place: Pla
     };
     let kind = content.description.kind.clone();
     if same {
+        if matches!(right, Right::Write(_)) {
+            shard.confirmations.note(key, store.tick());
+        }
         space.stats.on_refresh(key.text(), &kind);
     } else {
         if let Some(old) = &old {

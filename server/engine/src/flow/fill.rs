@@ -26,7 +26,7 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// What a fill needs of the store.
 pub trait Store: Send + Sync + 'static {
     /// The place in the history now, for a computation that begins after this call.
-    fn ticket(&self, key: &Key) -> Stamp;
+    fn ticket(&self, key: &Key) -> Ticket;
 
     /// The entry, if it may be served (fresh or stale). Leaves no trace.
     fn view(&self, key: &Key) -> Option<EntryView>;
@@ -53,7 +53,16 @@ pub struct Fill {
     /// For how long. A negative without TTL gets the namespace's `ttl_negative`.
     pub expiration: Expiration,
     /// Where the history was before the computation began.
-    pub ticket: Stamp,
+    pub ticket: Ticket,
+}
+
+/// Where things were before a computation began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// In the history.
+    pub stamp: Stamp,
+    /// In the store's order of uses.
+    pub place: u64,
 }
 
 /// What the gate did.
@@ -138,7 +147,7 @@ impl Filler {
         answer
     }
 
-    fn pass(&self, checked: &Checked, answer: OriginAnswer, present: Option<EntryView>, ticket: Stamp) -> Ended {
+    fn pass(&self, checked: &Checked, answer: OriginAnswer, present: Option<EntryView>, ticket: Ticket) -> Ended {
         match (answer, present) {
             (OriginAnswer::Found(loaded), _) => self.found(checked, loaded, ticket),
             (OriginAnswer::Absent, _) => self.absent(checked, ticket),
@@ -150,7 +159,7 @@ impl Filler {
         }
     }
 
-    fn found(&self, checked: &Checked, loaded: Loaded, ticket: Stamp) -> Ended {
+    fn found(&self, checked: &Checked, loaded: Loaded, ticket: Ticket) -> Ended {
         let Some(expiration) = self.expiration(checked, loaded.ttl) else { return (not_to_be_stored(), 0) };
         let bytes = loaded.value.len() as u64;
         let labels = loaded.validator.map(|validator| (VALIDATOR_LABEL.to_owned(), validator.to_string()));
@@ -165,7 +174,7 @@ impl Filler {
         (self.admit(fill, PreloadState::Loaded), bytes)
     }
 
-    fn absent(&self, checked: &Checked, ticket: Stamp) -> Ended {
+    fn absent(&self, checked: &Checked, ticket: Ticket) -> Ended {
         let negative = Negative {
             reason: Arc::from("NOT_FOUND"),
             message: Arc::from(format!("the origin `{}` has no such entry", checked.origin_name)),
@@ -181,7 +190,7 @@ impl Filler {
         (self.admit(fill, PreloadState::Negative), 0)
     }
 
-    fn renew(&self, checked: &Checked, entry: EntryView, ttl: Option<Duration>, ticket: Stamp) -> Ended {
+    fn renew(&self, checked: &Checked, entry: EntryView, ttl: Option<Duration>, ticket: Ticket) -> Ended {
         let Some(expiration) = self.expiration(checked, ttl) else { return (not_to_be_stored(), 0) };
         let described = self.described(checked);
         let was = &*entry.facts.description;

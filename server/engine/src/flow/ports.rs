@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     admit::{self, Admission, Right, admit},
     bounds,
-    fill::{self, Admitted, Fill},
+    fill::{self, Admitted, Fill, Ticket},
     lifetime::Rules,
     list::{page, usable},
     put::Precondition,
@@ -13,7 +13,6 @@ use super::{
 use crate::{
     entry::{EntryView, Payload},
     error::{Error, Kind, Reason, Result},
-    fence::Stamp,
     key::Key,
     memory::{Store, record::Content},
     selector::Selector,
@@ -37,9 +36,9 @@ impl Entries for Store {
 }
 
 impl fill::Store for Store {
-    fn ticket(&self, key: &Key) -> Stamp {
+    fn ticket(&self, key: &Key) -> Ticket {
         let _shard = self.shard(key);
-        self.as_of(key).into()
+        Ticket { stamp: self.as_of(key).into(), place: self.tick() }
     }
 
     fn view(&self, key: &Key) -> Option<EntryView> {

@@ -7,7 +7,7 @@ use lru::LruCache;
 
 use crate::{
     event::MissReason,
-    fence::KeyFences,
+    fence::{Confirmations, KeyFences},
     index::Index,
     key::Key,
     memory::{record::Record, space::Space, wheel::Wheel},
@@ -25,6 +25,8 @@ pub struct Shard {
     partitions: AHashMap<Arc<str>, Partition>,
     /// What fills are tested against.
     pub fences: KeyFences,
+    /// What fills are tested against as well: writers that changed nothing.
+    pub confirmations: Confirmations,
     /// When which record may have ended.
     pub wheel: Wheel,
     removals: LruCache<u64, MissReason>,
@@ -49,6 +51,7 @@ impl Shard {
         Self {
             partitions: AHashMap::new(),
             fences: KeyFences::new(epoch, KEY_FENCES),
+            confirmations: Confirmations::new(KEY_FENCES),
             wheel: Wheel::default(),
             removals: LruCache::new(REMOVALS),
         }
