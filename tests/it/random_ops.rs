@@ -356,6 +356,10 @@ impl Run {
 }
 
 async fn run(seed: u64, steps: usize) -> Vec<String> {
+    Box::pin(run_inline(seed, steps)).await
+}
+
+async fn run_inline(seed: u64, steps: usize) -> Vec<String> {
     let mut run = Run::new(seed, Local::start().await, false).await;
     for _ in 0..steps {
         run.step().await;
@@ -367,8 +371,8 @@ async fn run(seed: u64, steps: usize) -> Vec<String> {
 #[tokio::test]
 async fn ten_thousand_random_operations_agree_with_the_model() {
     let trace = run(20_261_121, 10_000).await;
-    for word in ["HIT", "Hit", "Stale", "Negative", "Refreshed", "PreconditionFailed", "Expired", "Invalidated"] {
-        assert!(word == "HIT" || trace.iter().any(|step| step.contains(word)), "no step met {word}");
+    for word in ["Hit", "Stale", "Negative", "Refreshed", "PreconditionFailed", "Expired", "Invalidated"] {
+        assert!(trace.iter().any(|step| step.contains(word)), "no step met {word}");
     }
 }
 
