@@ -81,7 +81,7 @@ impl Setup {
     pub(crate) fn spawn(&self) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let mut child = self.command(&folder).spawn().expect("the binary starts");
-        let errors = capture(child.stderr.take().expect("piped"));
+        let (errors, _) = capture(child.stderr.take().expect("piped"));
         let mut lines = BufReader::new(child.stdout.take().expect("piped"));
         let (send, first) = mpsc::channel();
         let output = Arc::new(Mutex::new(String::new()));
@@ -105,10 +105,13 @@ impl Setup {
     pub(crate) fn run(&self) -> (ExitStatus, String, String) {
         let folder = tempfile::tempdir().unwrap();
         let mut child = self.command(&folder).spawn().expect("the binary starts");
-        let (output, errors) = (capture(child.stdout.take().unwrap()), capture(child.stderr.take().unwrap()));
+        let (output, output_ended) = capture(child.stdout.take().expect("piped"));
+        let (errors, errors_ended) = capture(child.stderr.take().expect("piped"));
         let status = ended(&mut child, PATIENCE).expect("the process ends by itself");
         let text = |shared: &Mutex<String>| shared.lock().unwrap().clone();
-        thread::sleep(Duration::from_millis(20));
+        for reader in [output_ended, errors_ended] {
+            reader.join().expect("a reader does not panic");
+        }
         (status, text(&output), text(&errors))
     }
 }
@@ -117,11 +120,12 @@ fn path_variable() -> String {
     std::env::vars().find(|(name, _)| name == "PATH").map(|(_, value)| value).unwrap_or_default()
 }
 
-fn capture(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+/// Collects what comes until its end; also answers the thread that does.
+fn capture(mut from: impl Read + Send + 'static) -> (Arc<Mutex<String>>, thread::JoinHandle<()>) {
     let text = Arc::new(Mutex::new(String::new()));
     let copied = Arc::clone(&text);
-    thread::spawn(move || copy(&mut from, &copied));
-    text
+    let reader = thread::spawn(move || copy(&mut from, &copied));
+    (text, reader)
 }
 
 fn copy(mut from: impl Read, to: &Mutex<String>) {
