@@ -96,6 +96,13 @@ pub(super) struct Checked {
     pub(super) item: PreloadItem,
 }
 
+/// When an origin was asked, and how long it needed.
+#[derive(Clone, Copy)]
+struct Asked {
+    ticket: Ticket,
+    took: Duration,
+}
+
 /// How an item ended and the bytes it loaded.
 pub(super) type Ended = (PreloadState, u64);
 
@@ -110,8 +117,12 @@ impl Filler {
         loop {
             // A new ticket for each attempt: an Invalidate between two of them spoils only the first.
             let ticket = self.store.ticket(&checked.key);
+            let start = self.clock.now();
             match self.ask(checked, present.as_ref()).await {
-                Ok(answer) => return self.pass(checked, answer, present, ticket),
+                Ok(answer) => {
+                    let asked = Asked { ticket, took: self.clock.now().since(start) };
+                    return self.pass(checked, answer, present, asked);
+                }
                 Err(error) if error.retryable && attempt < ATTEMPTS => {
                     tokio::time::sleep(self.backoff(&checked.key, attempt)).await;
                     attempt += 1;
@@ -147,11 +158,11 @@ impl Filler {
         answer
     }
 
-    fn pass(&self, checked: &Checked, answer: OriginAnswer, present: Option<EntryView>, ticket: Ticket) -> Ended {
+    fn pass(&self, checked: &Checked, answer: OriginAnswer, present: Option<EntryView>, asked: Asked) -> Ended {
         match (answer, present) {
-            (OriginAnswer::Found(loaded), _) => self.found(checked, loaded, ticket),
-            (OriginAnswer::Absent, _) => self.absent(checked, ticket),
-            (OriginAnswer::NotModified { ttl }, Some(entry)) => self.renew(checked, entry, ttl, ticket),
+            (OriginAnswer::Found(loaded), _) => self.found(checked, loaded, asked),
+            (OriginAnswer::Absent, _) => self.absent(checked, asked.ticket),
+            (OriginAnswer::NotModified { ttl }, Some(entry)) => self.renew(checked, entry, ttl, asked.ticket),
             (OriginAnswer::NotModified { .. }, None) => {
                 let message = format!("the origin `{}` answered `not modified` unasked", checked.origin_name);
                 (PreloadState::Failed { reason: "ORIGIN_STATUS", message }, 0)
@@ -159,7 +170,7 @@ impl Filler {
         }
     }
 
-    fn found(&self, checked: &Checked, loaded: Loaded, ticket: Ticket) -> Ended {
+    fn found(&self, checked: &Checked, loaded: Loaded, Asked { ticket, took }: Asked) -> Ended {
         let Some(expiration) = self.expiration(checked, loaded.ttl) else { return (not_to_be_stored(), 0) };
         let bytes = loaded.value.len() as u64;
         let labels = loaded.validator.map(|validator| (VALIDATOR_LABEL.to_owned(), validator.to_string()));
@@ -167,6 +178,8 @@ impl Filler {
             content_type: loaded.content_type,
             encoding: loaded.encoding,
             labels: labels.into_iter().collect(),
+            // What the origin needed is what a hit saves.
+            compute_cost: Some(took),
             ..self.described(checked)
         };
         let fill =
