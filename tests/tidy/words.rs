@@ -1,4 +1,4 @@
-//! Words that say nothing, words of unfinished work, and words that do not belong into the project.
+//! Words that say nothing and words of unfinished work.
 
 use crate::source::{Source, identifiers, line_of, report, repository};
 
@@ -15,17 +15,6 @@ const UNFINISHED: [&str; 5] = [
     concat!("XX", "X:"),
     concat!("#[ig", "nore"),
 ];
-/// Words about how and where the text was made instead of what it says.
-const WORKPLACE: [&str; 7] = [
-    concat!("/wo", "rk/"),
-    concat!("sub", "agent"),
-    concat!("AI ", "agent"),
-    concat!("this ", "session"),
-    concat!("earlier ", "session"),
-    concat!("other ", "sessions"),
-    concat!("language ", "model wrote"),
-];
-
 fn empty_names(files: &[Source]) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.is_rust()) {
@@ -63,18 +52,6 @@ fn to_do_without_reason(line: &str) -> bool {
     line.find(mark).is_some_and(|at| !line[at + mark.len()..].starts_with('('))
 }
 
-fn workplace(files: &[Source]) -> Vec<String> {
-    let mut findings = Vec::new();
-    for file in files {
-        for (number, line) in file.text.lines().enumerate() {
-            if let Some(word) = WORKPLACE.iter().find(|word| line.contains(**word)) {
-                findings.push(format!("{}:{}: `{word}` is not about the project", file.path, number + 1));
-            }
-        }
-    }
-    findings
-}
-
 #[test]
 fn names_say_something() {
     report(empty_names(&repository()));
@@ -83,11 +60,6 @@ fn names_say_something() {
 #[test]
 fn nothing_is_left_unfinished() {
     report(unfinished(&repository()));
-}
-
-#[test]
-fn the_project_speaks_of_itself() {
-    report(workplace(&repository()));
 }
 
 #[test]
@@ -106,11 +78,4 @@ fn unfinished_work_is_found() {
     let mark = concat!("TO", "DO");
     assert_eq!(unfinished(&[Source::new("a.rs", &format!("// {mark} later\n"))]).len(), 1);
     assert!(unfinished(&[Source::new("a.rs", &format!("// {mark}(needs the disk tier)\n"))]).is_empty());
-}
-
-#[test]
-fn a_word_about_the_workplace_is_found() {
-    for word in WORKPLACE {
-        assert_eq!(workplace(&[Source::new("a.md", &format!("see {word} for more\n"))]).len(), 1, "{word}");
-    }
 }
