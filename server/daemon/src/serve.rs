@@ -29,6 +29,9 @@ use crate::{
 
 /// Time kept for the end itself: closing the HTTP port and sending the last traces.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Time in which calls are refused before connections are told to go: most clients blame a call that they never sent
+/// on the network, but understand a refusal.
+const REFUSING: Duration = Duration::from_millis(200);
 
 /// Why a server cannot start.
 #[derive(Debug)]
@@ -162,6 +165,7 @@ impl Running {
         let _ = timeout_at(last, sleep(self.drain_delay)).await;
         self.draining.cancel();
         self.cache.close();
+        let _ = timeout_at(last, sleep(REFUSING.min(self.deadline / 10))).await;
         self.ends.going.cancel();
         let ended = self.workers.take_ended();
         if timeout_at(last, ended).await.is_err() {

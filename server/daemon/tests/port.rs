@@ -5,7 +5,12 @@ use std::time::Duration;
 use hotplate_daemon::{Running, config::Settings, start};
 use hotplate_engine::clock::Clock;
 use hotplate_proto::v1::{self, cache_service_client::CacheServiceClient};
-use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+    time::timeout,
+};
 use tonic::{
     Code,
     transport::{Channel, Endpoint},
@@ -92,7 +97,7 @@ async fn a_call_that_never_ends_holds_no_shutdown() {
     let server = server(|_| {}).await;
     let stream = TcpStream::connect(server.grpc_addr()).await.unwrap();
     let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
-    let mut driver = tokio::task::JoinSet::new();
+    let mut driver = JoinSet::new();
     driver.spawn(connection);
     let request = http::Request::post("http://test/hotplate.v1.CacheService/Get").body(()).unwrap();
     let _open = send.send_request(request, false).unwrap();
@@ -152,4 +157,75 @@ async fn what_is_no_rpc_or_no_message_says_so() {
     let wrong = v1::Negative { reason: String::new(), message: "no message".to_owned() };
     let undecodable = call("/hotplate.v1.CacheService/BatchGet", wrong).await;
     assert_eq!((undecodable.code(), reason(&undecodable).as_str()), (Code::InvalidArgument, "BAD_MESSAGE"));
+}
+
+/// The head of a frame: its length, type, flags and stream.
+fn frame(length: u8, kind: u8, flags: u8, stream: u32) -> Vec<u8> {
+    [&[0, 0, length, kind, flags][..], &stream.to_be_bytes()].concat()
+}
+
+/// The next frame: its type and its payload.
+async fn next_frame(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 9];
+    timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("a frame comes").expect("the connection is open");
+    let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+    stream.read_exact(&mut payload).await.expect("the frame is whole");
+    (head[3], payload)
+}
+
+#[tokio::test]
+async fn calls_that_begin_while_their_connection_closes_meet_an_end_and_no_reset() {
+    const PING: u8 = 6;
+    let server = server(|settings| settings.shutdown.deadline = Duration::from_secs(600)).await;
+    let mut stream = TcpStream::connect(server.grpc_addr()).await.unwrap();
+    let hello = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", frame(0, 4, 0, 0).as_slice()].concat();
+    stream.write_all(&hello).await.unwrap();
+    let mut ending = JoinSet::new();
+    // The server answers the settings first: from then on it knows this connection.
+    next_frame(&mut stream).await;
+    ending.spawn(server.shutdown());
+    let ping = loop {
+        if let (PING, payload) = next_frame(&mut stream).await {
+            break payload;
+        }
+    };
+    // Its answer says that everything before it was sent; what comes after it is too late.
+    stream.write_all(&[frame(8, PING, 1, 0), ping].concat()).await.unwrap();
+    let mut rest = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("the server ends").expect("in order");
+    for call in 0..100 {
+        let late = [frame(3, 1, 5, 2 * call + 1), vec![0x83, 0x86, 0x84]].concat();
+        stream.write_all(&late).await.expect("the server still reads");
+    }
+    stream.shutdown().await.expect("nothing was reset");
+    timeout(PATIENCE, ending.join_all()).await.expect("the shutdown ends");
+}
+
+/// Puts until it is refused; answers how it ended.
+async fn put_until_refused(mut client: CacheServiceClient<Channel>, key: String) -> tonic::Status {
+    loop {
+        if let Err(status) = client.put(put(&key, 2000)).await {
+            return status;
+        }
+    }
+}
+
+#[tokio::test]
+async fn callers_who_go_on_calling_are_refused_and_not_cut_off() {
+    let server = server(|settings| settings.shutdown.deadline = Duration::from_secs(600)).await;
+    let (mut load, mut counting) = (JoinSet::new(), client(&server).await);
+    for connection in 0..4 {
+        let client = client(&server).await;
+        for caller in 0..8 {
+            load.spawn(put_until_refused(client.clone(), format!("{connection}:{caller}")));
+        }
+    }
+    let busy = async {
+        while counting.stats(v1::StatsRequest::default()).await.unwrap().into_inner().total.unwrap().entry_count < 32 {}
+    };
+    timeout(PATIENCE, busy).await.expect("the load is under way");
+    let (ended, ()) = tokio::join!(timeout(PATIENCE, load.join_all()), ends_in_time(server));
+    for status in ended.expect("every caller is refused") {
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "DRAINING"), "{status:?}");
+    }
 }

@@ -2,7 +2,7 @@
 //! happens below this. Which bytes they are is not known here.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const LARGE: usize = 8 << 10;
 /// Bytes that wait at most.
 const WAITING_MAX: usize = 64 << 10;
+/// Bytes thrown away at once.
+const UNREAD: usize = 1 << 10;
 
 struct Shared<S> {
     stream: S,
@@ -43,6 +45,31 @@ impl<S> Drain<S> {
     /// Bytes the peer has sent so far.
     pub(crate) fn received(&self) -> u64 {
         self.0.lock().received
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Drain<S> {
+    /// Ends what is sent and throws away what still comes, until the peer ends too. A socket that is closed with unread
+    /// bytes resets its connection, and the peer then may lose the last it was told.
+    async fn linger(self) {
+        let ended = poll_fn(|cx| {
+            let mut shared = self.0.lock();
+            ready!(shared.poll_drain(cx))?;
+            Pin::new(&mut shared.stream).poll_shutdown(cx)
+        });
+        if ended.await.is_err() {
+            return;
+        }
+        let mut unread = [0; UNREAD];
+        let mut more = true;
+        while more {
+            more = poll_fn(|cx| {
+                let mut unread = ReadBuf::new(&mut unread);
+                let read = ready!(Pin::new(&mut self.0.lock().stream).poll_read(cx, &mut unread));
+                Poll::Ready(read.is_ok() && !unread.filled().is_empty())
+            })
+            .await;
+        }
     }
 }
 
@@ -156,6 +183,16 @@ impl<C, S> FlushAfterPoll<C, S> {
     /// Bytes the peer has sent so far.
     pub(crate) fn received(&self) -> u64 {
         self.drain.received()
+    }
+
+    /// Closes a connection that has ended, once the peer has closed it too. Needs a bound in time from outside.
+    pub(crate) async fn linger(self)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Self { connection, drain } = self;
+        drop(connection);
+        drain.linger().await;
     }
 }
 

@@ -24,6 +24,8 @@ const HANDSHAKES_MAX: usize = 512;
 /// The client preface and the head of its first frame: who has sent these speaks HTTP/2, and from then on keepalive
 /// finds out whether it lives.
 const SPOKE: u64 = 24 + 9;
+/// Time in which a peer may end what it had begun when its connection was closed.
+const LINGER: Duration = Duration::from_secs(1);
 const FRAME_BYTES_MAX: u32 = 256 << 10;
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
@@ -86,10 +88,11 @@ impl Setup {
             tokio::select! {
                 ended = &mut connection => break ended,
                 () = ends.going.cancelled(), if !told => {
-                    if connection.received() < SPOKE {
-                        return;
-                    }
+                    // Who has only just connected hears it after its handshake, if that comes soon.
                     connection.connection().graceful_shutdown();
+                    if connection.received() < SPOKE {
+                        silence.set(sleep(LINGER));
+                    }
                     told = true;
                 }
                 () = &mut silence, if !spoke => {
@@ -104,6 +107,8 @@ impl Setup {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke");
         }
+        // A peer that does not close its side is left to itself then.
+        let _ = timeout(LINGER, connection.linger()).await;
     }
 
     fn http(&self, tasks: Tasks) -> http2::Builder<Tasks> {
