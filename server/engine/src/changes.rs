@@ -229,23 +229,17 @@ impl Change {
         const FIXED: usize = 160;
         let texts = match &self.what {
             What::Put { key, description, previous } => {
-                key.len() + kept(description) + previous.as_ref().map_or(0, |previous| kept(previous))
+                key.len() + description.bytes() + previous.as_ref().map_or(0, |previous| previous.bytes())
             }
-            What::Expired(key, description) | What::Evicted(key, description) => key.len() + kept(description),
+            What::Expired(key, description) | What::Evicted(key, description) => key.len() + description.bytes(),
             What::Invalidated(keys) => {
-                keys.iter().map(|(key, was)| key.len() + 32 + was.as_ref().map_or(0, |was| kept(was))).sum()
+                keys.iter().map(|(key, was)| key.len() + 32 + was.as_ref().map_or(0, |was| was.bytes())).sum()
             }
             What::SetInvalidated(selectors) => selectors.iter().map(written).sum(),
         };
         let said = [&self.author.client_id, &self.author.reason];
         FIXED + texts + said.into_iter().flatten().map(|text| text.len()).sum::<usize>()
     }
-}
-
-fn kept(description: &Description) -> usize {
-    let tags: usize = description.tags.iter().map(|tag| tag.len() + 32).sum();
-    let labels: usize = description.labels.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
-    size_of::<Description>() + tags + labels + description.kind.len() + description.content_type.len()
 }
 
 fn written(selector: &Selector) -> usize {

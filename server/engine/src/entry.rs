@@ -41,6 +41,16 @@ pub struct Description {
     pub compute_cost: Option<Duration>,
 }
 
+impl Description {
+    /// Bytes it takes in memory, roughly: what keeps one alive counts them against a bound of its own.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|tag| tag.len() + 32).sum();
+        let labels: usize = self.labels.iter().map(|(name, text)| name.len() + text.len() + 64).sum();
+        size_of::<Self>() + tags + labels + self.kind.len() + self.content_type.len() + self.encoding.len()
+    }
+}
+
 /// A lifetime as asked for; `None` leaves the choice to kind and namespace.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expiration {
