@@ -209,3 +209,22 @@ async fn logs_hold_no_key_no_value_and_no_token() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     }
 }
+
+#[tokio::test]
+async fn an_open_watch_ends_when_its_token_expires() {
+    let mut token = String::new();
+    let server = Local::with(|settings| {
+        token = grant(&mut settings.access, Role::Reader, &["*"]);
+        // The clock of the server stands still; the time that is left on it is then waited for.
+        settings.access.tokens[0].expires = Some(Duration::from_millis(1_750_000_000_300));
+    })
+    .await;
+    let mut client = server.client().await;
+    let mut stream = client.watch(with_token(watch(vec![]), &token)).await.unwrap().into_inner();
+    let ended = async {
+        while stream.message().await?.is_some() {}
+        Ok::<_, Status>(())
+    };
+    let status = within("the end of the watch", ended).await.unwrap_err();
+    Failure::of(&status).is(Code::Unauthenticated, "TOKEN_EXPIRED");
+}

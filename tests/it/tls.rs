@@ -53,6 +53,25 @@ async fn a_client_that_trusts_the_authority_is_served() {
 }
 
 #[tokio::test]
+async fn connections_on_several_workers_are_served_the_same_entries() {
+    let (root, folder) = (authority("root"), tempfile::tempdir().unwrap());
+    let (cert_file, key_file) = written(&root, folder.path());
+    let server = Local::with(|settings| {
+        settings.tls.cert_file = Some(cert_file);
+        settings.tls.key_file = Some(key_file);
+        settings.server.workers = 3;
+    })
+    .await;
+    let mut first = unlimited(connect(&server, &root.pem()).await.unwrap());
+    first.store(put("k", "v")).await;
+    // Connections are dealt out in turn: these reach every worker, one of them twice.
+    for _ in 0..4 {
+        let mut other = unlimited(connect(&server, &root.pem()).await.unwrap());
+        assert_eq!(other.value("k").await.unwrap(), b"v");
+    }
+}
+
+#[tokio::test]
 async fn strangers_and_plaintext_get_nothing_and_disturb_nobody() {
     let (root, folder) = (authority("root"), tempfile::tempdir().unwrap());
     let server = secured(&root, folder.path()).await;
