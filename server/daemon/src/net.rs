@@ -3,6 +3,7 @@
 
 mod coalesce;
 mod connection;
+mod idle;
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 

@@ -73,6 +73,22 @@ async fn a_connection_that_never_speaks_is_closed() {
 }
 
 #[tokio::test]
+async fn a_connection_without_calls_is_told_to_go_but_not_one_with_a_watch() {
+    let server = server(|settings| {
+        settings.limits.idle_timeout = Duration::from_millis(200);
+        settings.limits.handshake_timeout = Duration::from_millis(100);
+    })
+    .await;
+    let mut following = client(&server).await;
+    let mut watch = following.watch(v1::WatchRequest::default()).await.unwrap().into_inner();
+    let stream = TcpStream::connect(server.grpc_addr()).await.unwrap();
+    let (_send, connection) = h2::client::handshake(stream).await.unwrap();
+    timeout(PATIENCE, connection).await.expect("the server closes it").expect("in order");
+    client(&server).await.put(put("k", 1)).await.unwrap();
+    while !matches!(watch.message().await.unwrap().unwrap().message, Some(v1::watch_response::Message::Events(_))) {}
+}
+
+#[tokio::test]
 async fn a_silent_peer_holds_no_shutdown() {
     let server = server(|settings| settings.shutdown.deadline = Duration::from_secs(600)).await;
     let _silent = TcpStream::connect(server.grpc_addr()).await.unwrap();

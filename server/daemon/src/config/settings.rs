@@ -316,6 +316,12 @@ pub const ROWS: &[Row] = &[
     row("limits.handshake_timeout", (100, 2 * MINUTE), "Time a peer has for its TLS and HTTP/2 handshakes.", |s| {
         Slot::Duration(&mut s.limits.handshake_timeout)
     }),
+    row(
+        "limits.idle_timeout",
+        (100, 30 * DAY),
+        "Time without a call after which a gRPC connection is told to go; it may stay a quarter longer.",
+        |s| Slot::Duration(&mut s.limits.idle_timeout),
+    ),
     row("watch.streams_max", (1, 1_000_000), "Watches at most.", |s| Slot::Count(&mut s.watch.streams_max)),
     row("watch.pending_max", (1, 1_000_000), "Events that may wait for one slow watch at most.", |s| {
         Slot::Count(&mut s.watch.pending_max)

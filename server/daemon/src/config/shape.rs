@@ -268,6 +268,8 @@ pub struct LimitSettings {
     pub deadline_max: Duration,
     /// Time a peer has for its TLS and HTTP/2 handshakes.
     pub handshake_timeout: Duration,
+    /// Time without a call after which a connection is told to go; it may stay a quarter longer.
+    pub idle_timeout: Duration,
 }
 
 /// Watches and the history they resume from.
@@ -368,6 +370,7 @@ impl Default for LimitSettings {
             stats_groups_max: 256,
             deadline_max: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(15 * 60),
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Ends,
     coalesce::{FlushAfterPoll, coalesce},
+    idle::{Calls, Idle, LOOKS},
 };
 use crate::{config::Settings, grpc::gate::Gate, task::Tasks};
 
@@ -39,6 +40,7 @@ pub(crate) struct Setup {
     tls: Option<TlsAcceptor>,
     handshakes: Semaphore,
     handshake_timeout: Duration,
+    idle_look: Duration,
     streams_max: u32,
     metadata_bytes_max: u32,
 }
@@ -52,6 +54,7 @@ impl Setup {
             tls,
             handshakes: Semaphore::new(HANDSHAKES_MAX),
             handshake_timeout: settings.limits.handshake_timeout,
+            idle_look: settings.limits.idle_timeout / LOOKS,
             streams_max: bounded(settings.limits.streams_per_connection_max),
             metadata_bytes_max: bounded(settings.limits.metadata_bytes_max),
         })
@@ -80,10 +83,12 @@ impl Setup {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (io, drain) = coalesce(stream);
-        let connection = self.http(tasks).serve_connection(TokioIo::new(io), self.gate.clone());
+        let calls = Calls::new(tasks);
+        let connection = self.http(calls.clone()).serve_connection(TokioIo::new(io), self.gate.clone());
         let mut connection = FlushAfterPoll::new(connection, drain);
-        let mut silence = std::pin::pin!(sleep(self.handshake_timeout));
-        let (mut told, mut spoke) = (false, false);
+        let mut idle = Idle::new(calls);
+        let mut look = std::pin::pin!(sleep(self.handshake_timeout));
+        let mut told = false;
         let ended = loop {
             tokio::select! {
                 ended = &mut connection => break ended,
@@ -91,16 +96,20 @@ impl Setup {
                     // Who has only just connected hears it after its handshake, if that comes soon.
                     connection.connection().graceful_shutdown();
                     if connection.received() < SPOKE {
-                        silence.set(sleep(LINGER));
+                        look.set(sleep(LINGER));
                     }
                     told = true;
                 }
-                () = &mut silence, if !spoke => {
+                () = &mut look => {
                     if connection.received() < SPOKE {
                         tracing::debug!("a connection never spoke");
                         return;
                     }
-                    spoke = true;
+                    if !told && idle.look() {
+                        connection.connection().graceful_shutdown();
+                        told = true;
+                    }
+                    look.set(sleep(self.idle_look));
                 }
             }
         };
@@ -111,8 +120,8 @@ impl Setup {
         let _ = timeout(LINGER, connection.linger()).await;
     }
 
-    fn http(&self, tasks: Tasks) -> http2::Builder<Tasks> {
-        let mut http = http2::Builder::new(tasks);
+    fn http(&self, calls: Calls) -> http2::Builder<Calls> {
+        let mut http = http2::Builder::new(calls);
         http.timer(TokioTimer::new())
             .adaptive_window(false)
             .initial_stream_window_size(STREAM_WINDOW)
