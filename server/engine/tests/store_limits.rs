@@ -242,3 +242,14 @@ fn limits_hold_at_every_moment_while_many_threads_write() {
     let left = total(&cache, None);
     assert_eq!((left.entry_count, left.charged_bytes, left.value_bytes), (0, 0, 0));
 }
+
+#[test]
+fn making_room_for_a_larger_value_does_not_take_the_entry_the_condition_is_about() {
+    let cache = cache(EngineConfig { bytes_max: 2 * charge(1000), ..EngineConfig::default() });
+    cache.put(request("n", "a", vec![1; 1000])).unwrap();
+    cache.put(request("n", "b", vec![1; 1000])).unwrap();
+    let larger = PutRequest { precondition: Precondition::Present, ..request("n", "a", vec![2; 1200]) };
+    let answer = cache.put(larger).unwrap();
+    assert!(matches!(answer, PutAnswer::Stored { .. }), "the condition held when the call came: {answer:?}");
+    assert!(holds(&cache, "n", "a"), "the older entry of a key is not what makes room for its own successor");
+}

@@ -82,6 +82,8 @@ pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
         if store.reserve(space, old, charge) {
             return write(store, &mut shard, admission, Place { charge, now, as_of });
         }
+        // What a key holds is not what makes room for its successor: the condition on it was just found to hold.
+        shard.used(key, store.tick());
         drop(shard);
         store.evict_one(space, old, charge);
     }
