@@ -105,7 +105,7 @@ impl Confirmations {
 }
 
 /// The fences that select more than a key: tags, kinds, prefixes, globs and whole namespaces. Bounded: the oldest are
-/// forgotten and raise the floor, below which everything counts as invalid.
+/// forgotten and raise the floor of their namespace, below which everything in it counts as invalid.
 #[derive(Debug)]
 pub struct SelectorFences {
     epoch: u64,
@@ -113,12 +113,13 @@ pub struct SelectorFences {
     raised: VecDeque<(Arc<str>, Selector, u64)>,
     fences_max: usize,
     newest: u64,
-    floor: u64,
 }
 
 #[derive(Debug, Default)]
 struct NamespaceFences {
     newest: u64,
+    /// Of this namespace alone: what one namespace invalidates never costs another its entries.
+    floor: u64,
     everything: u64,
     tags: HashMap<Arc<str>, u64>,
     kinds: HashMap<Arc<str>, u64>,
@@ -132,7 +133,7 @@ impl SelectorFences {
     /// Remembers at most `fences_max` fences of one history, not counting those of whole namespaces.
     #[must_use]
     pub fn new(epoch: u64, fences_max: usize) -> Self {
-        Self { epoch, namespaces: HashMap::new(), raised: VecDeque::new(), fences_max, newest: 0, floor: 0 }
+        Self { epoch, namespaces: HashMap::new(), raised: VecDeque::new(), fences_max, newest: 0 }
     }
 
     /// The number up to which the selector log is applied here. Answers and tickets carry this one, read under the
@@ -164,7 +165,7 @@ impl SelectorFences {
         if let Some(fences) = self.namespaces.get_mut(&namespace)
             && fences.forget(&selector, number)
         {
-            self.floor = self.floor.max(number);
+            fences.floor = fences.floor.max(number);
         }
     }
 
@@ -179,11 +180,8 @@ impl SelectorFences {
         if number >= self.newest {
             return true;
         }
-        if number < self.floor {
-            return false;
-        }
         match self.namespaces.get(namespace) {
-            Some(fences) => number >= fences.newest || number >= fences.highest(facets),
+            Some(fences) => number >= fences.newest || number >= fences.floor.max(fences.highest(facets)),
             None => true,
         }
     }

@@ -253,3 +253,26 @@ fn making_room_for_a_larger_value_does_not_take_the_entry_the_condition_is_about
     assert!(matches!(answer, PutAnswer::Stored { .. }), "the condition held when the call came: {answer:?}");
     assert!(holds(&cache, "n", "a"), "the older entry of a key is not what makes room for its own successor");
 }
+
+#[test]
+fn many_invalidations_in_one_namespace_leave_the_entries_of_another() {
+    const CALLS: usize = 530;
+    let cache = cache(EngineConfig::default());
+    cache.put(request("quiet", "k", vec![1])).unwrap();
+    for call in 0..CALLS {
+        let selectors = (0..128).map(|number| Selector::prefix(&format!("x{call}-{number}")).unwrap()).collect();
+        let invalidate = InvalidateRequest {
+            namespace: "loud".to_owned(),
+            selectors,
+            validate_only: false,
+            reason: None,
+            request_id: String::new(),
+            client_id: None,
+        };
+        if call == 0 {
+            cache.put(request("loud", "k", vec![1])).unwrap();
+        }
+        cache.invalidate(&invalidate).unwrap();
+    }
+    assert!(holds(&cache, "quiet", "k"), "nothing was invalidated there");
+}
