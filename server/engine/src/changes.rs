@@ -235,21 +235,9 @@ impl Change {
             What::Invalidated(keys) => {
                 keys.iter().map(|(key, was)| key.len() + 32 + was.as_ref().map_or(0, |was| was.bytes())).sum()
             }
-            What::SetInvalidated(selectors) => selectors.iter().map(written).sum(),
+            What::SetInvalidated(selectors) => selectors.iter().map(Selector::bytes).sum(),
         };
         let said = [&self.author.client_id, &self.author.reason];
         FIXED + texts + said.into_iter().flatten().map(|text| text.len()).sum::<usize>()
     }
-}
-
-fn written(selector: &Selector) -> usize {
-    const FIXED: usize = 48;
-    FIXED
-        + match selector {
-            Selector::Key(text) | Selector::Prefix(text) | Selector::Tag(text) | Selector::Kind(text) => text.len(),
-            // The text and its parsed form.
-            Selector::Glob(pattern) => 4 * pattern.text().len(),
-            Selector::AllTags(tags) => tags.iter().map(|tag| tag.len() + 32).sum(),
-            Selector::Everything => 0,
-        }
 }

@@ -16,6 +16,9 @@ use crate::{
     selector::{Facets, Selector},
 };
 
+/// Bytes that remembered selectors may take on average; longer ones leave room for fewer.
+const FENCE_BYTES_MEAN: usize = 256;
+
 /// The place in the history at which the computation of a value began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -112,6 +115,8 @@ pub struct SelectorFences {
     namespaces: HashMap<Arc<str>, NamespaceFences>,
     raised: VecDeque<(Arc<str>, Selector, u64)>,
     fences_max: usize,
+    /// Bytes of the selectors in `raised`.
+    bytes: usize,
     newest: u64,
 }
 
@@ -133,7 +138,7 @@ impl SelectorFences {
     /// Remembers at most `fences_max` fences of one history, not counting those of whole namespaces.
     #[must_use]
     pub fn new(epoch: u64, fences_max: usize) -> Self {
-        Self { epoch, namespaces: HashMap::new(), raised: VecDeque::new(), fences_max, newest: 0 }
+        Self { epoch, namespaces: HashMap::new(), raised: VecDeque::new(), fences_max, bytes: 0, newest: 0 }
     }
 
     /// The number up to which the selector log is applied here. Answers and tickets carry this one, read under the
@@ -152,16 +157,18 @@ impl SelectorFences {
         for selector in selectors {
             fences.set(selector, number);
             if *selector != Selector::Everything {
+                self.bytes += selector.bytes();
                 self.raised.push_back((namespace.clone(), selector.clone(), number));
             }
         }
-        while self.raised.len() > self.fences_max {
+        while self.raised.len() > self.fences_max || self.bytes > self.fences_max.saturating_mul(FENCE_BYTES_MEAN) {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
         let Some((namespace, selector, number)) = self.raised.pop_front() else { return };
+        self.bytes -= selector.bytes();
         if let Some(fences) = self.namespaces.get_mut(&namespace)
             && fences.forget(&selector, number)
         {

@@ -116,6 +116,19 @@ impl Selector {
         bounded("kind", text, KIND_BYTES_MAX).map(Self::Kind)
     }
 
+    /// Bytes it takes in memory, roughly: what keeps one alive counts them against a bound of its own.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = match self {
+            Self::Key(text) | Self::Prefix(text) | Self::Tag(text) | Self::Kind(text) => text.len(),
+            // The text and its parsed form.
+            Self::Glob(pattern) => 4 * pattern.text.len(),
+            Self::AllTags(tags) => tags.iter().map(|tag| tag.len() + 32).sum(),
+            Self::Everything => 0,
+        };
+        size_of::<Self>() + texts
+    }
+
     /// Whether an entry with these facets is selected.
     #[must_use]
     pub fn selects(&self, facets: &Facets<'_>) -> bool {

@@ -390,6 +390,20 @@ fn every_kind_of_set_fence_selects_what_it_names() {
 }
 
 #[test]
+fn long_fences_leave_room_for_fewer() {
+    let mut fences = SelectorFences::new(EPOCH, 8);
+    let namespace: Arc<str> = Arc::from("n");
+    for number in 1..=8 {
+        fences.raise(&namespace, &[Selector::prefix(&number.to_string().repeat(1000)).unwrap()], number);
+    }
+    let facets = Facets { key: "k", kind: "", tags: &[] };
+    let stamp = |selector| Stamp { epoch: EPOCH, key: 0, selector };
+    // Eight of over 1,000 bytes against 2,048 in all: one is left, and what is older than the seventh is not vouched for.
+    assert!(!fences.allow("n", &facets, stamp(6)));
+    assert!(fences.allow("n", &facets, stamp(7)));
+}
+
+#[test]
 fn fences_of_whole_namespaces_are_never_trimmed() {
     let mut fences = SelectorFences::new(EPOCH, 1);
     let facets = Facets { key: "k", kind: "", tags: &[] };
