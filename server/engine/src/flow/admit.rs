@@ -87,8 +87,9 @@ pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
         drop(shard);
         store.evict_one(space, old, charge);
     }
+    let mut shard = store.shard(key);
     let why = "other writers took all room as fast as it was made: retry, or raise the memory limit".to_owned();
-    Admitted::NotAdmitted(why, None)
+    refuse(store, &mut shard, admission, charge).unwrap_or_else(|| turn_away(store, &mut shard, admission, why))
 }
 
 /// Removes a key's record when it has ended or a fence selects it. Every look at a key begins with this.
@@ -139,7 +140,7 @@ pub fn renew(
 
 /// Why it may not be stored, if so. Room is not looked at yet, only whether it could ever fit.
 fn refuse(store: &Store, shard: &mut Shard, admission: &Admission<'_>, charge: u64) -> Option<Admitted> {
-    let Admission { space, key, content, precondition, right, .. } = admission;
+    let Admission { space, key, precondition, right, .. } = admission;
     let current = shard.record(key);
     if !holds(precondition, current) {
         let in_the_way = current.map(|record| record.view(key, store.clock.now()));
@@ -152,11 +153,16 @@ fn refuse(store: &Store, shard: &mut Shard, admission: &Admission<'_>, charge: u
         return Some(Admitted::TooLate);
     }
     let why = cannot_fit(store, space, charge)?;
+    Some(turn_away(store, shard, admission, why))
+}
+
+/// Books a refusal for want of room, and drops the older value, which the refused one makes wrong.
+fn turn_away(store: &Store, shard: &mut Shard, admission: &Admission<'_>, why: String) -> Admitted {
+    let Admission { space, key, content, right, .. } = admission;
     space.stats.on_not_admitted(key.text(), &content.description.kind);
-    let author = right.author();
-    let position = drop_older(store, shard, key, &author);
+    let position = drop_older(store, shard, key, &right.author());
     shard.remember(key, MissReason::NotAdmitted);
-    Some(Admitted::NotAdmitted(why, position))
+    Admitted::NotAdmitted(why, position)
 }
 
 /// Whether nothing that concerns a fill happened since its ticket was taken.
