@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How often what has expired is reclaimed.
-const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(250);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(128);
 
 /// A cache. Share it with `Arc`.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Cache {
     /// # Errors
     /// No such origin or job, too many items or jobs.
     pub fn preload(self: &Arc<Self>, request: PreloadRequest) -> Result<PreloadStream> {
-        self.store.spaces.open(&namespace_name(&request.namespace)?)?;
+        self.store.open(&namespace_name(&request.namespace)?)?;
         self.jobs.preload(request)
     }
 
@@ -146,7 +146,7 @@ impl Cache {
         &self.store.clock
     }
 
-    /// Reclaims what has expired up to now. Cheap when nothing has; call it at least every 250 ms.
+    /// Reclaims what has expired up to now. Cheap when nothing has; call it about every 128 ms.
     pub fn maintain(&self) {
         self.store.reclaim();
     }

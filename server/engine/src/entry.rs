@@ -25,7 +25,7 @@ pub struct Negative {
 }
 
 /// What a writer says of an entry besides its payload. Bounds are checked by the flow that takes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Description {
     /// Media type; empty for none.
     pub content_type: Arc<str>,
@@ -37,11 +37,27 @@ pub struct Description {
     pub tags: Vec<Arc<str>>,
     /// Free-form facts.
     pub labels: BTreeMap<String, String>,
-    /// What computing the value cost.
+    /// What computing the value cost. The store keeps it apart: descriptions of stored entries say nothing of it.
     pub compute_cost: Option<Duration>,
 }
 
+/// Bytes charged for an entry's own description besides its texts: as the allocator hands them out.
+const DESCRIPTION_BYTES: u64 = 144;
+/// Bytes charged for each tag besides its text: its places in the description and in the index.
+const TAG_BYTES: u64 = 130;
+/// Bytes charged for each label besides its texts.
+const LABEL_BYTES: u64 = 100;
+
 impl Description {
+    /// Bytes charged to an entry whose own it is.
+    #[must_use]
+    pub fn charge(&self) -> u64 {
+        let texts = self.content_type.len() + self.encoding.len() + self.kind.len();
+        let tags: u64 = self.tags.iter().map(|tag| 2 * tag.len() as u64 + TAG_BYTES).sum();
+        let labels: u64 = self.labels.iter().map(|(name, text)| (name.len() + text.len()) as u64 + LABEL_BYTES).sum();
+        DESCRIPTION_BYTES + texts as u64 + tags + labels
+    }
+
     /// Bytes it takes in memory, roughly: what keeps one alive counts them against a bound of its own.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -94,6 +110,8 @@ pub struct Facts {
     pub etag: Arc<str>,
     /// What the writer said.
     pub description: Arc<Description>,
+    /// What computing the value cost, if the writer said so.
+    pub compute_cost: Option<Duration>,
     /// Bytes of the value.
     pub size_bytes: u64,
     /// Bytes charged.

@@ -1,48 +1,57 @@
-//! Which keys of a partition have a tag or a kind: so that a group is dropped without looking at everything.
+//! Which entries of a table have a tag or a kind: so that a group is dropped without looking at everything.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, hash::BuildHasherDefault, sync::Arc};
 
-use crate::entry::Description;
+use ahash::{AHashMap, AHasher};
+use hashbrown::HashSet;
 
-/// Keys by tag and by kind.
-#[derive(Debug, Default)]
+use crate::{entry::Description, policy::Slot};
+
+type Slots = HashSet<Slot, BuildHasherDefault<AHasher>>;
+type Groups = HashMap<Arc<str>, Slots, ahash::RandomState>;
+
+/// Entries by tag and by kind.
+#[derive(Debug)]
 pub struct Index {
-    tags: HashMap<Arc<str>, HashSet<Arc<str>>>,
-    kinds: HashMap<Arc<str>, HashSet<Arc<str>>>,
+    tags: Groups,
+    kinds: Groups,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self { tags: AHashMap::new().into(), kinds: AHashMap::new().into() }
+    }
 }
 
 impl Index {
-    /// Adds a key.
-    pub fn insert(&mut self, key: &Arc<str>, description: &Description) {
+    /// Adds an entry.
+    pub fn insert(&mut self, slot: Slot, description: &Description) {
         for tag in &description.tags {
-            self.tags.entry(tag.clone()).or_default().insert(key.clone());
+            self.tags.entry(tag.clone()).or_default().insert(slot);
         }
         if !description.kind.is_empty() {
-            self.kinds.entry(description.kind.clone()).or_default().insert(key.clone());
+            self.kinds.entry(description.kind.clone()).or_default().insert(slot);
         }
     }
 
-    /// Removes a key; groups without keys take no room.
-    pub fn remove(&mut self, key: &str, description: &Description) {
+    /// Removes an entry; groups without entries take no room.
+    pub fn remove(&mut self, slot: Slot, description: &Description) {
         for tag in &description.tags {
-            remove_from(&mut self.tags, tag, key);
+            remove_from(&mut self.tags, tag, slot);
         }
-        remove_from(&mut self.kinds, &description.kind, key);
+        remove_from(&mut self.kinds, &description.kind, slot);
     }
 
-    /// Keys with this tag.
+    /// Entries with this tag.
     #[must_use]
-    pub fn tagged(&self, tag: &str) -> Vec<Arc<str>> {
-        self.tags.get(tag).into_iter().flatten().cloned().collect()
+    pub fn tagged(&self, tag: &str) -> Vec<Slot> {
+        self.tags.get(tag).into_iter().flatten().copied().collect()
     }
 
-    /// Keys of this kind.
+    /// Entries of this kind.
     #[must_use]
-    pub fn of_kind(&self, kind: &str) -> Vec<Arc<str>> {
-        self.kinds.get(kind).into_iter().flatten().cloned().collect()
+    pub fn of_kind(&self, kind: &str) -> Vec<Slot> {
+        self.kinds.get(kind).into_iter().flatten().copied().collect()
     }
 
     /// Places in all groups together, for checking.
@@ -52,10 +61,10 @@ impl Index {
     }
 }
 
-fn remove_from(groups: &mut HashMap<Arc<str>, HashSet<Arc<str>>>, group: &Arc<str>, key: &str) {
-    if let Some(keys) = groups.get_mut(group) {
-        keys.remove(key);
-        if keys.is_empty() {
+fn remove_from(groups: &mut Groups, group: &Arc<str>, slot: Slot) {
+    if let Some(slots) = groups.get_mut(group) {
+        slots.remove(&slot);
+        if slots.is_empty() {
             groups.remove(group);
         }
     }

@@ -14,6 +14,7 @@ pub mod position;
 pub mod glob;
 pub mod namespace;
 pub mod selector;
+mod slab;
 // ports
 pub mod origin;
 // parts

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use crate::policy::Objective;
+
 /// Settings of one namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamespaceConfig {
@@ -21,6 +23,12 @@ pub struct NamespaceConfig {
     pub kind_ttl: BTreeMap<String, KindTtl>,
     /// Name of the eviction policy, from the registry.
     pub policy: Arc<str>,
+    /// What the value of its entries is multiplied with when namespaces compete for room: 1 is the rule, 2 keeps them as if
+    /// they cost twice as much to compute. Positive and finite.
+    pub weight: f64,
+    /// What computing an entry costs where neither the Put nor earlier entries of its kind say so; `None`: 1 ms and what
+    /// reading its bytes at 100 MB/s takes.
+    pub cost_default: Option<Duration>,
 }
 
 /// The lifetime of a kind.
@@ -43,6 +51,8 @@ pub struct EngineConfig {
     pub value_bytes_max: u64,
     /// Named TTL classes.
     pub ttl_classes: BTreeMap<String, Duration>,
+    /// What a hit is worth: the unit in which all policies compare entries.
+    pub objective: Objective,
     /// Configured namespaces.
     pub namespaces: BTreeMap<String, NamespaceConfig>,
     /// What a namespace gets that is not configured; `None`: such a namespace is unknown.
@@ -100,7 +110,9 @@ impl Default for NamespaceConfig {
             ttl_negative: Duration::from_secs(60),
             jitter: 0.0,
             kind_ttl: BTreeMap::new(),
-            policy: Arc::from("lru"),
+            policy: Arc::from("cost_aware"),
+            weight: 1.0,
+            cost_default: None,
         }
     }
 }
@@ -112,6 +124,7 @@ impl Default for EngineConfig {
             bytes_max: 256 << 20,
             value_bytes_max: 1 << 20,
             ttl_classes: standard_ttl_classes(),
+            objective: Objective::default(),
             namespaces: BTreeMap::new(),
             namespace_default: Some(NamespaceConfig::default()),
             namespaces_max: 256,

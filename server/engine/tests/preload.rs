@@ -49,6 +49,7 @@ impl Store for Shelf {
         let facts = Facts {
             etag: Arc::from("e"),
             description: Arc::new(fill.description.clone()),
+            compute_cost: None,
             size_bytes: 0,
             charged_bytes: 0,
             digest: [0; 32],

@@ -38,7 +38,9 @@ impl Numbers {
     }
 }
 
-fn cache(config: EngineConfig) -> Arc<Cache> {
+/// A cache that evicts the least recently used and refuses nothing that fits.
+fn cache(mut config: EngineConfig) -> Arc<Cache> {
+    config.namespaces.values_mut().chain(&mut config.namespace_default).for_each(|each| each.policy = "lru".into());
     Cache::new(EngineConfig { seed: Some(1), ..config }, Clock::manual(), Arc::new(Silent), Origins::new()).unwrap()
 }
 
@@ -157,8 +159,7 @@ fn a_namespace_at_its_limit_makes_room_in_itself_only() {
 
 #[test]
 fn a_value_that_fits_to_the_byte_is_stored_and_one_more_byte_is_not() {
-    let fixed = charge(0);
-    let cache = cache(EngineConfig { bytes_max: fixed + 5_000, ..EngineConfig::default() });
+    let cache = cache(EngineConfig { bytes_max: charge(5_000), ..EngineConfig::default() });
     let answer = cache.put(request("", "k", vec![1; 5_000])).unwrap();
     assert!(matches!(answer, PutAnswer::Stored { .. }), "{answer:?}");
     let answer = cache.put(request("", "o", vec![1; 5_001])).unwrap();

@@ -9,20 +9,22 @@ use crate::{
     clock::Moment,
     entry::{EntryView, Freshness},
     event::{Event, MissReason, RemovalReason},
+    fence::Stamp,
     key::Key,
     memory::{
-        Store,
+        Guard, Store,
         budget::Room,
+        content::Content,
         held,
-        record::{Content, Lifetime, Record},
-        shard::Shard,
+        record::{self, Lifetime, Record, Terms},
         space::Space,
+        table::Slot,
     },
     position::{AsOf, Positions},
 };
 
 /// How often the gate makes room before it gives up: only reached when others take it away each time.
-const ATTEMPTS_MAX: usize = 100_000;
+pub(super) const ATTEMPTS_MAX: usize = 100_000;
 
 /// Something that wants in.
 #[derive(Debug)]
@@ -68,46 +70,61 @@ pub enum Admitted {
 
 /// Decides and, when it may, stores.
 pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
-    let Admission { space, key, content, .. } = admission;
-    let charge = content.charge(key);
+    let Admission { space, key, content, lifetime, .. } = admission;
+    // Set when this call itself made room with the key's own entry: what the condition on it was, it still is.
+    let mut own_gone = None;
+    let mut weighed = false;
     for _ in 0..ATTEMPTS_MAX {
         let mut shard = store.shard(key);
         let now = store.clock.now();
         let as_of = store.as_of(key);
-        drop_ended(store, &mut shard, key, now);
-        if let Some(refusal) = refuse(store, &mut shard, admission, charge) {
+        let current = drop_ended(store, &mut shard, (space, key), now);
+        let own_description = !shard.beside.shares(&content.description);
+        let charge = record::charge(key, content, *lifetime, own_description);
+        if let Some(refusal) = refuse(store, &mut shard, admission, (current, own_gone, charge)) {
             return refusal;
         }
-        let old = shard.record(key).map(|record| record.charged);
-        if store.reserve(space, old, charge) {
-            return write(store, &mut shard, admission, Place { charge, now, as_of });
+        let old = current.and_then(|slot| shard.table(&space.shelf)?.get(slot)).map_or(0, Record::charged);
+        let room = Room { entries: u64::from(current.is_none()), bytes: charge.saturating_sub(old) };
+        if store.pool.reserve(&space.shelf, room) {
+            return write(store, &mut shard, admission, Place { current, charge, now, as_of });
         }
-        // What a key holds is not what makes room for its successor: the condition on it was just found to hold.
-        shard.used(key, store.tick());
         drop(shard);
-        store.evict_one(space, old, charge);
+        if !weighed && let Some(why) = not_worth_it(store, admission, (charge, room)) {
+            return turn_away_now(store, admission, why);
+        }
+        weighed = true;
+        store.evict_one(space, room, |shard, record| {
+            if record.text() == &**key.text() && shard.number() == store.shard_number(key) {
+                own_gone = Some(Stamp::from(store.as_of(key)));
+            }
+        });
     }
-    let mut shard = store.shard(key);
-    let why = "other writers took all room as fast as it was made: retry, or raise the memory limit".to_owned();
-    refuse(store, &mut shard, admission, charge).unwrap_or_else(|| turn_away(store, &mut shard, admission, why))
+    turn_away_now(
+        store,
+        admission,
+        "other writers took all room as fast as it was made: retry, or raise the memory limit".to_owned(),
+    )
 }
 
-/// Removes a key's record when it has ended or a fence selects it. Every look at a key begins with this.
-pub fn drop_ended(store: &Store, shard: &mut Shard, key: &Key, now: Moment) {
-    let Some(record) = shard.record_mut(key) else { return };
+/// Removes a key's record when it has ended or a fence selects it; else says where it is. Every look at a key begins with
+/// this.
+pub fn drop_ended(store: &Store, shard: &mut Guard<'_>, (space, key): (&Space, &Key), now: Moment) -> Option<Slot> {
+    let slot = store.find(shard, space, key)?;
+    let record = shard.table_mut(&space.shelf)?.get_mut(slot)?;
     if record.freshness(now) == Freshness::Gone {
         let reason = if record.idle_at(now) { RemovalReason::Idle } else { RemovalReason::Expired };
-        store.remove(shard, key, reason);
-        return;
+        store.remove(shard, space, slot, reason);
+        return None;
     }
     let fences = store.fences.read();
-    let valid = fences.allow(key.namespace(), &record.facets(key.text()), record.stamp);
-    if valid {
-        record.stamp.selector = fences.newest();
-        return;
+    if fences.allow(key.namespace(), &record.facets(), store.stamp(record)) {
+        record.vouch(fences.newest());
+        return Some(slot);
     }
     drop(fences);
-    store.remove(shard, key, RemovalReason::Invalidated);
+    store.remove(shard, space, slot, RemovalReason::Invalidated);
+    None
 }
 
 /// Gives what is stored a new lifetime, when the precondition holds; else tells what is in the way.
@@ -118,32 +135,100 @@ pub fn renew(
     precondition: &Precondition,
     lifetime: Lifetime,
 ) -> Admitted {
-    let mut shard = store.shard(key);
-    let now = store.clock.now();
-    let as_of = store.as_of(key);
-    drop_ended(store, &mut shard, key, now);
-    let current = shard.record(key);
-    if !holds(precondition, current) {
-        return Admitted::PreconditionFailed(current.map(|record| record.view(key, now)));
+    for _ in 0..ATTEMPTS_MAX {
+        let mut shard = store.shard(key);
+        let now = store.clock.now();
+        let as_of = store.as_of(key);
+        let slot = drop_ended(store, &mut shard, (space, key), now);
+        let current = slot.and_then(|slot| shard.table(&space.shelf)?.get(slot));
+        if !holds(precondition, current) {
+            return Admitted::PreconditionFailed(slot.and_then(|slot| view(&shard, (space, key), slot, now)));
+        }
+        let content = current.map(Record::content);
+        let Some((slot, content)) = slot.zip(content) else { return Admitted::PreconditionFailed(None) };
+        let terms = Terms { lifetime, stored: now, selector: as_of.selector.number };
+        if let Err(room) = relive(store, &mut shard, (space, key), (slot, content, terms)) {
+            drop(shard);
+            store.evict_one(space, room, |_, _| {});
+            continue;
+        }
+        shard.beside.confirmations.note(key, store.tick());
+        let Some(view) = view(&shard, (space, key), slot, now) else { break };
+        space.stats.on_refresh(key.text(), &view.facts.description.kind);
+        return Admitted::Refreshed(view, Positions::new(vec![(key.log(), as_of.key)]));
     }
-    let Some(record) = shard.record_mut(key) else { return Admitted::PreconditionFailed(None) };
-    record.lifetime = lifetime;
-    (record.stored, record.read, record.stamp) = (now, now, as_of.into());
-    space.stats.on_refresh(key.text(), &record.content.description.kind);
-    let view = record.view(key, now);
-    let place = store.tick();
-    shard.confirmations.note(key, place);
-    shard.used(key, place);
-    shard.reschedule(key);
-    Admitted::Refreshed(view, Positions::new(vec![(key.log(), as_of.key)]))
+    Admitted::PreconditionFailed(None)
+}
+
+/// Gives a stored entry new terms in its place. That may take more room than it has: then nothing is changed, and the
+/// error says how much.
+pub fn relive(
+    store: &Store,
+    shard: &mut Guard<'_>,
+    (space, key): (&Space, &Key),
+    (slot, content, terms): (Slot, Content, Terms),
+) -> Result<(), Room> {
+    let Some(record) = shard.table(&space.shelf).and_then(|table| table.get(slot)) else { return Ok(()) };
+    let old = record.charged();
+    let new = Record::new(key, &content, terms, record.owns_description());
+    let more = Room { entries: 0, bytes: new.charged().saturating_sub(old) };
+    if !store.pool.reserve(&space.shelf, more) {
+        return Err(more);
+    }
+    store.pool.release(&space.shelf, Room { entries: 0, bytes: old.saturating_sub(new.charged()) });
+    let kind = &content.description.kind;
+    space.stats.on_held(key.text(), kind, held(&new, 1));
+    if let Some(table) = shard.table_mut(&space.shelf) {
+        if let Some(old) = table.get_mut(slot).map(|record| std::mem::replace(record, new)) {
+            space.stats.on_held(key.text(), kind, held(&old, -1));
+        }
+        table.renewed(slot, &store.pool.age);
+        table.reschedule(slot);
+    }
+    Ok(())
+}
+
+/// A record as an answer shows it.
+pub fn view(shard: &Guard<'_>, (space, key): (&Space, &Key), slot: Slot, now: Moment) -> Option<EntryView> {
+    let table = shard.table(&space.shelf)?;
+    Some(table.get(slot)?.view(key, (now, table.hits(slot))))
+}
+
+/// Why an entry is not worth its room, if so.
+fn not_worth_it(store: &Store, admission: &Admission<'_>, (charge, room): (u64, Room)) -> Option<String> {
+    let Admission { space, key, content, .. } = admission;
+    let worth = store.worth(space, charge, content.cost);
+    if store.pool.worthwhile(&space.shelf, store.hash(key), worth, room) {
+        return None;
+    }
+    Some(format!(
+        "the entry is charged {charge} bytes, more than a hundredth of the memory, and saves less for each of them than \
+         what would have to go: raise limits.bytes_max or the namespace's weight, say what computing it cost \
+         (compute_cost), or give the namespace the policy \"lru\", which refuses nothing"
+    ))
+}
+
+/// Turns away what was let in before, unless something else has come in its way meanwhile.
+fn turn_away_now(store: &Store, admission: &Admission<'_>, why: String) -> Admitted {
+    let Admission { space, key, .. } = admission;
+    let mut shard = store.shard(key);
+    let current = drop_ended(store, &mut shard, (space, key), store.clock.now());
+    refuse(store, &mut shard, admission, (current, None, 0))
+        .unwrap_or_else(|| turn_away(store, &mut shard, admission, (current, why)))
 }
 
 /// Why it may not be stored, if so. Room is not looked at yet, only whether it could ever fit.
-fn refuse(store: &Store, shard: &mut Shard, admission: &Admission<'_>, charge: u64) -> Option<Admitted> {
+fn refuse(
+    store: &Store,
+    shard: &mut Guard<'_>,
+    admission: &Admission<'_>,
+    (current, own_gone, charge): (Option<Slot>, Option<Stamp>, u64),
+) -> Option<Admitted> {
     let Admission { space, key, precondition, right, .. } = admission;
-    let current = shard.record(key);
-    if !holds(precondition, current) {
-        let in_the_way = current.map(|record| record.view(key, store.clock.now()));
+    let record = current.and_then(|slot| shard.table(&space.shelf)?.get(slot));
+    let held_before = record.is_none() && own_gone.is_some_and(|stamp| shard.beside.fences.admit(key, stamp));
+    if !held_before && !holds(precondition, record) {
+        let in_the_way = current.and_then(|slot| view(shard, (space, key), slot, store.clock.now()));
         return Some(Admitted::PreconditionFailed(in_the_way));
     }
     if let Right::Fill(ticket) = right
@@ -153,38 +238,43 @@ fn refuse(store: &Store, shard: &mut Shard, admission: &Admission<'_>, charge: u
         return Some(Admitted::TooLate);
     }
     let why = cannot_fit(store, space, charge)?;
-    Some(turn_away(store, shard, admission, why))
+    Some(turn_away(store, shard, admission, (current, why)))
 }
 
 /// Books a refusal for want of room, and drops the older value, which the refused one makes wrong.
-fn turn_away(store: &Store, shard: &mut Shard, admission: &Admission<'_>, why: String) -> Admitted {
+fn turn_away(
+    store: &Store,
+    shard: &mut Guard<'_>,
+    admission: &Admission<'_>,
+    (current, why): (Option<Slot>, String),
+) -> Admitted {
     let Admission { space, key, content, right, .. } = admission;
     space.stats.on_not_admitted(key.text(), &content.description.kind);
-    let position = drop_older(store, shard, key, &right.author());
-    shard.remember(key, MissReason::NotAdmitted);
+    let position = current.and_then(|slot| drop_older(store, shard, (space, key), (slot, &right.author())));
+    shard.beside.remember(key, MissReason::NotAdmitted);
     Admitted::NotAdmitted(why, position)
 }
 
 /// Whether nothing that concerns a fill happened since its ticket was taken.
-fn in_time(store: &Store, shard: &Shard, admission: &Admission<'_>, ticket: Ticket) -> bool {
+fn in_time(store: &Store, shard: &Guard<'_>, admission: &Admission<'_>, ticket: Ticket) -> bool {
     let Admission { key, content, .. } = admission;
-    shard.fences.admit(key, ticket.stamp)
-        && shard.confirmations.admit(key, ticket.place)
+    shard.beside.fences.admit(key, ticket.stamp)
+        && shard.beside.confirmations.admit(key, ticket.place)
         && store.fences.read().allow(key.namespace(), &content.facets(key.text()), ticket.stamp)
 }
 
 fn holds(precondition: &Precondition, current: Option<&Record>) -> bool {
     match (precondition, current) {
         (Precondition::Always, _) | (Precondition::Absent, None) | (Precondition::Present, Some(_)) => true,
-        (Precondition::Etag(etag), Some(record)) => *record.content.etag == **etag,
+        (Precondition::Etag(etag), Some(record)) => *record.etag() == **etag,
         (Precondition::Absent, Some(_)) | (Precondition::Present | Precondition::Etag(_), None) => false,
     }
 }
 
 fn cannot_fit(store: &Store, space: &Space, charge: u64) -> Option<String> {
     let limits = [
-        ("this server", "limits.bytes_max", store.budget.max()),
-        ("this namespace", "its bytes_max", space.budget.max()),
+        ("this server", "limits.bytes_max", store.pool.budget().max()),
+        ("this namespace", "its bytes_max", space.shelf.budget.max()),
     ];
     limits.into_iter().find_map(|(whose, setting, Room { entries, bytes })| {
         if entries == 0 {
@@ -196,74 +286,83 @@ fn cannot_fit(store: &Store, space: &Space, charge: u64) -> Option<String> {
 }
 
 /// A value that was refused still makes the older one wrong.
-fn drop_older(store: &Store, shard: &mut Shard, key: &Key, author: &Author) -> Option<Positions> {
-    let old = store.remove(shard, key, RemovalReason::Invalidated)?;
-    let what = What::Invalidated(vec![(key.text().clone(), Some(old.content.description))]);
+fn drop_older(
+    store: &Store,
+    shard: &mut Guard<'_>,
+    (space, key): (&Space, &Key),
+    (slot, author): (Slot, &Author),
+) -> Option<Positions> {
+    let old = store.remove(shard, space, slot, RemovalReason::Invalidated)?;
+    let what = What::Invalidated(vec![(key.text().clone(), Some(old.description().clone()))]);
     let position = store.history.append(key.namespace(), key.log(), what, author);
-    shard.fences.raise(key, position.number);
+    shard.beside.fences.raise(key, position.number);
     Some(Positions::new(vec![(key.log(), position)]))
 }
 
 /// Where and when something is written.
 #[derive(Clone, Copy)]
 struct Place {
+    current: Option<Slot>,
     charge: u64,
     now: Moment,
     as_of: AsOf,
 }
 
 /// Stores what passed; its room is reserved.
-fn write(store: &Store, shard: &mut Shard, admission: &Admission<'_>, place: Place) -> Admitted {
-    let Admission { space, key, content, lifetime, right, .. } = admission;
-    let old = shard.take(key);
+fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place: Place) -> Admitted {
+    let Admission { space, key, content, lifetime, .. } = admission;
+    let hits = place.current.and_then(|slot| Some(shard.table(&space.shelf)?.hits(slot)));
+    let old = place.current.and_then(|slot| store.take(shard, space, (slot, false)));
     if let Some(old) = &old {
-        give_back(store, space, key, old, place.charge);
+        // The new one takes over the room of the old one as far as it needs it.
+        let spare = Room { entries: 0, bytes: old.charged().saturating_sub(place.charge) };
+        store.pool.release(&space.shelf, spare);
     }
-    let same = old.as_ref().is_some_and(|old| old.content.equals(content));
-    let mut record = Record {
-        content: content.clone(),
-        lifetime: *lifetime,
-        stored: place.now,
-        read: place.now,
-        hits: if same { old.as_ref().map_or(0, |old| old.hits) } else { 0 },
-        charged: place.charge,
-        stamp: place.as_of.into(),
-        tick: 0,
-    };
-    let kind = content.description.kind.clone();
+    let same = old.as_ref().is_some_and(|old| old.content().equals(content));
     if same {
-        if matches!(right, Right::Write(_)) {
-            shard.confirmations.note(key, store.tick());
-        }
-        space.stats.on_refresh(key.text(), &kind);
+        confirm(store, shard, admission);
     } else {
-        if let Some(old) = &old {
-            space.stats.on_removed(key.text(), &old.content.description.kind, RemovalReason::Replaced);
-        }
-        let previous = old.map(|old| old.content.description);
-        let (text, description) = (key.text().clone(), content.description.clone());
-        let what = What::Put { key: text, description, previous };
-        let position = store.history.append(key.namespace(), key.log(), what, &right.author());
-        record.stamp.key = position.number;
-        if matches!(right, Right::Write(_)) {
-            shard.fences.raise(key, position.number);
-        }
-        space.stats.on_put(key.text(), &kind);
+        record_write(store, shard, admission, old);
     }
-    space.stats.on_held(key.text(), &kind, held(&record, 1));
-    let view = record.view(key, place.now);
+    let shared = shard.beside.share(&content.description);
+    let own_description = shared.is_none();
+    let content = Content { description: shared.unwrap_or_else(|| content.description.clone()), ..content.clone() };
+    let terms = Terms { lifetime: *lifetime, stored: place.now, selector: place.as_of.selector.number };
+    let record = Record::new(key, &content, terms, own_description);
+    let slot = store.insert(shard, space, (key, record));
+    if let Some(table) = shard.table_mut(&space.shelf).filter(|_| same) {
+        table.keep_hits(slot, hits.unwrap_or(0));
+    }
     let position = Positions::new(vec![(key.log(), store.history.position(key.log()))]);
-    shard.insert(space, key, record, store.tick());
-    if same { Admitted::Refreshed(view, position) } else { Admitted::Stored(view, position) }
+    match view(shard, (space, key), slot, place.now) {
+        Some(view) if same => Admitted::Refreshed(view, position),
+        Some(view) => Admitted::Stored(view, position),
+        None => Admitted::PreconditionFailed(None),
+    }
 }
 
-/// Books the going of a replaced record, whose room the new one takes over as far as it needs it.
-fn give_back(store: &Store, space: &Space, key: &Key, old: &Record, charge: u64) {
-    let spare = Room { entries: 0, bytes: old.charged.saturating_sub(charge) };
-    store.budget.release(spare);
-    space.budget.release(spare);
-    let kind = &old.content.description.kind;
-    space.stats.on_held(key.text(), kind, held(old, -1));
+/// Books a write that found its own content.
+fn confirm(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>) {
+    let Admission { space, key, content, right, .. } = admission;
+    if matches!(right, Right::Write(_)) {
+        shard.beside.confirmations.note(key, store.tick());
+    }
+    space.stats.on_refresh(key.text(), &content.description.kind);
+}
+
+/// Books a write that changed what is stored.
+fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, old: Option<Record>) {
+    let Admission { space, key, content, right, .. } = admission;
+    if let Some(old) = &old {
+        space.stats.on_removed(key.text(), &old.description().kind, RemovalReason::Replaced);
+    }
+    let previous = old.map(|old| old.description().clone());
+    let what = What::Put { key: key.text().clone(), description: content.description.clone(), previous };
+    let position = store.history.append(key.namespace(), key.log(), what, &right.author());
+    if matches!(right, Right::Write(_)) {
+        shard.beside.fences.raise(key, position.number);
+    }
+    space.stats.on_put(key.text(), &content.description.kind);
 }
 
 impl Right {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::admit::drop_ended;
 use crate::{
     clock::Moment,
-    entry::{EntryView, Freshness, Payload},
+    entry::{EntryView, Freshness},
     error::{Error, Kind, Reason, Result},
     event::{Event, MissReason, ReadOutcome},
     key::Key,
-    memory::{Store, record::Record, shard::Shard, space::Space},
+    memory::{Guard, Store, record::Record, space::Space, table::Slot},
     position::{AsOf, LogId, Positions},
 };
 
@@ -80,38 +80,48 @@ pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
     let as_of = store.as_of(&key);
     require_reached(store, &request.min_position, as_of)?;
     let now = store.clock.now();
-    drop_ended(store, &mut shard, &key, now);
-    let (outcome, counted) = match shard.record(&key) {
-        Some(record) => judge(record, &key, request, now),
+    let slot = space.as_deref().and_then(|space| drop_ended(store, &mut shard, (space, &key), now));
+    let record = space.as_deref().zip(slot).and_then(|(space, slot)| look(&shard, space, slot));
+    let (outcome, counted) = match record {
+        Some(found) => judge(found, &key, request, now),
         None => {
-            let reason = shard.why_missing(&key);
+            let reason = shard.beside.why_missing(&key);
             (Lookup::Miss(reason), ReadOutcome::Miss(reason))
         }
     };
     if !request.peek {
-        touch(store, &mut shard, &key, &outcome);
+        if let Some((space, slot)) = space.as_deref().zip(slot).filter(|_| outcome.view().is_some()) {
+            touch(store, &mut shard, (space, slot), now);
+        }
         drop(shard);
         count(store, space.as_deref(), &key, (&outcome, counted), started);
     }
     Ok(GetAnswer { outcome, as_of })
 }
 
+/// A record and the times it answered.
+type Found<'a> = (&'a Record, u64);
+
+fn look<'a>(shard: &'a Guard<'_>, space: &Space, slot: Slot) -> Option<Found<'a>> {
+    let table = shard.table(&space.shelf)?;
+    Some((table.get(slot)?, table.hits(slot)))
+}
+
 /// What may be answered with this record, and as what it counts.
-fn judge(record: &Record, key: &Key, request: &GetRequest, now: Moment) -> (Lookup, ReadOutcome) {
+fn judge((record, hits): Found<'_>, key: &Key, request: &GetRequest, now: Moment) -> (Lookup, ReadOutcome) {
     let miss = |reason| (Lookup::Miss(reason), ReadOutcome::Miss(reason));
-    if request.max_age.is_some_and(|max| now.since(record.stored) > max) {
+    if request.max_age.is_some_and(|max| now.since(record.stored()) > max) {
         return miss(MissReason::TooOld);
     }
     let stale = record.freshness(now) != Freshness::Fresh;
-    let (negative, counted) = match (&record.content.payload, stale, request.stale) {
-        (_, true, StalePolicy::Refuse) => return miss(MissReason::Expired),
-        (Payload::Negative(_), true, _) => return miss(MissReason::Expired),
-        (Payload::Negative(_), false, _) => (true, ReadOutcome::Negative),
-        (Payload::Value(_), true, StalePolicy::WhileRevalidate) => (false, ReadOutcome::Stale),
-        (Payload::Value(_), true, StalePolicy::IfError) => (false, ReadOutcome::Miss(MissReason::Expired)),
-        (Payload::Value(_), false, _) => (false, ReadOutcome::Hit),
+    let (negative, counted) = match (record.is_negative(), stale, request.stale) {
+        (_, true, StalePolicy::Refuse) | (true, true, _) => return miss(MissReason::Expired),
+        (true, false, _) => (true, ReadOutcome::Negative),
+        (false, true, StalePolicy::WhileRevalidate) => (false, ReadOutcome::Stale),
+        (false, true, StalePolicy::IfError) => (false, ReadOutcome::Miss(MissReason::Expired)),
+        (false, false, _) => (false, ReadOutcome::Hit),
     };
-    let view = record.view(key, now);
+    let view = record.view(key, (now, hits));
     let unchanged = !request.if_etag_not.is_empty() && *view.facts.etag == *request.if_etag_not;
     let outcome = match (unchanged, stale, negative) {
         (true, false, _) => Lookup::NotModified(view),
@@ -123,23 +133,21 @@ fn judge(record: &Record, key: &Key, request: &GetRequest, now: Moment) -> (Look
 }
 
 /// Notes the use of an entry that was served.
-fn touch(store: &Store, shard: &mut Shard, key: &Key, outcome: &Lookup) {
-    if matches!(outcome, Lookup::Miss(_)) {
-        return;
+fn touch(store: &Store, shard: &mut Guard<'_>, (space, slot): (&Space, Slot), now: Moment) {
+    if let Some(table) = shard.table_mut(&space.shelf) {
+        if let Some(record) = table.get_mut(slot) {
+            record.read(now);
+        }
+        table.used(slot, &store.pool.age);
     }
-    if let Some(record) = shard.record_mut(key) {
-        record.hits += 1;
-        record.read = store.clock.now();
-    }
-    shard.used(key, store.tick());
 }
 
 fn count(store: &Store, space: Option<&Space>, key: &Key, (found, outcome): (&Lookup, ReadOutcome), started: Moment) {
     let elapsed = store.clock.now().since(started);
     if let Some(space) = space {
-        let said = found.view().map(|view| view.facts.description.clone());
-        let kind = said.as_deref().map_or("", |said| &said.kind);
-        space.stats.on_read(key.text(), kind, outcome, said.as_deref().and_then(|said| said.compute_cost));
+        let facts = found.view().map(|view| &view.facts);
+        let kind = facts.map_or("", |facts| &facts.description.kind);
+        space.stats.on_read(key.text(), kind, outcome, facts.and_then(|facts| facts.compute_cost));
         space.stats.on_latency("get", elapsed);
     }
     store.observer.observe(&Event::Read { namespace: key.namespace().clone(), outcome, elapsed });

@@ -16,11 +16,9 @@ use crate::{
     entry::Freshness,
     error::{Error, Reason, Result},
     event::RemovalReason,
+    index::Index,
     key::{Key, namespace_name},
-    memory::{
-        Store,
-        shard::{Partition, Shard},
-    },
+    memory::{Guard, Store, space::Space, table::Slot},
     position::{LogId, Position, Positions},
     selector::{Selector, any_selects, check_count},
 };
@@ -67,7 +65,7 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     check(request)?;
     let Some(space) = store.spaces.find(&namespace)? else { return Ok(nothing()) };
     if request.validate_only {
-        return Ok(validate(store, &namespace, &request.selectors));
+        return Ok(validate(store, &space, &request.selectors));
     }
     if let Some(Answer::Invalidate(answer)) = repeats.recall(&namespace, &request.request_id) {
         return Ok(answer);
@@ -77,8 +75,8 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
         request.selectors.iter().cloned().partition(|selector| matches!(selector, Selector::Key(_)));
     let fence = raise_sets(store, &namespace, &sets, &author);
     // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
-    let mut matched_count = fence.map_or(0, |position| sweep(store, &namespace, &sets, position));
-    let (dropped, mut logs) = drop_keys(store, &namespace, &keys, &author);
+    let mut matched_count = fence.map_or(0, |position| sweep(store, &space, &sets, position));
+    let (dropped, mut logs) = drop_keys(store, &space, &keys, &author);
     matched_count += dropped;
     logs.extend(fence.map(|position| (LogId::SELECTOR, position)));
     let answer = InvalidateAnswer { matched_count, sample_keys: Vec::new(), position: Positions::new(logs) };
@@ -116,12 +114,8 @@ fn raise_sets(store: &Store, namespace: &Arc<str>, sets: &[Selector], author: &A
 }
 
 /// Drops named keys, those of one log under one lock and as one change.
-fn drop_keys(
-    store: &Store,
-    namespace: &Arc<str>,
-    selectors: &[Selector],
-    author: &Author,
-) -> (u64, Vec<(LogId, Position)>) {
+fn drop_keys(store: &Store, space: &Space, selectors: &[Selector], author: &Author) -> (u64, Vec<(LogId, Position)>) {
+    let namespace = &space.name;
     let mut by_log: BTreeMap<LogId, BTreeSet<Arc<str>>> = BTreeMap::new();
     for selector in selectors {
         if let Selector::Key(text) = selector {
@@ -136,72 +130,67 @@ fn drop_keys(
         let now = store.clock.now();
         let keys: Vec<_> = texts.into_iter().map(|text| Key::trusted(namespace.clone(), text)).collect();
         let dropped = keys.iter().map(|key| {
-            drop_ended(store, &mut shard, key, now);
-            let record = store.remove(&mut shard, key, RemovalReason::Invalidated);
+            let slot = drop_ended(store, &mut shard, (space, key), now);
+            let record = slot.and_then(|slot| store.remove(&mut shard, space, slot, RemovalReason::Invalidated));
             matched += u64::from(record.is_some());
-            (key.text().clone(), record.map(|record| record.content.description))
+            (key.text().clone(), record.map(|record| record.description().clone()))
         });
         let what = What::Invalidated(dropped.collect());
         let position = store.history.append(namespace, log, what, author);
-        keys.iter().for_each(|key| shard.fences.raise(key, position.number));
+        keys.iter().for_each(|key| shard.beside.fences.raise(key, position.number));
         positions.push((log, position));
     }
     (matched, positions)
 }
 
 /// Drops what any set selects and was stored before its fence, one shard after the other.
-fn sweep(store: &Store, namespace: &Arc<str>, sets: &[Selector], fence: Position) -> u64 {
+fn sweep(store: &Store, space: &Space, sets: &[Selector], fence: Position) -> u64 {
     let mut matched = 0;
-    for shard in store.shards() {
-        let mut shard = shard.lock();
+    for mut shard in store.each_shard() {
         let now = store.clock.now();
-        for text in selected(&shard, namespace, sets) {
-            let key = Key::trusted(namespace.clone(), text);
-            let Some(record) = shard.record(&key) else { continue };
-            if record.stamp.selector >= fence.number {
+        for slot in selected(&shard, space, sets) {
+            let Some(record) = shard.table(&space.shelf).and_then(|table| table.get(slot)) else { continue };
+            if record.selector() >= fence.number {
                 continue;
             }
             matched += u64::from(record.freshness(now) != Freshness::Gone);
-            store.remove(&mut shard, &key, RemovalReason::Invalidated);
+            store.remove(&mut shard, space, slot, RemovalReason::Invalidated);
         }
     }
     matched
 }
 
-/// Keys in a shard that any selector selects. By the index where tags and kinds are asked for, else by looking at all.
-fn selected(shard: &Shard, namespace: &str, selectors: &[Selector]) -> BTreeSet<Arc<str>> {
-    let Some(partition) = shard.partition(namespace) else { return BTreeSet::new() };
+/// Entries in a shard that any selector selects. By the index where tags and kinds are asked for, else by looking at all.
+fn selected(shard: &Guard<'_>, space: &Space, selectors: &[Selector]) -> BTreeSet<Slot> {
     let (indexed, scanned): (Vec<_>, Vec<_>) =
         selectors.iter().cloned().partition(|set| matches!(set, Selector::Tag(_) | Selector::Kind(_)));
-    let mut keys: BTreeSet<_> = indexed.iter().flat_map(|set| by_index(partition, set)).collect();
-    if !scanned.is_empty() {
-        let matching = partition.records().filter(|(text, record)| any_selects(&scanned, &record.facets(text)));
-        keys.extend(matching.map(|(text, _)| text.clone()));
+    let index = shard.beside.index_of(space.shelf.number());
+    let mut slots: BTreeSet<_> = indexed.iter().flat_map(|set| by_index(index, set)).collect();
+    if let Some(table) = shard.table(&space.shelf).filter(|_| !scanned.is_empty()) {
+        let matching = table.iter().filter(|(_, record)| any_selects(&scanned, &record.facets()));
+        slots.extend(matching.map(|(slot, _)| slot));
     }
-    keys
+    slots
 }
 
-fn by_index(partition: &Partition, set: &Selector) -> Vec<Arc<str>> {
-    match set {
-        Selector::Tag(tag) => partition.index.tagged(tag),
-        Selector::Kind(kind) => partition.index.of_kind(kind),
+fn by_index(index: Option<&Index>, set: &Selector) -> Vec<Slot> {
+    match (index, set) {
+        (Some(index), Selector::Tag(tag)) => index.tagged(tag),
+        (Some(index), Selector::Kind(kind)) => index.of_kind(kind),
         _ => Vec::new(),
     }
 }
 
 /// Counts what would be dropped and shows the first keys.
-fn validate(store: &Store, namespace: &Arc<str>, selectors: &[Selector]) -> InvalidateAnswer {
+fn validate(store: &Store, space: &Space, selectors: &[Selector]) -> InvalidateAnswer {
     let now = store.clock.now();
     let mut sample = BTreeSet::new();
     let mut matched_count = 0;
-    for shard in store.shards() {
-        let shard = shard.lock();
-        for text in selected(&shard, namespace, selectors) {
-            if usable(store, &shard, &Key::trusted(namespace.clone(), text.clone()), now).is_none() {
-                continue;
-            }
+    for shard in store.each_shard() {
+        for slot in selected(&shard, space, selectors) {
+            let Some(view) = usable(store, &shard, (space, slot), now) else { continue };
             matched_count += 1;
-            sample.insert(text);
+            sample.insert(view.key);
             if sample.len() > SAMPLE_KEYS_MAX {
                 sample.pop_last();
             }

@@ -13,7 +13,7 @@ use crate::{
     entry::{EntryView, Freshness},
     error::{Error, Reason, Result},
     key::{Key, namespace_name},
-    memory::{Store, shard::Shard},
+    memory::{Guard, Store, space::Space, table::Slot},
     selector::{Selector, any_selects, check_count},
 };
 
@@ -77,17 +77,18 @@ pub fn page(
 ) -> Vec<EntryView> {
     let now = store.clock.now();
     let mut found: BTreeMap<Arc<str>, EntryView> = BTreeMap::new();
-    for shard in store.shards() {
-        let shard = shard.lock();
-        let Some(partition) = shard.partition(namespace) else { continue };
-        for (text, record) in partition.records() {
-            let before = after.is_some_and(|after| **text <= *after);
-            let beyond = found.len() == entries_max && found.last_key_value().is_some_and(|(last, _)| text > last);
-            if before || beyond || !any_selects(selectors, &record.facets(text)) {
+    let Ok(Some(space)) = store.spaces.find(namespace) else { return Vec::new() };
+    for shard in store.each_shard() {
+        let Some(table) = shard.table(&space.shelf) else { continue };
+        for (slot, record) in table.iter() {
+            let text = record.text();
+            let before = after.is_some_and(|after| text <= after);
+            let beyond = found.len() == entries_max && found.last_key_value().is_some_and(|(last, _)| text > &**last);
+            if before || beyond || !any_selects(selectors, &record.facets()) {
                 continue;
             }
-            if let Some(view) = usable(store, &shard, &Key::trusted(namespace.clone(), text.clone()), now) {
-                found.insert(text.clone(), view);
+            if let Some(view) = usable(store, &shard, (&space, slot), now) {
+                found.insert(view.key.clone(), view);
             }
             if found.len() > entries_max {
                 found.pop_last();
@@ -97,13 +98,14 @@ pub fn page(
     found.into_values().collect()
 }
 
-/// The record of a key as shown, when a Get could be answered with it.
+/// A record as shown, when a Get could be answered with it.
 #[must_use]
-pub fn usable(store: &Store, shard: &Shard, key: &Key, now: Moment) -> Option<EntryView> {
-    let record = shard.record(key)?;
-    let valid = record.freshness(now) != Freshness::Gone
-        && store.fences.read().allow(key.namespace(), &record.facets(key.text()), record.stamp);
-    valid.then(|| record.view(key, now))
+pub fn usable(store: &Store, shard: &Guard<'_>, (space, slot): (&Space, Slot), now: Moment) -> Option<EntryView> {
+    let table = shard.table(&space.shelf)?;
+    let record = table.get(slot)?;
+    let valid = record.freshness(now) != Freshness::Gone && store.valid(space, record);
+    let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
+    valid.then(|| record.view(&key, (now, table.hits(slot))))
 }
 
 /// Tells listings apart, so that a token of one is not taken for another's.

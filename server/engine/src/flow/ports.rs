@@ -14,7 +14,7 @@ use crate::{
     entry::{EntryView, Payload},
     error::{Error, Kind, Reason, Result},
     key::Key,
-    memory::{Store, record::Content},
+    memory::{Store, content::Content},
     selector::Selector,
     watch::Entries,
 };
@@ -42,7 +42,10 @@ impl fill::Store for Store {
     }
 
     fn view(&self, key: &Key) -> Option<EntryView> {
-        usable(self, &self.shard(key), key, self.clock.now())
+        let space = self.spaces.find(key.namespace()).ok().flatten()?;
+        let shard = self.shard(key);
+        let slot = self.find(&shard, &space, key)?;
+        usable(self, &shard, (&space, slot), self.clock.now())
     }
 
     fn ttl_max(&self, namespace: &str) -> Duration {
@@ -54,7 +57,7 @@ impl fill::Store for Store {
         let Fill { key, payload, mut description, expiration, ticket } = fill;
         bounds::payload(&payload, self.config.value_bytes_max)?;
         bounds::description(&mut description)?;
-        let space = &self.spaces.open(key.namespace())?;
+        let space = &self.open(key.namespace())?;
         let negative = matches!(payload, Payload::Negative(_));
         let rules =
             Rules { namespace: &space.config, classes: &self.config.ttl_classes, kind: &description.kind, negative };

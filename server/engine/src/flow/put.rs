@@ -15,11 +15,7 @@ use crate::{
     entry::{Description, EntryView, Expiration, Payload},
     error::{Error, Kind, Reason, Result},
     key::Key,
-    memory::{
-        Store,
-        record::{Content, Lifetime},
-        space::Space,
-    },
+    memory::{Store, content::Content, record::Lifetime, space::Space},
     position::Positions,
 };
 
@@ -99,7 +95,7 @@ pub fn put(store: &Store, repeats: &Repeats, mut request: PutRequest) -> Result<
     let started = store.clock.now();
     let key = Key::new(&request.namespace, &request.key)?;
     check(store, &mut request)?;
-    let space = store.spaces.open(key.namespace())?;
+    let space = store.open(key.namespace())?;
     if let Some(Answer::Put(answer)) = repeats.recall(key.namespace(), &request.request_id) {
         return Ok(answer);
     }
@@ -159,9 +155,10 @@ fn answer(admitted: Admitted) -> Result<PutAnswer> {
 fn renew(store: &Store, space: &Arc<Space>, key: &Key, request: &PutRequest) -> Result<PutAnswer> {
     let (kind, negative) = {
         let shard = store.shard(key);
-        let Some(record) = shard.record(key) else { return Ok(PutAnswer::PreconditionFailed { entry: None }) };
-        let negative = matches!(record.content.payload, Payload::Negative(_));
-        (record.content.description.kind.clone(), negative)
+        let slot = store.find(&shard, space, key);
+        let record = slot.and_then(|slot| shard.table(&space.shelf)?.get(slot));
+        let Some(record) = record else { return Ok(PutAnswer::PreconditionFailed { entry: None }) };
+        (record.description().kind.clone(), record.is_negative())
     };
     let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind: &kind, negative };
     let lifetime = rules.decide(&request.expiration, store.clock.now(), store.random())?;

@@ -25,8 +25,8 @@ pub struct Watching {
 pub fn stats(store: &Store, namespace: Option<&str>, group_by: GroupBy, watching: Watching) -> Result<Snapshot> {
     let name = namespace.map(namespace_name).transpose()?;
     let space = name.as_ref().map(|name| store.spaces.find(name)).transpose()?.flatten();
-    let server = store.budget.max();
-    let own = space.map_or(server, |space| space.budget.max());
+    let server = store.pool.budget().max();
+    let own = space.map_or(server, |space| space.shelf.budget.max());
     let around = Surroundings {
         entries_max: own.entries.min(server.entries),
         bytes_max: own.bytes.min(server.bytes),

@@ -1,13 +1,21 @@
 //! Touch: move the end of an entry's life without its value.
 
-use super::{admit::drop_ended, bounds::length, lifetime::Rules};
+use std::sync::Arc;
+
+use super::{
+    admit::{ATTEMPTS_MAX, drop_ended, relive, view},
+    bounds::length,
+    lifetime::Rules,
+};
 use crate::{
-    entry::{Deadlines, EntryView, Expiration, Payload, Ttl},
+    entry::{Deadlines, EntryView, Expiration, Ttl},
     error::{Error, Reason, Result},
+    event::RemovalReason,
     key::Key,
     memory::{
         Store,
-        record::{Lifetime, Record},
+        budget::Room,
+        record::{Lifetime, Record, Terms},
         space::Space,
     },
 };
@@ -67,28 +75,57 @@ pub fn touch(store: &Store, request: &TouchRequest) -> Result<TouchAnswer> {
     }
     let Some(space) = store.spaces.find(key.namespace())? else { return Ok(TouchAnswer::NotFound) };
     let random = store.random();
+    for _ in 0..ATTEMPTS_MAX {
+        match try_touch(store, &space, &key, (request, random))? {
+            Ok(answer) => return Ok(answer),
+            Err(room) => drop(store.evict_one(&space, room, |_, _| {})),
+        }
+    }
+    // Others took all room as fast as it was made: then this entry is the one that goes.
     let mut shard = store.shard(&key);
+    if let Some(slot) = store.find(&shard, &space, &key) {
+        store.remove(&mut shard, &space, slot, RemovalReason::Evicted);
+    }
+    Ok(TouchAnswer::NotFound)
+}
+
+/// Touches, or says how much room that needs.
+fn try_touch(
+    store: &Store,
+    space: &Arc<Space>,
+    key: &Key,
+    (request, random): (&TouchRequest, f64),
+) -> Result<std::result::Result<TouchAnswer, Room>> {
+    let mut shard = store.shard(key);
     let now = store.clock.now();
-    drop_ended(store, &mut shard, &key, now);
-    let Some(record) = shard.record_mut(&key) else { return Ok(TouchAnswer::NotFound) };
-    let asked = decide(store, &space, record, (request, random))?;
-    if !request.etag.is_empty() && *record.content.etag != *request.etag {
-        return Ok(TouchAnswer::EtagMismatch(record.view(&key, now)));
+    let at = (&**space, key);
+    let slot = drop_ended(store, &mut shard, at, now);
+    let record = slot.and_then(|slot| shard.table(&space.shelf)?.get(slot));
+    let Some((slot, record)) = slot.zip(record) else { return Ok(Ok(TouchAnswer::NotFound)) };
+    let asked = decide(store, space, record, (request, random))?;
+    let present = record.lifetime();
+    let lifetime = combine(request.mode, present, asked);
+    let mismatch = !request.etag.is_empty() && *record.etag() != *request.etag;
+    let (content, stored, selector) = (record.content(), record.stored(), record.selector());
+    let unchanged = mismatch || lifetime == present;
+    if !unchanged
+        && let Err(room) = relive(store, &mut shard, at, (slot, content, Terms { lifetime, stored, selector }))
+    {
+        return Ok(Err(room));
     }
-    let lifetime = combine(request.mode, record.lifetime, asked);
-    if lifetime == record.lifetime {
-        return Ok(TouchAnswer::Unchanged(record.view(&key, now)));
+    if let Some(record) = shard.table_mut(&space.shelf).and_then(|table| table.get_mut(slot)).filter(|_| !unchanged) {
+        record.read(now);
     }
-    record.lifetime = lifetime;
-    record.read = now;
-    let view = record.view(&key, now);
-    shard.reschedule(&key);
-    Ok(TouchAnswer::Touched(view))
+    let Some(view) = view(&shard, at, slot, now) else { return Ok(Ok(TouchAnswer::NotFound)) };
+    Ok(Ok(match (mismatch, unchanged) {
+        (true, _) => TouchAnswer::EtagMismatch(view),
+        (false, true) => TouchAnswer::Unchanged(view),
+        (false, false) => TouchAnswer::Touched(view),
+    }))
 }
 
 fn decide(store: &Store, space: &Space, record: &Record, asked: (&TouchRequest, f64)) -> Result<Lifetime> {
-    let negative = matches!(record.content.payload, Payload::Negative(_));
-    let kind = &record.content.description.kind;
+    let (negative, kind) = (record.is_negative(), &record.description().kind);
     let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind, negative };
     rules.decide(&asked.0.expiration, store.clock.now(), asked.1)
 }

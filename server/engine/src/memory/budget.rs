@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 pub struct Budget {
     entries: AtomicU64,
     bytes: AtomicU64,
+    bytes_highest: AtomicU64,
     max: Room,
 }
 
@@ -24,20 +25,23 @@ impl Budget {
     /// An unused budget.
     #[must_use]
     pub fn new(max: Room) -> Self {
-        Self { entries: AtomicU64::new(0), bytes: AtomicU64::new(0), max }
+        Self { entries: AtomicU64::new(0), bytes: AtomicU64::new(0), bytes_highest: AtomicU64::new(0), max }
     }
 
     /// Takes room, all of it or none.
     #[must_use]
     pub fn reserve(&self, room: Room) -> bool {
-        if !take(&self.entries, room.entries, self.max.entries) {
+        if take(&self.entries, room.entries, self.max.entries).is_none() {
             return false;
         }
-        let taken = take(&self.bytes, room.bytes, self.max.bytes);
-        if !taken {
+        let Some(used) = take(&self.bytes, room.bytes, self.max.bytes) else {
             self.entries.fetch_sub(room.entries, SeqCst);
+            return false;
+        };
+        if used > self.bytes_highest.load(SeqCst) {
+            self.bytes_highest.fetch_max(used, SeqCst);
         }
-        taken
+        true
     }
 
     /// Gives room back that was taken before.
@@ -52,14 +56,34 @@ impl Budget {
         Room { entries: self.entries.load(SeqCst), bytes: self.bytes.load(SeqCst) }
     }
 
+    /// The most bytes that were ever taken at once.
+    #[must_use]
+    pub fn bytes_highest(&self) -> u64 {
+        self.bytes_highest.load(SeqCst)
+    }
+
     /// What may be taken in all.
     #[must_use]
     pub fn max(&self) -> Room {
         self.max
     }
+
+    /// How much is missing, beyond what is free, to take this room.
+    #[must_use]
+    pub fn missing(&self, room: Room) -> Room {
+        let used = self.used();
+        Room {
+            entries: (used.entries + room.entries).saturating_sub(self.max.entries),
+            bytes: (used.bytes.saturating_add(room.bytes)).saturating_sub(self.max.bytes),
+        }
+    }
 }
 
-fn take(used: &AtomicU64, more: u64, max: u64) -> bool {
+/// Adds to what is used, and returns the sum; `None` when it would be above the limit.
+fn take(used: &AtomicU64, more: u64, max: u64) -> Option<u64> {
     let grown = |now: u64| now.checked_add(more).filter(|sum| *sum <= max);
-    more == 0 || used.fetch_update(SeqCst, SeqCst, grown).is_ok()
+    if more == 0 {
+        return Some(0);
+    }
+    used.fetch_update(SeqCst, SeqCst, grown).ok().map(|before| before + more)
 }

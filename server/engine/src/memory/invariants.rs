@@ -1,54 +1,52 @@
 //! What must hold between operations, checked by tests after every step.
 
-use super::{Store, budget::Room, shard::Shard};
+use super::{Guard, Store, budget::Room, space::Space};
 use crate::stats::{GroupBy, Surroundings};
 
 impl Store {
-    /// Recomputes what is counted, indexed and scheduled from the records, and compares.
+    /// Recomputes what is counted, indexed, ordered and scheduled from the records, and compares.
     ///
     /// # Errors
     /// A sentence that says what does not agree.
     pub fn check_invariants(&self) -> Result<(), String> {
+        self.pool.check()?;
         let mut sum = Room::default();
-        for shard in self.shards() {
-            let shard = shard.lock();
-            let room = check_shard(&shard)?;
-            sum = Room { entries: sum.entries + room.entries, bytes: sum.bytes + room.bytes };
-        }
-        same("the server's budget", self.budget.used(), sum)?;
-        if sum.entries > self.budget.max().entries || sum.bytes > self.budget.max().bytes {
-            return Err(format!("{sum:?} is above the limit {:?}", self.budget.max()));
-        }
-        let mut spaces = Room::default();
         for space in self.spaces.all() {
-            let used = space.budget.used();
+            let mut held = Room::default();
+            for shard in self.each_shard() {
+                let room = check_table(&shard, &space)?;
+                held = Room { entries: held.entries + room.entries, bytes: held.bytes + room.bytes };
+            }
+            let used = space.shelf.budget.used();
+            same("a namespace's budget", used, held)?;
             let counted =
                 self.spaces.stats().snapshot(Some(&space.name), GroupBy::Nothing, Surroundings::default()).total;
             let counted = Room { entries: counted.entry_count, bytes: counted.charged_bytes };
-            same("a namespace's counters", counted, used)?;
-            if used.entries > space.budget.max().entries || used.bytes > space.budget.max().bytes {
-                return Err(format!("namespace {} is above its limit: {used:?}", space.name));
-            }
-            spaces = Room { entries: spaces.entries + used.entries, bytes: spaces.bytes + used.bytes };
+            same("a namespace's counters", counted, held)?;
+            within("a namespace", used, space.shelf.budget.max())?;
+            sum = Room { entries: sum.entries + held.entries, bytes: sum.bytes + held.bytes };
         }
-        same("all namespaces' budgets", spaces, sum)
+        same("the server's budget", self.pool.budget().used(), sum)?;
+        within("the server", sum, self.pool.budget().max())
     }
 }
 
-fn check_shard(shard: &Shard) -> Result<Room, String> {
+fn check_table(shard: &Guard<'_>, space: &Space) -> Result<Room, String> {
     let mut room = Room::default();
-    for partition in shard.partitions() {
-        let mut indexed = 0;
-        for (_, record) in partition.records() {
-            let said = &record.content.description;
-            room = Room { entries: room.entries + 1, bytes: room.bytes + record.charged };
-            indexed += said.tags.len() + usize::from(!said.kind.is_empty());
-        }
-        same("the index", partition.index.places(), indexed)?;
-        same("the order of eviction", partition.policy.order().len(), partition.record_count())?;
+    let mut indexed = 0;
+    for (_, record) in shard.table(&space.shelf).into_iter().flat_map(|table| table.iter()) {
+        let said = record.description();
+        room = Room { entries: room.entries + 1, bytes: room.bytes + record.charged() };
+        indexed += said.tags.len() + usize::from(!said.kind.is_empty());
     }
-    same("the wheel", shard.wheel.held() as u64, room.entries)?;
+    let places = shard.beside.index_of(space.shelf.number()).map_or(0, crate::index::Index::places);
+    same("the index", places, indexed)?;
     Ok(room)
+}
+
+fn within(whose: &str, used: Room, max: Room) -> Result<(), String> {
+    let above = used.entries > max.entries || used.bytes > max.bytes;
+    if above { Err(format!("{whose} holds {used:?}, above the limit {max:?}")) } else { Ok(()) }
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), String> {

@@ -1,38 +1,42 @@
-//! The store: shards, budget, fences and history, and how they change together. What a verb means is not known here,
+//! The store: the pool of entries, fences and history, and how they change together. What a verb means is not known here,
 //! and nothing is put in except by `flow/admit.rs`.
 
+pub mod beside;
 pub mod budget;
+mod compact;
+pub mod content;
 mod invariants;
+pub mod plain;
+pub mod pool;
 pub mod record;
 pub mod shard;
+pub mod shelf;
 pub mod space;
+pub mod table;
 pub mod wheel;
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, RwLock};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
 use self::{
-    budget::{Budget, Room},
+    beside::Beside,
+    budget::Room,
+    pool::{Pool, PoolConfig, Victim},
     record::Record,
-    shard::Shard,
     space::{Space, Spaces},
+    table::Slot,
 };
 use crate::{
     changes::{Author, History, What},
-    clock::{Clock, Moment},
+    clock::Clock,
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
-    fence::SelectorFences,
+    fence::{SelectorFences, Stamp},
     key::Key,
     namespace::EngineConfig,
+    policy::Worth,
     position::{AsOf, KEY_LOGS, LogId},
     stats::Held,
 };
@@ -41,6 +45,13 @@ use crate::{
 const SELECTOR_FENCES: usize = 65_536;
 /// Epochs are 52 random bits, so that every language's numbers hold them exactly.
 const EPOCH_BITS: u32 = 52;
+/// What computing an entry is taken to cost at least when nobody says.
+const COST_MIN: Duration = Duration::from_millis(1);
+/// How fast an entry whose cost nobody says is taken to be made again, in bytes a second.
+const COST_BYTES_PER_SECOND: f64 = 100e6;
+
+/// A locked shard of the store.
+pub type Guard<'a> = pool::Guard<'a, Beside, Record>;
 
 /// The memory tier with its history.
 pub struct Store {
@@ -54,12 +65,12 @@ pub struct Store {
     pub history: Arc<History>,
     /// What was invalidated by more than its key.
     pub fences: RwLock<SelectorFences>,
-    /// The server's limits.
-    pub budget: Budget,
+    /// The entries.
+    pub pool: Pool<Beside, Record>,
     /// Who hears what happens.
     pub observer: Arc<dyn Observer>,
-    shards: Vec<Mutex<Shard>>,
-    uses: AtomicU64,
+    epoch: u64,
+    hasher: ahash::RandomState,
     random: Mutex<StdRng>,
 }
 
@@ -75,34 +86,63 @@ impl Store {
         }
         let mut random = config.seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64);
         let epoch = random.next_u64() >> (u64::BITS - EPOCH_BITS);
-        let max = Room { entries: config.entries_max, bytes: config.bytes_max };
+        let size = PoolConfig {
+            bytes_max: config.bytes_max,
+            entries_max: config.entries_max,
+            shards: config.shards,
+            objective: config.objective,
+        };
+        let pool = Pool::new(size, || Beside::new(epoch));
         Ok(Self {
-            spaces: Spaces::new(&config)?,
+            spaces: Spaces::new(&config, &|policy, quota, weight| pool.open(policy, quota, weight))?,
             history: Arc::new(History::new(epoch, config.history_changes_max, config.history_bytes_max)),
             fences: RwLock::new(SelectorFences::new(epoch, SELECTOR_FENCES)),
-            budget: Budget::new(max),
-            shards: (0..config.shards).map(|_| Mutex::new(Shard::new(epoch))).collect(),
-            uses: AtomicU64::new(1),
+            hasher: ahash::RandomState::with_seeds(random.random(), random.random(), random.random(), random.random()),
             random: Mutex::new(random),
+            pool,
             observer,
+            epoch,
             config,
             clock,
         })
     }
 
     /// The shard of a key. A log lives in one shard, so a shard's lock orders its logs.
-    pub fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
+    pub fn shard(&self, key: &Key) -> Guard<'_> {
         self.shard_of(key.log())
     }
 
-    /// The shard of a log.
-    pub fn shard_of(&self, log: LogId) -> MutexGuard<'_, Shard> {
-        self.shards[log.index() % self.shards.len()].lock()
+    /// The number of a key's shard.
+    pub fn shard_number(&self, key: &Key) -> usize {
+        key.log().index() & (self.pool.shards() - 1)
     }
 
-    /// All shards, for walks that lock one at a time.
-    pub fn shards(&self) -> impl Iterator<Item = &Mutex<Shard>> {
-        self.shards.iter()
+    /// The shard of a log.
+    pub fn shard_of(&self, log: LogId) -> Guard<'_> {
+        self.pool.lock(log.index())
+    }
+
+    /// Every shard, one locked at a time.
+    pub fn each_shard(&self) -> impl Iterator<Item = Guard<'_>> {
+        (0..self.pool.shards()).map(|number| self.pool.lock(number))
+    }
+
+    /// Where a key's record is in its shard.
+    pub fn find(&self, shard: &Guard<'_>, space: &Space, key: &Key) -> Option<Slot> {
+        shard.table(&space.shelf)?.find(self.hash(key), key.text().as_bytes())
+    }
+
+    /// The hash by which tables find a key: nobody outside can tell which keys share it.
+    pub fn hash(&self, key: &Key) -> u64 {
+        self.hasher.hash_one(key.text().as_bytes())
+    }
+
+    /// The namespace of this name, made now if need be.
+    ///
+    /// # Errors
+    /// `NAMESPACE_UNKNOWN`, or `TOO_MANY_NAMESPACES` at the bound.
+    pub fn open(&self, name: &Arc<str>) -> Result<Arc<Space>> {
+        self.spaces.open(name, &|policy, quota, weight| self.pool.open(policy, quota, weight))
     }
 
     /// How current an answer about this key is that is made under its shard's lock. Take it before testing validity.
@@ -111,9 +151,20 @@ impl Store {
         self.history.as_of(key, selector)
     }
 
+    /// Whether no invalidation by tag, kind, prefix, glob or namespace concerns a record.
+    pub fn valid(&self, space: &Space, record: &Record) -> bool {
+        self.fences.read().allow(&space.name, &record.facets(), self.stamp(record))
+    }
+
+    /// The place in the history that a record is vouched for. Its own log is no part of it: whatever concerns its key
+    /// takes it out.
+    pub fn stamp(&self, record: &Record) -> Stamp {
+        Stamp { epoch: self.epoch, key: 0, selector: record.selector() }
+    }
+
     /// The next number in the order of uses.
     pub fn tick(&self) -> u64 {
-        self.uses.fetch_add(1, Relaxed)
+        self.pool.age.tick()
     }
 
     /// A random number from 0 to 1.
@@ -126,81 +177,86 @@ impl Store {
         format!("{:032x}", self.random.lock().random::<u128>())
     }
 
-    /// Takes a record out and books its going. Expiry and eviction are changes of their own; what replaces or
-    /// invalidates a record records that itself.
-    pub fn remove(&self, shard: &mut Shard, key: &Key, reason: RemovalReason) -> Option<Record> {
-        let space = shard.partition(key.namespace())?.space.clone();
-        let record = shard.take(key)?;
-        let room = Room { entries: 1, bytes: record.charged };
-        self.budget.release(room);
-        space.budget.release(room);
-        let (name, description) = (key.text().clone(), record.content.description.clone());
-        space.stats.on_held(&name, &description.kind, held(&record, -1));
-        space.stats.on_removed(&name, &description.kind, reason);
-        match reason {
-            RemovalReason::Expired | RemovalReason::Idle => {
-                shard.remember(key, MissReason::Expired);
-                self.history.append(key.namespace(), key.log(), What::Expired(name, description), &Author::default());
-            }
-            RemovalReason::Evicted => {
-                shard.remember(key, MissReason::Evicted);
-                self.history.append(key.namespace(), key.log(), What::Evicted(name, description), &Author::default());
-            }
-            RemovalReason::Invalidated => shard.remember(key, MissReason::Invalidated),
-            RemovalReason::Replaced => {}
-        }
-        let (namespace, charged_bytes) = (key.namespace().clone(), record.charged);
-        self.observer.observe(&Event::Removed { namespace, reason, charged_bytes });
+    /// What keeping an entry of this many charged bytes is worth; `cost`: what computing it cost, if that is known.
+    pub fn worth(&self, space: &Space, bytes: u64, cost: Option<Duration>) -> Worth {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let reading = || COST_MIN + Duration::from_secs_f64(bytes as f64 / COST_BYTES_PER_SECOND);
+        let cost = cost.or(space.config.cost_default).unwrap_or_else(reading);
+        self.pool.worth(&space.shelf, bytes, cost)
+    }
+
+    /// Puts a record in whose room is reserved.
+    pub fn insert(&self, shard: &mut Guard<'_>, space: &Space, (key, record): (&Key, Record)) -> Slot {
+        let worth = self.worth(space, record.charged(), record.cost());
+        let description = record.description().clone();
+        space.stats.on_held(key.text(), &description.kind, held(&record, 1));
+        shard.beside.found(key);
+        let slot = shard.insert(&space.shelf, self.hash(key), record, worth, &self.pool.age);
+        shard.beside.index(space.shelf.number()).insert(slot, &description);
+        slot
+    }
+
+    /// Takes a record out without saying so; its room stays reserved.
+    pub fn take(&self, shard: &mut Guard<'_>, space: &Space, (slot, evicted): (Slot, bool)) -> Option<Record> {
+        let record = shard.remove(&space.shelf, slot, evicted)?;
+        shard.beside.index(space.shelf.number()).remove(slot, record.description());
+        space.stats.on_held(record.text(), &record.description().kind, held(&record, -1));
         Some(record)
     }
 
-    /// Takes room for a record in place of one of `old` bytes; false when there is not enough.
-    pub fn reserve(&self, space: &Space, old: Option<u64>, bytes: u64) -> bool {
-        let room = Room { entries: u64::from(old.is_none()), bytes: bytes.saturating_sub(old.unwrap_or(0)) };
-        if !space.budget.reserve(room) {
-            return false;
+    /// Takes a record out and books its going. Expiry and eviction are changes of their own; what replaces or
+    /// invalidates a record records that itself.
+    pub fn remove(&self, shard: &mut Guard<'_>, space: &Space, slot: Slot, reason: RemovalReason) -> Option<Record> {
+        let record = self.take(shard, space, (slot, reason == RemovalReason::Evicted))?;
+        self.pool.release(&space.shelf, Room { entries: 1, bytes: record.charged() });
+        space.stats.on_removed(record.text(), &record.description().kind, reason);
+        let missing = match reason {
+            RemovalReason::Expired | RemovalReason::Idle => Some(MissReason::Expired),
+            RemovalReason::Evicted => Some(MissReason::Evicted),
+            RemovalReason::Invalidated => Some(MissReason::Invalidated),
+            RemovalReason::Replaced => None,
+        };
+        if let Some(missing) = missing {
+            let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
+            shard.beside.remember(&key, missing);
+            self.record_change(&key, &record, reason);
         }
-        let reserved = self.budget.reserve(room);
-        if !reserved {
-            space.budget.release(room);
-        }
-        reserved
+        let event = Event::Removed { namespace: space.name.clone(), reason, charged_bytes: record.charged() };
+        self.observer.observe(&event);
+        Some(record)
     }
 
-    /// Removes the entry whose turn it is: of the namespace when that is what has no room, else of all. False when there
-    /// is nothing to remove.
-    pub fn evict_one(&self, space: &Space, old: Option<u64>, bytes: u64) -> bool {
-        let own = space.budget.used();
-        let max = space.budget.max();
-        let more = bytes.saturating_sub(old.unwrap_or(0));
-        let namespace_full = own.entries + u64::from(old.is_none()) > max.entries || own.bytes + more > max.bytes;
-        let only = namespace_full.then_some(&*space.name);
-        let oldest = self.shards.iter().filter_map(|shard| victim(&shard.lock(), only)).min_by_key(|(_, tick)| *tick);
-        let Some((key, _)) = oldest else { return false };
-        let mut shard = self.shard(&key);
-        self.remove(&mut shard, &key, RemovalReason::Evicted);
-        true
+    fn record_change(&self, key: &Key, record: &Record, reason: RemovalReason) {
+        let (text, description) = (key.text().clone(), record.description().clone());
+        let what = match reason {
+            RemovalReason::Expired | RemovalReason::Idle => What::Expired(text, description),
+            RemovalReason::Evicted => What::Evicted(text, description),
+            RemovalReason::Invalidated | RemovalReason::Replaced => return,
+        };
+        self.history.append(key.namespace(), key.log(), what, &Author::default());
     }
 
-    /// Removes every record whose time is up.
+    /// Removes the entry whose turn it is, so that the namespace gets this room: of its own when its own limit is in the
+    /// way, else of all. `spared` hears of it before, under the lock, when it is this key's own. False when there is
+    /// nothing to remove.
+    pub fn evict_one(&self, space: &Space, room: Room, own: impl FnOnce(&Guard<'_>, &Record)) -> bool {
+        let Some(Victim { mut shard, shelf, slot }) = self.pool.victim(&space.shelf, room) else { return false };
+        let Some(space) = self.spaces.of(&shelf) else { return false };
+        if let Some(record) = shard.table(&shelf).and_then(|table| table.get(slot)) {
+            own(&shard, record);
+        }
+        self.remove(&mut shard, &space, slot, RemovalReason::Evicted).is_some()
+    }
+
+    /// Removes every record whose time is up, a bounded number under each lock.
     pub fn reclaim(&self) {
         let now = self.clock.now();
-        for shard in &self.shards {
-            let mut shard = shard.lock();
-            for key in shard.wheel.advance(now) {
-                self.reclaim_one(&mut shard, &key, now);
-            }
-        }
-    }
-
-    fn reclaim_one(&self, shard: &mut Shard, key: &Key, now: Moment) {
-        match shard.record(key).map(|record| (record.ends() <= now, record.idle_at(now))) {
-            Some((true, idle)) => {
-                self.remove(shard, key, if idle { RemovalReason::Idle } else { RemovalReason::Expired });
-            }
-            Some((false, _)) => shard.reschedule(key),
-            None => {}
-        }
+        self.pool.expire(now, |shard, shelf, slot| {
+            let Some(space) = self.spaces.of(shelf) else { return };
+            let idle = shard.table(shelf).and_then(|table| table.get(slot)).is_some_and(|record| record.idle_at(now));
+            let reason = if idle { RemovalReason::Idle } else { RemovalReason::Expired };
+            self.remove(shard, &space, slot, reason);
+        });
     }
 }
 
@@ -208,21 +264,11 @@ impl Store {
 #[must_use]
 pub fn held(record: &Record, sign: i64) -> Held {
     let signed = |bytes: u64| sign * i64::try_from(bytes).unwrap_or(i64::MAX);
-    Held { entries: sign, charged: signed(record.charged), value: signed(record.content.value_bytes()) }
-}
-
-fn victim(shard: &Shard, namespace: Option<&str>) -> Option<(Key, u64)> {
-    let partitions = shard.partitions().filter(|partition| namespace.is_none_or(|only| *partition.space.name == *only));
-    partitions
-        .filter_map(|partition| {
-            let (text, tick) = partition.policy.victim()?;
-            Some((Key::trusted(partition.space.name.clone(), text), tick))
-        })
-        .min_by_key(|(_, tick)| *tick)
+    Held { entries: sign, charged: signed(record.charged()), value: signed(record.value_bytes()) }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("used", &self.budget.used()).finish_non_exhaustive()
+        f.debug_struct("Store").field("used", &self.pool.budget().used()).finish_non_exhaustive()
     }
 }

@@ -1,38 +1,35 @@
-//! An entry as the store holds it: payload, facts, deadlines, and the stamp it is valid by.
+//! An entry as the store holds it. Small values lie with their key in one piece of memory; what only some entries need is
+//! beside it. What an entry means to a verb is not known here.
 
 use std::{sync::Arc, time::Duration};
 
-use sha2::{Digest, Sha256};
+use bytes::Bytes;
 
+use super::{
+    compact::{Count, Micros},
+    content::Content,
+    table::Held,
+};
 use crate::{
     clock::Moment,
     entry::{Deadlines, Description, EntryView, Facts, Freshness, Payload},
-    fence::Stamp,
     key::Key,
-    memory::wheel::Tick,
     selector::Facets,
 };
 
-/// Bytes charged for an entry besides its texts and its value: its record and its places in the map, in the order of
-/// eviction and in the wheel. Calibrated by `tests/accounting.rs` against what the allocator hands out.
-const FIXED_BYTES: u64 = 780;
-/// Bytes charged for each tag besides its text: its places in the entry and in the index.
-const TAG_BYTES: u64 = 175;
-/// Bytes charged for each label besides its texts.
-const LABEL_BYTES: u64 = 100;
-
-/// Content of an entry, as a writer gives it.
-#[derive(Clone, Debug)]
-pub struct Content {
-    /// What is stored.
-    pub payload: Payload,
-    /// What the writer says of it.
-    pub description: Arc<Description>,
-    /// SHA-256 of the value.
-    pub digest: [u8; 32],
-    /// Opaque version.
-    pub etag: Arc<str>,
-}
+/// Values smaller than this lie with their key; they are copied when they are read, which costs no more than sharing.
+const PACKED_BYTES_MAX: usize = 1024;
+/// The digest of packed values smaller than this is computed again for each answer: that takes less than a microsecond.
+const DIGEST_KEPT_MIN: usize = 256;
+const DIGEST_BYTES: usize = 32;
+/// No compute cost was given.
+const NO_COST: u32 = u32::MAX;
+/// In `Record::key`: the description is the entry's own, and charged to it.
+const OWN_DESCRIPTION: u16 = 1 << 15;
+/// In `Record::key`: the digest lies before the key.
+const DIGEST_KEPT: u16 = 1 << 14;
+/// In `Record::key`: the length.
+const KEY_LENGTH: u16 = DIGEST_KEPT - 1;
 
 /// A lifetime that has been decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,142 +40,342 @@ pub struct Lifetime {
     pub idle_ttl: Option<Duration>,
 }
 
-/// An entry as stored.
+/// An entry as stored: 48 bytes, and what they point to.
 #[derive(Debug)]
 pub struct Record {
-    /// What it is.
-    pub content: Content,
-    /// How long it lives.
-    pub lifetime: Lifetime,
+    body: Body,
+    description: Arc<Description>,
     /// When it was stored or last confirmed.
-    pub stored: Moment,
-    /// When it was last read, for its idle TTL.
-    pub read: Moment,
-    /// Gets answered.
-    pub hits: u64,
-    /// Bytes charged.
-    pub charged: u64,
-    /// The place in the history it is vouched for.
-    pub stamp: Stamp,
-    /// The tick its deadline is scheduled at.
-    pub tick: Tick,
+    stored: Micros,
+    /// When it stops being fresh; packed entries are not usable longer than that.
+    fresh_until: Micros,
+    /// Its place in the selector log.
+    selector: Count,
+    /// Microseconds.
+    cost: u32,
+    /// Length of a packed entry's key, and flags.
+    key: u16,
 }
 
-impl Content {
-    /// Describes a payload: computes digest and etag.
-    #[must_use]
-    pub fn new(payload: Payload, description: Description) -> Self {
-        let digest = digest(&payload);
-        let etag = etag(&payload, &digest, &description);
-        Self { payload, description: Arc::new(description), digest, etag }
-    }
+const _: () = assert!(size_of::<Record>() == 48, "what is charged for a record counts on its size");
 
-    /// Bytes of the value.
+#[derive(Debug)]
+enum Body {
+    /// Digest (where it is kept), key and value.
+    Packed(Box<[u8]>),
+    Whole(Box<Whole>),
+}
+
+/// An entry with what only some need.
+#[derive(Debug)]
+struct Whole {
+    key: Arc<str>,
+    payload: Payload,
+    digest: [u8; 32],
+    lifetime: Lifetime,
+    read: Moment,
+    cost: Option<Duration>,
+}
+
+/// What a record is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// For how long.
+    pub lifetime: Lifetime,
+    /// When it was stored.
+    pub stored: Moment,
+    /// Its place in the selector log.
+    pub selector: u64,
+}
+
+/// Bytes charged for what every entry has: its place in the table, in the order and in the wheel, on average.
+pub const FIXED_BYTES: u64 = 96;
+/// Bytes charged for an entry that is not packed, besides its texts and value.
+const WHOLE_BYTES: u64 = 208;
+
+impl Record {
+    /// A record of some content; `own_description`: it is not shared with others.
     #[must_use]
-    pub fn value_bytes(&self) -> u64 {
-        match &self.payload {
-            Payload::Value(value) => value.len() as u64,
-            Payload::Negative(_) => 0,
+    pub fn new(key: &Key, content: &Content, terms: Terms, own_description: bool) -> Self {
+        let packed = packed(content, terms.lifetime);
+        let body = match &packed {
+            Some(body) => Body::Packed(body.bytes(key, content)),
+            None => Body::Whole(Box::new(Whole {
+                key: key.text().clone(),
+                payload: content.payload.clone(),
+                digest: content.digest,
+                lifetime: terms.lifetime,
+                read: terms.stored,
+                cost: content.cost,
+            })),
+        };
+        let own = if own_description { OWN_DESCRIPTION } else { 0 };
+        let kept = packed.filter(|packed| packed.digest).map_or(0, |_| DIGEST_KEPT);
+        #[expect(clippy::cast_possible_truncation, reason = "a key has at most 1,024 bytes")]
+        let length = key.text().len() as u16;
+        Self {
+            body,
+            description: content.description.clone(),
+            stored: Micros::floor(terms.stored),
+            fresh_until: Micros::floor(terms.lifetime.deadlines.fresh_until),
+            selector: Count::new(terms.selector),
+            cost: content.cost.and_then(micros).unwrap_or(NO_COST),
+            key: length | own | kept,
         }
     }
 
-    /// Bytes charged when it is stored under this key.
+    /// The key's text.
     #[must_use]
-    pub fn charge(&self, key: &Key) -> u64 {
-        let payload = match &self.payload {
-            Payload::Value(value) => value.len(),
-            Payload::Negative(negative) => negative.reason.len() + negative.message.len() + 32,
-        };
-        let said = &self.description;
-        let texts = said.content_type.len() + said.encoding.len() + said.kind.len();
-        let tags: u64 = said.tags.iter().map(|tag| 2 * tag.len() as u64 + TAG_BYTES).sum();
-        let labels: u64 = said.labels.iter().map(|(name, text)| (name.len() + text.len()) as u64 + LABEL_BYTES).sum();
-        FIXED_BYTES + (payload + key.text().len() + texts) as u64 + tags + labels
+    pub fn text(&self) -> &str {
+        match &self.body {
+            Body::Packed(_) => str::from_utf8(self.key_bytes()).unwrap_or_default(),
+            Body::Whole(whole) => &whole.key,
+        }
     }
 
-    /// What selectors look at.
+    /// What it holds. Large values are shared, small ones copied.
     #[must_use]
-    pub fn facets<'a>(&'a self, key: &'a str) -> Facets<'a> {
-        Facets { key, kind: &self.description.kind, tags: &self.description.tags }
+    pub fn payload(&self) -> Payload {
+        match &self.body {
+            Body::Packed(_) => Payload::Value(Bytes::copy_from_slice(self.packed_value())),
+            Body::Whole(whole) => whole.payload.clone(),
+        }
     }
 
-    /// Whether both say the same to everyone who follows: content, media type, kind and tags.
+    /// Whether it is a remembered absence or failure.
     #[must_use]
-    pub fn equals(&self, other: &Self) -> bool {
-        self.etag == other.etag
-            && self.description.tags == other.description.tags
-            && self.description.kind == other.description.kind
+    pub fn is_negative(&self) -> bool {
+        matches!(&self.body, Body::Whole(whole) if matches!(whole.payload, Payload::Negative(_)))
     }
-}
 
-impl Record {
+    /// What the writer said of it.
+    #[must_use]
+    pub fn description(&self) -> &Arc<Description> {
+        &self.description
+    }
+
+    /// Whether its description is its own, and not shared with others.
+    #[must_use]
+    pub fn owns_description(&self) -> bool {
+        self.key & OWN_DESCRIPTION != 0
+    }
+
+    /// As it was put in.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        Content {
+            payload: self.payload(),
+            description: self.description.clone(),
+            digest: self.digest(),
+            cost: self.cost(),
+        }
+    }
+
+    /// SHA-256 of the value.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        match &self.body {
+            Body::Packed(body) if self.key & DIGEST_KEPT != 0 => body[..DIGEST_BYTES].try_into().unwrap_or_default(),
+            Body::Packed(_) => Content::digest_of_value(self.packed_value()),
+            Body::Whole(whole) => whole.digest,
+        }
+    }
+
+    /// Opaque version.
+    #[must_use]
+    pub fn etag(&self) -> Arc<str> {
+        Content::etag(self.is_negative(), &self.digest(), &self.description)
+    }
+
+    /// What computing it cost, if the writer said so.
+    #[must_use]
+    pub fn cost(&self) -> Option<Duration> {
+        match &self.body {
+            Body::Whole(whole) => whole.cost,
+            Body::Packed(_) => (self.cost != NO_COST).then(|| Duration::from_micros(u64::from(self.cost))),
+        }
+    }
+
+    /// How long it lives.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        match &self.body {
+            Body::Packed(_) => {
+                let fresh_until = self.fresh_until.moment();
+                Lifetime { deadlines: Deadlines { fresh_until, usable_until: fresh_until }, idle_ttl: None }
+            }
+            Body::Whole(whole) => whole.lifetime,
+        }
+    }
+
+    /// When it was stored or last confirmed.
+    #[must_use]
+    pub fn stored(&self) -> Moment {
+        self.stored.moment()
+    }
+
+    /// Its place in the selector log: invalidations up to there do not concern it.
+    #[must_use]
+    pub fn selector(&self) -> u64 {
+        self.selector.get()
+    }
+
+    /// Notes that no invalidation up to this place in the selector log concerns it.
+    pub fn vouch(&mut self, selector: u64) {
+        self.selector = Count::new(selector);
+    }
+
+    /// Notes that it was read.
+    pub fn read(&mut self, now: Moment) {
+        if let Body::Whole(whole) = &mut self.body {
+            whole.read = now;
+        }
+    }
+
     /// Whether it may be served at a moment.
     #[must_use]
     pub fn freshness(&self, now: Moment) -> Freshness {
-        if self.idle_at(now) { Freshness::Gone } else { self.lifetime.deadlines.at(now) }
+        if self.idle_at(now) { Freshness::Gone } else { self.lifetime().deadlines.at(now) }
     }
 
     /// Whether it was not read for its idle TTL.
     #[must_use]
     pub fn idle_at(&self, now: Moment) -> bool {
-        self.lifetime.idle_ttl.is_some_and(|idle| now >= self.read.after(idle))
-    }
-
-    /// When it ends unless it is read or renewed.
-    #[must_use]
-    pub fn ends(&self) -> Moment {
-        let idle_end = self.lifetime.idle_ttl.map(|idle| self.read.after(idle));
-        idle_end.map_or(self.lifetime.deadlines.usable_until, |end| end.min(self.lifetime.deadlines.usable_until))
+        self.idle_end().is_some_and(|end| now >= end)
     }
 
     /// What selectors look at.
     #[must_use]
-    pub fn facets<'a>(&'a self, key: &'a str) -> Facets<'a> {
-        self.content.facets(key)
+    pub fn facets(&self) -> Facets<'_> {
+        Facets { key: self.text(), kind: &self.description.kind, tags: &self.description.tags }
+    }
+
+    /// Bytes of the value.
+    #[must_use]
+    pub fn value_bytes(&self) -> u64 {
+        match &self.body {
+            Body::Packed(_) => self.packed_value().len() as u64,
+            Body::Whole(whole) => match &whole.payload {
+                Payload::Value(value) => value.len() as u64,
+                Payload::Negative(_) => 0,
+            },
+        }
+    }
+
+    /// Bytes charged for it.
+    #[must_use]
+    pub fn charged(&self) -> u64 {
+        let body = match &self.body {
+            Body::Packed(body) => body.len() as u64,
+            Body::Whole(whole) => whole_bytes(whole.key.len(), &whole.payload),
+        };
+        let said = if self.key & OWN_DESCRIPTION == 0 { 0 } else { self.description.charge() };
+        FIXED_BYTES + body + said
     }
 
     /// As an answer shows it.
     #[must_use]
-    pub fn view(&self, key: &Key, now: Moment) -> EntryView {
+    pub fn view(&self, key: &Key, (now, hits): (Moment, u64)) -> EntryView {
+        let (digest, ends) = (self.digest(), self.ends());
         let facts = Facts {
-            etag: self.content.etag.clone(),
-            description: self.content.description.clone(),
-            size_bytes: self.content.value_bytes(),
-            charged_bytes: self.charged,
-            digest: self.content.digest,
-            age: now.since(self.stored),
-            fresh_for: self.lifetime.deadlines.fresh_until.min(self.ends()).since(now),
-            usable_for: self.ends().since(now),
-            hit_count: self.hits,
+            etag: Content::etag(self.is_negative(), &digest, &self.description),
+            description: self.description.clone(),
+            compute_cost: self.cost(),
+            size_bytes: self.value_bytes(),
+            charged_bytes: self.charged(),
+            digest,
+            age: now.since(self.stored()),
+            fresh_for: self.lifetime().deadlines.fresh_until.min(ends).since(now),
+            usable_for: ends.since(now),
+            hit_count: hits,
         };
-        EntryView { key: key.text().clone(), payload: self.content.payload.clone(), facts }
+        EntryView { key: key.text().clone(), payload: self.payload(), facts }
+    }
+
+    fn idle_end(&self) -> Option<Moment> {
+        match &self.body {
+            Body::Packed(_) => None,
+            Body::Whole(whole) => whole.lifetime.idle_ttl.map(|idle| whole.read.after(idle)),
+        }
+    }
+
+    /// Where the key begins in a packed entry.
+    fn key_start(&self) -> usize {
+        if self.key & DIGEST_KEPT == 0 { 0 } else { DIGEST_BYTES }
+    }
+
+    fn key_bytes(&self) -> &[u8] {
+        match &self.body {
+            Body::Packed(body) => &body[self.key_start()..][..usize::from(self.key & KEY_LENGTH)],
+            Body::Whole(whole) => whole.key.as_bytes(),
+        }
+    }
+
+    fn packed_value(&self) -> &[u8] {
+        match &self.body {
+            Body::Packed(body) => &body[self.key_start() + usize::from(self.key & KEY_LENGTH)..],
+            Body::Whole(_) => &[],
+        }
     }
 }
 
-fn digest(payload: &Payload) -> [u8; 32] {
-    match payload {
-        Payload::Value(value) => Sha256::digest(value).into(),
-        Payload::Negative(negative) => Sha256::new()
-            .chain_update(&*negative.reason)
-            .chain_update([0])
-            .chain_update(&*negative.message)
-            .finalize()
-            .into(),
+impl Held for Record {
+    fn ends(&self) -> Moment {
+        let usable_until = self.lifetime().deadlines.usable_until;
+        self.idle_end().map_or(usable_until, |end| end.min(usable_until))
+    }
+
+    fn is_at(&self, key: &[u8]) -> bool {
+        self.key_bytes() == key
     }
 }
 
-/// The first 16 bytes of a SHA-256 over what kind of payload it is, its digest and how it is to be read.
-fn etag(payload: &Payload, digest: &[u8; 32], description: &Description) -> Arc<str> {
-    let sort: &[u8] = match payload {
-        Payload::Value(_) => b"value",
-        Payload::Negative(_) => b"negative",
+/// How an entry can be packed.
+#[derive(Clone, Copy)]
+struct Packed {
+    digest: bool,
+}
+
+impl Packed {
+    fn bytes(self, key: &Key, content: &Content) -> Box<[u8]> {
+        let digest: &[u8] = if self.digest { &content.digest } else { &[] };
+        [digest, key.text().as_bytes(), content.value()].concat().into()
+    }
+}
+
+/// Whether, and how, it can be packed: small values with a plain lifetime.
+fn packed(content: &Content, lifetime: Lifetime) -> Option<Packed> {
+    let Payload::Value(value) = &content.payload else { return None };
+    let Lifetime { deadlines, idle_ttl } = lifetime;
+    let plain = idle_ttl.is_none() && deadlines.usable_until == deadlines.fresh_until;
+    let fits = Micros::holds(deadlines.fresh_until) && content.cost.is_none_or(|cost| micros(cost).is_some());
+    (plain && fits && value.len() < PACKED_BYTES_MAX).then_some(Packed { digest: value.len() >= DIGEST_KEPT_MIN })
+}
+
+/// Bytes charged for some content under a key, living this long, with its own description or a shared one.
+#[must_use]
+pub fn charge(key: &Key, content: &Content, lifetime: Lifetime, own_description: bool) -> u64 {
+    let body = match packed(content, lifetime) {
+        Some(packed) => {
+            let digest = if packed.digest { DIGEST_BYTES } else { 0 };
+            (digest + key.text().len() + content.value().len()) as u64
+        }
+        None => whole_bytes(key.text().len(), &content.payload),
     };
-    let hash = Sha256::new()
-        .chain_update(sort)
-        .chain_update(digest)
-        .chain_update(&*description.content_type)
-        .chain_update([0])
-        .chain_update(&*description.encoding)
-        .finalize();
-    Arc::from(hex::encode(&hash[..16]))
+    let said = if own_description { content.description.charge() } else { 0 };
+    FIXED_BYTES + body + said
+}
+
+fn whole_bytes(key: usize, payload: &Payload) -> u64 {
+    let payload = match payload {
+        Payload::Value(value) => value.len(),
+        Payload::Negative(negative) => negative.reason.len() + negative.message.len() + 32,
+    };
+    WHOLE_BYTES + (key + payload) as u64
+}
+
+/// A cost in whole microseconds, where it is that.
+fn micros(cost: Duration) -> Option<u32> {
+    let micros = u32::try_from(cost.as_micros()).ok()?;
+    (micros != NO_COST && Duration::from_micros(u64::from(micros)) == cost).then_some(micros)
 }

@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use crate::{
     error::{Error, Kind, Reason, Result},
     key,
-    memory::budget::{Budget, Room},
+    memory::{budget::Room, shelf::Shelf},
     namespace::{EngineConfig, NamespaceConfig},
     policy,
     stats::{NamespaceStats, Stats},
@@ -20,18 +20,26 @@ pub struct Space {
     pub name: Arc<str>,
     /// Its settings.
     pub config: NamespaceConfig,
-    /// Its own limits.
-    pub budget: Budget,
+    /// Its share of the memory: limits, weight, policy.
+    pub shelf: Arc<Shelf>,
     /// What happened in it.
     pub stats: Arc<NamespaceStats>,
-    /// Makes its orders of eviction.
-    pub policy: policy::Registered,
+}
+
+/// Opens a share of the memory: policy, limits and weight.
+pub type Open<'a> = &'a dyn Fn(policy::Registered, Room, f64) -> Arc<Shelf>;
+
+#[derive(Debug, Default)]
+struct Table {
+    by_name: HashMap<Arc<str>, Arc<Space>, ahash::RandomState>,
+    /// By the number of their shelf.
+    by_number: Vec<Arc<Space>>,
 }
 
 /// All namespaces.
 #[derive(Debug)]
 pub struct Spaces {
-    spaces: RwLock<HashMap<Arc<str>, Arc<Space>>>,
+    spaces: RwLock<Table>,
     default: Option<NamespaceConfig>,
     namespaces_max: usize,
     stats: Stats,
@@ -42,7 +50,7 @@ impl Spaces {
     ///
     /// # Errors
     /// A bad name or policy.
-    pub fn new(config: &EngineConfig) -> Result<Self> {
+    pub fn new(config: &EngineConfig, open: Open<'_>) -> Result<Self> {
         let spaces = Self {
             spaces: RwLock::default(),
             default: config.namespace_default.clone(),
@@ -51,11 +59,10 @@ impl Spaces {
         };
         for (name, settings) in &config.namespaces {
             let name = key::namespace_name(name)?;
-            let space = spaces.make(name.clone(), settings.clone())?;
-            spaces.spaces.write().insert(name, space);
+            spaces.make(&mut spaces.spaces.write(), (name, settings.clone()), open)?;
         }
         if let Some(default) = &config.namespace_default {
-            policy::find(&default.policy)?;
+            check(default)?;
         }
         Ok(spaces)
     }
@@ -65,7 +72,7 @@ impl Spaces {
     /// # Errors
     /// `NAMESPACE_UNKNOWN` when it does not and never will.
     pub fn find(&self, name: &Arc<str>) -> Result<Option<Arc<Space>>> {
-        let found = self.spaces.read().get(name).cloned();
+        let found = self.spaces.read().by_name.get(name).cloned();
         if found.is_none() && self.default.is_none() {
             return Err(unknown());
         }
@@ -76,22 +83,26 @@ impl Spaces {
     ///
     /// # Errors
     /// `NAMESPACE_UNKNOWN`, or `TOO_MANY_NAMESPACES` at the bound.
-    pub fn open(&self, name: &Arc<str>) -> Result<Arc<Space>> {
+    pub fn open(&self, name: &Arc<str>, open: Open<'_>) -> Result<Arc<Space>> {
         if let Some(space) = self.find(name)? {
             return Ok(space);
         }
         let mut spaces = self.spaces.write();
-        if let Some(space) = spaces.get(name) {
+        if let Some(space) = spaces.by_name.get(name) {
             return Ok(space.clone());
         }
-        if spaces.len() >= self.namespaces_max {
+        if spaces.by_number.len() >= self.namespaces_max {
             let rule = format!("this server holds at most {} namespaces: use one that exists", self.namespaces_max);
             return Err(Error::new(Kind::ResourceExhausted, Reason::TooManyNamespaces, rule).field("namespace"));
         }
         let settings = self.default.clone().ok_or_else(unknown)?;
-        let space = self.make(name.clone(), settings)?;
-        spaces.insert(name.clone(), space.clone());
-        Ok(space)
+        self.make(&mut spaces, (name.clone(), settings), open)
+    }
+
+    /// The namespace whose shelf has this number.
+    #[must_use]
+    pub fn of(&self, shelf: &Shelf) -> Option<Arc<Space>> {
+        self.spaces.read().by_number.get(shelf.number()).cloned()
     }
 
     /// What is counted of all of them.
@@ -103,18 +114,37 @@ impl Spaces {
     /// All of them, by name.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Space>> {
-        let mut spaces: Vec<_> = self.spaces.read().values().cloned().collect();
+        let mut spaces: Vec<_> = self.spaces.read().by_number.clone();
         spaces.sort_by(|a, b| a.name.cmp(&b.name));
         spaces
     }
 
-    fn make(&self, name: Arc<str>, config: NamespaceConfig) -> Result<Arc<Space>> {
+    /// Makes a namespace. The table is locked meanwhile, so shelves and spaces are numbered alike.
+    fn make(
+        &self,
+        table: &mut Table,
+        (name, config): (Arc<str>, NamespaceConfig),
+        open: Open<'_>,
+    ) -> Result<Arc<Space>> {
+        let policy = check(&config)?;
         let room =
             Room { entries: config.entries_max.unwrap_or(u64::MAX), bytes: config.bytes_max.unwrap_or(u64::MAX) };
-        let policy = policy::find(&config.policy)?;
+        let shelf = open(policy, room, config.weight);
         let stats = self.stats.namespace(&name);
-        Ok(Arc::new(Space { name, config, budget: Budget::new(room), stats, policy }))
+        let space = Arc::new(Space { name: name.clone(), config, shelf, stats });
+        table.by_name.insert(name, space.clone());
+        table.by_number.push(space.clone());
+        Ok(space)
     }
+}
+
+/// Checks a namespace's settings, and finds its policy.
+fn check(config: &NamespaceConfig) -> Result<policy::Registered> {
+    if !(config.weight.is_finite() && config.weight > 0.0) {
+        let rule = format!("a namespace's weight is a positive number, not {}", config.weight);
+        return Err(Error::invalid(Reason::BadArgument, "weight", rule));
+    }
+    policy::find(&config.policy)
 }
 
 fn unknown() -> Error {

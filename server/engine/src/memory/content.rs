@@ -1,0 +1,95 @@
+//! Content as it comes in, before it is stored: payload and description with what is computed from them.
+
+use std::{sync::Arc, time::Duration};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    entry::{Description, Payload},
+    selector::Facets,
+};
+
+/// Content of an entry.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// What is stored.
+    pub payload: Payload,
+    /// What the writer says of it, except what computing it cost.
+    pub description: Arc<Description>,
+    /// SHA-256 of the value.
+    pub digest: [u8; 32],
+    /// What computing it cost, if the writer says so.
+    pub cost: Option<Duration>,
+}
+
+impl Content {
+    /// Describes a payload: computes its digest.
+    #[must_use]
+    pub fn new(payload: Payload, mut description: Description) -> Self {
+        let digest = digest(&payload);
+        let cost = description.compute_cost.take();
+        Self { payload, description: Arc::new(description), digest, cost }
+    }
+
+    /// The value's bytes; none for a negative result.
+    #[must_use]
+    pub fn value(&self) -> &[u8] {
+        match &self.payload {
+            Payload::Value(value) => value,
+            Payload::Negative(_) => &[],
+        }
+    }
+
+    /// What selectors look at.
+    #[must_use]
+    pub fn facets<'a>(&'a self, key: &'a str) -> Facets<'a> {
+        Facets { key, kind: &self.description.kind, tags: &self.description.tags }
+    }
+
+    /// Whether both say the same to everyone who follows: content, media type, kind and tags.
+    #[must_use]
+    pub fn equals(&self, other: &Self) -> bool {
+        let negative = |content: &Self| matches!(content.payload, Payload::Negative(_));
+        let (mine, theirs) = (&self.description, &other.description);
+        self.digest == other.digest
+            && negative(self) == negative(other)
+            && mine.content_type == theirs.content_type
+            && mine.encoding == theirs.encoding
+            && mine.tags == theirs.tags
+            && mine.kind == theirs.kind
+    }
+
+    /// SHA-256 of a value.
+    #[must_use]
+    pub fn digest_of_value(value: &[u8]) -> [u8; 32] {
+        Sha256::digest(value).into()
+    }
+
+    /// The first 16 bytes of a SHA-256 over what kind of payload it is, its digest and how it is to be read.
+    #[must_use]
+    pub fn etag(negative: bool, digest: &[u8; 32], description: &Description) -> Arc<str> {
+        let sort: &[u8] = if negative { b"negative" } else { b"value" };
+        let hash = Sha256::new()
+            .chain_update(sort)
+            .chain_update(digest)
+            .chain_update(&*description.content_type)
+            .chain_update([0])
+            .chain_update(&*description.encoding)
+            .finalize();
+        let mut text = [0; 32];
+        hex::encode_to_slice(&hash[..16], &mut text).expect("16 bytes are 32 digits");
+        Arc::from(str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+fn digest(payload: &Payload) -> [u8; 32] {
+    match payload {
+        Payload::Value(value) => Content::digest_of_value(value),
+        Payload::Negative(negative) => Sha256::new()
+            .chain_update(&*negative.reason)
+            .chain_update([0])
+            .chain_update(&*negative.message)
+            .finalize()
+            .into(),
+    }
+}

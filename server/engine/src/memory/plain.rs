@@ -1,0 +1,183 @@
+//! A bounded map that forgets by policy, with nothing around it: no namespaces, no history. What embeds a cache, and what
+//! measures the memory tier alone, uses this; the server's store uses the same pool with more around it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    budget::Room,
+    pool::{Pool, PoolConfig, shard_of},
+    shelf::Shelf,
+    table::Held,
+};
+use crate::{clock::Moment, error::Result, policy};
+
+/// How often a put makes room before it gives up: only reached when others take it away each time.
+const ATTEMPTS_MAX: usize = 100_000;
+
+/// A bounded map from bytes to values.
+#[derive(Debug)]
+pub struct Plain<V> {
+    pool: Pool<(), Kept<V>>,
+    shelf: Arc<Shelf>,
+    hasher: ahash::RandomState,
+}
+
+/// What is known of a value besides itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Item {
+    /// Bytes charged for it: exactly these.
+    pub bytes: u64,
+    /// What computing it cost.
+    pub cost: Duration,
+    /// When it ends.
+    pub ends: Moment,
+}
+
+#[derive(Debug)]
+struct Kept<V> {
+    key: Box<[u8]>,
+    bytes: u64,
+    ends: Moment,
+    value: V,
+}
+
+impl<V> Held for Kept<V> {
+    fn ends(&self) -> Moment {
+        self.ends
+    }
+
+    #[inline]
+    fn is_at(&self, key: &[u8]) -> bool {
+        *self.key == *key
+    }
+}
+
+impl<V: Clone> Plain<V> {
+    /// An empty map under a policy of the registry. The number of shards is a power of two. The same seed gives the same
+    /// shards and the same memory of keys that went.
+    ///
+    /// # Errors
+    /// No such policy.
+    pub fn new(config: PoolConfig, policy: &str, seed: u64) -> Result<Self> {
+        let pool = Pool::new(config, || ());
+        let quota = Room { entries: u64::MAX, bytes: u64::MAX };
+        let shelf = pool.open(policy::find(policy)?, quota, 1.0);
+        Ok(Self { pool, shelf, hasher: ahash::RandomState::with_seeds(seed, 1, 2, 3) })
+    }
+
+    /// The value of a key that has not ended by now.
+    #[inline]
+    pub fn get(&self, key: &[u8], now: Moment) -> Option<V> {
+        let hash = self.hasher.hash_one(key);
+        let mut shard = self.pool.lock(shard_of(hash));
+        let table = shard.table_mut(&self.shelf)?;
+        let slot = table.find(hash, key)?;
+        let value = table.get(slot).filter(|kept| kept.ends > now)?.value.clone();
+        table.used(slot, &self.pool.age);
+        Some(value)
+    }
+
+    /// Stores a value; false when it is not worth its room, or can never fit. What the key held before is gone then.
+    pub fn put(&self, key: &[u8], value: V, item: Item) -> bool {
+        let hash = self.hasher.hash_one(key);
+        let worth = self.pool.worth(&self.shelf, item.bytes, item.cost);
+        let room = Room { entries: 1, bytes: item.bytes };
+        drop(self.take(hash, key));
+        if item.bytes > self.pool.budget().max().bytes || !self.pool.worthwhile(&self.shelf, hash, worth, room) {
+            return false;
+        }
+        let mut kept = Some(Kept { key: key.into(), bytes: item.bytes, ends: item.ends, value });
+        for _ in 0..ATTEMPTS_MAX {
+            if self.pool.reserve(&self.shelf, room) {
+                let mut shard = self.pool.lock(shard_of(hash));
+                let old = shard.table(&self.shelf).and_then(|table| table.find(hash, key));
+                let old = old.and_then(|slot| shard.remove(&self.shelf, slot, false));
+                if let Some(kept) = kept.take() {
+                    shard.insert(&self.shelf, hash, kept, worth, &self.pool.age);
+                }
+                drop(shard);
+                self.release(old.as_ref());
+                return true;
+            }
+            self.evict(room);
+        }
+        false
+    }
+
+    /// Takes a value out.
+    pub fn remove(&self, key: &[u8]) -> Option<V> {
+        self.take(self.hasher.hash_one(key), key).map(|kept| kept.value)
+    }
+
+    /// Takes out what has ended, at most 256 entries under each lock.
+    pub fn expire(&self, now: Moment) {
+        self.pool.expire(now, |shard, shelf, slot| {
+            let kept = shard.remove(shelf, slot, false);
+            self.release(kept.as_ref());
+        });
+    }
+
+    /// Takes everything out.
+    pub fn clear(&self) {
+        for number in 0..self.pool.shards() {
+            let mut shard = self.pool.lock(number);
+            let slots: Vec<_> =
+                shard.table(&self.shelf).into_iter().flat_map(|table| table.iter().map(|(slot, _)| slot)).collect();
+            for slot in slots {
+                let kept = shard.remove(&self.shelf, slot, false);
+                self.release(kept.as_ref());
+            }
+        }
+    }
+
+    /// Entries and charged bytes now.
+    #[must_use]
+    pub fn used(&self) -> Room {
+        self.pool.budget().used()
+    }
+
+    /// The most bytes ever charged at once.
+    #[must_use]
+    pub fn bytes_highest(&self) -> u64 {
+        self.pool.budget().bytes_highest()
+    }
+
+    /// Whether what is counted agrees with what is held. While nothing else uses the map.
+    ///
+    /// # Errors
+    /// What does not agree.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        self.pool.check()?;
+        let mut sum = Room::default();
+        for number in 0..self.pool.shards() {
+            let shard = self.pool.lock(number);
+            for (_, kept) in shard.table(&self.shelf).into_iter().flat_map(|table| table.iter()) {
+                sum = Room { entries: sum.entries + 1, bytes: sum.bytes + kept.bytes };
+            }
+        }
+        let used = self.used();
+        if used == sum { Ok(()) } else { Err(format!("{used:?} is counted and {sum:?} held")) }
+    }
+
+    fn take(&self, hash: u64, key: &[u8]) -> Option<Kept<V>> {
+        let mut shard = self.pool.lock(shard_of(hash));
+        let slot = shard.table(&self.shelf)?.find(hash, key)?;
+        let kept = shard.remove(&self.shelf, slot, false);
+        drop(shard);
+        self.release(kept.as_ref());
+        kept
+    }
+
+    fn evict(&self, room: Room) {
+        if let Some(mut victim) = self.pool.victim(&self.shelf, room) {
+            let kept = victim.shard.remove(&victim.shelf, victim.slot, true);
+            self.release(kept.as_ref());
+        }
+    }
+
+    fn release(&self, kept: Option<&Kept<V>>) {
+        if let Some(kept) = kept {
+            self.pool.release(&self.shelf, Room { entries: 1, bytes: kept.bytes });
+        }
+    }
+}

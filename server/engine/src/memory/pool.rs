@@ -1,0 +1,279 @@
+//! The memory tier alone: shards of tables under one hard budget, and who goes when there is no room. What the entries
+//! are, and what their going means, is not known here.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
+
+use super::{
+    budget::{Budget, Room},
+    shard::Shard,
+    shelf::{Seen, Shelf},
+    table::{Held, Slot},
+};
+use crate::{
+    clock::Moment,
+    policy::{Age, Objective, Registered, Worth},
+};
+
+/// Steps of deferred work done for one victim at most; then the least goes as it stands.
+const SETTLES_MAX: usize = 16;
+/// Looks at a shard whose published least has changed meanwhile, for one victim at most.
+const LOOKS_MAX: usize = 64;
+/// Entries that one lock hold looks at when what has ended is taken out.
+pub const ENDED_PER_HOLD: usize = 256;
+/// An entry may be refused for being worth too little only above this share of the capacity.
+pub const REFUSABLE_SHARE: u64 = 100;
+
+/// What a pool is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolConfig {
+    /// Charged bytes at most.
+    pub bytes_max: u64,
+    /// Entries at most.
+    pub entries_max: u64,
+    /// Shards: a power of two.
+    pub shards: usize,
+    /// What a hit is worth.
+    pub objective: Objective,
+}
+
+/// The memory tier alone.
+#[derive(Debug)]
+pub struct Pool<X, V> {
+    shards: Box<[Padded<X, V>]>,
+    shelves: RwLock<Vec<Arc<Shelf>>>,
+    budget: Budget,
+    objective: Objective,
+    /// How dear what was evicted was, and how often the pool was used.
+    pub age: Age,
+}
+
+/// A shard with cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Padded<X, V>(Mutex<Shard<X, V>>);
+
+/// A locked shard.
+#[derive(Debug)]
+pub struct Guard<'a, X, V>(MutexGuard<'a, Shard<X, V>>);
+
+/// Who is to go: the caller takes it out while it holds the shard.
+#[derive(Debug)]
+pub struct Victim<'a, X, V> {
+    /// The shard it is in.
+    pub shard: Guard<'a, X, V>,
+    /// Whose it is.
+    pub shelf: Arc<Shelf>,
+    /// Where it is.
+    pub slot: Slot,
+}
+
+impl<X, V: Held> Pool<X, V> {
+    /// An empty pool; `beside` makes what each shard keeps beside its tables.
+    #[must_use]
+    pub fn new(config: PoolConfig, mut beside: impl FnMut() -> X) -> Self {
+        let shard = |number| Padded(Mutex::new(Shard::new(number, beside())));
+        Self {
+            shards: (0..config.shards).map(shard).collect(),
+            shelves: RwLock::default(),
+            budget: Budget::new(Room { entries: config.entries_max, bytes: config.bytes_max }),
+            objective: config.objective,
+            age: Age::default(),
+        }
+    }
+
+    /// Opens a namespace's share.
+    pub fn open(&self, policy: Registered, quota: Room, weight: f64) -> Arc<Shelf> {
+        let mut shelves = self.shelves.write();
+        let shelf = Arc::new(Shelf::new(shelves.len(), self.shards.len(), policy, quota, weight));
+        shelves.push(shelf.clone());
+        shelf
+    }
+
+    /// Locks a shard by its number, modulo the number of shards.
+    #[inline]
+    #[must_use]
+    pub fn lock(&self, number: usize) -> Guard<'_, X, V> {
+        Guard(self.shards[number & (self.shards.len() - 1)].0.lock())
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// All shelves.
+    #[must_use]
+    pub fn shelves(&self) -> Vec<Arc<Shelf>> {
+        self.shelves.read().clone()
+    }
+
+    /// The limits of all shelves together.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// What an entry of these bytes and this compute cost is worth to a shelf.
+    #[must_use]
+    pub fn worth(&self, shelf: &Shelf, bytes: u64, cost: std::time::Duration) -> Worth {
+        Worth { bytes: bytes.max(1), value: self.objective.value(bytes, cost) * shelf.weight }
+    }
+
+    /// Takes room from the shelf's limits and the pool's, from both or from none.
+    #[must_use]
+    pub fn reserve(&self, shelf: &Shelf, room: Room) -> bool {
+        if !shelf.budget.reserve(room) {
+            return false;
+        }
+        let reserved = self.budget.reserve(room);
+        if !reserved {
+            shelf.budget.release(room);
+        }
+        reserved
+    }
+
+    /// Gives room back to both.
+    pub fn release(&self, shelf: &Shelf, room: Room) {
+        self.budget.release(room);
+        shelf.budget.release(room);
+    }
+
+    /// Who is to go so that a shelf gets this room: of the shelf's own entries when its own limit is what is in the way,
+    /// else of all. The least over all shards: shelves compare by price, a shelf's shards by its policy's rank. `None`:
+    /// there is nothing left, or others were quicker.
+    #[must_use]
+    pub fn victim(&self, shelf: &Arc<Shelf>, room: Room) -> Option<Victim<'_, X, V>> {
+        let own = shelf.budget.missing(room) != Room::default();
+        let mut settles = 0;
+        for _ in 0..LOOKS_MAX {
+            let (shelf, seen) = if own { (shelf.clone(), shelf.lowest()?) } else { self.lowest()? };
+            let mut shard = self.lock(seen.shard);
+            let least = shard.table(&shelf).and_then(|table| table.least());
+            let Some(least) = least.filter(|least| least.rank == seen.rank) else {
+                shelf.publish(seen.shard, least);
+                continue;
+            };
+            self.age.raise(least.price);
+            let settled =
+                settles >= SETTLES_MAX || shard.table_mut(&shelf).is_some_and(|table| table.settle(&self.age));
+            if settled {
+                return Some(Victim { slot: least.slot, shard, shelf });
+            }
+            settles += 1;
+            shelf.publish(seen.shard, shard.table(&shelf).and_then(|table| table.least()));
+        }
+        None
+    }
+
+    /// Whether an entry is worth the room it needs: always, unless it would take more than a hundredth of the capacity
+    /// and what is cheaper than it does not make enough room. Then the level rises as if it had been stored and had
+    /// gone, so that what stays grows old.
+    #[must_use]
+    pub fn worthwhile(&self, shelf: &Arc<Shelf>, hash: u64, worth: Worth, room: Room) -> bool {
+        let capacity = self.budget.max().bytes.min(shelf.budget.max().bytes);
+        if worth.bytes <= capacity / REFUSABLE_SHARE {
+            return true;
+        }
+        let own = shelf.budget.missing(room).bytes;
+        let missing = own.max(self.budget.missing(room).bytes);
+        if missing == 0 {
+            return true;
+        }
+        let price = self.lock(shard_of(hash)).table(shelf).map_or_else(
+            || (shelf.policy.make)().price(hash, worth, &self.age),
+            |table| table.policy().price(hash, worth, &self.age),
+        );
+        let Some(price) = price else { return true };
+        let shelves = if own > 0 { vec![shelf.clone()] } else { self.shelves() };
+        let cheaper: u64 = (0..self.shards.len()).map(|number| below(&self.lock(number), &shelves, price)).sum();
+        if cheaper >= missing {
+            return true;
+        }
+        let lowest = shelves.iter().filter_map(|shelf| shelf.lowest()).map(|seen| seen.price).fold(f64::MAX, f64::min);
+        self.age.raise(price.min(lowest));
+        false
+    }
+
+    /// Takes out what has ended by `now`, a bounded number of entries under each lock. `each` is given every one.
+    pub fn expire(&self, now: Moment, mut each: impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot)) {
+        let shelves = self.shelves();
+        for number in 0..self.shards.len() {
+            for shelf in &shelves {
+                while self.expire_some((number, shelf), now, &mut each) {}
+            }
+        }
+    }
+
+    /// One lock hold of `expire`; whether there may be more to do in this table.
+    fn expire_some(
+        &self,
+        (number, shelf): (usize, &Arc<Shelf>),
+        now: Moment,
+        each: &mut impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot),
+    ) -> bool {
+        let mut shard = self.lock(number);
+        let Some(table) = shard.table_mut(shelf) else { return false };
+        let (ended, more) = table.ended(now, ENDED_PER_HOLD);
+        ended.into_iter().for_each(|slot| each(&mut shard, shelf, slot));
+        more
+    }
+
+    /// Whether every table agrees with itself, and no published least ranks above the true one.
+    ///
+    /// # Errors
+    /// What does not agree.
+    pub fn check(&self) -> Result<(), String> {
+        for (number, shelf) in (0..self.shards.len()).flat_map(|n| self.shelves().into_iter().map(move |s| (n, s))) {
+            let shard = self.lock(number);
+            let Some(table) = shard.table(&shelf) else { continue };
+            table.check()?;
+            if table.least().is_some_and(|least| least.rank < shelf.published(number)) {
+                return Err("a shard holds something that ranks lower than it says".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The cheapest of all shelves' lowest.
+    fn lowest(&self) -> Option<(Arc<Shelf>, Seen)> {
+        let shelves = self.shelves.read();
+        if let [only] = &shelves[..] {
+            return Some((only.clone(), only.lowest()?));
+        }
+        let all = shelves.iter().filter_map(|shelf| Some((shelf, shelf.lowest()?)));
+        let (shelf, seen) = all.min_by(|(_, a), (_, b)| a.price.total_cmp(&b.price))?;
+        Some((shelf.clone(), seen))
+    }
+}
+
+/// Bytes in a shard that go before something of this price.
+fn below<X, V: Held>(shard: &Shard<X, V>, shelves: &[Arc<Shelf>], price: f64) -> u64 {
+    shelves.iter().filter_map(|shelf| shard.table(shelf)).map(|table| table.policy().below(price)).sum()
+}
+
+/// The shard of a hash, before it is brought into range.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "only the lowest bits count")]
+pub fn shard_of(hash: u64) -> usize {
+    hash as usize
+}
+
+impl<X, V> Deref for Guard<'_, X, V> {
+    type Target = Shard<X, V>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<X, V> DerefMut for Guard<'_, X, V> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}

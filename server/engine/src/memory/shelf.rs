@@ -1,0 +1,74 @@
+//! What one namespace has of a pool: its limits, its weight, its policy, and how the least of its entries in every shard
+//! compare. The entries themselves are in the shards.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::budget::{Budget, Room};
+use crate::policy::{Candidate, Registered};
+
+/// What a namespace has of a pool.
+#[derive(Debug)]
+pub struct Shelf {
+    /// Its number in the pool.
+    number: usize,
+    /// Makes its orders of eviction.
+    pub policy: Registered,
+    /// Its own limits.
+    pub budget: Budget,
+    /// What its entries' values are multiplied with, to be kept before or after those of others.
+    pub weight: f64,
+    least: Box<[Least]>,
+}
+
+/// The published least of one shard. Nothing in the shard ranks lower; a read may have raised it since.
+#[derive(Debug)]
+struct Least {
+    rank: AtomicU64,
+    price: AtomicU64,
+}
+
+/// Where a candidate was seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) shard: usize,
+    pub(super) rank: u64,
+    pub(super) price: f64,
+}
+
+impl Shelf {
+    pub(super) fn new(number: usize, shards: usize, policy: Registered, quota: Room, weight: f64) -> Self {
+        let none = || Least { rank: AtomicU64::new(u64::MAX), price: AtomicU64::new(f64::MAX.to_bits()) };
+        Self { number, policy, budget: Budget::new(quota), weight, least: (0..shards).map(|_| none()).collect() }
+    }
+
+    /// Its number in the pool, by which shards find its tables.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Says what the least of a shard is now. Called under that shard's lock.
+    pub(super) fn publish(&self, shard: usize, least: Option<Candidate>) {
+        let (rank, price) = least.map_or((u64::MAX, f64::MAX), |least| (least.rank.min(u64::MAX - 1), least.price));
+        let place = &self.least[shard];
+        if place.rank.load(Relaxed) != rank {
+            place.rank.store(rank, Relaxed);
+        }
+        if place.price.load(Relaxed) != price.to_bits() {
+            place.price.store(price.to_bits(), Relaxed);
+        }
+    }
+
+    /// The shard whose least ranks lowest; `None` when there are no entries.
+    pub(super) fn lowest(&self) -> Option<Seen> {
+        let ranks = self.least.iter().map(|least| least.rank.load(Relaxed)).enumerate();
+        let (shard, rank) = ranks.min_by_key(|(_, rank)| *rank)?;
+        let price = f64::from_bits(self.least[shard].price.load(Relaxed));
+        (rank != u64::MAX).then_some(Seen { shard, rank, price })
+    }
+
+    /// What is published for a shard.
+    pub(super) fn published(&self, shard: usize) -> u64 {
+        self.least[shard].rank.load(Relaxed)
+    }
+}

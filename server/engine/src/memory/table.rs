@@ -1,0 +1,252 @@
+//! The entries of one namespace in one shard: found by hash, each at a place that stays its own, in one order of eviction
+//! and one timer wheel. Locks, limits and other tables are not known here.
+
+use hashbrown::HashTable;
+
+pub use crate::policy::Slot;
+use crate::{
+    clock::Moment,
+    memory::wheel::{Link, Wheel},
+    policy::{Age, Candidate, Policy, Worth},
+    slab::Slab,
+};
+
+/// What a table holds.
+pub trait Held {
+    /// When it ends unless it is read or renewed.
+    fn ends(&self) -> Moment;
+    /// Whether it is stored under this key.
+    fn is_at(&self, key: &[u8]) -> bool;
+}
+
+/// The places of a table.
+pub type Places<V> = Slab<Place<V>>;
+
+/// A place: an entry, or none.
+#[derive(Debug)]
+pub struct Place<V> {
+    /// Half of its key's hash: enough to find it again, and to move it when the table grows.
+    hash: u32,
+    /// Times it answered.
+    hits: u32,
+    /// Its neighbours in the wheel; where there is no entry, the next free place.
+    pub(super) link: Link,
+    entry: Option<V>,
+}
+
+/// The entries of one namespace in one shard.
+#[derive(Debug)]
+pub struct Table<V> {
+    found: HashTable<Slot>,
+    places: Places<V>,
+    free: Vec<Slot>,
+    wheel: Wheel,
+    policy: Box<dyn Policy>,
+}
+
+impl<V: Held> Table<V> {
+    /// An empty table in this order.
+    #[must_use]
+    pub fn new(policy: Box<dyn Policy>) -> Self {
+        Self { found: HashTable::new(), places: Slab::default(), free: Vec::new(), wheel: Wheel::default(), policy }
+    }
+
+    /// Where a key's entry is.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        let half = half(hash);
+        let is_it = |slot: &Slot| {
+            let place = &self.places[*slot];
+            place.hash == half && place.entry.as_ref().is_some_and(|entry| entry.is_at(key))
+        };
+        self.found.find(spread(half), is_it).copied()
+    }
+
+    /// The entry at a place.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<&V> {
+        self.places[slot].entry.as_ref()
+    }
+
+    /// The entry at a place, to change what neither its key nor its end nor its order depends on.
+    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut V> {
+        self.places[slot].entry.as_mut()
+    }
+
+    /// Notes that an entry answered.
+    #[inline]
+    pub fn used(&mut self, slot: Slot, age: &Age) {
+        let place = &mut self.places[slot];
+        place.hits = place.hits.saturating_add(1);
+        self.policy.used(slot, age);
+    }
+
+    /// Notes that an entry was written again: it is used, but did not answer.
+    pub fn renewed(&mut self, slot: Slot, age: &Age) {
+        self.policy.used(slot, age);
+    }
+
+    /// Times an entry answered.
+    #[must_use]
+    pub fn hits(&self, slot: Slot) -> u64 {
+        u64::from(self.places[slot].hits)
+    }
+
+    /// Goes on counting from here the times an entry answered.
+    pub fn keep_hits(&mut self, slot: Slot, hits: u64) {
+        self.places[slot].hits = u32::try_from(hits).unwrap_or(u32::MAX);
+    }
+
+    /// Puts an entry in whose key has none.
+    pub fn insert(&mut self, hash: u64, entry: V, worth: Worth, age: &Age) -> Slot {
+        let half = half(hash);
+        let ends = entry.ends();
+        let place = Place { hash: half, hits: 0, link: Link::default(), entry: Some(entry) };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.places[slot] = place;
+                slot
+            }
+            None => self.places.push(place),
+        };
+        let places = &self.places;
+        self.found.insert_unique(spread(half), slot, |slot| spread(places[*slot].hash));
+        self.wheel.file(&mut self.places, slot, ends);
+        self.policy.inserted(slot, spread(half), worth, age);
+        slot
+    }
+
+    /// Takes an entry out; `evicted`: to make room.
+    pub fn remove(&mut self, slot: Slot, evicted: bool) -> Option<V> {
+        let entry = self.places[slot].entry.take()?;
+        let hash = spread(self.places[slot].hash);
+        if let Ok(found) = self.found.find_entry(hash, |other| *other == slot) {
+            found.remove();
+        }
+        self.wheel.cancel(&mut self.places, slot);
+        self.policy.removed(slot, evicted.then_some(hash));
+        self.free.push(slot);
+        if self.found.is_empty() {
+            self.rest();
+        }
+        Some(entry)
+    }
+
+    /// Gives an entry another end.
+    pub fn reschedule(&mut self, slot: Slot) {
+        if let Some(ends) = self.get(slot).map(Held::ends) {
+            self.wheel.cancel(&mut self.places, slot);
+            self.wheel.file(&mut self.places, slot, ends);
+        }
+    }
+
+    /// Finds entries that have ended, looking at no more than this many. They stay in the table and must be taken out
+    /// before anything else is done with it. Also says whether there may be more.
+    pub fn ended(&mut self, now: Moment, looks_max: usize) -> (Vec<Slot>, bool) {
+        let mut ended = Vec::new();
+        for _ in 0..looks_max {
+            let Some(slot) = self.wheel.next_due(&mut self.places, now) else { return (ended, false) };
+            match self.get(slot).map(Held::ends) {
+                Some(ends) if ends > now => self.wheel.file(&mut self.places, slot, ends),
+                _ => ended.push(slot),
+            }
+        }
+        (ended, true)
+    }
+
+    /// Who would go next, as the order stands.
+    #[must_use]
+    pub fn least(&self) -> Option<Candidate> {
+        self.policy.least()
+    }
+
+    /// Does one step of what the order has deferred; true: the least may go. See [`Policy::settle`].
+    pub fn settle(&mut self, age: &Age) -> bool {
+        self.policy.settle(age)
+    }
+
+    /// The order.
+    #[must_use]
+    pub fn policy(&self) -> &dyn Policy {
+        &*self.policy
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// All entries, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &V)> {
+        (0..).zip(self.places.iter()).filter_map(|(slot, place)| Some((slot, place.entry.as_ref()?)))
+    }
+
+    /// Bytes it holds besides what its entries point to.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.found.allocation_size()
+            + self.places.bytes()
+            + self.free.capacity() * size_of::<Slot>()
+            + self.policy.bytes()
+            + size_of::<Wheel>()
+    }
+
+    /// Whether hashes, wheel and order agree with the entries.
+    ///
+    /// # Errors
+    /// What does not agree.
+    pub fn check(&self) -> Result<(), String> {
+        let held = self.iter().count();
+        let mut order = self.policy.order();
+        order.sort_unstable();
+        if held != self.found.len() || held + self.free.len() != self.places.len() {
+            return Err(format!("{held} entries, {} found, {} places free", self.found.len(), self.free.len()));
+        }
+        if !self.iter().map(|(slot, _)| slot).eq(order) {
+            return Err("the order of eviction does not hold each entry once".to_owned());
+        }
+        for (slot, entry) in self.iter() {
+            let hash = spread(self.places[slot].hash);
+            if self.found.find(hash, |other| *other == slot).is_none() {
+                return Err("an entry is not found by its hash".to_owned());
+            }
+            if !self.wheel.files(&self.places, slot, entry.ends()) {
+                return Err("an entry is filed wrongly by its end".to_owned());
+            }
+        }
+        self.policy.check()
+    }
+
+    /// An empty table takes no more room than a new one, but remembers what its order remembers.
+    fn rest(&mut self) {
+        self.found = HashTable::new();
+        self.places = Slab::default();
+        self.free = Vec::new();
+    }
+}
+
+/// The half of a hash that is kept.
+fn half(hash: u64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "half of it is meant")]
+    let half = (hash >> 32) as u32;
+    half
+}
+
+/// A half as a whole hash again: tables use its lowest and its highest bits.
+fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl<V> Place<V> {
+    /// Bytes of a place.
+    pub const BYTES: usize = size_of::<Self>();
+}
