@@ -44,7 +44,7 @@ pub struct Description {
 /// Bytes charged for an entry's own description besides its texts: as the allocator hands them out.
 const DESCRIPTION_BYTES: u64 = 144;
 /// Bytes charged for each tag besides its text: its places in the description and in the index.
-const TAG_BYTES: u64 = 130;
+const TAG_BYTES: u64 = 108;
 /// Bytes charged for each label besides its texts.
 const LABEL_BYTES: u64 = 100;
 

@@ -1,26 +1,19 @@
-//! Which entries of a table have a tag or a kind: so that a group is dropped without looking at everything.
+//! Which entries of a table have a tag: so that a group is dropped without looking at everything. Kinds are not indexed:
+//! most entries have one, few kinds are ever dropped, and looking at everything then is cheaper than ten bytes an entry.
 
 use std::{collections::HashMap, hash::BuildHasherDefault, sync::Arc};
 
-use ahash::{AHashMap, AHasher};
+use ahash::AHasher;
 use hashbrown::HashSet;
 
 use crate::{entry::Description, policy::Slot};
 
 type Slots = HashSet<Slot, BuildHasherDefault<AHasher>>;
-type Groups = HashMap<Arc<str>, Slots, ahash::RandomState>;
 
-/// Entries by tag and by kind.
-#[derive(Debug)]
+/// Entries by tag.
+#[derive(Debug, Default)]
 pub struct Index {
-    tags: Groups,
-    kinds: Groups,
-}
-
-impl Default for Index {
-    fn default() -> Self {
-        Self { tags: AHashMap::new().into(), kinds: AHashMap::new().into() }
-    }
+    tags: HashMap<Arc<str>, Slots, ahash::RandomState>,
 }
 
 impl Index {
@@ -29,17 +22,13 @@ impl Index {
         for tag in &description.tags {
             self.tags.entry(tag.clone()).or_default().insert(slot);
         }
-        if !description.kind.is_empty() {
-            self.kinds.entry(description.kind.clone()).or_default().insert(slot);
-        }
     }
 
     /// Removes an entry; groups without entries take no room.
     pub fn remove(&mut self, slot: Slot, description: &Description) {
         for tag in &description.tags {
-            remove_from(&mut self.tags, tag, slot);
+            self.remove_from(tag, slot);
         }
-        remove_from(&mut self.kinds, &description.kind, slot);
     }
 
     /// Entries with this tag.
@@ -48,24 +37,18 @@ impl Index {
         self.tags.get(tag).into_iter().flatten().copied().collect()
     }
 
-    /// Entries of this kind.
-    #[must_use]
-    pub fn of_kind(&self, kind: &str) -> Vec<Slot> {
-        self.kinds.get(kind).into_iter().flatten().copied().collect()
-    }
-
     /// Places in all groups together, for checking.
     #[must_use]
     pub fn places(&self) -> usize {
-        self.tags.values().chain(self.kinds.values()).map(HashSet::len).sum()
+        self.tags.values().map(HashSet::len).sum()
     }
-}
 
-fn remove_from(groups: &mut Groups, group: &Arc<str>, slot: Slot) {
-    if let Some(slots) = groups.get_mut(group) {
-        slots.remove(&slot);
-        if slots.is_empty() {
-            groups.remove(group);
+    fn remove_from(&mut self, tag: &Arc<str>, slot: Slot) {
+        if let Some(slots) = self.tags.get_mut(tag) {
+            slots.remove(&slot);
+            if slots.is_empty() {
+                self.tags.remove(tag);
+            }
         }
     }
 }

@@ -39,11 +39,16 @@ ttl_max = "7d"
 ttl_negative = "30s"
 jitter = 0.1
 policy = "lru"
+weight = 2.0
+cost_default = "250ms"
 
 [namespaces."team-a/models".kinds]
 sklearn = "long"
 imitation_learning = "30m"
 ```
+
+`weight` counts when namespaces compete for room: an entry of weight 2 is kept as if it had cost twice as much to compute.
+`cost_default` is what computing an entry is taken to cost where neither its Put nor what is known of its kind says so.
 
 ## Kinds and TTL classes
 

@@ -24,6 +24,7 @@ impl Settings {
             bytes_max: self.memory.bytes_max as u64,
             value_bytes_max: self.limits.value_bytes_max as u64,
             ttl_classes: self.ttl_classes.clone(),
+            objective: self.memory.objective,
             namespaces: configured.iter().map(|(name, own)| (name.clone(), self.namespace(own))).collect(),
             namespace_default: (self.namespaces.create == Create::Auto).then(|| self.namespace(&plain)),
             namespaces_max: self.namespaces.max,
@@ -74,6 +75,8 @@ impl Settings {
             jitter: own.jitter.unwrap_or(self.ttl.jitter),
             kind_ttl,
             policy: Arc::from(own.policy.as_deref().unwrap_or(&self.memory.policy)),
+            weight: own.weight.unwrap_or(1.0),
+            cost_default: own.cost_default,
         }
     }
 }

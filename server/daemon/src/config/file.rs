@@ -23,8 +23,19 @@ use crate::access::{Role, check_pattern, token::is_id};
 pub(super) const TABLES: [&str; 4] = ["namespaces", "kinds", "ttl_classes", "access.tokens"];
 /// Longest name of a kind, class or origin, in bytes.
 const NAME_BYTES_MAX: usize = 128;
-const NAMESPACE_KEYS: [&str; 9] =
-    ["entries_max", "bytes_max", "ttl_default", "ttl_max", "ttl_negative", "jitter", "policy", "kinds", "origins"];
+const NAMESPACE_KEYS: [&str; 11] = [
+    "entries_max",
+    "bytes_max",
+    "ttl_default",
+    "ttl_max",
+    "ttl_negative",
+    "jitter",
+    "policy",
+    "weight",
+    "cost_default",
+    "kinds",
+    "origins",
+];
 const TOKEN_KEYS: [&str; 5] = ["id", "sha256", "role", "namespaces", "expires"];
 
 /// What reading a file needs besides the settings it fills.
@@ -129,6 +140,8 @@ impl FileReader<'_> {
             ttl_negative: self.take(&path, &mut table, "ttl_negative", parse_ttl),
             jitter: self.take(&path, &mut table, "jitter", parse_ratio),
             policy: self.take(&path, &mut table, "policy", |text| Ok(text.to_owned())),
+            weight: self.take(&path, &mut table, "weight", parse_weight),
+            cost_default: self.take(&path, &mut table, "cost_default", parse_ttl),
             kinds: self.kinds(&format!("{path}.kinds"), kinds),
             origins: self.origins(&path, origins),
         };
@@ -278,6 +291,15 @@ fn parse_kind_ttl(text: &str) -> Result<KindTtl, String> {
 fn parse_ttl(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
     if duration.is_zero() { Err("a lifetime is longer than zero".to_owned()) } else { Ok(duration) }
+}
+
+/// Reads a namespace's weight.
+fn parse_weight(text: &str) -> Result<f64, String> {
+    let in_bounds = |weight: &f64| (0.001..=1000.0).contains(weight);
+    text.parse()
+        .ok()
+        .filter(in_bounds)
+        .ok_or_else(|| format!("`{text}` is no weight: write a number from 0.001 to 1000"))
 }
 
 fn parse_count(text: &str) -> Result<usize, String> {

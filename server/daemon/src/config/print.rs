@@ -57,6 +57,8 @@ fn namespace_tables(out: &mut String, path: &str, own: &NamespaceSettings) {
         ("ttl_negative", duration(own.ttl_negative)),
         ("jitter", own.jitter.map(|ratio| format!("{ratio:?}"))),
         ("policy", own.policy.as_deref().map(quote)),
+        ("weight", own.weight.map(|weight| format!("{weight:?}"))),
+        ("cost_default", duration(own.cost_default)),
     ];
     for (key, value) in pairs {
         if let Some(value) = value {

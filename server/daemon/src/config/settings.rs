@@ -3,6 +3,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use hotplate_engine::policy::Objective;
+
 use super::{
     shape::{Create, LogFormat, LogLevel, Settings},
     values::{duration_text, parse_duration, parse_size, size_text},
@@ -197,6 +199,11 @@ macro_rules! choice {
 }
 
 choice!(LogFormat, ["auto", "text", "json"], [LogFormat::Auto, LogFormat::Text, LogFormat::Json]);
+choice!(
+    Objective,
+    ["compute_saved", "object_hits", "byte_hits"],
+    [Objective::ComputeSaved, Objective::ObjectHits, Objective::ByteHits]
+);
 choice!(Create, ["auto", "configured"], [Create::Auto, Create::Configured]);
 choice!(
     LogLevel,
@@ -262,7 +269,18 @@ pub const ROWS: &[Row] = &[
         "Bytes at most in all namespaces: values, keys, tags, labels and bookkeeping.",
         |s| Slot::Bytes(&mut s.memory.bytes_max),
     ),
-    row("memory.policy", NONE, "Name of the eviction policy.", |s| Slot::Text(&mut s.memory.policy)),
+    row(
+        "memory.policy",
+        NONE,
+        "Name of the eviction policy: `cost_aware`, `s3_fifo` or `lru`. Namespaces may choose their own.",
+        |s| Slot::Text(&mut s.memory.policy),
+    ),
+    row(
+        "memory.objective",
+        NONE,
+        "What a hit is worth when entries compete for room: the computing time it saves, one, or its bytes.",
+        |s| Slot::Choice(&mut s.memory.objective),
+    ),
     row("memory.shards", (1, 64), "Shards of the store; a power of two.", |s| Slot::Count(&mut s.memory.shards)),
     row("ttl.default", (1, 3650 * DAY), "Lifetime where neither the Put nor its kind says one.", |s| {
         Slot::Duration(&mut s.ttl.default)

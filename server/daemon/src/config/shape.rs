@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use hotplate_engine::namespace::{KindTtl, standard_ttl_classes};
+use hotplate_engine::{
+    namespace::{KindTtl, standard_ttl_classes},
+    policy::Objective,
+};
 
 use super::profile::Profile;
 
@@ -143,6 +146,8 @@ pub struct MemorySettings {
     pub bytes_max: usize,
     /// Name of the eviction policy.
     pub policy: String,
+    /// What a hit is worth.
+    pub objective: Objective,
     /// Shards of the store, a power of two.
     pub shards: usize,
 }
@@ -198,6 +203,10 @@ pub struct NamespaceSettings {
     pub jitter: Option<f64>,
     /// Name of the eviction policy.
     pub policy: Option<String>,
+    /// What the value of its entries is multiplied with when namespaces compete for room.
+    pub weight: Option<f64>,
+    /// What computing an entry costs where nobody says.
+    pub cost_default: Option<Duration>,
     /// Lifetime by kind.
     pub kinds: BTreeMap<String, KindTtl>,
     /// Where Preload may fetch from, by name.
@@ -330,7 +339,8 @@ impl Default for Settings {
             memory: MemorySettings {
                 entries_max: 1_000_000,
                 bytes_max: 256 << 20,
-                policy: "lru".to_owned(),
+                policy: "cost_aware".to_owned(),
+                objective: Objective::default(),
                 shards: 16,
             },
             ttl: TtlSettings {

@@ -207,6 +207,9 @@ fn contradictions_are_refused() {
         ("profile = \"production\"", "HOTPLATE_PROFILE"),
         ("[memory]\npolicy = \"lrru\"", "memory.policy: there is no eviction policy"),
         ("[namespaces.x]\npolicy = \"\"", "namespaces.x.policy: there is no eviction policy"),
+        ("[namespaces.x]\nweight = 0", "namespaces.x.weight: `0` is no weight"),
+        ("[namespaces.x]\nweight = nan", "namespaces.x.weight: `NaN` is no weight"),
+        ("[memory]\nobjective = \"cost\"", "memory.objective: "),
         ("[namespaces.x.origins.o]\nurl = \"http://h/{key\"", "namespaces.x.origins.o: "),
         ("kinds = 3", "kinds: is not a table"),
     ];
@@ -228,6 +231,8 @@ performance = "2h"
 entries_max = 7
 bytes_max = "3MB"
 policy = "lru"
+weight = 2.5
+cost_default = "250ms"
 [namespaces."team-a/models".kinds]
 sklearn = "quarter"
 "#;
@@ -236,6 +241,7 @@ sklearn = "quarter"
     assert_eq!(engine.ttl_classes.len(), 8);
     let own = &engine.namespaces["team-a/models"];
     assert_eq!((own.entries_max, own.bytes_max), (Some(7), Some(3_000_000)));
+    assert_eq!((&*own.policy, own.weight, own.cost_default), ("lru", 2.5, Some(Duration::from_millis(250))));
     assert_eq!(own.ttl_default, Duration::from_secs(1800));
     assert_eq!(own.kind_ttl["sklearn"], KindTtl::Class("quarter".to_owned()));
     assert_eq!(own.kind_ttl["performance"], KindTtl::Exact(Duration::from_secs(7200)));

@@ -16,7 +16,7 @@ use crate::{
         budget::Room,
         content::Content,
         held,
-        record::{self, Lifetime, Record, Terms},
+        record::{self, Lifetime, Look, Record, Terms},
         space::Space,
         table::Slot,
     },
@@ -80,11 +80,13 @@ pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
         let as_of = store.as_of(key);
         let current = drop_ended(store, &mut shard, (space, key), now);
         let own_description = !shard.beside.shares(&content.description);
-        let charge = record::charge(key, content, *lifetime, own_description);
+        let charge = record::charge((key, space.shelf.order_bytes()), content, *lifetime, own_description);
         if let Some(refusal) = refuse(store, &mut shard, admission, (current, own_gone, charge)) {
             return refusal;
         }
-        let old = current.and_then(|slot| shard.table(&space.shelf)?.get(slot)).map_or(0, Record::charged);
+        let old = current
+            .and_then(|slot| shard.table(&space.shelf)?.get(slot))
+            .map_or(0, |old| old.charged(space.shelf.order_bytes()));
         let room = Room { entries: u64::from(current.is_none()), bytes: charge.saturating_sub(old) };
         if store.pool.reserve(&space.shelf, room) {
             return write(store, &mut shard, admission, Place { current, charge, now, as_of });
@@ -168,19 +170,20 @@ pub fn relive(
     (space, key): (&Space, &Key),
     (slot, content, terms): (Slot, Content, Terms),
 ) -> Result<(), Room> {
+    let order_bytes = space.shelf.order_bytes();
     let Some(record) = shard.table(&space.shelf).and_then(|table| table.get(slot)) else { return Ok(()) };
-    let old = record.charged();
+    let old = record.charged(order_bytes);
     let new = Record::new(key, &content, terms, record.owns_description());
-    let more = Room { entries: 0, bytes: new.charged().saturating_sub(old) };
+    let more = Room { entries: 0, bytes: new.charged(order_bytes).saturating_sub(old) };
     if !store.pool.reserve(&space.shelf, more) {
         return Err(more);
     }
-    store.pool.release(&space.shelf, Room { entries: 0, bytes: old.saturating_sub(new.charged()) });
+    store.pool.release(&space.shelf, Room { entries: 0, bytes: old.saturating_sub(new.charged(order_bytes)) });
     let kind = &content.description.kind;
-    space.stats.on_held(key.text(), kind, held(&new, 1));
+    space.stats.on_held(key.text(), kind, held(&new, (1, order_bytes)));
     if let Some(table) = shard.table_mut(&space.shelf) {
         if let Some(old) = table.get_mut(slot).map(|record| std::mem::replace(record, new)) {
-            space.stats.on_held(key.text(), kind, held(&old, -1));
+            space.stats.on_held(key.text(), kind, held(&old, (-1, order_bytes)));
         }
         table.renewed(slot, &store.pool.age);
         table.reschedule(slot);
@@ -191,7 +194,8 @@ pub fn relive(
 /// A record as an answer shows it.
 pub fn view(shard: &Guard<'_>, (space, key): (&Space, &Key), slot: Slot, now: Moment) -> Option<EntryView> {
     let table = shard.table(&space.shelf)?;
-    Some(table.get(slot)?.view(key, (now, table.hits(slot))))
+    let look = Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() };
+    Some(table.get(slot)?.view(key, look))
 }
 
 /// Why an entry is not worth its room, if so.
@@ -315,7 +319,7 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     let old = place.current.and_then(|slot| store.take(shard, space, (slot, false)));
     if let Some(old) = &old {
         // The new one takes over the room of the old one as far as it needs it.
-        let spare = Room { entries: 0, bytes: old.charged().saturating_sub(place.charge) };
+        let spare = Room { entries: 0, bytes: old.charged(space.shelf.order_bytes()).saturating_sub(place.charge) };
         store.pool.release(&space.shelf, spare);
     }
     let same = old.as_ref().is_some_and(|old| old.content().equals(content));

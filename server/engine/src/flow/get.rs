@@ -9,7 +9,12 @@ use crate::{
     error::{Error, Kind, Reason, Result},
     event::{Event, MissReason, ReadOutcome},
     key::Key,
-    memory::{Guard, Store, record::Record, space::Space, table::Slot},
+    memory::{
+        Guard, Store,
+        record::{Look, Record},
+        space::Space,
+        table::Slot,
+    },
     position::{AsOf, LogId, Positions},
 };
 
@@ -81,9 +86,9 @@ pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
     require_reached(store, &request.min_position, as_of)?;
     let now = store.clock.now();
     let slot = space.as_deref().and_then(|space| drop_ended(store, &mut shard, (space, &key), now));
-    let record = space.as_deref().zip(slot).and_then(|(space, slot)| look(&shard, space, slot));
+    let record = space.as_deref().zip(slot).and_then(|(space, slot)| look(&shard, (space, slot), now));
     let (outcome, counted) = match record {
-        Some(found) => judge(found, &key, request, now),
+        Some(found) => judge(found, &key, request),
         None => {
             let reason = shard.beside.why_missing(&key);
             (Lookup::Miss(reason), ReadOutcome::Miss(reason))
@@ -99,16 +104,17 @@ pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
     Ok(GetAnswer { outcome, as_of })
 }
 
-/// A record and the times it answered.
-type Found<'a> = (&'a Record, u64);
+/// A record, and how it is looked at.
+type Found<'a> = (&'a Record, Look);
 
-fn look<'a>(shard: &'a Guard<'_>, space: &Space, slot: Slot) -> Option<Found<'a>> {
+fn look<'a>(shard: &'a Guard<'_>, (space, slot): (&Space, Slot), now: Moment) -> Option<Found<'a>> {
     let table = shard.table(&space.shelf)?;
-    Some((table.get(slot)?, table.hits(slot)))
+    Some((table.get(slot)?, Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() }))
 }
 
 /// What may be answered with this record, and as what it counts.
-fn judge((record, hits): Found<'_>, key: &Key, request: &GetRequest, now: Moment) -> (Lookup, ReadOutcome) {
+fn judge((record, look): Found<'_>, key: &Key, request: &GetRequest) -> (Lookup, ReadOutcome) {
+    let now = look.now;
     let miss = |reason| (Lookup::Miss(reason), ReadOutcome::Miss(reason));
     if request.max_age.is_some_and(|max| now.since(record.stored()) > max) {
         return miss(MissReason::TooOld);
@@ -121,7 +127,7 @@ fn judge((record, hits): Found<'_>, key: &Key, request: &GetRequest, now: Moment
         (false, true, StalePolicy::IfError) => (false, ReadOutcome::Miss(MissReason::Expired)),
         (false, false, _) => (false, ReadOutcome::Hit),
     };
-    let view = record.view(key, (now, hits));
+    let view = record.view(key, look);
     let unchanged = !request.if_etag_not.is_empty() && *view.facts.etag == *request.if_etag_not;
     let outcome = match (unchanged, stale, negative) {
         (true, false, _) => Lookup::NotModified(view),

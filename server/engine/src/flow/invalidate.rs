@@ -160,10 +160,10 @@ fn sweep(store: &Store, space: &Space, sets: &[Selector], fence: Position) -> u6
     matched
 }
 
-/// Entries in a shard that any selector selects. By the index where tags and kinds are asked for, else by looking at all.
+/// Entries in a shard that any selector selects. By the index where tags are asked for, else by looking at all.
 fn selected(shard: &Guard<'_>, space: &Space, selectors: &[Selector]) -> BTreeSet<Slot> {
     let (indexed, scanned): (Vec<_>, Vec<_>) =
-        selectors.iter().cloned().partition(|set| matches!(set, Selector::Tag(_) | Selector::Kind(_)));
+        selectors.iter().cloned().partition(|set| matches!(set, Selector::Tag(_)));
     let index = shard.beside.index_of(space.shelf.number());
     let mut slots: BTreeSet<_> = indexed.iter().flat_map(|set| by_index(index, set)).collect();
     if let Some(table) = shard.table(&space.shelf).filter(|_| !scanned.is_empty()) {
@@ -176,7 +176,6 @@ fn selected(shard: &Guard<'_>, space: &Space, selectors: &[Selector]) -> BTreeSe
 fn by_index(index: Option<&Index>, set: &Selector) -> Vec<Slot> {
     match (index, set) {
         (Some(index), Selector::Tag(tag)) => index.tagged(tag),
-        (Some(index), Selector::Kind(kind)) => index.of_kind(kind),
         _ => Vec::new(),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     entry::{EntryView, Freshness},
     error::{Error, Reason, Result},
     key::{Key, namespace_name},
-    memory::{Guard, Store, space::Space, table::Slot},
+    memory::{Guard, Store, record::Look, space::Space, table::Slot},
     selector::{Selector, any_selects, check_count},
 };
 
@@ -105,7 +105,8 @@ pub fn usable(store: &Store, shard: &Guard<'_>, (space, slot): (&Space, Slot), n
     let record = table.get(slot)?;
     let valid = record.freshness(now) != Freshness::Gone && store.valid(space, record);
     let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
-    valid.then(|| record.view(&key, (now, table.hits(slot))))
+    let look = Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() };
+    valid.then(|| record.view(&key, look))
 }
 
 /// Tells listings apart, so that a token of one is not taken for another's.

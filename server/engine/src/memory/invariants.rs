@@ -36,8 +36,8 @@ fn check_table(shard: &Guard<'_>, space: &Space) -> Result<Room, String> {
     let mut indexed = 0;
     for (_, record) in shard.table(&space.shelf).into_iter().flat_map(|table| table.iter()) {
         let said = record.description();
-        room = Room { entries: room.entries + 1, bytes: room.bytes + record.charged() };
-        indexed += said.tags.len() + usize::from(!said.kind.is_empty());
+        room = Room { entries: room.entries + 1, bytes: room.bytes + record.charged(space.shelf.order_bytes()) };
+        indexed += said.tags.len();
     }
     let places = shard.beside.index_of(space.shelf.number()).map_or(0, crate::index::Index::places);
     same("the index", places, indexed)?;

@@ -187,9 +187,9 @@ impl Store {
 
     /// Puts a record in whose room is reserved.
     pub fn insert(&self, shard: &mut Guard<'_>, space: &Space, (key, record): (&Key, Record)) -> Slot {
-        let worth = self.worth(space, record.charged(), record.cost());
+        let worth = self.worth(space, record.charged(space.shelf.order_bytes()), record.cost());
         let description = record.description().clone();
-        space.stats.on_held(key.text(), &description.kind, held(&record, 1));
+        space.stats.on_held(key.text(), &description.kind, held(&record, (1, space.shelf.order_bytes())));
         shard.beside.found(key);
         let slot = shard.insert(&space.shelf, self.hash(key), record, worth, &self.pool.age);
         shard.beside.index(space.shelf.number()).insert(slot, &description);
@@ -200,7 +200,7 @@ impl Store {
     pub fn take(&self, shard: &mut Guard<'_>, space: &Space, (slot, evicted): (Slot, bool)) -> Option<Record> {
         let record = shard.remove(&space.shelf, slot, evicted)?;
         shard.beside.index(space.shelf.number()).remove(slot, record.description());
-        space.stats.on_held(record.text(), &record.description().kind, held(&record, -1));
+        space.stats.on_held(record.text(), &record.description().kind, held(&record, (-1, space.shelf.order_bytes())));
         Some(record)
     }
 
@@ -208,7 +208,7 @@ impl Store {
     /// invalidates a record records that itself.
     pub fn remove(&self, shard: &mut Guard<'_>, space: &Space, slot: Slot, reason: RemovalReason) -> Option<Record> {
         let record = self.take(shard, space, (slot, reason == RemovalReason::Evicted))?;
-        self.pool.release(&space.shelf, Room { entries: 1, bytes: record.charged() });
+        self.pool.release(&space.shelf, Room { entries: 1, bytes: record.charged(space.shelf.order_bytes()) });
         space.stats.on_removed(record.text(), &record.description().kind, reason);
         let missing = match reason {
             RemovalReason::Expired | RemovalReason::Idle => Some(MissReason::Expired),
@@ -221,7 +221,11 @@ impl Store {
             shard.beside.remember(&key, missing);
             self.record_change(&key, &record, reason);
         }
-        let event = Event::Removed { namespace: space.name.clone(), reason, charged_bytes: record.charged() };
+        let event = Event::Removed {
+            namespace: space.name.clone(),
+            reason,
+            charged_bytes: record.charged(space.shelf.order_bytes()),
+        };
         self.observer.observe(&event);
         Some(record)
     }
@@ -262,9 +266,9 @@ impl Store {
 
 /// What holding a record, or (with -1) no longer holding it, means for the counters.
 #[must_use]
-pub fn held(record: &Record, sign: i64) -> Held {
+pub fn held(record: &Record, (sign, order_bytes): (i64, u64)) -> Held {
     let signed = |bytes: u64| sign * i64::try_from(bytes).unwrap_or(i64::MAX);
-    Held { entries: sign, charged: signed(record.charged()), value: signed(record.value_bytes()) }
+    Held { entries: sign, charged: signed(record.charged(order_bytes)), value: signed(record.value_bytes()) }
 }
 
 impl fmt::Debug for Store {

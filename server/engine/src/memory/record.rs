@@ -88,8 +88,20 @@ pub struct Terms {
     pub selector: u64,
 }
 
-/// Bytes charged for what every entry has: its place in the table, in the order and in the wheel, on average.
-pub const FIXED_BYTES: u64 = 96;
+/// When and how a record is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// When.
+    pub now: Moment,
+    /// The times it answered.
+    pub hits: u64,
+    /// What its place in the order of eviction takes.
+    pub order_bytes: u64,
+}
+
+/// Bytes charged for what every entry has besides its place in the order of eviction: its place in the table, its hash,
+/// and what the allocator rounds up.
+pub const FIXED_BYTES: u64 = 80;
 /// Bytes charged for an entry that is not packed, besides its texts and value.
 const WHOLE_BYTES: u64 = 208;
 
@@ -262,32 +274,33 @@ impl Record {
         }
     }
 
-    /// Bytes charged for it.
+    /// Bytes charged for it, with what its place in the order of eviction takes.
     #[must_use]
-    pub fn charged(&self) -> u64 {
+    pub fn charged(&self, order_bytes: u64) -> u64 {
         let body = match &self.body {
             Body::Packed(body) => body.len() as u64,
             Body::Whole(whole) => whole_bytes(whole.key.len(), &whole.payload),
         };
         let said = if self.key & OWN_DESCRIPTION == 0 { 0 } else { self.description.charge() };
-        FIXED_BYTES + body + said
+        FIXED_BYTES + order_bytes + body + said
     }
 
     /// As an answer shows it.
     #[must_use]
-    pub fn view(&self, key: &Key, (now, hits): (Moment, u64)) -> EntryView {
+    pub fn view(&self, key: &Key, at: Look) -> EntryView {
+        let now = at.now;
         let (digest, ends) = (self.digest(), self.ends());
         let facts = Facts {
             etag: Content::etag(self.is_negative(), &digest, &self.description),
             description: self.description.clone(),
             compute_cost: self.cost(),
             size_bytes: self.value_bytes(),
-            charged_bytes: self.charged(),
+            charged_bytes: self.charged(at.order_bytes),
             digest,
             age: now.since(self.stored()),
             fresh_for: self.lifetime().deadlines.fresh_until.min(ends).since(now),
             usable_for: ends.since(now),
-            hit_count: hits,
+            hit_count: at.hits,
         };
         EntryView { key: key.text().clone(), payload: self.payload(), facts }
     }
@@ -354,7 +367,7 @@ fn packed(content: &Content, lifetime: Lifetime) -> Option<Packed> {
 
 /// Bytes charged for some content under a key, living this long, with its own description or a shared one.
 #[must_use]
-pub fn charge(key: &Key, content: &Content, lifetime: Lifetime, own_description: bool) -> u64 {
+pub fn charge((key, order_bytes): (&Key, u64), content: &Content, lifetime: Lifetime, own_description: bool) -> u64 {
     let body = match packed(content, lifetime) {
         Some(packed) => {
             let digest = if packed.digest { DIGEST_BYTES } else { 0 };
@@ -363,7 +376,7 @@ pub fn charge(key: &Key, content: &Content, lifetime: Lifetime, own_description:
         None => whole_bytes(key.text().len(), &content.payload),
     };
     let said = if own_description { content.description.charge() } else { 0 };
-    FIXED_BYTES + body + said
+    FIXED_BYTES + order_bytes + body + said
 }
 
 fn whole_bytes(key: usize, payload: &Payload) -> u64 {

@@ -47,6 +47,12 @@ impl Shelf {
         self.number
     }
 
+    /// Bytes that an entry's place in its order of eviction takes.
+    #[must_use]
+    pub fn order_bytes(&self) -> u64 {
+        self.policy.bytes_per_entry
+    }
+
     /// Says what the least of a shard is now. Called under that shard's lock.
     pub(super) fn publish(&self, shard: usize, least: Option<Candidate>) {
         let (rank, price) = least.map_or((u64::MAX, f64::MAX), |least| (least.rank.min(u64::MAX - 1), least.price));

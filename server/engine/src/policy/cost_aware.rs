@@ -112,6 +112,9 @@ impl Policy for CostAware {
         if let Some(hash) = evicted {
             self.sketch.add(hash, (node.reads & !TOUCHED) - 1);
         }
+        if self.entries == 0 {
+            self.nodes = Slab::default();
+        }
     }
 
     fn least(&self) -> Option<Candidate> {

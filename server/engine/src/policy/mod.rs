@@ -103,6 +103,8 @@ pub struct Registered {
     pub name: &'static str,
     /// What it is good for.
     pub about: &'static str,
+    /// Bytes it takes for each entry, with what it remembers of those that went; on average.
+    pub bytes_per_entry: u64,
     /// Makes an empty one.
     pub make: fn() -> Box<dyn Policy>,
 }
@@ -112,11 +114,13 @@ pub const REGISTRY: [Registered; 2] = [
     Registered {
         name: "lru",
         about: "least recently used first: simple and predictable",
+        bytes_per_entry: 82,
         make: || Box::new(lru::Lru::default()),
     },
     Registered {
         name: "cost_aware",
         about: "least saved per byte first: knows sizes, compute costs and how often entries are read",
+        bytes_per_entry: 30,
         make: || Box::new(cost_aware::CostAware::default()),
     },
 ];

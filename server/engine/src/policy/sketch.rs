@@ -13,7 +13,7 @@ const ADDITIONS_PER_WORD: u64 = 8;
 /// Words of an empty sketch.
 const WORDS_MIN: usize = 16;
 /// Keys that a word is enough for.
-const KEYS_PER_WORD: usize = 1;
+const KEYS_PER_WORD: usize = 2;
 /// The low three bits of every counter.
 const HALF: u64 = 0x7777_7777_7777_7777;
 
