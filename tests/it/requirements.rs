@@ -41,7 +41,7 @@ async fn use_it(mut client: Client, user: usize) {
 #[tokio::test]
 async fn a1_bounded_lru_and_safe_under_concurrent_use() {
     let server = Local::with(|settings| {
-        settings.memory.shards = 1;
+        settings.memory.policy = "lru".to_owned();
         settings.memory.entries_max = 50;
     })
     .await;
