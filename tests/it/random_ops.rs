@@ -386,7 +386,7 @@ async fn the_same_seed_gives_the_same_trace() {
 
 #[tokio::test]
 async fn limits_hold_after_every_step_and_nothing_wrong_is_served() {
-    let (entries, bytes) = (12, 8 << 10);
+    let (entries, bytes) = (8, 2 << 10);
     for (seed, policy) in [(1, "lru"), (2, "lru"), (3, "cost_aware")] {
         let server = Local::with(|settings| {
             settings.memory.policy = policy.to_owned();
