@@ -18,9 +18,8 @@ use super::reference::{Answer, Reference};
 /// The namespaces, all configured.
 pub(crate) const SPACES: [&str; 3] = ["one", "two", "three"];
 /// The keys of each.
-pub(crate) const KEYS: [&str; 16] = [
-    "a", "a:b", "a:b:1", "a:b:2", "a:c", "b", "b:1", "b:2", "m:x", "m:y", "n:1", "n:2", "n:3", "n:4", "z", "z:z",
-];
+pub(crate) const KEYS: [&str; 16] =
+    ["a", "a:b", "a:b:1", "a:b:2", "a:c", "b", "b:1", "b:2", "m:x", "m:y", "n:1", "n:2", "n:3", "n:4", "z", "z:z"];
 const TAGS: [&str; 3] = ["blue", "green", "red"];
 const KINDS: [&str; 3] = ["", "fit", "predict"];
 /// Sizes at which the store changes how it keeps a value, and their neighbours.
@@ -154,7 +153,8 @@ fn selectors() -> impl Strategy<Value = Selector> {
 
 /// Operations, the ones that fill a cache most often.
 pub(crate) fn operations() -> BoxedStrategy<Operation> {
-    let put = (ids(), written(), lifetimes()).prop_map(|(id, written, lifetime)| Operation::Put { id, written, lifetime });
+    let put =
+        (ids(), written(), lifetimes()).prop_map(|(id, written, lifetime)| Operation::Put { id, written, lifetime });
     let stale = select(&[StalePolicy::Refuse, StalePolicy::WhileRevalidate, StalePolicy::IfError][..]);
     let get = (ids(), stale, prop::bool::weighted(0.2), option::weighted(0.1, spans(1000)))
         .prop_map(|(id, stale, peek, max_age)| Operation::Get { id, stale, peek, max_age });
@@ -182,7 +182,8 @@ pub(crate) fn setups() -> BoxedStrategy<Reference> {
     let policy = (0..REGISTRY.len()).prop_map(|number| REGISTRY[number].name);
     let quota = option::weighted(0.4, prop_oneof![3000..60_000_u64, 60_000..500_000_u64]);
     let space = (policy, quota, option::weighted(0.2, 1..10_u64), select(&[0.25, 1.0, 3.0][..]));
-    let space = space.prop_map(|(policy, bytes_max, entries_max, weight)| Space { policy, bytes_max, entries_max, weight });
+    let space =
+        space.prop_map(|(policy, bytes_max, entries_max, weight)| Space { policy, bytes_max, entries_max, weight });
     let bytes_max = prop_oneof![8000..60_000_u64, 60_000..1_000_000_u64];
     let entries_max = prop_oneof![3 => Just(1_000_000), 1 => 5..40_u64];
     let objective = (0..Objective::ALL.len()).prop_map(|number| Objective::ALL[number].0);
