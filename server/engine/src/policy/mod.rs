@@ -4,6 +4,7 @@
 mod age;
 mod cost_aware;
 mod lru;
+mod s3_fifo;
 mod sketch;
 
 use std::{fmt, time::Duration};
@@ -22,6 +23,18 @@ pub struct Worth {
     /// What one hit on it saves, in the unit of the server's [`Objective`], times its namespace's weight. Positive and
     /// finite.
     pub value: f64,
+}
+
+/// The least and the most that a hit saves per byte, as far as policies tell: beyond it, sums of 64-bit numbers would make
+/// one entry's price swallow all others'.
+const DENSITY: (f64, f64) = (1.0 / (1_u64 << 45) as f64, (1_u64 << 51) as f64);
+
+impl Worth {
+    /// What one hit saves per byte.
+    #[must_use]
+    pub fn density(self) -> f64 {
+        (self.value / self.bytes.max(1) as f64).clamp(DENSITY.0, DENSITY.1)
+    }
 }
 
 /// What a hit is worth: the unit in which all policies of a server compare entries.
@@ -110,12 +123,18 @@ pub struct Registered {
 }
 
 /// Every policy there is.
-pub const REGISTRY: [Registered; 2] = [
+pub const REGISTRY: [Registered; 3] = [
     Registered {
         name: "lru",
         about: "least recently used first: simple and predictable",
         bytes_per_entry: 82,
         make: || Box::new(lru::Lru::default()),
+    },
+    Registered {
+        name: "s3_fifo",
+        about: "first in, first out, with a second chance for what was read: scans leave the rest alone",
+        bytes_per_entry: 60,
+        make: || Box::new(s3_fifo::S3Fifo::default()),
     },
     Registered {
         name: "cost_aware",
