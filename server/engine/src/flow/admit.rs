@@ -12,11 +12,12 @@ use crate::{
     fence::Stamp,
     key::Key,
     memory::{
-        Guard, Store,
+        Guard, Store, Taken,
         budget::Room,
         content::Content,
         held,
         record::{self, Lifetime, Look, Record, Terms},
+        shared::Shared,
         space::Space,
         table::Slot,
     },
@@ -79,8 +80,8 @@ pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
         let now = store.clock.now();
         let as_of = store.as_of(key);
         let current = drop_ended(store, &mut shard, (space, key), now);
-        let own_description = !shard.beside.shares(&content.description);
-        let charge = record::charge((key, space.shelf.order_bytes()), content, *lifetime, own_description);
+        let shared = shard.beside.shared.takes(&content.description);
+        let charge = record::charge((key, space.shelf.order_bytes()), content, *lifetime, shared);
         if let Some(refusal) = refuse(store, &mut shard, admission, (current, own_gone, charge)) {
             return refusal;
         }
@@ -113,18 +114,21 @@ pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
 /// this.
 pub fn drop_ended(store: &Store, shard: &mut Guard<'_>, (space, key): (&Space, &Key), now: Moment) -> Option<Slot> {
     let slot = store.find(shard, space, key)?;
-    let record = shard.table_mut(&space.shelf)?.get_mut(slot)?;
+    let record = shard.table(&space.shelf)?.get(slot)?;
     if record.freshness(now) == Freshness::Gone {
         let reason = if record.idle_at(now) { RemovalReason::Idle } else { RemovalReason::Expired };
         store.remove(shard, space, slot, reason);
         return None;
     }
-    let fences = store.fences.read();
-    if fences.allow(key.namespace(), &record.facets(), store.stamp(record)) {
-        record.vouch(fences.newest());
+    let facets = record.facets(record.description(&shard.beside.shared));
+    let (valid, newest) = {
+        let fences = store.fences.read();
+        (fences.allow(key.namespace(), &facets, store.stamp(record)), fences.newest())
+    };
+    if valid {
+        shard.table_mut(&space.shelf)?.get_mut(slot)?.vouch(newest);
         return Some(slot);
     }
-    drop(fences);
     store.remove(shard, space, slot, RemovalReason::Invalidated);
     None
 }
@@ -143,10 +147,10 @@ pub fn renew(
         let as_of = store.as_of(key);
         let slot = drop_ended(store, &mut shard, (space, key), now);
         let current = slot.and_then(|slot| shard.table(&space.shelf)?.get(slot));
-        if !holds(precondition, current) {
+        if !holds(precondition, current, &shard.beside.shared) {
             return Admitted::PreconditionFailed(slot.and_then(|slot| view(&shard, (space, key), slot, now)));
         }
-        let content = current.map(Record::content);
+        let content = current.map(|record| record.content(record.description(&shard.beside.shared)));
         let Some((slot, content)) = slot.zip(content) else { return Admitted::PreconditionFailed(None) };
         let terms = Terms { lifetime, stored: now, selector: as_of.selector.number };
         if let Err(room) = relive(store, &mut shard, (space, key), (slot, content, terms)) {
@@ -173,7 +177,7 @@ pub fn relive(
     let order_bytes = space.shelf.order_bytes();
     let Some(record) = shard.table(&space.shelf).and_then(|table| table.get(slot)) else { return Ok(()) };
     let old = record.charged(order_bytes);
-    let new = Record::new(key, &content, terms, record.owns_description());
+    let new = Record::new(key, &content, terms, record.said());
     let more = Room { entries: 0, bytes: new.charged(order_bytes).saturating_sub(old) };
     if !store.pool.reserve(&space.shelf, more) {
         return Err(more);
@@ -195,7 +199,8 @@ pub fn relive(
 pub fn view(shard: &Guard<'_>, (space, key): (&Space, &Key), slot: Slot, now: Moment) -> Option<EntryView> {
     let table = shard.table(&space.shelf)?;
     let look = Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() };
-    Some(table.get(slot)?.view(key, look))
+    let record = table.get(slot)?;
+    Some(record.view(key, record.description(&shard.beside.shared), look))
 }
 
 /// Why an entry is not worth its room, if so.
@@ -231,7 +236,7 @@ fn refuse(
     let Admission { space, key, precondition, right, .. } = admission;
     let record = current.and_then(|slot| shard.table(&space.shelf)?.get(slot));
     let held_before = record.is_none() && own_gone.is_some_and(|stamp| shard.beside.fences.admit(key, stamp));
-    if !held_before && !holds(precondition, record) {
+    if !held_before && !holds(precondition, record, &shard.beside.shared) {
         let in_the_way = current.and_then(|slot| view(shard, (space, key), slot, store.clock.now()));
         return Some(Admitted::PreconditionFailed(in_the_way));
     }
@@ -267,10 +272,10 @@ fn in_time(store: &Store, shard: &Guard<'_>, admission: &Admission<'_>, ticket: 
         && store.fences.read().allow(key.namespace(), &content.facets(key.text()), ticket.stamp)
 }
 
-fn holds(precondition: &Precondition, current: Option<&Record>) -> bool {
+fn holds(precondition: &Precondition, current: Option<&Record>, shared: &Shared) -> bool {
     match (precondition, current) {
         (Precondition::Always, _) | (Precondition::Absent, None) | (Precondition::Present, Some(_)) => true,
-        (Precondition::Etag(etag), Some(record)) => *record.etag() == **etag,
+        (Precondition::Etag(etag), Some(record)) => *record.etag(record.description(shared)) == **etag,
         (Precondition::Absent, Some(_)) | (Precondition::Present | Precondition::Etag(_), None) => false,
     }
 }
@@ -297,7 +302,7 @@ fn drop_older(
     (slot, author): (Slot, &Author),
 ) -> Option<Positions> {
     let old = store.remove(shard, space, slot, RemovalReason::Invalidated)?;
-    let what = What::Invalidated(vec![(key.text().clone(), Some(old.description().clone()))]);
+    let what = What::Invalidated(vec![(key.text().clone(), Some(old.description))]);
     let position = store.history.append(key.namespace(), key.log(), what, author);
     shard.beside.fences.raise(key, position.number);
     Some(Positions::new(vec![(key.log(), position)]))
@@ -319,20 +324,19 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     let old = place.current.and_then(|slot| store.take(shard, space, (slot, false)));
     if let Some(old) = &old {
         // The new one takes over the room of the old one as far as it needs it.
-        let spare = Room { entries: 0, bytes: old.charged(space.shelf.order_bytes()).saturating_sub(place.charge) };
+        let spare =
+            Room { entries: 0, bytes: old.record.charged(space.shelf.order_bytes()).saturating_sub(place.charge) };
         store.pool.release(&space.shelf, spare);
     }
-    let same = old.as_ref().is_some_and(|old| old.content().equals(content));
+    let same = old.as_ref().is_some_and(|old| old.record.content(&old.description).equals(content));
     if same {
         confirm(store, shard, admission);
     } else {
         record_write(store, shard, admission, old);
     }
-    let shared = shard.beside.share(&content.description);
-    let own_description = shared.is_none();
-    let content = Content { description: shared.unwrap_or_else(|| content.description.clone()), ..content.clone() };
+    let said = shard.beside.shared.take(&content.description);
     let terms = Terms { lifetime: *lifetime, stored: place.now, selector: place.as_of.selector.number };
-    let record = Record::new(key, &content, terms, own_description);
+    let record = Record::new(key, content, terms, said);
     let slot = store.insert(shard, space, (key, record));
     if let Some(table) = shard.table_mut(&space.shelf).filter(|_| same) {
         table.keep_hits(slot, hits.unwrap_or(0));
@@ -355,12 +359,12 @@ fn confirm(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>) {
 }
 
 /// Books a write that changed what is stored.
-fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, old: Option<Record>) {
+fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, old: Option<Taken>) {
     let Admission { space, key, content, right, .. } = admission;
     if let Some(old) = &old {
-        space.stats.on_removed(key.text(), &old.description().kind, RemovalReason::Replaced);
+        space.stats.on_removed(key.text(), &old.description.kind, RemovalReason::Replaced);
     }
-    let previous = old.map(|old| old.description().clone());
+    let previous = old.map(|old| old.description);
     let what = What::Put { key: key.text().clone(), description: content.description.clone(), previous };
     let position = store.history.append(key.namespace(), key.log(), what, &right.author());
     if matches!(right, Right::Write(_)) {

@@ -1,11 +1,11 @@
 //! Get: look, decide whether it may be served, count.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::admit::drop_ended;
 use crate::{
     clock::Moment,
-    entry::{EntryView, Freshness},
+    entry::{Description, EntryView, Freshness},
     error::{Error, Kind, Reason, Result},
     event::{Event, MissReason, ReadOutcome},
     key::Key,
@@ -104,16 +104,21 @@ pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
     Ok(GetAnswer { outcome, as_of })
 }
 
-/// A record, and how it is looked at.
-type Found<'a> = (&'a Record, Look);
+/// A record, what is said of it, and how it is looked at.
+type Found<'a> = (&'a Record, &'a Arc<Description>, Look);
 
 fn look<'a>(shard: &'a Guard<'_>, (space, slot): (&Space, Slot), now: Moment) -> Option<Found<'a>> {
     let table = shard.table(&space.shelf)?;
-    Some((table.get(slot)?, Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() }))
+    let record = table.get(slot)?;
+    Some((
+        record,
+        record.description(&shard.beside.shared),
+        Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() },
+    ))
 }
 
 /// What may be answered with this record, and as what it counts.
-fn judge((record, look): Found<'_>, key: &Key, request: &GetRequest) -> (Lookup, ReadOutcome) {
+fn judge((record, said, look): Found<'_>, key: &Key, request: &GetRequest) -> (Lookup, ReadOutcome) {
     let now = look.now;
     let miss = |reason| (Lookup::Miss(reason), ReadOutcome::Miss(reason));
     if request.max_age.is_some_and(|max| now.since(record.stored()) > max) {
@@ -127,7 +132,7 @@ fn judge((record, look): Found<'_>, key: &Key, request: &GetRequest) -> (Lookup,
         (false, true, StalePolicy::IfError) => (false, ReadOutcome::Miss(MissReason::Expired)),
         (false, false, _) => (false, ReadOutcome::Hit),
     };
-    let view = record.view(key, look);
+    let view = record.view(key, said, look);
     let unchanged = !request.if_etag_not.is_empty() && *view.facts.etag == *request.if_etag_not;
     let outcome = match (unchanged, stale, negative) {
         (true, false, _) => Lookup::NotModified(view),

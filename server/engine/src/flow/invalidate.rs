@@ -133,7 +133,7 @@ fn drop_keys(store: &Store, space: &Space, selectors: &[Selector], author: &Auth
             let slot = drop_ended(store, &mut shard, (space, key), now);
             let record = slot.and_then(|slot| store.remove(&mut shard, space, slot, RemovalReason::Invalidated));
             matched += u64::from(record.is_some());
-            (key.text().clone(), record.map(|record| record.description().clone()))
+            (key.text().clone(), record.map(|taken| taken.description))
         });
         let what = What::Invalidated(dropped.collect());
         let position = store.history.append(namespace, log, what, author);
@@ -167,7 +167,9 @@ fn selected(shard: &Guard<'_>, space: &Space, selectors: &[Selector]) -> BTreeSe
     let index = shard.beside.index_of(space.shelf.number());
     let mut slots: BTreeSet<_> = indexed.iter().flat_map(|set| by_index(index, set)).collect();
     if let Some(table) = shard.table(&space.shelf).filter(|_| !scanned.is_empty()) {
-        let matching = table.iter().filter(|(_, record)| any_selects(&scanned, &record.facets()));
+        let matching = table
+            .iter()
+            .filter(|(_, record)| any_selects(&scanned, &record.facets(record.description(&shard.beside.shared))));
         slots.extend(matching.map(|(slot, _)| slot));
     }
     slots

@@ -84,7 +84,7 @@ pub fn page(
             let text = record.text();
             let before = after.is_some_and(|after| text <= after);
             let beyond = found.len() == entries_max && found.last_key_value().is_some_and(|(last, _)| text > &**last);
-            if before || beyond || !any_selects(selectors, &record.facets()) {
+            if before || beyond || !any_selects(selectors, &record.facets(record.description(&shard.beside.shared))) {
                 continue;
             }
             if let Some(view) = usable(store, &shard, (&space, slot), now) {
@@ -103,10 +103,11 @@ pub fn page(
 pub fn usable(store: &Store, shard: &Guard<'_>, (space, slot): (&Space, Slot), now: Moment) -> Option<EntryView> {
     let table = shard.table(&space.shelf)?;
     let record = table.get(slot)?;
-    let valid = record.freshness(now) != Freshness::Gone && store.valid(space, record);
+    let said = record.description(&shard.beside.shared);
+    let valid = record.freshness(now) != Freshness::Gone && store.valid(space, record, said);
     let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
     let look = Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() };
-    valid.then(|| record.view(&key, look))
+    valid.then(|| record.view(&key, said, look))
 }
 
 /// Tells listings apart, so that a token of one is not taken for another's.

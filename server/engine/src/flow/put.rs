@@ -158,7 +158,7 @@ fn renew(store: &Store, space: &Arc<Space>, key: &Key, request: &PutRequest) -> 
         let slot = store.find(&shard, space, key);
         let record = slot.and_then(|slot| shard.table(&space.shelf)?.get(slot));
         let Some(record) = record else { return Ok(PutAnswer::PreconditionFailed { entry: None }) };
-        (record.description().kind.clone(), record.is_negative())
+        (record.description(&shard.beside.shared).kind.clone(), record.is_negative())
     };
     let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind: &kind, negative };
     let lifetime = rules.decide(&request.expiration, store.clock.now(), store.random())?;

@@ -8,7 +8,7 @@ use super::{
     lifetime::Rules,
 };
 use crate::{
-    entry::{Deadlines, EntryView, Expiration, Ttl},
+    entry::{Deadlines, Description, EntryView, Expiration, Ttl},
     error::{Error, Reason, Result},
     event::RemovalReason,
     key::Key,
@@ -102,11 +102,12 @@ fn try_touch(
     let slot = drop_ended(store, &mut shard, at, now);
     let record = slot.and_then(|slot| shard.table(&space.shelf)?.get(slot));
     let Some((slot, record)) = slot.zip(record) else { return Ok(Ok(TouchAnswer::NotFound)) };
-    let asked = decide(store, space, record, (request, random))?;
+    let said = record.description(&shard.beside.shared);
+    let asked = decide(store, space, (record, said), (request, random))?;
     let present = record.lifetime();
     let lifetime = combine(request.mode, present, asked);
-    let mismatch = !request.etag.is_empty() && *record.etag() != *request.etag;
-    let (content, stored, selector) = (record.content(), record.stored(), record.selector());
+    let mismatch = !request.etag.is_empty() && *record.etag(said) != *request.etag;
+    let (content, stored, selector) = (record.content(said), record.stored(), record.selector());
     let unchanged = mismatch || lifetime == present;
     if !unchanged
         && let Err(room) = relive(store, &mut shard, at, (slot, content, Terms { lifetime, stored, selector }))
@@ -124,8 +125,13 @@ fn try_touch(
     }))
 }
 
-fn decide(store: &Store, space: &Space, record: &Record, asked: (&TouchRequest, f64)) -> Result<Lifetime> {
-    let (negative, kind) = (record.is_negative(), &record.description().kind);
+fn decide(
+    store: &Store,
+    space: &Space,
+    (record, said): (&Record, &Description),
+    asked: (&TouchRequest, f64),
+) -> Result<Lifetime> {
+    let (negative, kind) = (record.is_negative(), &said.kind);
     let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind, negative };
     rules.decide(&asked.0.expiration, store.clock.now(), asked.1)
 }

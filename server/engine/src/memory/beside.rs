@@ -1,25 +1,22 @@
 //! What the store keeps in each shard beside the entries, under the same lock: what fills are tested against, why keys
 //! are missing, which entries have a tag, and descriptions that many entries share.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::num::NonZeroUsize;
 
-use hashbrown::HashSet;
 use lru::LruCache;
 
 use crate::{
-    entry::Description,
     event::MissReason,
     fence::{Confirmations, KeyFences},
     index::Index,
     key::Key,
+    memory::shared::Shared,
 };
 
 /// Keys whose last authoritative change each shard remembers.
 const KEY_FENCES: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not zero");
 /// Keys whose last removal each shard remembers, to tell why they are missing.
 const REMOVALS: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not zero");
-/// Descriptions that each shard shares between entries; what finds no place is the entry's own and charged to it.
-const SHARED_MAX: usize = 256;
 
 /// What the store keeps in each shard beside the entries.
 #[derive(Debug)]
@@ -30,7 +27,8 @@ pub struct Beside {
     pub confirmations: Confirmations,
     removals: LruCache<u64, MissReason>,
     indexes: Vec<Index>,
-    shared: HashSet<Arc<Description>, ahash::RandomState>,
+    /// What many entries have in common.
+    pub shared: Shared,
 }
 
 impl Beside {
@@ -42,7 +40,7 @@ impl Beside {
             confirmations: Confirmations::new(KEY_FENCES),
             removals: LruCache::new(REMOVALS),
             indexes: Vec::new(),
-            shared: HashSet::default(),
+            shared: Shared::default(),
         }
     }
 
@@ -74,29 +72,5 @@ impl Beside {
     #[must_use]
     pub fn why_missing(&self, key: &Key) -> MissReason {
         self.removals.peek(&key.hash()).copied().unwrap_or(MissReason::NeverStored)
-    }
-
-    /// The description to store for this one: a shared one, where many entries may say the same; `None`: its own.
-    pub fn share(&mut self, said: &Arc<Description>) -> Option<Arc<Description>> {
-        if !said.tags.is_empty() || !said.labels.is_empty() {
-            return None;
-        }
-        if let Some(shared) = self.shared.get(said) {
-            return Some(shared.clone());
-        }
-        if self.shared.len() >= SHARED_MAX {
-            self.shared.retain(|shared| Arc::strong_count(shared) > 1);
-        }
-        if self.shared.len() >= SHARED_MAX {
-            return None;
-        }
-        self.shared.insert(said.clone());
-        Some(said.clone())
-    }
-
-    /// Whether a description is one that is shared, or could be.
-    #[must_use]
-    pub fn shares(&self, said: &Arc<Description>) -> bool {
-        said.tags.is_empty() && said.labels.is_empty() && (self.shared.len() < SHARED_MAX || self.shared.contains(said))
     }
 }

@@ -3,6 +3,7 @@
 use crate::clock::Moment;
 
 const NANOS_PER_MICRO: u64 = 1000;
+const NANOS_PER_MILLI: u64 = 1_000_000;
 const MAX: u64 = (1 << 48) - 1;
 
 /// A count up to 2^48.
@@ -50,6 +51,25 @@ impl Micros {
     }
 }
 
+/// A moment to the millisecond, up to 34 years after the clock began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Millis([u8; 5]);
+
+impl Millis {
+    /// The last millisecond that is not after a moment.
+    pub(super) fn floor(moment: Moment) -> Self {
+        let millis = (moment.0 / NANOS_PER_MILLI).min((1 << 40) - 1);
+        let [bytes @ .., _, _, _] = millis.to_le_bytes();
+        Self(bytes)
+    }
+
+    /// The moment.
+    pub(super) fn moment(self) -> Moment {
+        let [a, b, c, d, e] = self.0;
+        Moment(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]) * NANOS_PER_MILLI)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +81,8 @@ mod tests {
         }
         assert_eq!(Count::new(u64::MAX).get(), MAX);
         assert_eq!(Micros::floor(Moment(1_999)).moment(), Moment(1_000));
+        assert_eq!(Millis::floor(Moment(7_999_999)).moment(), Moment(7_000_000));
+        assert_eq!(Millis::floor(Moment(u64::MAX)).moment(), Moment(((1 << 40) - 1) * NANOS_PER_MILLI));
         assert!(!Micros::holds(Moment(u64::MAX)) && Micros::holds(Moment(MAX * 999)));
     }
 }

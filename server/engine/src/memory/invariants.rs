@@ -11,10 +11,12 @@ impl Store {
     pub fn check_invariants(&self) -> Result<(), String> {
         self.pool.check()?;
         let mut sum = Room::default();
+        let mut sharing = 0;
         for space in self.spaces.all() {
             let mut held = Room::default();
             for shard in self.each_shard() {
-                let room = check_table(&shard, &space)?;
+                let (room, said) = check_table(&shard, &space)?;
+                sharing += said;
                 held = Room { entries: held.entries + room.entries, bytes: held.bytes + room.bytes };
             }
             let used = space.shelf.budget.used();
@@ -26,22 +28,26 @@ impl Store {
             within("a namespace", used, space.shelf.budget.max())?;
             sum = Room { entries: sum.entries + held.entries, bytes: sum.bytes + held.bytes };
         }
+        let counted = self.each_shard().map(|shard| shard.beside.shared.entries()).sum();
+        same("the count of shared descriptions", counted, sharing)?;
         same("the server's budget", self.pool.budget().used(), sum)?;
         within("the server", sum, self.pool.budget().max())
     }
 }
 
-fn check_table(shard: &Guard<'_>, space: &Space) -> Result<Room, String> {
+/// Checks what is indexed; returns what is held, and how many entries share their description.
+fn check_table(shard: &Guard<'_>, space: &Space) -> Result<(Room, u64), String> {
     let mut room = Room::default();
-    let mut indexed = 0;
+    let (mut indexed, mut sharing) = (0, 0);
     for (_, record) in shard.table(&space.shelf).into_iter().flat_map(|table| table.iter()) {
-        let said = record.description();
+        let said = record.description(&shard.beside.shared);
         room = Room { entries: room.entries + 1, bytes: room.bytes + record.charged(space.shelf.order_bytes()) };
         indexed += said.tags.len();
+        sharing += u64::from(record.said().is_some());
     }
     let places = shard.beside.index_of(space.shelf.number()).map_or(0, crate::index::Index::places);
     same("the index", places, indexed)?;
-    Ok(room)
+    Ok((room, sharing))
 }
 
 fn within(whose: &str, used: Room, max: Room) -> Result<(), String> {

@@ -10,6 +10,7 @@ pub mod plain;
 pub mod pool;
 pub mod record;
 pub mod shard;
+pub mod shared;
 pub mod shelf;
 pub mod space;
 pub mod table;
@@ -31,6 +32,7 @@ use self::{
 use crate::{
     changes::{Author, History, What},
     clock::Clock,
+    entry::Description,
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
     fence::{SelectorFences, Stamp},
@@ -52,6 +54,15 @@ const COST_BYTES_PER_SECOND: f64 = 100e6;
 
 /// A locked shard of the store.
 pub type Guard<'a> = pool::Guard<'a, Beside, Record>;
+
+/// A record that was taken out.
+#[derive(Debug)]
+pub struct Taken {
+    /// The record.
+    pub record: Record,
+    /// What was said of it.
+    pub description: Arc<Description>,
+}
 
 /// The memory tier with its history.
 pub struct Store {
@@ -152,8 +163,8 @@ impl Store {
     }
 
     /// Whether no invalidation by tag, kind, prefix, glob or namespace concerns a record.
-    pub fn valid(&self, space: &Space, record: &Record) -> bool {
-        self.fences.read().allow(&space.name, &record.facets(), self.stamp(record))
+    pub fn valid(&self, space: &Space, record: &Record, said: &Description) -> bool {
+        self.fences.read().allow(&space.name, &record.facets(said), self.stamp(record))
     }
 
     /// The place in the history that a record is vouched for. Its own log is no part of it: whatever concerns its key
@@ -188,7 +199,7 @@ impl Store {
     /// Puts a record in whose room is reserved.
     pub fn insert(&self, shard: &mut Guard<'_>, space: &Space, (key, record): (&Key, Record)) -> Slot {
         let worth = self.worth(space, record.charged(space.shelf.order_bytes()), record.cost());
-        let description = record.description().clone();
+        let description = record.description(&shard.beside.shared).clone();
         space.stats.on_held(key.text(), &description.kind, held(&record, (1, space.shelf.order_bytes())));
         shard.beside.found(key);
         let slot = shard.insert(&space.shelf, self.hash(key), record, worth, &self.pool.age);
@@ -197,19 +208,24 @@ impl Store {
     }
 
     /// Takes a record out without saying so; its room stays reserved.
-    pub fn take(&self, shard: &mut Guard<'_>, space: &Space, (slot, evicted): (Slot, bool)) -> Option<Record> {
+    pub fn take(&self, shard: &mut Guard<'_>, space: &Space, (slot, evicted): (Slot, bool)) -> Option<Taken> {
         let record = shard.remove(&space.shelf, slot, evicted)?;
-        shard.beside.index(space.shelf.number()).remove(slot, record.description());
-        space.stats.on_held(record.text(), &record.description().kind, held(&record, (-1, space.shelf.order_bytes())));
-        Some(record)
+        let description = record.description(&shard.beside.shared).clone();
+        shard.beside.index(space.shelf.number()).remove(slot, &description);
+        if let Some(said) = record.said() {
+            shard.beside.shared.release(said);
+        }
+        space.stats.on_held(record.text(), &description.kind, held(&record, (-1, space.shelf.order_bytes())));
+        Some(Taken { record, description })
     }
 
     /// Takes a record out and books its going. Expiry and eviction are changes of their own; what replaces or
     /// invalidates a record records that itself.
-    pub fn remove(&self, shard: &mut Guard<'_>, space: &Space, slot: Slot, reason: RemovalReason) -> Option<Record> {
-        let record = self.take(shard, space, (slot, reason == RemovalReason::Evicted))?;
+    pub fn remove(&self, shard: &mut Guard<'_>, space: &Space, slot: Slot, reason: RemovalReason) -> Option<Taken> {
+        let taken = self.take(shard, space, (slot, reason == RemovalReason::Evicted))?;
+        let Taken { record, description } = &taken;
         self.pool.release(&space.shelf, Room { entries: 1, bytes: record.charged(space.shelf.order_bytes()) });
-        space.stats.on_removed(record.text(), &record.description().kind, reason);
+        space.stats.on_removed(record.text(), &description.kind, reason);
         let missing = match reason {
             RemovalReason::Expired | RemovalReason::Idle => Some(MissReason::Expired),
             RemovalReason::Evicted => Some(MissReason::Evicted),
@@ -219,7 +235,7 @@ impl Store {
         if let Some(missing) = missing {
             let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
             shard.beside.remember(&key, missing);
-            self.record_change(&key, &record, reason);
+            self.record_change(&key, description, reason);
         }
         let event = Event::Removed {
             namespace: space.name.clone(),
@@ -227,11 +243,11 @@ impl Store {
             charged_bytes: record.charged(space.shelf.order_bytes()),
         };
         self.observer.observe(&event);
-        Some(record)
+        Some(taken)
     }
 
-    fn record_change(&self, key: &Key, record: &Record, reason: RemovalReason) {
-        let (text, description) = (key.text().clone(), record.description().clone());
+    fn record_change(&self, key: &Key, description: &Arc<Description>, reason: RemovalReason) {
+        let (text, description) = (key.text().clone(), description.clone());
         let what = match reason {
             RemovalReason::Expired | RemovalReason::Idle => What::Expired(text, description),
             RemovalReason::Evicted => What::Evicted(text, description),

@@ -6,8 +6,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    compact::{Count, Micros},
+    compact::{Count, Micros, Millis},
     content::Content,
+    shared::{Said, Shared},
     table::Held,
 };
 use crate::{
@@ -24,10 +25,8 @@ const DIGEST_KEPT_MIN: usize = 256;
 const DIGEST_BYTES: usize = 32;
 /// No compute cost was given.
 const NO_COST: u32 = u32::MAX;
-/// In `Record::key`: the description is the entry's own, and charged to it.
-const OWN_DESCRIPTION: u16 = 1 << 15;
 /// In `Record::key`: the digest lies before the key.
-const DIGEST_KEPT: u16 = 1 << 14;
+const DIGEST_KEPT: u16 = 1 << 15;
 /// In `Record::key`: the length.
 const KEY_LENGTH: u16 = DIGEST_KEPT - 1;
 
@@ -40,13 +39,14 @@ pub struct Lifetime {
     pub idle_ttl: Option<Duration>,
 }
 
-/// An entry as stored: 48 bytes, and what they point to.
+/// An entry as stored: 40 bytes, and what they point to.
 #[derive(Debug)]
 pub struct Record {
     body: Body,
-    description: Arc<Description>,
     /// When it was stored or last confirmed.
-    stored: Micros,
+    stored: Millis,
+    /// What is said of it; entries that are not packed may have their own.
+    said: Option<Said>,
     /// When it stops being fresh; packed entries are not usable longer than that.
     fresh_until: Micros,
     /// Its place in the selector log.
@@ -57,7 +57,7 @@ pub struct Record {
     key: u16,
 }
 
-const _: () = assert!(size_of::<Record>() == 48, "what is charged for a record counts on its size");
+const _: () = assert!(size_of::<Record>() == 40, "what is charged for a record counts on its size");
 
 #[derive(Debug)]
 enum Body {
@@ -75,6 +75,8 @@ struct Whole {
     lifetime: Lifetime,
     read: Moment,
     cost: Option<Duration>,
+    /// What is said of it, where that is not shared.
+    own: Option<Arc<Description>>,
 }
 
 /// What a record is made of.
@@ -101,15 +103,15 @@ pub struct Look {
 
 /// Bytes charged for what every entry has besides its place in the order of eviction: its place in the table, its hash,
 /// and what the allocator rounds up.
-pub const FIXED_BYTES: u64 = 80;
+pub const FIXED_BYTES: u64 = 74;
 /// Bytes charged for an entry that is not packed, besides its texts and value.
 const WHOLE_BYTES: u64 = 208;
 
 impl Record {
-    /// A record of some content; `own_description`: it is not shared with others.
+    /// A record of some content; `said`: the number of its description, where that is shared with others.
     #[must_use]
-    pub fn new(key: &Key, content: &Content, terms: Terms, own_description: bool) -> Self {
-        let packed = packed(content, terms.lifetime);
+    pub fn new(key: &Key, content: &Content, terms: Terms, said: Option<Said>) -> Self {
+        let packed = packed(content, terms.lifetime, said.is_some());
         let body = match &packed {
             Some(body) => Body::Packed(body.bytes(key, content)),
             None => Body::Whole(Box::new(Whole {
@@ -119,20 +121,20 @@ impl Record {
                 lifetime: terms.lifetime,
                 read: terms.stored,
                 cost: content.cost,
+                own: said.is_none().then(|| content.description.clone()),
             })),
         };
-        let own = if own_description { OWN_DESCRIPTION } else { 0 };
         let kept = packed.filter(|packed| packed.digest).map_or(0, |_| DIGEST_KEPT);
         #[expect(clippy::cast_possible_truncation, reason = "a key has at most 1,024 bytes")]
         let length = key.text().len() as u16;
         Self {
             body,
-            description: content.description.clone(),
-            stored: Micros::floor(terms.stored),
+            stored: Millis::floor(terms.stored),
+            said,
             fresh_until: Micros::floor(terms.lifetime.deadlines.fresh_until),
             selector: Count::new(terms.selector),
             cost: content.cost.and_then(micros).unwrap_or(NO_COST),
-            key: length | own | kept,
+            key: length | kept,
         }
     }
 
@@ -160,27 +162,26 @@ impl Record {
         matches!(&self.body, Body::Whole(whole) if matches!(whole.payload, Payload::Negative(_)))
     }
 
-    /// What the writer said of it.
+    /// What the writer said of it; `shared`: of its shard.
     #[must_use]
-    pub fn description(&self) -> &Arc<Description> {
-        &self.description
-    }
-
-    /// Whether its description is its own, and not shared with others.
-    #[must_use]
-    pub fn owns_description(&self) -> bool {
-        self.key & OWN_DESCRIPTION != 0
-    }
-
-    /// As it was put in.
-    #[must_use]
-    pub fn content(&self) -> Content {
-        Content {
-            payload: self.payload(),
-            description: self.description.clone(),
-            digest: self.digest(),
-            cost: self.cost(),
+    pub fn description<'a>(&'a self, shared: &'a Shared) -> &'a Arc<Description> {
+        match (&self.body, self.said) {
+            (Body::Whole(whole), None) => whole.own.as_ref().unwrap_or_else(|| shared.none()),
+            (_, Some(said)) => shared.get(said),
+            (Body::Packed(_), None) => shared.none(),
         }
+    }
+
+    /// The number of its description, where that is shared.
+    #[must_use]
+    pub fn said(&self) -> Option<Said> {
+        self.said
+    }
+
+    /// As it was put in, with what is said of it.
+    #[must_use]
+    pub fn content(&self, description: &Arc<Description>) -> Content {
+        Content { payload: self.payload(), description: description.clone(), digest: self.digest(), cost: self.cost() }
     }
 
     /// SHA-256 of the value.
@@ -195,8 +196,8 @@ impl Record {
 
     /// Opaque version.
     #[must_use]
-    pub fn etag(&self) -> Arc<str> {
-        Content::etag(self.is_negative(), &self.digest(), &self.description)
+    pub fn etag(&self, description: &Description) -> Arc<str> {
+        Content::etag(self.is_negative(), &self.digest(), description)
     }
 
     /// What computing it cost, if the writer said so.
@@ -258,8 +259,8 @@ impl Record {
 
     /// What selectors look at.
     #[must_use]
-    pub fn facets(&self) -> Facets<'_> {
-        Facets { key: self.text(), kind: &self.description.kind, tags: &self.description.tags }
+    pub fn facets<'a>(&'a self, description: &'a Description) -> Facets<'a> {
+        Facets { key: self.text(), kind: &description.kind, tags: &description.tags }
     }
 
     /// Bytes of the value.
@@ -279,20 +280,22 @@ impl Record {
     pub fn charged(&self, order_bytes: u64) -> u64 {
         let body = match &self.body {
             Body::Packed(body) => body.len() as u64,
-            Body::Whole(whole) => whole_bytes(whole.key.len(), &whole.payload),
+            Body::Whole(whole) => {
+                let said = whole.own.as_ref().map_or(0, |own| own.charge());
+                whole_bytes(whole.key.len(), &whole.payload) + said
+            }
         };
-        let said = if self.key & OWN_DESCRIPTION == 0 { 0 } else { self.description.charge() };
-        FIXED_BYTES + order_bytes + body + said
+        FIXED_BYTES + order_bytes + body
     }
 
     /// As an answer shows it.
     #[must_use]
-    pub fn view(&self, key: &Key, at: Look) -> EntryView {
+    pub fn view(&self, key: &Key, description: &Arc<Description>, at: Look) -> EntryView {
         let now = at.now;
         let (digest, ends) = (self.digest(), self.ends());
         let facts = Facts {
-            etag: Content::etag(self.is_negative(), &digest, &self.description),
-            description: self.description.clone(),
+            etag: Content::etag(self.is_negative(), &digest, description),
+            description: description.clone(),
             compute_cost: self.cost(),
             size_bytes: self.value_bytes(),
             charged_bytes: self.charged(at.order_bytes),
@@ -356,26 +359,27 @@ impl Packed {
     }
 }
 
-/// Whether, and how, it can be packed: small values with a plain lifetime.
-fn packed(content: &Content, lifetime: Lifetime) -> Option<Packed> {
+/// Whether, and how, it can be packed: small values with a plain lifetime and a shared description.
+fn packed(content: &Content, lifetime: Lifetime, shared: bool) -> Option<Packed> {
     let Payload::Value(value) = &content.payload else { return None };
     let Lifetime { deadlines, idle_ttl } = lifetime;
     let plain = idle_ttl.is_none() && deadlines.usable_until == deadlines.fresh_until;
     let fits = Micros::holds(deadlines.fresh_until) && content.cost.is_none_or(|cost| micros(cost).is_some());
-    (plain && fits && value.len() < PACKED_BYTES_MAX).then_some(Packed { digest: value.len() >= DIGEST_KEPT_MIN })
+    (shared && plain && fits && value.len() < PACKED_BYTES_MAX)
+        .then_some(Packed { digest: value.len() >= DIGEST_KEPT_MIN })
 }
 
-/// Bytes charged for some content under a key, living this long, with its own description or a shared one.
+/// Bytes charged for some content under a key, living this long, with a shared description or its own.
 #[must_use]
-pub fn charge((key, order_bytes): (&Key, u64), content: &Content, lifetime: Lifetime, own_description: bool) -> u64 {
-    let body = match packed(content, lifetime) {
+pub fn charge((key, order_bytes): (&Key, u64), content: &Content, lifetime: Lifetime, shared: bool) -> u64 {
+    let body = match packed(content, lifetime, shared) {
         Some(packed) => {
             let digest = if packed.digest { DIGEST_BYTES } else { 0 };
             (digest + key.text().len() + content.value().len()) as u64
         }
         None => whole_bytes(key.text().len(), &content.payload),
     };
-    let said = if own_description { content.description.charge() } else { 0 };
+    let said = if shared { 0 } else { content.description.charge() };
     FIXED_BYTES + order_bytes + body + said
 }
 

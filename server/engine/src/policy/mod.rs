@@ -127,7 +127,7 @@ pub const REGISTRY: [Registered; 3] = [
     Registered {
         name: "lru",
         about: "least recently used first: simple and predictable",
-        bytes_per_entry: 82,
+        bytes_per_entry: 90,
         make: || Box::new(lru::Lru::default()),
     },
     Registered {
@@ -139,7 +139,7 @@ pub const REGISTRY: [Registered; 3] = [
     Registered {
         name: "cost_aware",
         about: "least saved per byte first: knows sizes, compute costs and how often entries are read",
-        bytes_per_entry: 30,
+        bytes_per_entry: 32,
         make: || Box::new(cost_aware::CostAware::default()),
     },
 ];
