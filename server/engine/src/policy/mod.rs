@@ -133,7 +133,7 @@ pub const REGISTRY: [Registered; 3] = [
     Registered {
         name: "s3_fifo",
         about: "first in, first out, with a second chance for what was read: scans leave the rest alone",
-        bytes_per_entry: 60,
+        bytes_per_entry: 50,
         make: || Box::new(s3_fifo::S3Fifo::default()),
     },
     Registered {
