@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod key;
 pub mod position;
+pub mod sync;
 // meaning
 pub mod glob;
 pub mod namespace;

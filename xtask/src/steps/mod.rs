@@ -54,6 +54,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("build", "cargo build", build),
         step("gen", "generated files are up to date", generated),
         step("test", "cargo test --workspace", test),
+        step("interleavings", "the memory tier under a scheduler that chooses who goes on", interleavings),
         step("example", "a fitted model from Python and from Rust", run_example),
         step("deploy", "Dockerfile, compose file, Kubernetes manifests", deploy::check),
         step("readme", "every command of the README", readme::check),
@@ -103,8 +104,17 @@ fn generated(log: &Log) -> Outcome {
 }
 
 fn test(log: &Log) -> Outcome {
-    let mut tests = cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
-    let outcome = log.run(&mut tests);
+    run_tests(log, &mut cargo(["test", "--workspace", "--locked", "--no-fail-fast"]))
+}
+
+/// The feature is turned on for these tests alone: with it, the engine does not work outside of them.
+fn interleavings(log: &Log) -> Outcome {
+    let package = ["test", "--package", "hotplate-engine", "--locked"];
+    run_tests(log, cargo(package).args(["--features", "shuttle", "--test", "interleavings"]))
+}
+
+fn run_tests(log: &Log, tests: &mut std::process::Command) -> Outcome {
+    let outcome = log.run(tests);
     let (passed, failed) = count_tests(&log.tail(usize::MAX));
     match outcome {
         Ok(_) if passed > 0 => Ok(Report { passed, note: format!("{passed} tests") }),

@@ -1,7 +1,7 @@
 //! The hard bound on entries and bytes: room is reserved before it is used. What is removed to make room is not decided
 //! here.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sync::{AtomicU64, Ordering::SeqCst};
 
 /// A bound on entries and charged bytes.
 #[derive(Debug)]

@@ -6,8 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
-
 use super::{
     budget::{Budget, Room},
     shard::Shard,
@@ -17,6 +15,7 @@ use super::{
 use crate::{
     clock::Moment,
     policy::{Age, Objective, Registered, Worth},
+    sync::{Mutex, MutexGuard, RwLock},
 };
 
 /// Steps of deferred work done for one victim at most; then the least goes as it stands.

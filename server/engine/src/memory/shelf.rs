@@ -1,10 +1,11 @@
 //! What one namespace has of a pool: its limits, its weight, its policy, and how the least of its entries in every shard
 //! compare. The entries themselves are in the shards.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use super::budget::{Budget, Room};
-use crate::policy::{Candidate, Registered};
+use crate::{
+    policy::{Candidate, Registered},
+    sync::{AtomicU64, Ordering::Relaxed},
+};
 
 /// What a namespace has of a pool.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Where a whole store stands: how dear what it evicted was, and how often it was used. Shared by all its policies.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{AtomicU64, Ordering::Relaxed};
 
 /// The level and the uses of one store.
 #[derive(Debug, Default)]
