@@ -22,6 +22,7 @@ pub mod origin;
 pub mod changes;
 pub mod fence;
 pub mod index;
+pub mod insight;
 pub mod memory;
 pub mod policy;
 pub mod stats;
