@@ -164,3 +164,18 @@ fn namespaces_are_bounded_in_number_and_reading_makes_none() {
     assert_eq!((error.reason(), error.field_name()), (Reason::TooManyNamespaces, Some("namespace")));
     assert_eq!(cache.namespaces().len(), 2);
 }
+
+/// A shard shares 255 descriptions: more kinds than that, whose last entry gets another kind each time.
+#[test]
+fn replacing_the_last_entry_of_a_kind_leaves_no_charge_behind() {
+    let config = EngineConfig { shards: 1, seed: Some(1), ..EngineConfig::default() };
+    let cache = Cache::new(config, Clock::manual(), Arc::new(Silent), Origins::new()).unwrap();
+    let put = |key: usize, kind: usize| {
+        let description = Description { kind: format!("kind-{kind}").into(), ..Description::default() };
+        cache.put(PutRequest { key: format!("k{key}"), description, ..request() }).unwrap();
+        cache.check_invariants().unwrap();
+    };
+    (0..300).for_each(|key| put(key, key));
+    (0..300).for_each(|key| put(key, 1_000 + key));
+    (0..300).for_each(|key| put(key, 1_000 + (key + 7) % 300));
+}

@@ -207,7 +207,7 @@ pub fn view(shard: &Guard<'_>, (space, key): (&Space, &Key), slot: Slot, now: Mo
 fn not_worth_it(store: &Store, admission: &Admission<'_>, (charge, room): (u64, Room)) -> Option<String> {
     let Admission { space, key, content, .. } = admission;
     let worth = store.worth(space, charge, content.cost);
-    if store.pool.worthwhile(&space.shelf, store.hash(key), worth, room) {
+    if store.pool.worthwhile(&space.shelf, (store.shard_number(key), store.hash(key)), worth, room) {
         return None;
     }
     Some(format!(
@@ -337,6 +337,10 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     let said = shard.beside.shared.take(&content.description);
     let terms = Terms { lifetime: *lifetime, stored: place.now, selector: place.as_of.selector.number };
     let record = Record::new(key, content, terms, said);
+    // The old one may have been the last with its description: then the new one finds a place among the shared ones
+    // that it did not have when its room was reserved.
+    let spare = place.charge.saturating_sub(record.charged(space.shelf.order_bytes()));
+    store.pool.release(&space.shelf, Room { entries: 0, bytes: spare });
     let slot = store.insert(shard, space, (key, record));
     if let Some(table) = shard.table_mut(&space.shelf).filter(|_| same) {
         table.keep_hits(slot, hits.unwrap_or(0));

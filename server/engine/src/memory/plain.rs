@@ -83,7 +83,9 @@ impl<V: Clone> Plain<V> {
         let worth = self.pool.worth(&self.shelf, item.bytes, item.cost);
         let room = Room { entries: 1, bytes: item.bytes };
         drop(self.take(hash, key));
-        if item.bytes > self.pool.budget().max().bytes || !self.pool.worthwhile(&self.shelf, hash, worth, room) {
+        if item.bytes > self.pool.budget().max().bytes
+            || !self.pool.worthwhile(&self.shelf, (shard_of(hash), hash), worth, room)
+        {
             return false;
         }
         let mut kept = Some(Kept { key: key.into(), bytes: item.bytes, ends: item.ends, value });

@@ -172,9 +172,9 @@ impl<X, V: Held> Pool<X, V> {
 
     /// Whether an entry is worth the room it needs: always, unless it would take more than a hundredth of the capacity
     /// and what is cheaper than it does not make enough room. Then the level rises as if it had been stored and had
-    /// gone, so that what stays grows old.
+    /// gone, so that what stays grows old. The key is given by the number of its shard and its hash.
     #[must_use]
-    pub fn worthwhile(&self, shelf: &Arc<Shelf>, hash: u64, worth: Worth, room: Room) -> bool {
+    pub fn worthwhile(&self, shelf: &Arc<Shelf>, (shard, hash): (usize, u64), worth: Worth, room: Room) -> bool {
         let capacity = self.budget.max().bytes.min(shelf.budget.max().bytes);
         if worth.bytes <= capacity / REFUSABLE_SHARE {
             return true;
@@ -184,9 +184,9 @@ impl<X, V: Held> Pool<X, V> {
         if missing == 0 {
             return true;
         }
-        let price = self.lock(shard_of(hash)).table(shelf).map_or_else(
+        let price = self.lock(shard).table(shelf).map_or_else(
             || (shelf.policy.make)().price(hash, worth, &self.age),
-            |table| table.policy().price(hash, worth, &self.age),
+            |table| table.price(hash, worth, &self.age),
         );
         let Some(price) = price else { return true };
         let shelves = if own > 0 { vec![shelf.clone()] } else { self.shelves() };

@@ -167,6 +167,12 @@ impl<V: Held> Table<V> {
         self.policy.settle(age)
     }
 
+    /// What an entry with this hash would cost if it came now. See [`Policy::price`].
+    #[must_use]
+    pub fn price(&self, hash: u64, worth: Worth, age: &Age) -> Option<f64> {
+        self.policy.price(spread(half(hash)), worth, age)
+    }
+
     /// The order.
     #[must_use]
     pub fn policy(&self) -> &dyn Policy {

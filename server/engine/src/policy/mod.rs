@@ -49,6 +49,10 @@ pub enum Objective {
     ByteHits,
 }
 
+/// What computing an entry counts at least and at most. A month: were a mistaken cost of centuries to become the level of
+/// the store, the differences between all others would be lost in its rounding.
+const COST: (Duration, Duration) = (Duration::from_nanos(1), Duration::from_secs(30 * 24 * 3600));
+
 impl Objective {
     /// All of them with their names in settings.
     pub const ALL: [(Self, &'static str); 3] =
@@ -58,7 +62,7 @@ impl Objective {
     #[must_use]
     pub fn value(self, bytes: u64, cost: Duration) -> f64 {
         match self {
-            Self::ComputeSaved => cost.as_secs_f64().max(1e-9),
+            Self::ComputeSaved => cost.clamp(COST.0, COST.1).as_secs_f64(),
             Self::ObjectHits => 1.0,
             #[expect(clippy::cast_precision_loss, reason = "an approximation is enough to compare")]
             Self::ByteHits => bytes.max(1) as f64,
