@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod ci;
 mod example;
 mod generate;
@@ -41,12 +42,47 @@ enum Command {
     },
     /// Cache a fitted model from Python and from Rust on a server of its own
     Example,
+    /// Measure the store beside other caches
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Everything a change has to pass, in order
     Ci {
         /// Run only these steps
         #[arg(long, value_name = "STEP")]
         only: Vec<String>,
     },
+}
+
+/// Arguments go to the bench: `cargo x bench hit-ratio --help` says which there are.
+#[derive(Subcommand)]
+enum Bench {
+    /// Hit ratios and compute saved on recorded traffic, by cache and size
+    #[command(disable_help_flag = true)]
+    HitRatio {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Nanoseconds per operation
+    #[command(disable_help_flag = true)]
+    Ops {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+impl Bench {
+    fn run(self) -> ExitCode {
+        let (bench, arguments) = match self {
+            Self::HitRatio { arguments } => ("hit_ratio", arguments),
+            Self::Ops { arguments } => ("ops", arguments),
+        };
+        bench::run(bench, &arguments).unwrap_or_else(|reason| {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        })
+    }
 }
 
 fn main() -> ExitCode {
@@ -57,6 +93,7 @@ fn main() -> ExitCode {
         }
         Command::Gen { check } => generate::run(check),
         Command::Example => example::run(),
+        Command::Bench { what } => return what.run(),
         Command::Ci { only } => return ci::run(&only),
     };
     match done {

@@ -7,6 +7,7 @@ use crate::{
     setup,
 };
 
+mod bench;
 mod contract;
 mod deploy;
 mod readme;
@@ -55,6 +56,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("gen", "generated files are up to date", generated),
         step("test", "cargo test --workspace", test),
         step("interleavings", "the memory tier under a scheduler that chooses who goes on", interleavings),
+        step("bench", "a trace replayed by every cache", bench::check),
         step("example", "a fitted model from Python and from Rust", run_example),
         step("deploy", "Dockerfile, compose file, Kubernetes manifests", deploy::check),
         step("readme", "every command of the README", readme::check),
