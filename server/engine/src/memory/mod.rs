@@ -31,7 +31,7 @@ use self::{
 };
 use crate::{
     changes::{Author, History, What},
-    clock::Clock,
+    clock::{Clock, Moment},
     entry::Description,
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
@@ -271,12 +271,19 @@ impl Store {
     /// Removes every record whose time is up, a bounded number under each lock.
     pub fn reclaim(&self) {
         let now = self.clock.now();
-        self.pool.expire(now, |shard, shelf, slot| {
-            let Some(space) = self.spaces.of(shelf) else { return };
+        for space in self.spaces.all() {
+            for number in 0..self.pool.shards() {
+                while self.reclaim_some(number, &space, now) {}
+            }
+        }
+    }
+
+    /// One lock hold of [`Store::reclaim`], in a namespace's table in one shard; whether there may be more to do in it.
+    pub fn reclaim_some(&self, number: usize, space: &Space, now: Moment) -> bool {
+        self.pool.expire_some((number, &space.shelf), now, &mut |shard, shelf, slot| {
             let idle = shard.table(shelf).and_then(|table| table.get(slot)).is_some_and(|record| record.idle_at(now));
-            let reason = if idle { RemovalReason::Idle } else { RemovalReason::Expired };
-            self.remove(shard, &space, slot, reason);
-        });
+            self.remove(shard, space, slot, if idle { RemovalReason::Idle } else { RemovalReason::Expired })
+        })
     }
 }
 

@@ -116,6 +116,7 @@ impl<V: Clone> Plain<V> {
         self.pool.expire(now, |shard, shelf, slot| {
             let kept = shard.remove(shelf, slot, false);
             self.release(kept.as_ref());
+            kept
         });
     }
 

@@ -199,8 +199,9 @@ impl<X, V: Held> Pool<X, V> {
         false
     }
 
-    /// Takes out what has ended by `now`, a bounded number of entries under each lock. `each` is given every one.
-    pub fn expire(&self, now: Moment, mut each: impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot)) {
+    /// Takes out what has ended by `now`, a bounded number of entries under each lock. `each` takes one out and gives it
+    /// back, so that it is dropped when the lock is not held.
+    pub fn expire<R>(&self, now: Moment, mut each: impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot) -> Option<R>) {
         let shelves = self.shelves();
         for number in 0..self.shards.len() {
             for shelf in &shelves {
@@ -209,17 +210,19 @@ impl<X, V: Held> Pool<X, V> {
         }
     }
 
-    /// One lock hold of `expire`; whether there may be more to do in this table.
-    fn expire_some(
+    /// One lock hold of [`Pool::expire`], in one shard's table of a shelf; whether there may be more to do in it.
+    pub fn expire_some<R>(
         &self,
         (number, shelf): (usize, &Arc<Shelf>),
         now: Moment,
-        each: &mut impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot),
+        each: &mut impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot) -> Option<R>,
     ) -> bool {
         let mut shard = self.lock(number);
         let Some(table) = shard.table_mut(shelf) else { return false };
         let (ended, more) = table.ended(now, ENDED_PER_HOLD);
-        ended.into_iter().for_each(|slot| each(&mut shard, shelf, slot));
+        let gone: Vec<R> = ended.into_iter().filter_map(|slot| each(&mut shard, shelf, slot)).collect();
+        drop(shard);
+        drop(gone);
         more
     }
 
