@@ -16,6 +16,7 @@ mod program;
 mod report;
 mod server;
 mod setup;
+mod soak;
 mod steps;
 
 #[derive(Parser)]
@@ -46,6 +47,15 @@ enum Command {
     Bench {
         #[command(subcommand)]
         what: Bench,
+    },
+    /// Put the engine to the test for minutes, and measure what no test can decide
+    #[command(args_conflicts_with_subcommands = true)]
+    Soak {
+        /// The whole engine for so long: eight threads, one that watches what is charged, the checker at every pause
+        #[arg(long, default_value_t = 5.0)]
+        minutes: f64,
+        #[command(subcommand)]
+        what: Option<soak::Soak>,
     },
     /// Everything a change has to pass, in order
     Ci {
@@ -93,6 +103,7 @@ fn main() -> ExitCode {
         }
         Command::Gen { check } => generate::run(check),
         Command::Example => example::run(),
+        Command::Soak { minutes, what } => soak::run(minutes, what.as_ref()),
         Command::Bench { what } => return what.run(),
         Command::Ci { only } => return ci::run(&only),
     };

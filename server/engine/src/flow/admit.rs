@@ -183,11 +183,12 @@ pub fn relive(
         return Err(more);
     }
     store.pool.release(&space.shelf, Room { entries: 0, bytes: old.saturating_sub(new.charged(order_bytes)) });
-    let kind = &content.description.kind;
-    space.stats.on_held(key.text(), kind, held(&new, (1, order_bytes)));
+    let (kind, gained) = (&content.description.kind, held(&new, (1, order_bytes)));
     if let Some(table) = shard.table_mut(&space.shelf) {
         if let Some(old) = table.get_mut(slot).map(|record| std::mem::replace(record, new)) {
+            // The old one first: what is counted is never more than what is reserved.
             space.stats.on_held(key.text(), kind, held(&old, (-1, order_bytes)));
+            space.stats.on_held(key.text(), kind, gained);
         }
         table.renewed(slot, &store.pool.age);
         table.reschedule(slot);

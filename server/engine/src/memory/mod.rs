@@ -271,11 +271,9 @@ impl Store {
     /// Removes every record whose time is up, a bounded number under each lock.
     pub fn reclaim(&self) {
         let now = self.clock.now();
-        for space in self.spaces.all() {
-            for number in 0..self.pool.shards() {
-                while self.reclaim_some(number, &space, now) {}
-            }
-        }
+        let spaces = self.spaces.all();
+        let tables = spaces.iter().flat_map(|space| (0..self.pool.shards()).map(move |number| (number, space)));
+        tables.for_each(|(number, space)| while self.reclaim_some(number, space, now) {});
     }
 
     /// One lock hold of [`Store::reclaim`], in a namespace's table in one shard; whether there may be more to do in it.

@@ -203,11 +203,8 @@ impl<X, V: Held> Pool<X, V> {
     /// back, so that it is dropped when the lock is not held.
     pub fn expire<R>(&self, now: Moment, mut each: impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot) -> Option<R>) {
         let shelves = self.shelves();
-        for number in 0..self.shards.len() {
-            for shelf in &shelves {
-                while self.expire_some((number, shelf), now, &mut each) {}
-            }
-        }
+        let tables = (0..self.shards.len()).flat_map(|number| shelves.iter().map(move |shelf| (number, shelf)));
+        tables.for_each(|table| while self.expire_some(table, now, &mut each) {});
     }
 
     /// One lock hold of [`Pool::expire`], in one shard's table of a shelf; whether there may be more to do in it.
