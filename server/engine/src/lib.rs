@@ -10,12 +10,14 @@ pub mod error;
 pub mod event;
 pub mod key;
 pub mod position;
+mod slab;
 pub mod sync;
+// orders of eviction
+pub mod policy;
 // meaning
 pub mod glob;
 pub mod namespace;
 pub mod selector;
-mod slab;
 // ports
 pub mod origin;
 // parts
@@ -24,7 +26,6 @@ pub mod fence;
 pub mod index;
 pub mod insight;
 pub mod memory;
-pub mod policy;
 pub mod stats;
 pub mod task;
 pub mod watch;
