@@ -12,6 +12,7 @@ pub mod record;
 pub mod shard;
 pub mod shared;
 pub mod shelf;
+mod small_key;
 pub mod space;
 pub mod table;
 pub mod wheel;

@@ -7,9 +7,14 @@ use super::{
     budget::Room,
     pool::{Pool, PoolConfig, shard_of},
     shelf::Shelf,
+    small_key::SmallKey,
     table::Held,
 };
-use crate::{clock::Moment, error::Result, policy};
+use crate::{
+    clock::Moment,
+    error::Result,
+    policy::{self, Worth},
+};
 
 /// How often a put makes room before it gives up: only reached when others take it away each time.
 const ATTEMPTS_MAX: usize = 100_000;
@@ -35,7 +40,7 @@ pub struct Item {
 
 #[derive(Debug)]
 struct Kept<V> {
-    key: Box<[u8]>,
+    key: SmallKey,
     bytes: u64,
     ends: Moment,
     value: V,
@@ -48,7 +53,7 @@ impl<V> Held for Kept<V> {
 
     #[inline]
     fn is_at(&self, key: &[u8]) -> bool {
-        *self.key == *key
+        self.key.is(key)
     }
 }
 
@@ -82,28 +87,31 @@ impl<V: Clone> Plain<V> {
         let hash = self.hasher.hash_one(key);
         let worth = self.pool.worth(&self.shelf, item.bytes, item.cost);
         let room = Room { entries: 1, bytes: item.bytes };
-        drop(self.take(hash, key));
-        if item.bytes > self.pool.budget().max().bytes
-            || !self.pool.worthwhile(&self.shelf, (shard_of(hash), hash), worth, room)
-        {
-            return false;
-        }
-        let mut kept = Some(Kept { key: key.into(), bytes: item.bytes, ends: item.ends, value });
-        for _ in 0..ATTEMPTS_MAX {
+        let mut kept = Some(Kept { key: SmallKey::new(key), bytes: item.bytes, ends: item.ends, value });
+        for attempt in 0..ATTEMPTS_MAX {
+            let mut shard = self.pool.lock(shard_of(hash));
+            let old = shard.table(&self.shelf).and_then(|table| table.find(hash, key));
+            let old = old.and_then(|slot| shard.remove(&self.shelf, slot, false));
+            self.release(old.as_ref());
             if self.pool.reserve(&self.shelf, room) {
-                let mut shard = self.pool.lock(shard_of(hash));
-                let old = shard.table(&self.shelf).and_then(|table| table.find(hash, key));
-                let old = old.and_then(|slot| shard.remove(&self.shelf, slot, false));
                 if let Some(kept) = kept.take() {
                     shard.insert(&self.shelf, hash, kept, worth, &self.pool.age);
                 }
-                drop(shard);
-                self.release(old.as_ref());
                 return true;
+            }
+            drop(shard);
+            drop(old);
+            if attempt == 0 && !self.may_enter(hash, worth, room) {
+                return false;
             }
             self.evict(room);
         }
         false
+    }
+
+    /// Whether there could ever be room, and whether it is worth it.
+    fn may_enter(&self, hash: u64, worth: Worth, room: Room) -> bool {
+        room.bytes <= self.pool.budget().max().bytes && self.pool.worthwhile(&self.shelf, (shard_of(hash), hash), worth, room)
     }
 
     /// Takes a value out.
