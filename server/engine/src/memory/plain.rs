@@ -111,7 +111,8 @@ impl<V: Clone> Plain<V> {
 
     /// Whether there could ever be room, and whether it is worth it.
     fn may_enter(&self, hash: u64, worth: Worth, room: Room) -> bool {
-        room.bytes <= self.pool.budget().max().bytes && self.pool.worthwhile(&self.shelf, (shard_of(hash), hash), worth, room)
+        room.bytes <= self.pool.budget().max().bytes
+            && self.pool.worthwhile(&self.shelf, (shard_of(hash), hash), worth, room)
     }
 
     /// Takes a value out.

@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 pub use crate::policy::Slot;
 use crate::{
     clock::Moment,
-    memory::wheel::{Link, Wheel},
+    memory::wheel::{Link, Links, Wheel},
     policy::{Age, Candidate, Policy, Worth},
     slab::Slab,
 };
@@ -29,8 +29,6 @@ pub struct Place<V> {
     hash: u32,
     /// Times it answered.
     hits: u32,
-    /// Its neighbours in the wheel; where there is no entry, the next free place.
-    pub(super) link: Link,
     entry: Option<V>,
 }
 
@@ -39,6 +37,7 @@ pub struct Place<V> {
 pub struct Table<V> {
     found: HashTable<Slot>,
     places: Places<V>,
+    links: Links,
     free: Vec<Slot>,
     wheel: Wheel,
     policy: Box<dyn Policy>,
@@ -48,7 +47,14 @@ impl<V: Held> Table<V> {
     /// An empty table in this order.
     #[must_use]
     pub fn new(policy: Box<dyn Policy>) -> Self {
-        Self { found: HashTable::new(), places: Slab::default(), free: Vec::new(), wheel: Wheel::default(), policy }
+        Self {
+            found: HashTable::new(),
+            places: Slab::default(),
+            links: Links::default(),
+            free: Vec::new(),
+            wheel: Wheel::default(),
+            policy,
+        }
     }
 
     /// Where a key's entry is.
@@ -103,17 +109,20 @@ impl<V: Held> Table<V> {
     pub fn insert(&mut self, hash: u64, entry: V, worth: Worth, age: &Age) -> Slot {
         let half = half(hash);
         let ends = entry.ends();
-        let place = Place { hash: half, hits: 0, link: Link::default(), entry: Some(entry) };
+        let place = Place { hash: half, hits: 0, entry: Some(entry) };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.places[slot] = place;
                 slot
             }
-            None => self.places.push(place),
+            None => {
+                self.links.push(Link::default());
+                self.places.push(place)
+            }
         };
         let places = &self.places;
         self.found.insert_unique(spread(half), slot, |slot| spread(places[*slot].hash));
-        self.wheel.file(&mut self.places, slot, ends);
+        self.wheel.file(&mut self.links, slot, ends);
         self.policy.inserted(slot, spread(half), worth, age);
         slot
     }
@@ -125,7 +134,7 @@ impl<V: Held> Table<V> {
         if let Ok(found) = self.found.find_entry(hash, |other| *other == slot) {
             found.remove();
         }
-        self.wheel.cancel(&mut self.places, slot);
+        self.wheel.cancel(&mut self.links, slot);
         self.policy.removed(slot, evicted.then_some(hash));
         self.free.push(slot);
         if self.found.is_empty() {
@@ -137,8 +146,8 @@ impl<V: Held> Table<V> {
     /// Gives an entry another end.
     pub fn reschedule(&mut self, slot: Slot) {
         if let Some(ends) = self.get(slot).map(Held::ends) {
-            self.wheel.cancel(&mut self.places, slot);
-            self.wheel.file(&mut self.places, slot, ends);
+            self.wheel.cancel(&mut self.links, slot);
+            self.wheel.file(&mut self.links, slot, ends);
         }
     }
 
@@ -147,9 +156,9 @@ impl<V: Held> Table<V> {
     pub fn ended(&mut self, now: Moment, looks_max: usize) -> (Vec<Slot>, bool) {
         let mut ended = Vec::new();
         for _ in 0..looks_max {
-            let Some(slot) = self.wheel.next_due(&mut self.places, now) else { return (ended, false) };
+            let Some(slot) = self.wheel.next_due(&mut self.links, now) else { return (ended, false) };
             match self.get(slot).map(Held::ends) {
-                Some(ends) if ends > now => self.wheel.file(&mut self.places, slot, ends),
+                Some(ends) if ends > now => self.wheel.file(&mut self.links, slot, ends),
                 _ => ended.push(slot),
             }
         }
@@ -201,6 +210,7 @@ impl<V: Held> Table<V> {
     pub fn bytes(&self) -> usize {
         self.found.allocation_size()
             + self.places.bytes()
+            + self.links.bytes()
             + self.free.capacity() * size_of::<Slot>()
             + self.policy.bytes()
             + size_of::<Wheel>()
@@ -225,7 +235,7 @@ impl<V: Held> Table<V> {
             if self.found.find(hash, |other| *other == slot).is_none() {
                 return Err("an entry is not found by its hash".to_owned());
             }
-            if !self.wheel.files(&self.places, slot, entry.ends()) {
+            if !self.wheel.files(&self.links, slot, entry.ends()) {
                 return Err("an entry is filed wrongly by its end".to_owned());
             }
         }
@@ -236,6 +246,7 @@ impl<V: Held> Table<V> {
     fn rest(&mut self) {
         self.found = HashTable::new();
         self.places = Slab::default();
+        self.links = Links::default();
         self.free = Vec::new();
     }
 }

@@ -2,8 +2,7 @@
 //! wheels", 1987) of lists through the table's own places. It says what may be due; whether it is, the entry decides.
 //! Work is done in bounded steps, whatever falls due at once.
 
-use super::table::{Places, Slot};
-use crate::clock::Moment;
+use crate::{clock::Moment, policy::Slot, slab::Slab};
 
 /// Length of a tick: an entry is looked at no later than this after its deadline, when there is time for it.
 pub const TICK_NANOS: u64 = 128_000_000;
@@ -19,6 +18,10 @@ const LISTS: usize = READY as usize + 1;
 const NONE: Slot = Slot::MAX;
 /// In `Link::previous`: this is the head of the list with that number.
 const HEAD: u32 = 1 << 31;
+
+/// The links of a table's entries by place. Beside the entries and close together, because taking one out changes its
+/// neighbours.
+pub type Links = Slab<Link>;
 
 /// An entry's neighbours in its list.
 #[derive(Clone, Copy, Debug)]
@@ -52,22 +55,22 @@ impl Default for Wheel {
 
 impl Wheel {
     /// Files an entry, which is in no list, by its deadline.
-    pub fn file<V>(&mut self, places: &mut Places<V>, slot: Slot, deadline: Moment) {
+    pub fn file(&mut self, links: &mut Links, slot: Slot, deadline: Moment) {
         let list = self.list_for(deadline);
-        self.push(places, slot, list);
+        self.push(links, slot, list);
     }
 
     /// Takes an entry out of its list, if it is in one.
-    pub fn cancel<V>(&mut self, places: &mut Places<V>, slot: Slot) {
-        let Link { previous, next } = std::mem::take(&mut places[slot].link);
+    pub fn cancel(&mut self, links: &mut Links, slot: Slot) {
+        let Link { previous, next } = std::mem::take(&mut links[slot]);
         if previous == NONE {
             return;
         }
         if next != NONE {
-            places[next].link.previous = previous;
+            links[next].previous = previous;
         }
         if previous & HEAD == 0 {
-            places[previous].link.next = next;
+            links[previous].next = next;
             return;
         }
         let list = previous & !HEAD;
@@ -79,15 +82,15 @@ impl Wheel {
 
     /// Moves on towards a moment, and takes out the next entry that may be due by then. `None`: there is none, and the
     /// wheel has arrived.
-    pub fn next_due<V>(&mut self, places: &mut Places<V>, to: Moment) -> Option<Slot> {
+    pub fn next_due(&mut self, links: &mut Links, to: Moment) -> Option<Slot> {
         let target = to.0 / TICK_NANOS;
         loop {
             let ready = self.heads[READY as usize];
             if ready != NONE {
-                self.cancel(places, ready);
+                self.cancel(links, ready);
                 return Some(ready);
             }
-            if self.take_list(places) {
+            if self.take_list(links) {
                 continue;
             }
             if self.now >= target {
@@ -100,15 +103,15 @@ impl Wheel {
     /// Whether the entry's list is right for its deadline: not looked at before its tick, and not long after. For the
     /// checker.
     #[must_use]
-    pub fn files<V>(&self, places: &Places<V>, slot: Slot, deadline: Moment) -> bool {
+    pub fn files(&self, links: &Links, slot: Slot, deadline: Moment) -> bool {
         let mut first = slot;
         let mut steps = 0;
-        while places[first].link.previous & HEAD == 0 && steps <= places.len() {
-            first = places[first].link.previous;
+        while links[first].previous & HEAD == 0 && steps <= links.len() {
+            first = links[first].previous;
             steps += 1;
         }
-        let list = places[first].link.previous & !HEAD;
-        let found = places[first].link.previous & HEAD != 0 && self.heads.get(list as usize) == Some(&first);
+        let list = links[first].previous & !HEAD;
+        let found = links[first].previous & HEAD != 0 && self.heads.get(list as usize) == Some(&first);
         found && (list == READY || self.reaches(list) <= tick(deadline).max(self.now + 1))
     }
 
@@ -133,7 +136,7 @@ impl Wheel {
     }
 
     /// Makes a list whose tick has come the ready one, the coarsest first. False: there is none.
-    fn take_list<V>(&mut self, places: &mut Places<V>) -> bool {
+    fn take_list(&mut self, links: &mut Links) -> bool {
         for level in (0..LEVELS).rev() {
             if !self.now.is_multiple_of(1 << (SLOT_BITS * level)) {
                 continue;
@@ -145,7 +148,7 @@ impl Wheel {
             }
             self.occupied[level as usize] &= !(1 << (list & 63));
             self.heads[READY as usize] = head;
-            places[head].link.previous = HEAD | READY;
+            links[head].previous = HEAD | READY;
             return true;
         }
         false
@@ -160,11 +163,11 @@ impl Wheel {
         }
     }
 
-    fn push<V>(&mut self, places: &mut Places<V>, slot: Slot, list: u32) {
+    fn push(&mut self, links: &mut Links, slot: Slot, list: u32) {
         let next = std::mem::replace(&mut self.heads[list as usize], slot);
-        places[slot].link = Link { previous: HEAD | list, next };
+        links[slot] = Link { previous: HEAD | list, next };
         if next != NONE {
-            places[next].link.previous = slot;
+            links[next].previous = slot;
         }
         self.occupied[(list >> SLOT_BITS) as usize] |= 1 << (list & 63);
     }

@@ -34,13 +34,16 @@ const CREDIT_SIZES: f64 = 4.0;
 const LOOKS_MAX: usize = 64;
 /// No entry.
 const NONE: Slot = Slot::MAX;
-/// Set in `Node::reads` when it was read since it was placed.
+/// Set in `CostAware::reads` when it was read since it was placed.
 const TOUCHED: u8 = 0x80;
 
 /// The order of one table.
 #[derive(Debug)]
 pub(super) struct CostAware {
     nodes: Slab<Node>,
+    /// By slot: reads, and whether there was one since it was placed. Apart from the rest and close together, because a
+    /// hit changes nothing else.
+    reads: Slab<u8>,
     lists: Box<[List; CLASSES]>,
     active: [u64; WORDS],
     entries: u64,
@@ -60,8 +63,6 @@ struct Node {
     /// Its bytes, rounded.
     size: Size,
     class: u8,
-    /// Reads, and whether there was one since it was placed.
-    reads: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +76,7 @@ impl Default for CostAware {
     fn default() -> Self {
         Self {
             nodes: Slab::default(),
+            reads: Slab::default(),
             lists: Box::new([List { head: NONE, tail: NONE, bytes: 0 }; CLASSES]),
             active: [0; WORDS],
             entries: 0,
@@ -94,13 +96,13 @@ impl Policy for CostAware {
         let factor = self.factor(1, hash, size);
         #[expect(clippy::cast_possible_truncation, reason = "rounding is what classes do anyway")]
         let density = (worth.value / size.bytes() as f64) as f32;
-        let node = Node { level: 0.0, previous: NONE, next: NONE, density, size, class: 0, reads: 1 };
+        let node = Node { level: 0.0, previous: NONE, next: NONE, density, size, class: 0 };
         self.set(slot, node);
         self.place(slot, factor, age.level());
     }
 
     fn used(&mut self, slot: Slot, _age: &Age) {
-        let reads = &mut self.nodes[slot].reads;
+        let reads = &mut self.reads[slot];
         *reads = TOUCHED | (*reads & !TOUCHED).saturating_add(1).min(COUNT_MAX);
     }
 
@@ -110,10 +112,11 @@ impl Policy for CostAware {
         self.entries -= 1;
         self.bytes -= node.size.bytes();
         if let Some(hash) = evicted {
-            self.sketch.add(hash, (node.reads & !TOUCHED) - 1);
+            self.sketch.add(hash, (self.reads[slot] & !TOUCHED) - 1);
         }
         if self.entries == 0 {
             self.nodes = Slab::default();
+            self.reads = Slab::default();
         }
     }
 
@@ -125,12 +128,12 @@ impl Policy for CostAware {
 
     fn settle(&mut self, age: &Age) -> bool {
         let Some(Candidate { slot, .. }) = self.least() else { return true };
-        let node = &mut self.nodes[slot];
-        if node.reads & TOUCHED == 0 {
+        let reads = &mut self.reads[slot];
+        if *reads & TOUCHED == 0 {
             return true;
         }
-        node.reads &= !TOUCHED;
-        let factor = f64::from(node.reads);
+        *reads &= !TOUCHED;
+        let factor = f64::from(*reads);
         self.unlink(slot);
         self.place(slot, factor, age.level());
         false
@@ -188,7 +191,7 @@ impl Policy for CostAware {
     }
 
     fn bytes(&self) -> usize {
-        self.nodes.bytes() + size_of::<[List; CLASSES]>() + self.sketch.bytes()
+        self.nodes.bytes() + self.reads.bytes() + size_of::<[List; CLASSES]>() + self.sketch.bytes()
     }
 }
 
@@ -196,8 +199,10 @@ impl CostAware {
     fn set(&mut self, slot: Slot, node: Node) {
         while self.nodes.len() <= slot as usize {
             self.nodes.push(node);
+            self.reads.push(0);
         }
         self.nodes[slot] = node;
+        self.reads[slot] = 1;
     }
 
     /// How many reads an entry counts for: its own, or those of an earlier stay.
