@@ -24,10 +24,13 @@ const EXAMPLES: &str = "Examples:
   HOTPLATE_TRACES=~/traces cargo x bench hit-ratio           the shipped ones and those of a folder
   cargo x bench hit-ratio --plots docs/img                   one SVG a trace, at seven sizes
 
-A trace is a file NAME.csv.zst with a line `time,key,size[,op[,cost]]` for each request; a size of 0 counts as 1, `op` is
-get or set, and without a cost every request costs 1. Each line is an access, whatever its op: one that misses is followed
+A trace is a file NAME.csv.zst with a line `time,key,size[,op[,cost]]` for each request; a size of 0 counts as 1, `op` is \
+get or set, and without a cost every request costs 1. Each line is an access, whatever its op: one that misses is followed \
 by a put. The capacity is a fraction of the footprint: the sum over all keys of the size each had when it first came.
-Rows: hit_ratio is of accesses, byte_hit_ratio of their bytes, cost_saved of their cost.";
+
+hit_ratio is of accesses, byte_hit_ratio of their bytes, cost_saved of their cost. moka maintains itself by count and \
+time, so its rows move by a few tenths of a point; all others are the same in every run. The mean over all traces leaves \
+out lirs-loop and synthetic-*: see docs/performance.md.";
 
 /// Hit ratios of the store and of other caches on recorded traffic.
 #[derive(Parser)]

@@ -19,14 +19,14 @@ use hotplate_bench::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 const EXAMPLES: &str = "Examples:
-  cargo x bench ops                                        every cache, both kinds of keys, 1 and 2 threads
-  cargo x bench ops --policies cost_aware,moka --op hit    two caches, hits alone
-  cargo x bench ops --threads 1 -o json                    rows as JSON on stdout
+  cargo x bench ops                                      every cache, 1 and 2 threads
+  cargo x bench ops --policies cost_aware,moka --op hit  two caches, hits alone
+  cargo x bench ops --threads 1 -o json                  rows as JSON on stdout
 
-Keys are asked for by a Zipf distribution of exponent 0.99; values are of 64 bytes, shared and not copied, except by
-hotplate/engine, which is the whole cache with its checks, history and statistics. `hit` asks only for keys that are
-held. Caches take turns within each round; rows are the best of all rounds. ns_cpu is CPU time of the threads, ns_wall is
-the time of all threads together divided by all operations. Run it on a quiet machine.";
+Keys are asked for by a Zipf distribution of exponent 0.99; values are of 64 bytes, shared and not copied, except by \
+hotplate/engine, which is the whole cache with its checks, history and statistics. `hit` asks only for keys that are \
+held. Caches take turns within each round; rows are the best of all rounds. ns_cpu is CPU time of the threads, ns_wall \
+is the time of all threads together divided by all operations. Run it on a quiet machine.";
 
 /// Nanoseconds per operation of the store and of other caches.
 #[derive(Parser)]

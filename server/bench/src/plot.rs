@@ -18,6 +18,8 @@ use crate::{
 
 /// Width and height of one chart, in pixels.
 const CHART: (u32, u32) = (620, 400);
+/// Charts side by side at most.
+const COLUMNS: usize = 2;
 /// Room to the right of the lines for their names.
 const NAMES_WIDTH: u32 = 150;
 /// Names are at least this far apart, in pixels.
@@ -67,10 +69,12 @@ pub fn write(folder: &Path, trace: &str, rows: &[Row]) -> Result<(), String> {
 fn svg(trace: &str, rows: &[Row]) -> Result<String, Failure> {
     let measures = measures(rows);
     let mut text = String::new();
-    let width = CHART.0 * u32::try_from(measures.len())?;
-    let root = SVGBackend::with_string(&mut text, (width, CHART.1)).into_drawing_area();
+    let columns = measures.len().min(COLUMNS);
+    let lines = measures.len().div_ceil(COLUMNS);
+    let size = (CHART.0 * u32::try_from(columns)?, CHART.1 * u32::try_from(lines)?);
+    let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
     root.fill(&WHITE)?;
-    for (area, measure) in root.split_evenly((1, measures.len())).iter().zip(&measures) {
+    for (area, measure) in root.split_evenly((lines, columns)).iter().zip(&measures) {
         chart(area, &format!("{trace}: {}", measure.title), rows, measure.of)?;
     }
     root.present()?;

@@ -21,7 +21,7 @@ use crate::trace::ENDING;
 /// Every mix there is.
 pub const MIXES: [&Mix; 2] = [&ai_mix::MIX, &model_serving::MIX];
 /// Raised when the same seed would no longer make the same bytes, so that a kept file of before is not taken.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 /// Requests after which a kind's popular keys have drifted by its `drift`.
 const DRIFT_EVERY: f64 = 10_000.0;
 const COMPRESSION: i32 = 3;

@@ -4,7 +4,9 @@ use super::{Mix, Share, kinds};
 
 pub(super) const MIX: Mix = Mix {
     name: "synthetic-model-serving",
-    seed: 20_261_122,
+    // Of the first forty seeds, one whose popular models are neither unusually large nor small: LRU saves 11, 29 and 54 %
+    // with 1, 5 and 20 % of the footprint. With 300 models, luck is worth several points either way.
+    seed: 20_261_131,
     requests: 400_000,
     shares: &[
         Share { kind: &kinds::PREDICTION, share: 0.55, keys: 200_000, skew: 0.8, once: 0.15, drift: 100.0 },
