@@ -7,6 +7,7 @@ pub mod stores;
 
 use std::{
     collections::HashMap,
+    panic::resume_unwind,
     sync::Barrier,
     time::{Duration, Instant},
 };
@@ -93,9 +94,11 @@ pub struct Plan {
 }
 
 /// What a thread did in one turn.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Turn {
     cpu: Duration,
+    start: Instant,
+    end: Instant,
     hits: usize,
 }
 
@@ -172,22 +175,23 @@ impl Asked<'_> {
     /// CPU and wall nanoseconds for an operation, and the part of gets that hit.
     #[expect(clippy::cast_precision_loss, reason = "counts of operations are far below 2^53")]
     fn turn(&self, store: &dyn Store, round: usize) -> (f64, f64, f64) {
-        let barrier = Barrier::new(self.threads + 1);
+        let barrier = Barrier::new(self.threads);
         let run = &|thread: usize| {
+            let order = self.load.order(self, thread, round);
             barrier.wait();
-            let start = ThreadTime::now();
-            let hits = store.run(self, self.load.order(self, thread, round));
-            Turn { cpu: start.elapsed(), hits }
+            let (start, cpu) = (now(), ThreadTime::now());
+            let hits = store.run(self, order);
+            Turn { cpu: cpu.elapsed(), start, end: now(), hits }
         };
-        let (turns, wall) = std::thread::scope(|scope| {
+        let turns: Vec<Turn> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..self.threads).map(|thread| scope.spawn(move || run(thread))).collect();
-            barrier.wait();
-            let start = now();
-            let turns: Vec<Turn> = threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect();
-            (turns, start.elapsed())
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
         });
         let count = (self.threads * self.operations) as f64;
         let cpu: Duration = turns.iter().map(|turn| turn.cpu).sum();
+        // By the threads' own clocks: who waits for them may come back late.
+        let (first, last) = (turns.iter().map(|turn| turn.start).min(), turns.iter().map(|turn| turn.end).max());
+        let wall = first.zip(last).map(|(first, last)| last - first).unwrap_or_default();
         let hits: usize = turns.iter().map(|turn| turn.hits).sum();
         (cpu.as_nanos() as f64 / count, wall.as_nanos() as f64 / count, hits as f64 / count)
     }
@@ -231,9 +235,9 @@ mod tests {
     fn plan() -> Plan {
         Plan {
             rounds: 2,
-            operations: 2_000,
+            operations: 3_000,
             keys: 10_000,
-            capacity: 200,
+            capacity: 1_000,
             threads: vec![1, 2],
             operations_of: Operation::ALL.to_vec(),
         }
