@@ -164,7 +164,7 @@ impl Steps {
     fn insert(&self, hash: u64, bytes: u64) {
         let worth = self.pool.worth(&self.shelf, bytes, Duration::from_millis(1));
         let mut shard = self.pool.lock(usize::try_from(hash).unwrap());
-        shard.insert(&self.shelf, hash << 32 | hash, Lump(bytes), worth, &self.pool.age);
+        shard.insert(&self.shelf, hash << 32 | hash, Lump(bytes), worth, &self.shelf.age);
     }
 
     /// `careless`: inserts before it reserves.
@@ -223,7 +223,7 @@ fn level_only_rises() {
     steps.insert(0, 60);
     let cheap = steps.evict();
     let dear = dear.join().unwrap();
-    let level = steps.pool.age.level();
+    let level = steps.shelf.age.level();
     assert!(level >= dear.max(cheap), "the level fell to {level} from {dear} or {cheap}");
     steps.pool.check().unwrap();
 }

@@ -190,7 +190,7 @@ pub fn relive(
             space.stats.on_held(key.text(), kind, held(&old, (-1, order_bytes)));
             space.stats.on_held(key.text(), kind, gained);
         }
-        table.renewed(slot, &store.pool.age);
+        table.renewed(slot, &space.shelf.age);
         table.reschedule(slot);
     }
     Ok(())

@@ -149,7 +149,7 @@ fn touch(store: &Store, shard: &mut Guard<'_>, (space, slot): (&Space, Slot), no
         if let Some(record) = table.get_mut(slot) {
             record.read(now);
         }
-        table.used(slot, &store.pool.age);
+        table.used(slot, &space.shelf.age);
     }
 }
 

@@ -78,7 +78,7 @@ impl<V: Clone> Plain<V> {
         let table = shard.table_mut(&self.shelf)?;
         let slot = table.find(hash, key)?;
         let value = table.get(slot).filter(|kept| kept.ends > now)?.value.clone();
-        table.used(slot, &self.pool.age);
+        table.used(slot, &self.shelf.age);
         Some(value)
     }
 
@@ -95,7 +95,7 @@ impl<V: Clone> Plain<V> {
             self.release(old.as_ref());
             if self.pool.reserve(&self.shelf, room) {
                 if let Some(kept) = kept.take() {
-                    shard.insert(&self.shelf, hash, kept, worth, &self.pool.age);
+                    shard.insert(&self.shelf, hash, kept, worth, &self.shelf.age);
                 }
                 return true;
             }

@@ -47,7 +47,7 @@ pub struct Pool<X, V> {
     shelves: RwLock<Vec<Arc<Shelf>>>,
     budget: Budget,
     objective: Objective,
-    /// How dear what was evicted was, and how often the pool was used.
+    /// What the ages of all shelves have in common.
     pub age: Age,
 }
 
@@ -88,7 +88,7 @@ impl<X, V: Held> Pool<X, V> {
     /// Opens a namespace's share.
     pub fn open(&self, policy: Registered, quota: Room, weight: f64) -> Arc<Shelf> {
         let mut shelves = self.shelves.write();
-        let shelf = Arc::new(Shelf::new(shelves.len(), self.shards.len(), policy, quota, weight));
+        let shelf = Arc::new(Shelf::new((shelves.len(), self.age.sibling()), self.shards.len(), policy, quota, weight));
         shelves.push(shelf.clone());
         shelf
     }
@@ -158,9 +158,9 @@ impl<X, V: Held> Pool<X, V> {
                 shelf.publish(seen.shard, least);
                 continue;
             };
-            self.age.raise(least.price);
+            raise(&shelf.age, least.price, own);
             let settled =
-                settles >= SETTLES_MAX || shard.table_mut(&shelf).is_some_and(|table| table.settle(&self.age));
+                settles >= SETTLES_MAX || shard.table_mut(&shelf).is_some_and(|table| table.settle(&shelf.age));
             if settled {
                 return Some(Victim { slot: least.slot, shard, shelf });
             }
@@ -185,17 +185,17 @@ impl<X, V: Held> Pool<X, V> {
             return true;
         }
         let price = self.lock(shard).table(shelf).map_or_else(
-            || (shelf.policy.make)().price(hash, worth, &self.age),
-            |table| table.price(hash, worth, &self.age),
+            || (shelf.policy.make)().price(hash, worth, &shelf.age),
+            |table| table.price(hash, worth, &shelf.age),
         );
-        let Some(price) = price else { return true };
+        let Some(price) = price.map(|price| price - shelf.age.own()) else { return true };
         let shelves = if own > 0 { vec![shelf.clone()] } else { self.shelves() };
         let cheaper: u64 = (0..self.shards.len()).map(|number| below(&self.lock(number), &shelves, price)).sum();
         if cheaper >= missing {
             return true;
         }
         let lowest = shelves.iter().filter_map(|shelf| shelf.lowest()).map(|seen| seen.price).fold(f64::MAX, f64::min);
-        self.age.raise(price.min(lowest));
+        raise(&shelf.age, price.min(lowest) + shelf.age.own(), own > 0);
         false
     }
 
@@ -251,9 +251,15 @@ impl<X, V: Held> Pool<X, V> {
     }
 }
 
-/// Bytes in a shard that go before something of this price.
+/// Raises the level to the price of what goes: of its namespace alone when that made no room for others.
+fn raise(age: &Age, price: f64, own: bool) {
+    if own { age.raise_own(price) } else { age.raise(price) }
+}
+
+/// Bytes in a shard that go before something of this price, as prices of different shelves compare.
 fn below<X, V: Held>(shard: &Shard<X, V>, shelves: &[Arc<Shelf>], price: f64) -> u64 {
-    shelves.iter().filter_map(|shelf| shard.table(shelf)).map(|table| table.policy().below(price)).sum()
+    let tables = shelves.iter().filter_map(|shelf| Some((shard.table(shelf)?, shelf.age.own())));
+    tables.map(|(table, own)| table.policy().below(price + own)).sum()
 }
 
 /// The shard of a hash, before it is brought into range.

@@ -3,7 +3,7 @@
 
 use super::budget::{Budget, Room};
 use crate::{
-    policy::{Candidate, Registered},
+    policy::{Age, Candidate, Registered},
     sync::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -18,6 +18,8 @@ pub struct Shelf {
     pub budget: Budget,
     /// What its entries' values are multiplied with, to be kept before or after those of others.
     pub weight: f64,
+    /// How dear what was evicted was, and how often it was used.
+    pub age: Age,
     least: Box<[Least]>,
 }
 
@@ -33,13 +35,20 @@ struct Least {
 pub(super) struct Seen {
     pub(super) shard: usize,
     pub(super) rank: u64,
+    /// As it compares with those of other shelves.
     pub(super) price: f64,
 }
 
 impl Shelf {
-    pub(super) fn new(number: usize, shards: usize, policy: Registered, quota: Room, weight: f64) -> Self {
+    pub(super) fn new(
+        (number, age): (usize, Age),
+        shards: usize,
+        policy: Registered,
+        quota: Room,
+        weight: f64,
+    ) -> Self {
         let none = || Least { rank: AtomicU64::new(u64::MAX), price: AtomicU64::new(f64::MAX.to_bits()) };
-        Self { number, policy, budget: Budget::new(quota), weight, least: (0..shards).map(|_| none()).collect() }
+        Self { number, policy, budget: Budget::new(quota), weight, age, least: (0..shards).map(|_| none()).collect() }
     }
 
     /// Its number in the pool, by which shards find its tables.
@@ -70,7 +79,7 @@ impl Shelf {
     pub(super) fn lowest(&self) -> Option<Seen> {
         let ranks = self.least.iter().map(|least| least.rank.load(Relaxed)).enumerate();
         let (shard, rank) = ranks.min_by_key(|(_, rank)| *rank)?;
-        let price = f64::from_bits(self.least[shard].price.load(Relaxed));
+        let price = f64::from_bits(self.least[shard].price.load(Relaxed)) - self.age.own();
         (rank != u64::MAX).then_some(Seen { shard, rank, price })
     }
 

@@ -11,3 +11,4 @@ mod lru;
 mod random;
 mod run;
 mod s3_fifo;
+mod sharing;
