@@ -96,7 +96,7 @@ pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
     };
     if !request.peek {
         if let Some((space, slot)) = space.as_deref().zip(slot).filter(|_| outcome.view().is_some()) {
-            touch(store, &mut shard, (space, slot), now);
+            touch(&mut shard, (space, slot), now);
         }
         drop(shard);
         count(store, space.as_deref(), &key, (&outcome, counted), started);
@@ -144,7 +144,7 @@ fn judge((record, said, look): Found<'_>, key: &Key, request: &GetRequest) -> (L
 }
 
 /// Notes the use of an entry that was served.
-fn touch(store: &Store, shard: &mut Guard<'_>, (space, slot): (&Space, Slot), now: Moment) {
+fn touch(shard: &mut Guard<'_>, (space, slot): (&Space, Slot), now: Moment) {
     if let Some(table) = shard.table_mut(&space.shelf) {
         if let Some(record) = table.get_mut(slot) {
             record.read(now);

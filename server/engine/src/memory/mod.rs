@@ -203,7 +203,7 @@ impl Store {
         let description = record.description(&shard.beside.shared).clone();
         space.stats.on_held(key.text(), &description.kind, held(&record, (1, space.shelf.order_bytes())));
         shard.beside.found(key);
-        let slot = shard.insert(&space.shelf, self.hash(key), record, worth, &space.shelf.age);
+        let slot = shard.insert(&space.shelf, self.hash(key), record, worth);
         shard.beside.index(space.shelf.number()).insert(slot, &description);
         slot
     }

@@ -95,7 +95,7 @@ impl<V: Clone> Plain<V> {
             self.release(old.as_ref());
             if self.pool.reserve(&self.shelf, room) {
                 if let Some(kept) = kept.take() {
-                    shard.insert(&self.shelf, hash, kept, worth, &self.shelf.age);
+                    shard.insert(&self.shelf, hash, kept, worth);
                 }
                 return true;
             }

@@ -4,7 +4,7 @@ use super::{
     shelf::Shelf,
     table::{Held, Slot, Table},
 };
-use crate::policy::{Age, Worth};
+use crate::policy::Worth;
 
 /// The tables of one shard, and what else its lock protects.
 #[derive(Debug)]
@@ -34,12 +34,12 @@ impl<X, V: Held> Shard<X, V> {
     }
 
     /// Puts an entry in; its key has none, and its room is reserved.
-    pub fn insert(&mut self, shelf: &Shelf, hash: u64, entry: V, worth: Worth, age: &Age) -> Slot {
+    pub fn insert(&mut self, shelf: &Shelf, hash: u64, entry: V, worth: Worth) -> Slot {
         if self.tables.len() <= shelf.number() {
             self.tables.resize_with(shelf.number() + 1, || None);
         }
         let table = self.tables[shelf.number()].get_or_insert_with(|| Table::new((shelf.policy.make)()));
-        let slot = table.insert(hash, entry, worth, age);
+        let slot = table.insert(hash, entry, worth, &shelf.age);
         shelf.publish(self.number, table.least());
         slot
     }
