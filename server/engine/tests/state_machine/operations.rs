@@ -70,11 +70,32 @@ pub(crate) struct Lifetime {
 /// Something that happens.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    Put { id: Id, written: Written, lifetime: Lifetime },
-    Get { id: Id, stale: StalePolicy, peek: bool, max_age: Option<Duration> },
-    Touch { id: Id, mode: TouchMode, lifetime: Lifetime },
-    Invalidate { space: usize, selectors: Vec<Selector> },
-    List { space: usize, page_size: usize },
+    /// `absent`: only where nothing is.
+    Put {
+        id: Id,
+        written: Written,
+        lifetime: Lifetime,
+        absent: bool,
+    },
+    Get {
+        id: Id,
+        stale: StalePolicy,
+        peek: bool,
+        max_age: Option<Duration>,
+    },
+    Touch {
+        id: Id,
+        mode: TouchMode,
+        lifetime: Lifetime,
+    },
+    Invalidate {
+        space: usize,
+        selectors: Vec<Selector>,
+    },
+    List {
+        space: usize,
+        page_size: usize,
+    },
     Maintain,
     Advance(Duration),
     Clear,
@@ -153,8 +174,8 @@ fn selectors() -> impl Strategy<Value = Selector> {
 
 /// Operations, the ones that fill a cache most often.
 pub(crate) fn operations() -> BoxedStrategy<Operation> {
-    let put =
-        (ids(), written(), lifetimes()).prop_map(|(id, written, lifetime)| Operation::Put { id, written, lifetime });
+    let put = (ids(), written(), lifetimes(), prop::bool::weighted(0.2))
+        .prop_map(|(id, written, lifetime, absent)| Operation::Put { id, written, lifetime, absent });
     let stale = select(&[StalePolicy::Refuse, StalePolicy::WhileRevalidate, StalePolicy::IfError][..]);
     let get = (ids(), stale, prop::bool::weighted(0.2), option::weighted(0.1, spans(1000)))
         .prop_map(|(id, stale, peek, max_age)| Operation::Get { id, stale, peek, max_age });

@@ -43,6 +43,8 @@ pub(crate) enum Answer {
         usable: bool,
         same: bool,
     },
+    /// Something usable is in the way.
+    InTheWay,
     Hit(Known),
     Stale(Known),
     Negative(Known),
@@ -159,7 +161,8 @@ impl ReferenceStateMachine for Reference {
 
     fn apply(mut state: Self, operation: &Operation) -> Self {
         state.answer = match operation {
-            Operation::Put { id, written, lifetime } => state.put(*id, written, *lifetime),
+            Operation::Put { id, absent: true, .. } if state.find(*id).is_some() => Answer::InTheWay,
+            Operation::Put { id, written, lifetime, .. } => state.put(*id, written, *lifetime),
             Operation::Get { id, stale, peek, max_age } => state.get(*id, *stale, (*peek, *max_age)),
             Operation::Touch { id, mode, lifetime } => state.touch(*id, *mode, *lifetime),
             Operation::Invalidate { space, selectors } => state.invalidate(*space, selectors),

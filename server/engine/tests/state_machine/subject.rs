@@ -115,7 +115,11 @@ impl Subject {
         self.cache.stats(None, GroupBy::Nothing).unwrap().total
     }
 
-    fn put(&mut self, reference: &Reference, id: Id, written: &Written, lifetime: Lifetime) {
+    fn put(&mut self, reference: &Reference, id: Id, (written, lifetime, absent): (&Written, Lifetime, bool)) {
+        // What is gone is in nobody's way, which a reference that never evicts cannot know.
+        if matches!(reference.answer, Answer::InTheWay) && self.gone.contains(&id) {
+            return;
+        }
         let request = PutRequest {
             namespace: SPACES[id.0].to_owned(),
             key: KEYS[id.1].to_owned(),
@@ -128,10 +132,18 @@ impl Subject {
                 ..Description::default()
             },
             expiration: expiration(lifetime),
-            precondition: Precondition::Always,
+            precondition: if absent { Precondition::Absent } else { Precondition::Always },
             request_id: String::new(),
             client_id: None,
         };
+        if matches!(reference.answer, Answer::InTheWay) {
+            let answer = self.cache.put(request).unwrap();
+            let PutAnswer::PreconditionFailed { entry: Some(entry) } = &answer else {
+                panic!("put {id:?}: {answer:?}")
+            };
+            self.trace.push(format!("{answer:?}"));
+            return expect_entry(entry, id, &reference.known[&id], reference);
+        }
         let Answer::Put { usable, same } = reference.answer else { panic!("{:?}", reference.answer) };
         let was_gone = self.gone.remove(&id);
         let held = usable && !was_gone;
@@ -152,7 +164,7 @@ impl Subject {
                 expect_refusable(&reference.setup, id.0, written, why);
                 self.gone.insert(id);
             }
-            PutAnswer::PreconditionFailed { .. } => panic!("put {id:?}: there was no condition"),
+            PutAnswer::PreconditionFailed { .. } => panic!("put {id:?}: nothing is in the way"),
         }
         self.note_evictions(reference, own);
     }
@@ -322,7 +334,9 @@ impl StateMachineTest for Subject {
 
     fn apply(mut self_: Self, reference: &Reference, operation: Operation) -> Self {
         match operation {
-            Operation::Put { id, written, lifetime } => self_.put(reference, id, &written, lifetime),
+            Operation::Put { id, written, lifetime, absent } => {
+                self_.put(reference, id, (&written, lifetime, absent));
+            }
             Operation::Get { id, stale, peek, max_age } => {
                 self_.get(reference, id, &GetRequest { stale, peek, max_age, ..ask(id) });
             }
