@@ -20,7 +20,10 @@ use crate::{
         watch::{WatchLimits, Watcher, Watches},
     },
     key::namespace_name,
-    memory::Store,
+    memory::{
+        Store,
+        reclaim::{RECLAIM_PAUSE, Step},
+    },
     namespace::EngineConfig,
     origin::Origins,
     stats::{GroupBy, Snapshot},
@@ -151,10 +154,24 @@ impl Cache {
         self.store.reclaim();
     }
 
-    /// Runs [`Cache::maintain`] until the cache closes. Returns when it has.
+    /// Reclaims what has expired, four times a second until the cache closes, and pauses between lock holds when that is
+    /// much. Returns when it has closed.
     pub async fn run_maintenance(self: Arc<Self>) {
-        while self.closed.run_until_cancelled(tokio::time::sleep(MAINTENANCE_INTERVAL)).await.is_some() {
-            self.maintain();
+        let forever = async {
+            loop {
+                tokio::time::sleep(MAINTENANCE_INTERVAL).await;
+                self.maintain_gently().await;
+            }
+        };
+        self.closed.run_until_cancelled(forever).await;
+    }
+
+    async fn maintain_gently(&self) {
+        let mut reclaiming = self.store.reclaiming();
+        while let Some(step) = reclaiming.step() {
+            if step == Step::Pause {
+                tokio::time::sleep(RECLAIM_PAUSE).await;
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use hotplate_engine::{
         put::{self, Precondition, PutRequest},
         repeat::Repeats,
     },
-    memory::{Store, pool::ENDED_PER_HOLD, space::Space},
+    memory::{Store, pool::ENDED_PER_HOLD, reclaim::Step},
     namespace::EngineConfig,
     policy::REGISTRY,
 };
@@ -73,16 +73,9 @@ fn full(policy: &str, idle: bool) -> Full {
 
 /// Entries taken out by each lock hold of one reclaiming.
 fn holds(full: &Full) -> Vec<usize> {
-    let (mut taken, now) = (Vec::new(), full.clock.now());
-    let spaces: Vec<Arc<Space>> = full.store.spaces.all();
-    for (space, number) in spaces.iter().flat_map(|space| (0..2).map(move |number| (space, number))) {
-        loop {
-            let more = full.store.reclaim_some(number, space, now);
-            taken.push(full.ended.0.swap(0, SeqCst));
-            if !more {
-                break;
-            }
-        }
+    let (mut taken, mut reclaiming) = (Vec::new(), full.store.reclaiming());
+    while reclaiming.step().is_some() {
+        taken.push(full.ended.0.swap(0, SeqCst));
     }
     taken
 }
@@ -116,4 +109,21 @@ fn no_lock_hold_looks_at_more_than_its_bound() {
     full.store.check_invariants().unwrap();
     full.clock.advance(20 * SECOND);
     assert_eq!(holds(&full).iter().sum::<usize>(), ENTRIES);
+}
+
+/// A step that was a full lock hold, or the last of several that make up one, asks for a pause.
+#[test]
+fn every_lock_hold_is_followed_by_a_pause_when_there_is_much_to_do() {
+    let full = full("lru", false);
+    full.clock.advance(62 * SECOND);
+    let (mut since, mut pauses, mut reclaiming) = (0, 0, full.store.reclaiming());
+    while let Some(step) = reclaiming.step() {
+        since += full.ended.0.swap(0, SeqCst);
+        assert_eq!(step == Step::Pause, since >= ENDED_PER_HOLD, "{since} entries since the last pause");
+        if step == Step::Pause {
+            (since, pauses) = (0, pauses + 1);
+        }
+    }
+    assert!(pauses >= ENTRIES / (2 * ENDED_PER_HOLD), "{pauses} pauses for {ENTRIES} entries");
+    assert_eq!(full.store.reclaiming().step(), Some(Step::Continue), "nothing to do needs no pause");
 }

@@ -8,6 +8,7 @@ pub mod content;
 mod invariants;
 pub mod plain;
 pub mod pool;
+pub mod reclaim;
 pub mod record;
 pub mod shard;
 pub mod shared;
@@ -32,7 +33,7 @@ use self::{
 };
 use crate::{
     changes::{Author, History, What},
-    clock::{Clock, Moment},
+    clock::Clock,
     entry::Description,
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
@@ -267,22 +268,6 @@ impl Store {
             own(&shard, record);
         }
         self.remove(&mut shard, &space, slot, RemovalReason::Evicted).is_some()
-    }
-
-    /// Removes every record whose time is up, a bounded number under each lock.
-    pub fn reclaim(&self) {
-        let now = self.clock.now();
-        let spaces = self.spaces.all();
-        let tables = spaces.iter().flat_map(|space| (0..self.pool.shards()).map(move |number| (number, space)));
-        tables.for_each(|(number, space)| while self.reclaim_some(number, space, now) {});
-    }
-
-    /// One lock hold of [`Store::reclaim`], in a namespace's table in one shard; whether there may be more to do in it.
-    pub fn reclaim_some(&self, number: usize, space: &Space, now: Moment) -> bool {
-        self.pool.expire_some((number, &space.shelf), now, &mut |shard, shelf, slot| {
-            let idle = shard.table(shelf).and_then(|table| table.get(slot)).is_some_and(|record| record.idle_at(now));
-            self.remove(shard, space, slot, if idle { RemovalReason::Idle } else { RemovalReason::Expired })
-        })
     }
 }
 

@@ -71,6 +71,15 @@ pub struct Victim<'a, X, V> {
     pub slot: Slot,
 }
 
+/// What one lock hold of [`Pool::expire`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// Entries it looked at, at least; at most [`ENDED_PER_HOLD`].
+    pub looked: usize,
+    /// Whether there may be more to do in its table.
+    pub more: bool,
+}
+
 impl<X, V: Held> Pool<X, V> {
     /// An empty pool; `beside` makes what each shard keeps beside its tables.
     #[must_use]
@@ -204,23 +213,24 @@ impl<X, V: Held> Pool<X, V> {
     pub fn expire<R>(&self, now: Moment, mut each: impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot) -> Option<R>) {
         let shelves = self.shelves();
         let tables = (0..self.shards.len()).flat_map(|number| shelves.iter().map(move |shelf| (number, shelf)));
-        tables.for_each(|table| while self.expire_some(table, now, &mut each) {});
+        tables.for_each(|table| while self.expire_some(table, now, &mut each).more {});
     }
 
-    /// One lock hold of [`Pool::expire`], in one shard's table of a shelf; whether there may be more to do in it.
+    /// One lock hold of [`Pool::expire`], in one shard's table of a shelf.
     pub fn expire_some<R>(
         &self,
         (number, shelf): (usize, &Arc<Shelf>),
         now: Moment,
         each: &mut impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot) -> Option<R>,
-    ) -> bool {
+    ) -> Hold {
         let mut shard = self.lock(number);
-        let Some(table) = shard.table_mut(shelf) else { return false };
+        let Some(table) = shard.table_mut(shelf) else { return Hold::default() };
         let (ended, more) = table.ended(now, ENDED_PER_HOLD);
+        let looked = if more { ENDED_PER_HOLD } else { ended.len() };
         let gone: Vec<R> = ended.into_iter().filter_map(|slot| each(&mut shard, shelf, slot)).collect();
         drop(shard);
         drop(gone);
-        more
+        Hold { looked, more }
     }
 
     /// Whether every table agrees with itself, and no published least ranks above the true one.
