@@ -17,6 +17,7 @@ mod errors;
 mod follower;
 mod get;
 mod health;
+mod insight;
 mod invalidate;
 mod limits;
 mod list_entries;

@@ -87,6 +87,7 @@ async fn items_are_fetched_and_stored() {
     let facts = facts_of(&answer);
     assert_eq!((facts.content_type.as_str(), facts.kind.as_str()), ("text/plain", "model"));
     assert!(facts.compute_cost.is_some(), "what the origin needed is what a hit saves");
+    assert_eq!(facts.compute_cost_source(), v1::ComputeCostSource::Measured);
     assert_eq!((&facts.tags, std_duration(facts.fresh_for).as_secs()), (&texts(&["t"]), 120));
     assert_eq!(std_duration(facts_of(&client.ask(get("c")).await).fresh_for).as_secs(), 33);
 }

@@ -296,6 +296,30 @@ async fn b11_hits_and_misses_are_logged() {
 }
 
 #[tokio::test]
+async fn b15_hits_per_endpoint_efficiency_and_cost_saved() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    client.store(v1::PutRequest { compute_cost: seconds(4), ..put("model:metrics:7", "v") }).await;
+    for key in ["model:metrics:7", "model:metrics:7", "model:metrics:8", "report:daily"] {
+        client.ask(get(key)).await;
+    }
+    let request = v1::StatsRequest {
+        group_by: v1::StatsGroupBy::Prefix.into(),
+        prefix_segments: 2,
+        top_keys: 1,
+        ..Default::default()
+    };
+    let stats = client.stats(request).await.unwrap().into_inner();
+    let endpoint = |name: &str| stats.groups.iter().find(|group| group.name == name).unwrap();
+    let metrics = endpoint("model:metrics");
+    assert_eq!((metrics.hits, misses(metrics, MissReason::NeverStored)), (2, 1));
+    assert!((metrics.hit_ratio - 2.0 / 3.0).abs() < 1e-9);
+    assert_eq!(std_duration(metrics.compute_saved), Duration::from_secs(8));
+    assert_eq!((endpoint("report:daily").hits, endpoint("report:daily").hit_ratio), (0, 0.0));
+    assert!(stats.top_keys.iter().all(|top| top.key == "model:metrics:7"), "{:?}", stats.top_keys);
+}
+
+#[tokio::test]
 async fn c8_memory_is_bounded_by_a_number_of_models() {
     let server = Local::with(|settings| settings.memory.entries_max = 3).await;
     let mut client = server.client().await;
@@ -335,6 +359,26 @@ async fn e1_get_set_delete_exists_remaining_ttl_and_utilisation() {
     assert!((used - 0.1).abs() < 1e-9, "{used}");
     assert_eq!(client.drop_all(vec![select::key("k")]).await.matched_count, 1);
     assert_eq!(client.ask(peek("k")).await.outcome(), GetOutcome::Miss);
+}
+
+#[tokio::test]
+async fn e9_trends_and_recommendations_over_the_last_hour() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    client.store(put("summarize:first", "v")).await;
+    for minute in 0..70 {
+        for n in 0..20 {
+            client.ask(get(&format!("summarize:{minute}:{n}"))).await;
+        }
+        server.advance(Duration::from_secs(60));
+    }
+    let request = v1::StatsRequest { include_trend: true, include_recommendations: true, ..Default::default() };
+    let stats = client.stats(request).await.unwrap().into_inner();
+    assert_eq!(stats.trend.len(), 60, "one hour");
+    assert!(stats.trend.iter().all(|minute| (minute.hits, minute.misses) == (0, 20)), "{:?}", stats.trend[0]);
+    let codes: Vec<_> = stats.recommendations.iter().map(|advice| advice.code.as_str()).collect();
+    assert_eq!(codes, ["KEYS_SELDOM_REPEAT"]);
+    assert_eq!(stats.recommendations[0].evidence["hit_ratio"], 0.0);
 }
 
 #[tokio::test]

@@ -53,7 +53,12 @@ async fn groups_are_by_namespace_prefix_or_kind() {
         client.ask(get(key)).await;
     }
     let mut groups = async |namespace: &str, group_by: StatsGroupBy, prefix_segments: u32| {
-        let request = StatsRequest { namespace: namespace.to_owned(), group_by: group_by.into(), prefix_segments };
+        let request = StatsRequest {
+            namespace: namespace.to_owned(),
+            group_by: group_by.into(),
+            prefix_segments,
+            ..Default::default()
+        };
         let answer = client.stats(request).await.unwrap().into_inner();
         let groups = answer.groups.into_iter().map(|group| (group.name, group.hits, group.entry_count));
         groups.collect::<Vec<_>>()

@@ -19,6 +19,7 @@ pub(crate) fn facts(metadata: &v1::EntryMetadata) -> Value {
         "size_bytes": metadata.size_bytes,
         "stored_bytes": metadata.stored_bytes,
         "digest_sha256": hex::encode(&metadata.digest),
+        "compute_cost_source": bare(metadata.compute_cost_source().as_str_name(), "COMPUTE_COST_SOURCE_").to_lowercase(),
         "compute_cost_seconds": metadata.compute_cost.as_ref().map(|cost| from_proto(Some(cost)).as_secs_f64()),
         "age_seconds": from_proto(metadata.age.as_ref()).as_secs_f64(),
         "fresh_for_seconds": from_proto(metadata.fresh_for.as_ref()).as_secs_f64(),

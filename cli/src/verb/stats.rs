@@ -1,12 +1,16 @@
 //! `hotplate stats`: how well the cache is doing. The JSON keys are relied on by others; only add to them.
 
+mod insight;
+
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use hotplate::v1;
 use serde_json::{Map, Value, json};
 
 use crate::{
     connect::Connection,
-    duration::from_proto,
+    duration::{from_proto, parse, to_proto},
     exit::{Exit, Failure, Outcome},
     output::{Output, Paint, entry, human},
 };
@@ -20,6 +24,9 @@ Examples:
   hotplate stats                           the namespace in use
   hotplate stats --all --by namespace      every namespace this token may see
   hotplate stats reports --by kind         one namespace, by what its entries are
+  hotplate stats --top 10                  the keys read most, serving most bytes, saving most compute
+  hotplate stats --what-if --advice        what more or less memory would bring, and what to change
+  hotplate stats --trend --window 15m      the last quarter of an hour, minute by minute
   hotplate stats -o json | jq .hit_ratio   for scripts";
 
 /// Show how well the cache is doing
@@ -37,6 +44,21 @@ pub(crate) struct Stats {
     /// For --by prefix: key segments, split at `:`, that make a group
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
     segments: u32,
+    /// List this many keys that are read most, serve most bytes and save most compute
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
+    top: u32,
+    /// Show the hit ratio and the compute saved at half, twice and four times the memory
+    #[arg(long)]
+    what_if: bool,
+    /// Show what the server would change, and why
+    #[arg(long)]
+    advice: bool,
+    /// Show the last hour, minute by minute
+    #[arg(long)]
+    trend: bool,
+    /// How far --what-if, --advice and --trend look back: 1 minute to 1 hour
+    #[arg(long, value_name = "DURATION", value_parser = parse)]
+    window: Option<Duration>,
 }
 
 /// How to split the numbers.
@@ -68,12 +90,20 @@ impl Stats {
             namespace: namespace.clone(),
             group_by: group_by.into(),
             prefix_segments: self.segments,
+            top_keys: self.top,
+            include_what_if: self.what_if,
+            include_recommendations: self.advice,
+            include_trend: self.trend,
+            window: self.window.map(to_proto),
         };
         let response = connection.calls.stats(request).await?;
         if output.wants_json() {
             output.json(&as_json(&namespace, &response))?;
         } else {
             show(&namespace, &response, output)?;
+            if self.advice {
+                insight::advise(&response, output)?;
+            }
         }
         Ok(Exit::Done)
     }
@@ -87,6 +117,7 @@ fn show(namespace: &str, response: &v1::StatsResponse, output: &mut Output) -> R
         let rows: Vec<_> = response.groups.iter().map(group_row).collect();
         output.rows(&HEAD, &rows)?;
     }
+    insight::show(response, output)?;
     let (paint, verdict) = verdict(&total, response.limits.as_ref());
     let verdict = output.paint(paint, &verdict);
     output.note(&verdict)
@@ -117,6 +148,8 @@ fn facts(namespace: &str, total: &v1::StatsGroup, response: &v1::StatsResponse) 
         vec!["puts".to_owned(), puts],
         vec!["removed".to_owned(), removals],
         vec!["compute saved".to_owned(), human::duration(from_proto(total.compute_saved.as_ref()))],
+        vec!["lost to eviction".to_owned(), human::duration(from_proto(total.compute_lost_to_eviction.as_ref()))],
+        vec!["bookkeeping".to_owned(), format!("{:.0} B per entry", response.bookkeeping_bytes_per_entry)],
         vec!["watches".to_owned(), human::count(response.watch_count)],
         vec!["up for".to_owned(), human::duration(from_proto(response.uptime.as_ref()))],
     ];
@@ -222,6 +255,7 @@ fn as_json(namespace: &str, response: &v1::StatsResponse) -> Value {
     object.insert("watch_count".to_owned(), json!(response.watch_count));
     let groups: Vec<Value> = response.groups.iter().map(|group| Value::Object(group_json(group))).collect();
     object.insert("groups".to_owned(), Value::Array(groups));
+    insight::add_json(&mut object, response);
     Value::Object(object)
 }
 
@@ -243,7 +277,9 @@ fn group_json(group: &v1::StatsGroup) -> Map<String, Value> {
         "entries": group.entry_count,
         "bytes": group.charged_bytes,
         "value_bytes": group.value_bytes,
+        "bookkeeping_bytes": group.bookkeeping_bytes,
         "compute_saved_seconds": from_proto(group.compute_saved.as_ref()).as_secs_f64(),
+        "compute_lost_seconds": from_proto(group.compute_lost_to_eviction.as_ref()).as_secs_f64(),
         "latency": latency,
     });
     match object {

@@ -189,6 +189,12 @@ fn statistics_have_stable_keys() {
         let grouped = server.done(&["stats", "--by", by, "-o", "json"]).json();
         assert!(!grouped["groups"].as_array().unwrap().is_empty(), "{by}: {grouped}");
     }
+    let told = server.done(&["stats", "--top", "3", "--what-if", "--advice", "--trend", "-o", "json"]).json();
+    assert_eq!(told["top_keys"]["reads"][0]["count"], 1, "{told}");
+    assert_eq!(told["what_if"]["points"].as_array().map(Vec::len), Some(4), "{told}");
+    assert!(told["recommendations"].is_array() && told["trend"].is_array(), "{told}");
+    let shown = server.done(&["stats", "--top", "3", "--what-if", "--advice", "-o", "table"]);
+    assert!(shown.text().contains("MOST READ") && shown.text().contains("advice: none"), "{shown:?}");
     let table = server.done(&["stats", "--all", "--by", "namespace", "-o", "table"]);
     assert!(table.text().contains("hit ratio") && table.stderr.contains("verdict"), "{table:?}");
 }

@@ -10,6 +10,7 @@ use crate::{
     event::Observer,
     flow::{
         get::{self, GetAnswer, GetRequest},
+        insight::{self, InsightAnswer, InsightRequest},
         invalidate::{self, InvalidateAnswer, InvalidateRequest},
         list::{self, ListAnswer, ListRequest},
         preload::{Jobs, PreloadRequest, PreloadStream},
@@ -131,6 +132,12 @@ impl Cache {
         stats::stats(&self.store, namespace, group_by, watching)
     }
 
+    /// What the statistics of some namespaces mean.
+    #[must_use]
+    pub fn insight(&self, request: &InsightRequest) -> InsightAnswer {
+        insight::insight(&self.store, request)
+    }
+
     /// Names of the namespaces that exist now.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Arc<str>> {
@@ -149,9 +156,10 @@ impl Cache {
         &self.store.clock
     }
 
-    /// Reclaims what has expired up to now. Cheap when nothing has; call it about every 128 ms.
+    /// Reclaims what has expired up to now, and closes the minutes of statistics that are over. Cheap when nothing has; call it about every 128 ms.
     pub fn maintain(&self) {
         self.store.reclaim();
+        insight::maintain(&self.store);
     }
 
     /// Reclaims what has expired, four times a second until the cache closes, and pauses between lock holds when that is

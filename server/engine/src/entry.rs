@@ -103,6 +103,17 @@ pub struct EntryView {
     pub facts: Facts,
 }
 
+/// Where the cost of an entry is known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CostSource {
+    /// The writer said so.
+    Given,
+    /// Taken here, when the value was fetched.
+    Measured,
+    /// Nobody said so: it is estimated.
+    Estimated,
+}
+
 /// What is known about an entry at the moment of an answer.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -110,8 +121,10 @@ pub struct Facts {
     pub etag: Arc<str>,
     /// What the writer said.
     pub description: Arc<Description>,
-    /// What computing the value cost, if the writer said so.
+    /// What computing the value cost, if that was given or measured.
     pub compute_cost: Option<Duration>,
+    /// Where that is known from.
+    pub cost_source: CostSource,
     /// Bytes of the value.
     pub size_bytes: u64,
     /// Bytes charged.

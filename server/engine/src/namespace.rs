@@ -79,6 +79,14 @@ pub struct EngineConfig {
     pub request_ids_max: usize,
     /// Groups counted by prefix or by kind in each namespace at most; the rest is counted as `_other`.
     pub stats_groups_max: usize,
+    /// Evictions remembered to tell what they cost; at least one.
+    pub insight_ghosts_max: usize,
+    /// Entries simulated at each size of the what-if curve at most; zero: no curve.
+    pub insight_samples_max: usize,
+    /// One key in this many is sampled for that curve, or fewer.
+    pub insight_sample_every: u64,
+    /// Counters of top keys for each order in each namespace; zero: none are kept.
+    pub insight_top_keys_max: usize,
     /// Shards of the store: a power of two, 1 to 64.
     pub shards: usize,
     /// Seed of everything random, for tests; `None`: random.
@@ -138,6 +146,10 @@ impl Default for EngineConfig {
             preload_parallelism_max: 32,
             request_ids_max: 16_384,
             stats_groups_max: 256,
+            insight_ghosts_max: 16_384,
+            insight_samples_max: 4096,
+            insight_sample_every: 16,
+            insight_top_keys_max: 64,
             shards: 16,
             seed: None,
         }

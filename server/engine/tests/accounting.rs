@@ -57,11 +57,12 @@ fn allocated() -> u64 {
 }
 
 /// A cache with a namespace for each policy. What is remembered of changed and removed keys has its own bound and is no
-/// part of an entry: it is filled first. The history is short for the same reason.
+/// part of an entry: it is filled first. The history is short for the same reason, and nothing is simulated.
 fn warm() -> Arc<Cache> {
     let namespace = |policy: &str| NamespaceConfig { policy: policy.into(), ..NamespaceConfig::default() };
     let config = EngineConfig {
         history_changes_max: 16,
+        insight_samples_max: 0,
         bytes_max: 1 << 40,
         namespaces: REGISTRY.iter().map(|policy| (policy.name.to_owned(), namespace(policy.name))).collect(),
         seed: Some(1),

@@ -14,7 +14,7 @@ use std::{
 use futures::future::BoxFuture;
 use hotplate_engine::{
     clock::Clock,
-    entry::{EntryView, Expiration, Facts, Payload, Ttl},
+    entry::{CostSource, EntryView, Expiration, Facts, Payload, Ttl},
     error::{Reason, Result},
     event::Silent,
     fence::Stamp,
@@ -50,6 +50,7 @@ impl Store for Shelf {
             etag: Arc::from("e"),
             description: Arc::new(fill.description.clone()),
             compute_cost: None,
+            cost_source: CostSource::Estimated,
             size_bytes: 0,
             charged_bytes: 0,
             digest: [0; 32],

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use hotplate_engine::{
     clock::Moment,
-    insight::what_if::{FACTORS, Item, Measured, Point, Quota, WhatIf, WhatIfConfig, curve},
+    insight::what_if::{Answered, FACTORS, Item, Measured, Point, Quota, WhatIf, WhatIfConfig, curve},
     memory::{
         plain::{self, Plain},
         pool::PoolConfig,
@@ -102,7 +102,8 @@ fn compare(policy: &str, samples_max: usize) -> (Vec<Point>, Vec<Point>, WhatIf)
         let hits: Vec<bool> = caches.iter_mut().map(|cache| cache.read(key)).collect();
         let hash = xxh3_64(&key.to_le_bytes());
         if what_if.samples(hash) {
-            what_if.read((0, hash), hits[1].then(|| item(key)), NOW);
+            let answered = if hits[1] { Answered::Found(item(key)) } else { Answered::Absent };
+            what_if.read((0, hash), answered, NOW);
             if !hits[1] {
                 what_if.wrote((0, hash), item(key), NOW);
             }
@@ -156,7 +157,7 @@ fn what_is_simulated_is_bounded() {
         let sampled = what_if.samples(hash);
         *gets.entry(sampled).or_default() += 1;
         if sampled {
-            what_if.read((0, hash), Some(Item { bytes: 1, ..item(key) }), NOW);
+            what_if.read((0, hash), Answered::Found(Item { bytes: 1, ..item(key) }), NOW);
         }
     }
     assert!(what_if.rate() < 200.0 / 90_000.0, "{}", what_if.rate());
@@ -171,8 +172,8 @@ fn what_has_ended_is_no_hit_at_any_size() {
     assert!(sampled.len() > 100);
     for hash in &sampled {
         what_if.wrote((0, *hash), Item { ends: Moment(50), ..item(1) }, NOW);
-        what_if.read((0, *hash), None, Moment(49));
-        what_if.read((0, *hash), None, Moment(50));
+        what_if.read((0, *hash), Answered::Absent, Moment(49));
+        what_if.read((0, *hash), Answered::Absent, Moment(50));
     }
     let tally = what_if.tally(0);
     assert_eq!(tally.sampled, 2 * sampled.len() as u64);

@@ -38,6 +38,10 @@ impl Settings {
             preload_parallelism_max: self.preload.parallelism_max,
             request_ids_max: self.limits.request_ids_max,
             stats_groups_max: self.limits.stats_groups_max,
+            insight_ghosts_max: self.insight.ghosts_max,
+            insight_samples_max: self.insight.samples_max,
+            insight_sample_every: self.insight.sample_every as u64,
+            insight_top_keys_max: self.insight.top_keys_max,
             shards: self.memory.shards,
             seed: None,
         }

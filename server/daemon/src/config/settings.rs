@@ -340,6 +340,24 @@ pub const ROWS: &[Row] = &[
         "Time without a call after which a gRPC connection is told to go; it may stay a quarter longer.",
         |s| Slot::Duration(&mut s.limits.idle_timeout),
     ),
+    row("insight.ghosts_max", (1, 10_000_000), "Evictions remembered at most, to tell what they cost.", |s| {
+        Slot::Count(&mut s.insight.ghosts_max)
+    }),
+    row(
+        "insight.samples_max",
+        (0, 1_000_000),
+        "Entries simulated at each size of the what-if curve at most; 0: no curve.",
+        |s| Slot::Count(&mut s.insight.samples_max),
+    ),
+    row("insight.sample_every", (1, 1_000_000), "One key in this many is sampled for that curve, or fewer.", |s| {
+        Slot::Count(&mut s.insight.sample_every)
+    }),
+    row(
+        "insight.top_keys_max",
+        (0, 10_000),
+        "Counters of top keys for each order in each namespace; 0: none are kept.",
+        |s| Slot::Count(&mut s.insight.top_keys_max),
+    ),
     row("watch.streams_max", (1, 1_000_000), "Watches at most.", |s| Slot::Count(&mut s.watch.streams_max)),
     row("watch.pending_max", (1, 1_000_000), "Events that may wait for one slow watch at most.", |s| {
         Slot::Count(&mut s.watch.pending_max)

@@ -35,6 +35,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// Watches and the history they resume from.
     pub watch: WatchSettings,
+    /// What statistics remember.
+    pub insight: InsightSettings,
     /// Preload jobs.
     pub preload: PreloadSettings,
     /// Threads.
@@ -281,6 +283,19 @@ pub struct LimitSettings {
     pub idle_timeout: Duration,
 }
 
+/// What statistics remember to draw conclusions from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InsightSettings {
+    /// Evictions remembered at most.
+    pub ghosts_max: usize,
+    /// Entries simulated at each size at most.
+    pub samples_max: usize,
+    /// One key in this many is sampled, or fewer.
+    pub sample_every: usize,
+    /// Counters of top keys for each order in each namespace.
+    pub top_keys_max: usize,
+}
+
 /// Watches and the history they resume from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchSettings {
@@ -357,6 +372,7 @@ impl Default for Settings {
                 history_changes_max: 65_536,
                 history_bytes_max: 32 << 20,
             },
+            insight: InsightSettings { ghosts_max: 16_384, samples_max: 4096, sample_every: 16, top_keys_max: 64 },
             preload: PreloadSettings { jobs_max: 64, items_max: 10_000, parallelism_default: 4, parallelism_max: 32 },
             server: ServerSettings::default(),
             shutdown: ShutdownSettings { drain_delay: Duration::ZERO, deadline: Duration::from_secs(10) },

@@ -1,8 +1,11 @@
 //! Stats: translates counters. What a caller may not see is left out before anything is added up.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use hotplate_engine::stats::{Group, GroupBy, Snapshot};
+use hotplate_engine::{
+    flow::insight::InsightRequest,
+    stats::{Group, GroupBy, Snapshot},
+};
 use hotplate_proto::v1;
 
 use super::{
@@ -10,6 +13,7 @@ use super::{
     service::{Answer, Call, Parts},
     status::Failure,
 };
+use crate::access::Permission;
 
 /// The name that means every namespace the caller may see.
 const ALL: &str = "*";
@@ -21,6 +25,7 @@ pub(crate) fn stats(
     request: v1::StatsRequest,
 ) -> Result<Answer<v1::StatsResponse>, Failure> {
     let group_by = convert::group_by(&request)?;
+    let (top_keys, minutes) = (convert::top_keys(&request)?, convert::minutes(&request)?);
     let snapshot = if request.namespace != ALL {
         call.allow(&request.namespace)?;
         let name = hotplate_engine::key::namespace_name(&request.namespace)?;
@@ -30,7 +35,30 @@ pub(crate) fn stats(
     } else {
         of_allowed(parts, call, group_by)?
     };
-    Ok(Answer::plain(convert::stats_response(snapshot)))
+    let wanted = InsightRequest {
+        namespaces: Vec::new(),
+        readable: Vec::new(),
+        top_keys,
+        minutes,
+        what_if: request.include_what_if,
+        advice: request.include_recommendations,
+        trend: request.include_trend,
+    };
+    let insight = parts.cache.insight(&within(parts, call, &request.namespace, wanted)?);
+    Ok(Answer::plain(convert::stats_response(&snapshot, insight)))
+}
+
+/// Limits what is concluded to the namespaces asked for in which the caller may see statistics, and what is told of keys to
+/// those in which it may read as well: a key is part of what is stored.
+fn within(parts: &Parts, call: &Call, namespace: &str, wanted: InsightRequest) -> Result<InsightRequest, Failure> {
+    let namespaces = if namespace == ALL {
+        parts.cache.namespaces().into_iter().filter(|name| call.allow(name).is_ok()).collect()
+    } else {
+        vec![hotplate_engine::key::namespace_name(namespace)?]
+    };
+    let may_read = |name: &&Arc<str>| call.allow_also(Permission::Read, name).is_ok();
+    let readable = namespaces.iter().filter(may_read).cloned().collect();
+    Ok(InsightRequest { namespaces, readable, ..wanted })
 }
 
 /// Adds up the namespaces the caller may see. Quantiles of several namespaces cannot be added: there are none.
@@ -80,5 +108,7 @@ fn add(sum: &mut Group, group: &Group) {
     sum.entry_count += group.entry_count;
     sum.charged_bytes += group.charged_bytes;
     sum.value_bytes += group.value_bytes;
+    sum.key_bytes += group.key_bytes;
     sum.compute_saved += group.compute_saved;
+    sum.compute_lost += group.compute_lost;
 }

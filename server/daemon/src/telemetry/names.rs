@@ -165,7 +165,23 @@ pub(super) const COMPUTE_SAVED: Metric = metric(
     Kind::Counter,
     NAMESPACE,
     "seconds",
-    "Compute cost of everything that was served, as far as writers gave it",
+    "Compute cost of everything that was served, as far as it was given or measured",
+);
+/// Compute lost.
+pub(super) const COMPUTE_LOST: Metric = metric(
+    "hotplate_compute_lost_seconds",
+    Kind::Counter,
+    NAMESPACE,
+    "seconds",
+    "Compute cost, as far as it was given or measured, of entries that were evicted and then missed",
+);
+/// Bookkeeping.
+pub(super) const BOOKKEEPING_BYTES: Metric = metric(
+    "hotplate_bookkeeping_bytes",
+    Kind::Gauge,
+    NAMESPACE,
+    "bytes",
+    "Bytes charged now that are neither keys nor values",
 );
 /// Fills that came too late.
 pub(super) const FILLS_REFUSED: Metric = metric(
@@ -212,6 +228,8 @@ pub const METRICS: &[&Metric] = &[
     &SERVER_ENTRIES_MAX,
     &SERVER_CHARGED_BYTES_MAX,
     &COMPUTE_SAVED,
+    &COMPUTE_LOST,
+    &BOOKKEEPING_BYTES,
     &WATCHES,
     &WATCH_DISCONTINUITIES,
     &FILLS_REFUSED,

@@ -118,6 +118,8 @@ impl View {
             (&names::SERVER_ENTRIES_MAX, whole(self.limits.server.0)),
             (&names::SERVER_CHARGED_BYTES_MAX, whole(self.limits.server.1)),
             (&names::COMPUTE_SAVED, self.each(|group| Number::Broken(group.compute_saved.as_secs_f64()))),
+            (&names::COMPUTE_LOST, self.each(|group| Number::Broken(group.compute_lost.as_secs_f64()))),
+            (&names::BOOKKEEPING_BYTES, self.each(|group| Number::Whole(group.bookkeeping_bytes()))),
         ]
     }
 }
@@ -199,7 +201,9 @@ fn add(sum: &mut Group, group: &Group) {
     sum.entry_count += group.entry_count;
     sum.charged_bytes += group.charged_bytes;
     sum.value_bytes += group.value_bytes;
+    sum.key_bytes += group.key_bytes;
     sum.compute_saved += group.compute_saved;
+    sum.compute_lost += group.compute_lost;
     for (reason, count) in &group.misses {
         *sum.misses.entry(*reason).or_default() += count;
     }

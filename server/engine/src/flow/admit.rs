@@ -207,7 +207,7 @@ pub fn view(shard: &Guard<'_>, (space, key): (&Space, &Key), slot: Slot, now: Mo
 /// Why an entry is not worth its room, if so.
 fn not_worth_it(store: &Store, admission: &Admission<'_>, (charge, room): (u64, Room)) -> Option<String> {
     let Admission { space, key, content, .. } = admission;
-    let worth = store.worth(space, charge, content.cost);
+    let worth = store.worth(space, charge, (content.cost, &content.description.kind));
     if store.pool.worthwhile(&space.shelf, (store.shard_number(key), store.hash(key)), worth, room) {
         return None;
     }

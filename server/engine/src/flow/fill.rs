@@ -7,7 +7,7 @@ use futures::FutureExt;
 
 use crate::{
     clock::Clock,
-    entry::{Description, EntryView, Expiration, Negative, Payload, Ttl},
+    entry::{CostSource, Description, EntryView, Expiration, Negative, Payload, Ttl},
     error::Result,
     event::{Event, Observer},
     fence::Stamp,
@@ -50,6 +50,8 @@ pub struct Fill {
     pub payload: Payload,
     /// What is said of it.
     pub description: Description,
+    /// Whether what it cost was measured, and not said by a writer.
+    pub cost_measured: bool,
     /// For how long. A negative without TTL gets the namespace's `ttl_negative`.
     pub expiration: Expiration,
     /// Where the history was before the computation began.
@@ -182,8 +184,14 @@ impl Filler {
             compute_cost: Some(took),
             ..self.described(checked)
         };
-        let fill =
-            Fill { key: checked.key.clone(), payload: Payload::Value(loaded.value), description, expiration, ticket };
+        let fill = Fill {
+            key: checked.key.clone(),
+            payload: Payload::Value(loaded.value),
+            description,
+            cost_measured: true,
+            expiration,
+            ticket,
+        };
         (self.admit(fill, PreloadState::Loaded), bytes)
     }
 
@@ -196,6 +204,7 @@ impl Filler {
             key: checked.key.clone(),
             payload: Payload::Negative(negative),
             description: self.described(checked),
+            cost_measured: false,
             // Not the item's lifetime, which is meant for a value.
             expiration: Expiration::default(),
             ticket,
@@ -207,8 +216,15 @@ impl Filler {
         let Some(expiration) = self.expiration(checked, ttl) else { return (not_to_be_stored(), 0) };
         let described = self.described(checked);
         let was = &*entry.facts.description;
-        let description = Description { kind: described.kind, tags: described.tags, ..was.clone() };
-        let fill = Fill { key: checked.key.clone(), payload: entry.payload, description, expiration, ticket };
+        let description = Description {
+            kind: described.kind,
+            tags: described.tags,
+            compute_cost: entry.facts.compute_cost,
+            ..was.clone()
+        };
+        let cost_measured = entry.facts.cost_source == CostSource::Measured;
+        let fill =
+            Fill { key: checked.key.clone(), payload: entry.payload, description, cost_measured, expiration, ticket };
         (self.admit(fill, PreloadState::Revalidated), 0)
     }
 

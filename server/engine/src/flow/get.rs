@@ -8,9 +8,10 @@ use crate::{
     entry::{Description, EntryView, Freshness},
     error::{Error, Kind, Reason, Result},
     event::{Event, MissReason, ReadOutcome},
+    insight::{top::TopRead, what_if::Answered},
     key::Key,
     memory::{
-        Guard, Store,
+        Guard, Store, item,
         record::{Look, Record},
         space::Space,
         table::Slot,
@@ -160,8 +161,41 @@ fn count(store: &Store, space: Option<&Space>, key: &Key, (found, outcome): (&Lo
         let kind = facts.map_or("", |facts| &facts.description.kind);
         space.stats.on_read(key.text(), kind, outcome, facts.and_then(|facts| facts.compute_cost));
         space.stats.on_latency("get", elapsed);
+        learn(store, (space, key), (found, outcome));
     }
     store.observer.observe(&Event::Read { namespace: key.namespace().clone(), outcome, elapsed });
+}
+
+/// Tells those who draw conclusions what was read.
+fn learn(store: &Store, (space, key): (&Space, &Key), (found, outcome): (&Lookup, ReadOutcome)) {
+    let facts = found.view().map(|view| &view.facts);
+    let cost = facts.and_then(|facts| facts.compute_cost);
+    let hit = !matches!(outcome, ReadOutcome::Miss(_));
+    let sent = !matches!(found, Lookup::NotModified(_));
+    let bytes = facts.filter(|_| sent).map_or(0, |facts| facts.size_bytes);
+    if hit {
+        space.stats.on_served(bytes, cost.is_some());
+    }
+    let saved = cost.filter(|_| hit).unwrap_or_default();
+    space.insight.top.read((key.text(), key.hash()), TopRead { bytes, cost: saved });
+    if let ReadOutcome::Miss(MissReason::Evicted | MissReason::NeverStored) = outcome
+        && let Some(ghost) = store.insight.ghosts.take(key.hash())
+    {
+        space.stats.on_lost(key.text(), &ghost.kind, ghost.cost);
+    }
+    if store.insight.what_if.samples(key.hash()) {
+        let now = store.clock.now();
+        let answered = match (outcome, facts) {
+            (ReadOutcome::Miss(MissReason::Expired | MissReason::Invalidated), _) => Answered::Gone,
+            (ReadOutcome::Miss(MissReason::TooOld), _) => Answered::Unwanted,
+            (ReadOutcome::Miss(_), _) | (_, None) => Answered::Absent,
+            (_, Some(facts)) => {
+                let known = (facts.charged_bytes, facts.compute_cost, now.after(facts.usable_for));
+                Answered::Found(item(space, &facts.description.kind, known))
+            }
+        };
+        store.insight.what_if.read((space.shelf.number(), key.hash()), answered, now);
+    }
 }
 
 /// Fails unless this server's history contains what the caller has seen elsewhere.

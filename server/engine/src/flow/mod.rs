@@ -4,6 +4,7 @@ pub mod admit;
 pub mod bounds;
 pub mod fill;
 pub mod get;
+pub mod insight;
 pub mod invalidate;
 mod job;
 pub mod lifetime;

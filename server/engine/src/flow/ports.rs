@@ -54,7 +54,7 @@ impl fill::Store for Store {
     }
 
     fn admit(&self, fill: Fill) -> Result<Admitted> {
-        let Fill { key, payload, mut description, expiration, ticket } = fill;
+        let Fill { key, payload, mut description, cost_measured, expiration, ticket } = fill;
         bounds::payload(&payload, self.config.value_bytes_max)?;
         bounds::description(&mut description)?;
         let space = &self.open(key.namespace())?;
@@ -62,7 +62,7 @@ impl fill::Store for Store {
         let rules =
             Rules { namespace: &space.config, classes: &self.config.ttl_classes, kind: &description.kind, negative };
         let lifetime = rules.decide(&expiration, self.clock.now(), self.random())?;
-        let content = Content::new(payload, description);
+        let content = Content { cost_measured, ..Content::new(payload, description) };
         let precondition = &Precondition::Always;
         let right = Right::Fill(ticket);
         match admit(self, &Admission { space, key: &key, content, lifetime, precondition, right }) {

@@ -11,6 +11,8 @@ use crate::{
 
 /// Gets below which nothing is advised.
 pub const READS_MIN: u64 = 1000;
+/// Time below which nothing is advised.
+pub const WINDOW_MIN: Duration = Duration::from_secs(60);
 /// Sampled Gets below which the curve is not relied on.
 pub const SAMPLED_MIN: u64 = 256;
 /// Growth is advised from this much more hit ratio,
@@ -81,7 +83,7 @@ pub struct Advice {
 /// All that is advised, what saves most first.
 #[must_use]
 pub fn advise(evidence: &Evidence<'_>) -> Vec<Advice> {
-    if evidence.sums.reads() < READS_MIN {
+    if evidence.sums.reads() < READS_MIN || evidence.window < WINDOW_MIN {
         return Vec::new();
     }
     let rules = [
@@ -327,6 +329,7 @@ mod tests {
         assert!(codes(&few).is_empty(), "999 reads");
         let enough = Evidence { curve: &curve, ..evidence(reads(611, [0, 0, 389, 0, 0, 0])) };
         assert_eq!(codes(&enough), ["GROW_MEMORY"]);
+        assert!(codes(&Evidence { window: WINDOW_MIN / 2, ..enough }).is_empty(), "too short a time");
         let mut thin = enough;
         thin.sums.tally.sampled = SAMPLED_MIN - 1;
         assert!(codes(&thin).is_empty(), "too small a sample");

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::what_if::{Item, Quota};
 use crate::{
     clock::Moment,
-    policy::{Age, Objective, Policy, Registered, Slot, Worth},
+    policy::{Age, Candidate, Objective, Policy, Registered, Slot, Worth},
 };
 
 /// Steps of deferred work done for one victim at most, as in the cache itself.
@@ -24,6 +24,7 @@ pub(super) struct Miniature {
     factor: f64,
     limits: Quota,
     objective: Objective,
+    /// What the ages of all namespaces have in common.
     age: Age,
     shelves: Vec<Shelf>,
 }
@@ -32,6 +33,7 @@ pub(super) struct Miniature {
 #[derive(Debug)]
 struct Shelf {
     policy: Box<dyn Policy>,
+    age: Age,
     quota: Quota,
     weight: f64,
     places: HashMap<u64, Slot, ahash::RandomState>,
@@ -50,6 +52,7 @@ impl Miniature {
     pub(super) fn open(&mut self, policy: Registered, quota: Quota, weight: f64) {
         self.shelves.push(Shelf {
             policy: (policy.make)(),
+            age: self.age.sibling(),
             quota,
             weight,
             places: HashMap::default(),
@@ -59,16 +62,19 @@ impl Miniature {
         });
     }
 
-    /// Reads a key: what it holds, unless that has ended.
-    pub(super) fn read(&mut self, (space, hash): (usize, u64), now: Moment) -> Option<Item> {
+    /// Reads a key: what it holds, unless that has ended; `ends`: when it does as the real cache has it, which may have been
+    /// put off since.
+    pub(super) fn read(&mut self, (space, hash): (usize, u64), ends: Option<Moment>, now: Moment) -> Option<Item> {
         let shelf = self.shelves.get_mut(space)?;
         let slot = *shelf.places.get(&hash)?;
-        let (_, item) = shelf.held[slot as usize]?;
+        let (_, item) = shelf.held[slot as usize].as_mut()?;
+        item.ends = ends.unwrap_or(item.ends);
         if item.ends <= now {
             shelf.remove(hash, false);
             return None;
         }
-        shelf.policy.used(slot, &self.age);
+        let item = *item;
+        shelf.policy.used(slot, &shelf.age);
         Some(item)
     }
 
@@ -96,7 +102,7 @@ impl Miniature {
             }
         }
         let shelf = &mut self.shelves[space];
-        shelf.insert(hash, item, worth, &self.age);
+        shelf.insert(hash, item, worth);
     }
 
     /// Takes out what ended by now, and what is no longer sampled.
@@ -143,13 +149,14 @@ impl Miniature {
         if small || missing == 0 {
             return true;
         }
-        let Some(price) = shelf.policy.price(hash, worth, &self.age) else { return true };
+        let Some(price) = shelf.policy.price(hash, worth, &shelf.age) else { return true };
+        let price = price - shelf.age.own();
         let among = if own_missing > 0 { std::slice::from_ref(shelf) } else { &self.shelves[..] };
-        if among.iter().map(|shelf| shelf.policy.below(price)).sum::<u64>() >= missing {
+        if among.iter().map(|shelf| shelf.policy.below(price + shelf.age.own())).sum::<u64>() >= missing {
             return true;
         }
-        let lowest = among.iter().filter_map(|shelf| shelf.policy.least()).map(|least| least.price);
-        self.age.raise(price.min(lowest.fold(f64::MAX, f64::min)));
+        let lowest = among.iter().filter_map(|shelf| Some(shelf.price(shelf.policy.least()?)));
+        shelf.raise(price.min(lowest.fold(f64::MAX, f64::min)) + shelf.age.own(), own_missing > 0);
         false
     }
 
@@ -159,12 +166,13 @@ impl Miniature {
             let candidates =
                 self.shelves.iter().enumerate().filter(|(space, _)| only.is_none_or(|only| only == *space));
             let least = candidates.filter_map(|(space, shelf)| Some((space, shelf.policy.least()?)));
-            let Some((space, least)) = least.min_by(|(_, a), (_, b)| a.price.total_cmp(&b.price)) else {
+            let compared = |(space, least): &(usize, Candidate)| self.shelves[*space].price(*least);
+            let Some((space, least)) = least.min_by(|a, b| compared(a).total_cmp(&compared(b))) else {
                 return false;
             };
-            self.age.raise(least.price);
             let shelf = &mut self.shelves[space];
-            if attempt < SETTLES_MAX && !shelf.policy.settle(&self.age) {
+            shelf.raise(least.price, only.is_some());
+            if attempt < SETTLES_MAX && !shelf.policy.settle(&shelf.age) {
                 continue;
             }
             let Some((hash, _)) = shelf.held[least.slot as usize] else { return false };
@@ -176,7 +184,17 @@ impl Miniature {
 }
 
 impl Shelf {
-    fn insert(&mut self, hash: u64, item: Item, worth: Worth, age: &Age) {
+    /// A candidate's price, as prices of different namespaces compare.
+    fn price(&self, least: Candidate) -> f64 {
+        least.price - self.age.own()
+    }
+
+    /// Raises the level to the price of what goes: of this namespace alone when that made no room for others.
+    fn raise(&self, price: f64, own: bool) {
+        if own { self.age.raise_own(price) } else { self.age.raise(price) }
+    }
+
+    fn insert(&mut self, hash: u64, item: Item, worth: Worth) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.held.push(None);
             Slot::try_from(self.held.len() - 1).expect("the sample is bounded far below 2^32")
@@ -184,7 +202,7 @@ impl Shelf {
         self.held[slot as usize] = Some((hash, item));
         self.places.insert(hash, slot);
         self.bytes += item.bytes;
-        self.policy.inserted(slot, hash, worth, age);
+        self.policy.inserted(slot, hash, worth, &self.age);
     }
 
     fn remove(&mut self, hash: u64, evicted: bool) {

@@ -5,7 +5,11 @@ use std::{collections::VecDeque, time::Duration};
 use parking_lot::Mutex;
 
 use super::what_if::{Measured, Tally};
-use crate::{clock::Moment, event::MissReason};
+use crate::{
+    clock::Moment,
+    event::{MissReason, RemovalReason},
+    stats::Group,
+};
 
 /// Minutes that are kept.
 pub const MINUTES: usize = 60;
@@ -113,6 +117,24 @@ impl Trend {
 }
 
 impl Sums {
+    /// The counters of a namespace now.
+    #[must_use]
+    pub fn of(group: &Group, tally: Tally) -> Self {
+        let misses = |reason: MissReason| group.misses.get(&reason).copied().unwrap_or(0);
+        Self {
+            hits: group.hits + group.stale_hits + group.negative_hits,
+            priced_hits: group.priced_hits,
+            misses: MissReason::ALL.map(misses),
+            served_bytes: group.served_bytes,
+            puts: group.puts + group.refreshes,
+            not_admitted: group.not_admitted,
+            evictions: group.removals.get(&RemovalReason::Evicted).copied().unwrap_or(0),
+            saved: group.compute_saved,
+            lost: group.compute_lost,
+            tally,
+        }
+    }
+
     /// Gets.
     #[must_use]
     pub fn reads(&self) -> u64 {

@@ -64,6 +64,19 @@ pub struct Item {
     pub ends: Moment,
 }
 
+/// What the real cache answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Answered {
+    /// With this entry.
+    Found(Item),
+    /// With nothing, though a larger memory might have something: a Put will bring it.
+    Absent,
+    /// With nothing, and no memory would have anything: it has expired or was invalidated.
+    Gone,
+    /// With nothing that this caller takes.
+    Unwanted,
+}
+
 /// What simulations of one namespace came to since they began, scaled up to all keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
@@ -139,15 +152,21 @@ impl WhatIf {
         mixed(hash) < self.threshold.load(Relaxed)
     }
 
-    /// A Get of a sampled key; `found`: what the real cache answered with. What it did not find, a Put brings.
-    pub fn read(&self, place: (usize, u64), found: Option<Item>, now: Moment) {
+    /// A Get of a sampled key.
+    pub fn read(&self, place: (usize, u64), answered: Answered, now: Moment) {
         let rate = self.rate();
         let mut simulated = self.simulated.lock();
         let Simulated { sizes, tallies } = &mut *simulated;
         let Some(tally) = tallies.get_mut(place.0) else { return };
         tally.sampled += 1;
+        let found = match answered {
+            Answered::Found(item) => Some(item),
+            Answered::Absent => None,
+            Answered::Gone => return sizes.iter_mut().for_each(|size| size.remove(place)),
+            Answered::Unwanted => return,
+        };
         for (number, size) in sizes.iter_mut().enumerate() {
-            if let Some(item) = size.read(place, now) {
+            if let Some(item) = size.read(place, found.map(|item| item.ends), now) {
                 tally.hits[number] += 1.0 / rate;
                 tally.saved[number] += item.saves.as_secs_f64() / rate;
             } else if let Some(item) = found {

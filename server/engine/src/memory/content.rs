@@ -18,8 +18,10 @@ pub struct Content {
     pub description: Arc<Description>,
     /// SHA-256 of the value.
     pub digest: [u8; 32],
-    /// What computing it cost, if the writer says so.
+    /// What computing it cost, if that is known.
     pub cost: Option<Duration>,
+    /// Whether that was measured here, and not said by the writer.
+    pub cost_measured: bool,
 }
 
 impl Content {
@@ -28,7 +30,7 @@ impl Content {
     pub fn new(payload: Payload, mut description: Description) -> Self {
         let digest = digest(&payload);
         let cost = description.compute_cost.take();
-        Self { payload, description: Arc::new(description), digest, cost }
+        Self { payload, description: Arc::new(description), digest, cost, cost_measured: false }
     }
 
     /// The value's bytes; none for a negative result.

@@ -29,7 +29,7 @@ use self::{
     pool::{Pool, PoolConfig, Victim},
     record::Record,
     space::{Space, Spaces},
-    table::Slot,
+    table::{Held as _, Slot},
 };
 use crate::{
     changes::{Author, History, What},
@@ -38,9 +38,14 @@ use crate::{
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
     fence::{SelectorFences, Stamp},
+    insight::{
+        Insight,
+        ghosts::Ghost,
+        what_if::{Item, Quota},
+    },
     key::Key,
     namespace::EngineConfig,
-    policy::Worth,
+    policy::{self, Worth},
     position::{AsOf, KEY_LOGS, LogId},
     stats::Held,
 };
@@ -49,10 +54,6 @@ use crate::{
 const SELECTOR_FENCES: usize = 65_536;
 /// Epochs are 52 random bits, so that every language's numbers hold them exactly.
 const EPOCH_BITS: u32 = 52;
-/// What computing an entry is taken to cost at least when nobody says.
-const COST_MIN: Duration = Duration::from_millis(1);
-/// How fast an entry whose cost nobody says is taken to be made again, in bytes a second.
-const COST_BYTES_PER_SECOND: f64 = 100e6;
 
 /// A locked shard of the store.
 pub type Guard<'a> = pool::Guard<'a, Beside, Record>;
@@ -80,6 +81,8 @@ pub struct Store {
     pub fences: RwLock<SelectorFences>,
     /// The entries.
     pub pool: Pool<Beside, Record>,
+    /// What that means.
+    pub insight: Insight,
     /// Who hears what happens.
     pub observer: Arc<dyn Observer>,
     epoch: u64,
@@ -105,14 +108,18 @@ impl Store {
             shards: config.shards,
             objective: config.objective,
         };
+        let insight = Insight::new(&config);
         let pool = Pool::new(size, || Beside::new(epoch));
         Ok(Self {
-            spaces: Spaces::new(&config, &|policy, quota, weight| pool.open(policy, quota, weight))?,
+            spaces: Spaces::new(&config, clock.clone(), &|policy, quota, weight| {
+                open((&pool, &insight), policy, (quota, weight))
+            })?,
             history: Arc::new(History::new(epoch, config.history_changes_max, config.history_bytes_max)),
             fences: RwLock::new(SelectorFences::new(epoch, SELECTOR_FENCES)),
             hasher: ahash::RandomState::with_seeds(random.random(), random.random(), random.random(), random.random()),
             random: Mutex::new(random),
             pool,
+            insight,
             observer,
             epoch,
             config,
@@ -155,7 +162,7 @@ impl Store {
     /// # Errors
     /// `NAMESPACE_UNKNOWN`, or `TOO_MANY_NAMESPACES` at the bound.
     pub fn open(&self, name: &Arc<str>) -> Result<Arc<Space>> {
-        self.spaces.open(name, &|policy, quota, weight| self.pool.open(policy, quota, weight))
+        self.spaces.open(name, &|policy, quota, weight| open((&self.pool, &self.insight), policy, (quota, weight)))
     }
 
     /// How current an answer about this key is that is made under its shard's lock. Take it before testing validity.
@@ -190,23 +197,50 @@ impl Store {
         format!("{:032x}", self.random.lock().random::<u128>())
     }
 
-    /// What keeping an entry of this many charged bytes is worth; `cost`: what computing it cost, if that is known.
-    pub fn worth(&self, space: &Space, bytes: u64, cost: Option<Duration>) -> Worth {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let reading = || COST_MIN + Duration::from_secs_f64(bytes as f64 / COST_BYTES_PER_SECOND);
-        let cost = cost.or(space.config.cost_default).unwrap_or_else(reading);
+    /// What keeping an entry of this many charged bytes and this kind is worth; `cost`: what computing it cost, if that is
+    /// known.
+    pub fn worth(&self, space: &Space, bytes: u64, (cost, kind): (Option<Duration>, &str)) -> Worth {
+        let cost = cost.unwrap_or_else(|| space.insight.cost.estimate(kind, bytes));
         self.pool.worth(&space.shelf, bytes, cost)
     }
 
     /// Puts a record in whose room is reserved.
     pub fn insert(&self, shard: &mut Guard<'_>, space: &Space, (key, record): (&Key, Record)) -> Slot {
-        let worth = self.worth(space, record.charged(space.shelf.order_bytes()), record.cost());
         let description = record.description(&shard.beside.shared).clone();
+        self.learn(space, key, (&record, &description));
+        let charged = record.charged(space.shelf.order_bytes());
+        let worth = self.worth(space, charged, (record.cost(), &description.kind));
         space.stats.on_held(key.text(), &description.kind, held(&record, (1, space.shelf.order_bytes())));
         shard.beside.found(key);
         let slot = shard.insert(&space.shelf, self.hash(key), record, worth);
         shard.beside.index(space.shelf.number()).insert(slot, &description);
         slot
+    }
+
+    /// Tells those who draw conclusions what is stored.
+    fn learn(&self, space: &Space, key: &Key, (record, said): (&Record, &Description)) {
+        if let Some(cost) = record.cost() {
+            space.insight.cost.observe(&said.kind, cost);
+        }
+        drop(self.insight.ghosts.take(key.hash()));
+        if self.insight.what_if.samples(key.hash()) {
+            let known = (record.charged(space.shelf.order_bytes()), record.cost(), record.ends());
+            let (item, place) = (item(space, &said.kind, known), (space.shelf.number(), key.hash()));
+            self.insight.what_if.wrote(place, item, self.clock.now());
+        }
+    }
+
+    /// Tells those who draw conclusions what went, and why.
+    fn learn_removal(&self, space: &Space, key: &Key, (taken, reason): (&Taken, RemovalReason)) {
+        match (reason, taken.record.cost()) {
+            (RemovalReason::Evicted, Some(cost)) => {
+                self.insight.ghosts.evicted(key.hash(), Ghost { cost, kind: taken.description.kind.clone() });
+            }
+            (RemovalReason::Invalidated | RemovalReason::Idle, _) if self.insight.what_if.samples(key.hash()) => {
+                self.insight.what_if.dropped((space.shelf.number(), key.hash()));
+            }
+            _ => {}
+        }
     }
 
     /// Takes a record out without saying so; its room stays reserved.
@@ -237,6 +271,7 @@ impl Store {
         if let Some(missing) = missing {
             let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
             shard.beside.remember(&key, missing);
+            self.learn_removal(space, &key, (&taken, reason));
             self.record_change(&key, description, reason);
         }
         let event = Event::Removed {
@@ -275,7 +310,30 @@ impl Store {
 #[must_use]
 pub fn held(record: &Record, (sign, order_bytes): (i64, u64)) -> Held {
     let signed = |bytes: u64| sign * i64::try_from(bytes).unwrap_or(i64::MAX);
-    Held { entries: sign, charged: signed(record.charged(order_bytes)), value: signed(record.value_bytes()) }
+    Held {
+        entries: sign,
+        charged: signed(record.charged(order_bytes)),
+        value: signed(record.value_bytes()),
+        keys: signed(record.text().len() as u64),
+    }
+}
+
+/// An entry as simulations see it: its charged bytes, what computing it cost if that is known, and when it ends.
+#[must_use]
+pub fn item(space: &Space, kind: &str, (bytes, cost, ends): (u64, Option<Duration>, Moment)) -> Item {
+    let worth = cost.unwrap_or_else(|| space.insight.cost.estimate(kind, bytes));
+    Item { bytes, worth, saves: cost.unwrap_or_default(), ends }
+}
+
+/// Opens a namespace's share, in the store and in its simulations: both number them alike, because the table of namespaces
+/// is locked meanwhile.
+fn open(
+    (pool, insight): (&Pool<Beside, Record>, &Insight),
+    policy: policy::Registered,
+    (quota, weight): (Room, f64),
+) -> Arc<shelf::Shelf> {
+    insight.what_if.open(policy, Quota { bytes: quota.bytes, entries: quota.entries }, weight);
+    pool.open(policy, quota, weight)
 }
 
 impl fmt::Debug for Store {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::Moment,
-    entry::{Deadlines, Description, EntryView, Facts, Freshness, Payload},
+    entry::{CostSource, Deadlines, Description, EntryView, Facts, Freshness, Payload},
     key::Key,
     selector::Facets,
 };
@@ -27,8 +27,10 @@ const DIGEST_BYTES: usize = 32;
 const NO_COST: u32 = u32::MAX;
 /// In `Record::key`: the digest lies before the key.
 const DIGEST_KEPT: u16 = 1 << 15;
+/// In `Record::key`: the compute cost was measured here, and not said by the writer.
+const COST_MEASURED: u16 = 1 << 14;
 /// In `Record::key`: the length.
-const KEY_LENGTH: u16 = DIGEST_KEPT - 1;
+const KEY_LENGTH: u16 = COST_MEASURED - 1;
 
 /// A lifetime that has been decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +136,7 @@ impl Record {
             fresh_until: Micros::floor(terms.lifetime.deadlines.fresh_until),
             selector: Count::new(terms.selector),
             cost: content.cost.and_then(micros).unwrap_or(NO_COST),
-            key: length | kept,
+            key: length | kept | if content.cost_measured { COST_MEASURED } else { 0 },
         }
     }
 
@@ -181,7 +183,13 @@ impl Record {
     /// As it was put in, with what is said of it.
     #[must_use]
     pub fn content(&self, description: &Arc<Description>) -> Content {
-        Content { payload: self.payload(), description: description.clone(), digest: self.digest(), cost: self.cost() }
+        Content {
+            payload: self.payload(),
+            description: description.clone(),
+            digest: self.digest(),
+            cost: self.cost(),
+            cost_measured: self.key & COST_MEASURED != 0,
+        }
     }
 
     /// SHA-256 of the value.
@@ -200,7 +208,17 @@ impl Record {
         Content::etag(self.is_negative(), &self.digest(), description)
     }
 
-    /// What computing it cost, if the writer said so.
+    /// Where its cost is known from.
+    #[must_use]
+    pub fn cost_source(&self) -> CostSource {
+        match self.cost() {
+            None => CostSource::Estimated,
+            Some(_) if self.key & COST_MEASURED != 0 => CostSource::Measured,
+            Some(_) => CostSource::Given,
+        }
+    }
+
+    /// What computing it cost, if that is known.
     #[must_use]
     pub fn cost(&self) -> Option<Duration> {
         match &self.body {
@@ -297,6 +315,7 @@ impl Record {
             etag: Content::etag(self.is_negative(), &digest, description),
             description: description.clone(),
             compute_cost: self.cost(),
+            cost_source: self.cost_source(),
             size_bytes: self.value_bytes(),
             charged_bytes: self.charged(at.order_bytes),
             digest,

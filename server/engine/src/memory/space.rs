@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::RwLock;
 
 use crate::{
+    clock::Clock,
     error::{Error, Kind, Reason, Result},
+    insight::OwnInsight,
     key,
     memory::{budget::Room, shelf::Shelf},
     namespace::{EngineConfig, NamespaceConfig},
@@ -24,6 +26,8 @@ pub struct Space {
     pub shelf: Arc<Shelf>,
     /// What happened in it.
     pub stats: Arc<NamespaceStats>,
+    /// What that means.
+    pub insight: OwnInsight,
 }
 
 /// Opens a share of the memory: policy, limits and weight.
@@ -42,6 +46,8 @@ pub struct Spaces {
     spaces: RwLock<Table>,
     default: Option<NamespaceConfig>,
     namespaces_max: usize,
+    top_keys_max: usize,
+    clock: Clock,
     stats: Stats,
 }
 
@@ -50,11 +56,13 @@ impl Spaces {
     ///
     /// # Errors
     /// A bad name or policy.
-    pub fn new(config: &EngineConfig, open: Open<'_>) -> Result<Self> {
+    pub fn new(config: &EngineConfig, clock: Clock, open: Open<'_>) -> Result<Self> {
         let spaces = Self {
             spaces: RwLock::default(),
             default: config.namespace_default.clone(),
             namespaces_max: config.namespaces_max,
+            top_keys_max: config.insight_top_keys_max,
+            clock,
             stats: Stats::new(config.stats_groups_max),
         };
         for (name, settings) in &config.namespaces {
@@ -131,7 +139,8 @@ impl Spaces {
             Room { entries: config.entries_max.unwrap_or(u64::MAX), bytes: config.bytes_max.unwrap_or(u64::MAX) };
         let shelf = open(policy, room, config.weight);
         let stats = self.stats.namespace(&name);
-        let space = Arc::new(Space { name: name.clone(), config, shelf, stats });
+        let insight = OwnInsight::new(&config, self.top_keys_max, self.clock.now());
+        let space = Arc::new(Space { name: name.clone(), config, shelf, stats, insight });
         table.by_name.insert(name, space.clone());
         table.by_number.push(space.clone());
         Ok(space)

@@ -35,7 +35,9 @@ struct Counters {
     entries: AtomicI64,
     charged_bytes: AtomicI64,
     value_bytes: AtomicI64,
+    key_bytes: AtomicI64,
     saved_nanos: AtomicU64,
+    lost_nanos: AtomicU64,
 }
 
 /// Something to count.
@@ -46,6 +48,7 @@ enum Tally {
     Refresh,
     NotAdmitted,
     Removed(RemovalReason),
+    Lost(Duration),
     Held(Held),
 }
 
@@ -58,6 +61,8 @@ pub struct Held {
     pub charged: i64,
     /// Bytes of values.
     pub value: i64,
+    /// Bytes of keys.
+    pub keys: i64,
 }
 
 /// Counters of one namespace.
@@ -68,13 +73,23 @@ pub struct NamespaceStats {
     kinds: RwLock<HashMap<Arc<str>, Arc<Counters>>>,
     groups_max: usize,
     latency: BTreeMap<&'static str, Histogram>,
+    served_bytes: AtomicU64,
+    priced_hits: AtomicU64,
 }
 
 impl NamespaceStats {
     /// Counts at most `groups_max` prefixes and as many kinds by name.
     pub(super) fn new(groups_max: usize) -> Self {
         let latency = VERBS.into_iter().map(|verb| (verb, Histogram::default())).collect();
-        Self { own: Counters::default(), prefixes: RwLock::default(), kinds: RwLock::default(), groups_max, latency }
+        Self {
+            own: Counters::default(),
+            prefixes: RwLock::default(),
+            kinds: RwLock::default(),
+            groups_max,
+            latency,
+            served_bytes: AtomicU64::new(0),
+            priced_hits: AtomicU64::new(0),
+        }
     }
 
     /// A Get was answered; `cost`: what computing the served value had cost.
@@ -100,6 +115,17 @@ impl NamespaceStats {
     /// An entry was removed.
     pub fn on_removed(&self, key: &str, kind: &str, reason: RemovalReason) {
         self.count(key, kind, Tally::Removed(reason));
+    }
+
+    /// A hit served this many bytes; `priced`: what computing them cost is known.
+    pub fn on_served(&self, bytes: u64, priced: bool) {
+        self.served_bytes.fetch_add(bytes, Relaxed);
+        self.priced_hits.fetch_add(u64::from(priced), Relaxed);
+    }
+
+    /// An entry that was evicted is missed: computing it again costs this.
+    pub fn on_lost(&self, key: &str, kind: &str, cost: Duration) {
+        self.count(key, kind, Tally::Lost(cost));
     }
 
     /// What is held has changed.
@@ -138,6 +164,8 @@ impl NamespaceStats {
 
     pub(super) fn add_total(&self, group: &mut Group) {
         self.own.add_to(group);
+        group.served_bytes += self.served_bytes.load(Relaxed);
+        group.priced_hits += self.priced_hits.load(Relaxed);
     }
 
     /// Adds the groups of this namespace to those of others, by name.
@@ -186,10 +214,12 @@ impl Counters {
             Tally::Refresh => add(&self.refreshes),
             Tally::NotAdmitted => add(&self.not_admitted),
             Tally::Removed(reason) => add(&self.removals[reason as usize]),
+            Tally::Lost(cost) => add_time(&self.lost_nanos, cost),
             Tally::Held(held) => {
                 self.entries.fetch_add(held.entries, Relaxed);
                 self.charged_bytes.fetch_add(held.charged, Relaxed);
                 self.value_bytes.fetch_add(held.value, Relaxed);
+                self.key_bytes.fetch_add(held.keys, Relaxed);
             }
         }
     }
@@ -202,7 +232,7 @@ impl Counters {
             ReadOutcome::Miss(reason) => return add(&self.misses[reason as usize]),
         }
         if let Some(cost) = cost {
-            self.saved_nanos.fetch_add(u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+            add_time(&self.saved_nanos, cost);
         }
     }
 
@@ -222,8 +252,14 @@ impl Counters {
         group.entry_count += count_of(&self.entries);
         group.charged_bytes += count_of(&self.charged_bytes);
         group.value_bytes += count_of(&self.value_bytes);
+        group.key_bytes += count_of(&self.key_bytes);
         group.compute_saved += Duration::from_nanos(self.saved_nanos.load(Relaxed));
+        group.compute_lost += Duration::from_nanos(self.lost_nanos.load(Relaxed));
     }
+}
+
+fn add_time(counter: &AtomicU64, time: Duration) {
+    counter.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
 }
 
 fn add(counter: &AtomicU64) {

@@ -72,8 +72,16 @@ pub struct Group {
     pub charged_bytes: u64,
     /// Bytes of values now.
     pub value_bytes: u64,
+    /// Bytes of keys now.
+    pub key_bytes: u64,
     /// Compute cost of all hits.
     pub compute_saved: Duration,
+    /// Compute cost of what was evicted and then missed.
+    pub compute_lost: Duration,
+    /// Bytes of values served; only for namespaces and the total.
+    pub served_bytes: u64,
+    /// Hits whose compute cost is known; only for namespaces and the total.
+    pub priced_hits: u64,
     /// Time in the engine by verb (`get`, `put`, `invalidate`); only for namespaces and the total.
     pub latency: BTreeMap<&'static str, Quantiles>,
 }
@@ -173,6 +181,12 @@ fn most_read_first(mut groups: Vec<Group>) -> Vec<Group> {
 }
 
 impl Group {
+    /// Charged bytes that are neither keys nor values.
+    #[must_use]
+    pub fn bookkeeping_bytes(&self) -> u64 {
+        self.charged_bytes.saturating_sub(self.key_bytes + self.value_bytes)
+    }
+
     /// Gets answered, however.
     #[must_use]
     pub fn reads(&self) -> u64 {

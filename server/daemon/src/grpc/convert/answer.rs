@@ -4,6 +4,7 @@ use hotplate_engine::{
     event::{MissReason, RemovalReason},
     flow::{
         get::{GetAnswer, Lookup},
+        insight::InsightAnswer,
         invalidate::InvalidateAnswer,
         list::ListAnswer,
         put::PutAnswer,
@@ -13,6 +14,7 @@ use hotplate_engine::{
 };
 use hotplate_proto::v1;
 
+use super::insight::{recommendation, top_key, trend_minute, what_if};
 use super::values::{wire_duration, wire_entry, wire_facts, wire_positions};
 
 /// What a Get found; `with_value` false leaves values out.
@@ -99,14 +101,20 @@ pub(crate) fn list_response(answer: ListAnswer) -> v1::ListEntriesResponse {
     v1::ListEntriesResponse { entries, next_page_token: answer.next_page_token }
 }
 
-/// Counters.
-pub(crate) fn stats_response(snapshot: Snapshot) -> v1::StatsResponse {
+/// Counters, and what they mean.
+pub(crate) fn stats_response(snapshot: &Snapshot, insight: InsightAnswer) -> v1::StatsResponse {
+    let bytes_max = snapshot.bytes_max;
     v1::StatsResponse {
         total: Some(group(&snapshot.total)),
         groups: snapshot.groups.iter().map(group).collect(),
         uptime: Some(wire_duration(snapshot.uptime)),
         watch_count: snapshot.watch_count,
-        limits: Some(v1::StatsLimits { entries_max: snapshot.entries_max, bytes_max: snapshot.bytes_max }),
+        limits: Some(v1::StatsLimits { entries_max: snapshot.entries_max, bytes_max }),
+        bookkeeping_bytes_per_entry: per_entry(&snapshot.total),
+        top_keys: insight.top_keys.into_iter().map(top_key).collect(),
+        what_if: insight.what_if.map(|curve| what_if(&curve, bytes_max)),
+        recommendations: insight.advice.into_iter().map(recommendation).collect(),
+        trend: insight.trend.iter().map(|minute| trend_minute(minute, insight.now)).collect(),
     }
 }
 
@@ -132,7 +140,18 @@ fn group(group: &Group) -> v1::StatsGroup {
         charged_bytes: group.charged_bytes,
         value_bytes: group.value_bytes,
         compute_saved: Some(wire_duration(group.compute_saved)),
+        compute_lost_to_eviction: Some(wire_duration(group.compute_lost)),
+        bookkeeping_bytes: group.bookkeeping_bytes(),
         latency: group.latency.iter().map(|(verb, quantiles)| latency(verb, quantiles)).collect(),
+    }
+}
+
+/// Bookkeeping of one entry on average.
+#[expect(clippy::cast_precision_loss, reason = "an average needs no more digits than a float has")]
+fn per_entry(group: &Group) -> f64 {
+    match group.entry_count {
+        0 => 0.0,
+        entries => group.bookkeeping_bytes() as f64 / entries as f64,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hotplate_engine::{
-    entry::{EntryView, Expiration, Facts, Negative, Payload, Ttl},
+    entry::{CostSource, EntryView, Expiration, Facts, Negative, Payload, Ttl},
     position::{LogId, Position, Positions},
     selector::Selector,
 };
@@ -207,6 +207,12 @@ pub(super) fn wire_facts(facts: &Facts) -> v1::EntryMetadata {
         usable_for: Some(wire_duration(facts.usable_for)),
         hit_count: facts.hit_count,
         served_from: v1::Tier::Memory.into(),
+        compute_cost_source: match facts.cost_source {
+            CostSource::Given => v1::ComputeCostSource::Given,
+            CostSource::Measured => v1::ComputeCostSource::Measured,
+            CostSource::Estimated => v1::ComputeCostSource::Estimated,
+        }
+        .into(),
     }
 }
 
