@@ -33,7 +33,7 @@ use self::{
 };
 use crate::{
     changes::{Author, History, What},
-    clock::Clock,
+    clock::{Clock, Moment},
     entry::Description,
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
