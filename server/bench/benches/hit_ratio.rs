@@ -144,7 +144,7 @@ fn progress(cells: usize) -> ProgressBar {
 fn summed_up(rows: &[Row]) -> String {
     let reductions = summary::reductions(rows);
     if reductions.is_empty() {
-        return format!("no mean miss reduction: nothing to compare with `{}`", contestant::BASELINE);
+        return format!("no mean miss reduction: it takes `{}` and a trace that counts", contestant::BASELINE);
     }
     let mut table = rows::markdown();
     table.set_header(["cache", "mean miss reduction against lru", "worst", "where", "cells"]);
