@@ -181,6 +181,7 @@ impl Cache {
                 tokio::time::sleep(RECLAIM_PAUSE).await;
             }
         }
+        insight::maintain(&self.store);
     }
 
     /// Ends every watch with a final Progress, stops the preload jobs and the maintenance. Takes no new ones.

@@ -1,0 +1,40 @@
+//! Statistics move on by themselves: the maintenance closes minutes by the clock it is given.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hotplate_engine::{
+    Cache,
+    clock::Clock,
+    entry::{Description, Expiration, Payload},
+    event::Silent,
+    flow::{insight::InsightRequest, put::PutRequest},
+    namespace::EngineConfig,
+    origin::Origins,
+};
+
+#[tokio::test(start_paused = true)]
+async fn maintenance_closes_the_minutes() {
+    let cache = Cache::new(EngineConfig::default(), Clock::system(), Arc::new(Silent), Origins::new()).unwrap();
+    cache
+        .put(PutRequest {
+            namespace: String::new(),
+            key: "k".to_owned(),
+            payload: Some(Payload::Value(Bytes::from_static(b"v"))),
+            digest: None,
+            description: Description::default(),
+            expiration: Expiration::default(),
+            precondition: Default::default(),
+            request_id: String::new(),
+            client_id: None,
+        })
+        .unwrap();
+    let running = tokio::spawn(cache.clone().run_maintenance());
+    tokio::time::sleep(Duration::from_millis(121_500)).await;
+    let namespaces = cache.namespaces();
+    let request = InsightRequest { namespaces, minutes: 60, trend: true, ..InsightRequest::default() };
+    let trend = cache.insight(&request).trend;
+    assert_eq!(trend.iter().map(|minute| minute.sums.puts).collect::<Vec<_>>(), [1, 0]);
+    cache.close();
+    running.await.unwrap();
+}
