@@ -16,7 +16,7 @@ async fn stats(client: &mut Client, request: StatsRequest) -> v1::StatsResponse 
     client.stats(request).await.unwrap().into_inner()
 }
 
-fn top<'a>(response: &'a v1::StatsResponse, order: TopKeyOrder) -> Vec<(&'a str, u64)> {
+fn top(response: &v1::StatsResponse, order: TopKeyOrder) -> Vec<(&str, u64)> {
     let of_order = response.top_keys.iter().filter(|top| top.order() == order);
     of_order.map(|top| (top.key.as_str(), top.count)).collect()
 }

@@ -1,5 +1,7 @@
 //! The curve from a sample in miniature against caches that are really run at each size, over the same stream of keys.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{collections::HashMap, time::Duration};
 
 use hotplate_engine::{
