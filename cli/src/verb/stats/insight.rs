@@ -193,7 +193,7 @@ mod tests {
     fn numbers_have_units() {
         let top = v1::TopKey { key: "k\n".to_owned(), count: 2_000_000_000, error: 0, ..Default::default() };
         assert_eq!(top_row(v1::TopKeyOrder::Compute, &top)[2], "2s");
-        assert_eq!(top_row(v1::TopKeyOrder::Bytes, &top)[2], "1.9 GiB");
+        assert_eq!(top_row(v1::TopKeyOrder::Bytes, &top)[2], "1.8 GiB");
         assert!(!top_row(v1::TopKeyOrder::Reads, &top)[0].contains('\n'));
         let minute = v1::TrendMinute { hits: 3, misses: 1, ..Default::default() };
         assert_eq!(hit_ratio(&minute), Some(0.75));
