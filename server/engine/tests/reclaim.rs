@@ -111,19 +111,19 @@ fn no_lock_hold_looks_at_more_than_its_bound() {
     assert_eq!(holds(&full).iter().sum::<usize>(), ENTRIES);
 }
 
-/// A step that was a full lock hold, or the last of several that make up one, asks for a pause.
+/// A pause is asked for after so many entries, and not without.
 #[test]
-fn every_lock_hold_is_followed_by_a_pause_when_there_is_much_to_do() {
+fn there_are_pauses_when_there_is_much_to_do() {
     let full = full("lru", false);
     full.clock.advance(62 * SECOND);
     let (mut since, mut pauses, mut reclaiming) = (0, 0, full.store.reclaiming());
     while let Some(step) = reclaiming.step() {
         since += full.ended.0.swap(0, SeqCst);
-        assert_eq!(step == Step::Pause, since >= ENDED_PER_HOLD, "{since} entries since the last pause");
+        assert_eq!(step == Step::Pause, since >= ENDED_PER_PAUSE, "{since} entries since the last pause");
         if step == Step::Pause {
             (since, pauses) = (0, pauses + 1);
         }
     }
-    assert!(pauses >= ENTRIES / (2 * ENDED_PER_HOLD), "{pauses} pauses for {ENTRIES} entries");
+    assert!(pauses >= ENTRIES / (2 * ENDED_PER_PAUSE), "{pauses} pauses for {ENTRIES} entries");
     assert_eq!(full.store.reclaiming().step(), Some(Step::Continue), "nothing to do needs no pause");
 }

@@ -23,7 +23,7 @@ const SETTLES_MAX: usize = 16;
 /// Looks at a shard whose published least has changed meanwhile, for one victim at most.
 const LOOKS_MAX: usize = 64;
 /// Entries that one lock hold looks at when what has ended is taken out.
-pub const ENDED_PER_HOLD: usize = 256;
+pub const ENDED_PER_HOLD: usize = 64;
 /// An entry may be refused for being worth too little only above this share of the capacity.
 pub const REFUSABLE_SHARE: u64 = 100;
 

@@ -3,13 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Store, pool::ENDED_PER_HOLD, space::Space};
+use super::{Store, space::Space};
 use crate::{clock::Moment, event::RemovalReason};
 
-/// How long to wait where a step asks for a pause: long against a lock hold, so that each shard is locked for less than a
+/// How long to wait where a step asks for a pause: long against the lock holds before it, so that each shard is locked for less than a
 /// hundredth of the time and the 99th percentile of reads hardly notices. Still 100,000 entries a second are taken out,
 /// which is more than arrive.
 pub const RECLAIM_PAUSE: Duration = Duration::from_millis(2);
+
+/// Entries after which a step asks for a pause.
+pub const ENDED_PER_PAUSE: usize = 256;
 
 /// One reclaiming of everything that has ended by a moment.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl Reclaiming<'_> {
         });
         self.done += usize::from(!hold.more);
         self.looked += hold.looked;
-        if self.looked < ENDED_PER_HOLD {
+        if self.looked < ENDED_PER_PAUSE {
             return Some(Step::Continue);
         }
         self.looked = 0;
