@@ -20,7 +20,11 @@ use hotplate_engine::{
         put::{self, Precondition, PutRequest},
         repeat::Repeats,
     },
-    memory::{Store, pool::ENDED_PER_HOLD, reclaim::Step},
+    memory::{
+        Store,
+        pool::ENDED_PER_HOLD,
+        reclaim::{ENDED_PER_PAUSE, Step},
+    },
     namespace::EngineConfig,
     policy::REGISTRY,
 };

@@ -8,7 +8,7 @@ use super::{
     pool::{Pool, PoolConfig, shard_of},
     shelf::Shelf,
     small_key::SmallKey,
-    table::Held,
+    table::{Held, Table},
 };
 use crate::{
     clock::Moment,
@@ -120,7 +120,7 @@ impl<V: Clone> Plain<V> {
         self.take(self.hasher.hash_one(key), key).map(|kept| kept.value)
     }
 
-    /// Takes out what has ended, at most 256 entries under each lock.
+    /// Takes out what has ended, at most 64 entries under each lock.
     pub fn expire(&self, now: Moment) {
         self.pool.expire(now, |shard, shelf, slot| {
             let kept = shard.remove(shelf, slot, false);
@@ -139,6 +139,9 @@ impl<V: Clone> Plain<V> {
                 let kept = shard.remove(&self.shelf, slot, false);
                 self.release(kept.as_ref());
             }
+            let worn = shard.table_mut(&self.shelf).and_then(Table::worn);
+            drop(shard);
+            drop(worn);
         }
     }
 

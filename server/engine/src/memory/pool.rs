@@ -10,7 +10,7 @@ use super::{
     budget::{Budget, Room},
     shard::Shard,
     shelf::{Seen, Shelf},
-    table::{Held, Slot},
+    table::{Held, Slot, Table},
 };
 use crate::{
     clock::Moment,
@@ -228,8 +228,9 @@ impl<X, V: Held> Pool<X, V> {
         let (ended, more) = table.ended(now, ENDED_PER_HOLD);
         let looked = if more { ENDED_PER_HOLD } else { ended.len() };
         let gone: Vec<R> = ended.into_iter().filter_map(|slot| each(&mut shard, shelf, slot)).collect();
+        let worn = shard.table_mut(shelf).and_then(Table::worn);
         drop(shard);
-        drop(gone);
+        drop((gone, worn));
         Hold { looked, more }
     }
 

@@ -41,6 +41,16 @@ pub struct Table<V> {
     free: Vec<Slot>,
     wheel: Wheel,
     policy: Box<dyn Policy>,
+    worn: Option<Worn<V>>,
+}
+
+/// The memory of a table that became empty. Freeing it may take milliseconds: it is dropped when no lock is held.
+#[derive(Debug)]
+pub struct Worn<V> {
+    _found: HashTable<Slot>,
+    _places: Places<V>,
+    _links: Links,
+    _free: Vec<Slot>,
 }
 
 impl<V: Held> Table<V> {
@@ -54,6 +64,7 @@ impl<V: Held> Table<V> {
             free: Vec::new(),
             wheel: Wheel::default(),
             policy,
+            worn: None,
         }
     }
 
@@ -242,12 +253,19 @@ impl<V: Held> Table<V> {
         self.policy.check()
     }
 
+    /// Gives away the memory of a time when it was larger, to be dropped when no lock is held.
+    pub fn worn(&mut self) -> Option<Worn<V>> {
+        self.worn.take()
+    }
+
     /// An empty table takes no more room than a new one, but remembers what its order remembers.
     fn rest(&mut self) {
-        self.found = HashTable::new();
-        self.places = Slab::default();
-        self.links = Links::default();
-        self.free = Vec::new();
+        self.worn = Some(Worn {
+            _found: std::mem::take(&mut self.found),
+            _places: std::mem::take(&mut self.places),
+            _links: std::mem::take(&mut self.links),
+            _free: std::mem::take(&mut self.free),
+        });
     }
 }
 
