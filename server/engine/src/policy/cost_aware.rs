@@ -46,6 +46,8 @@ pub(super) struct CostAware {
     reads: Slab<u8>,
     lists: Box<[List; CLASSES]>,
     active: [u64; WORDS],
+    /// The class whose head is the cheapest of all, so that asking for it again costs nothing.
+    cheapest: Option<u8>,
     entries: u64,
     bytes: u64,
     sketch: Sketch,
@@ -70,6 +72,8 @@ struct List {
     head: Slot,
     tail: Slot,
     bytes: u64,
+    /// The head's price.
+    price: f64,
 }
 
 impl Default for CostAware {
@@ -77,8 +81,9 @@ impl Default for CostAware {
         Self {
             nodes: Slab::default(),
             reads: Slab::default(),
-            lists: Box::new([List { head: NONE, tail: NONE, bytes: 0 }; CLASSES]),
+            lists: Box::new([List { head: NONE, tail: NONE, bytes: 0, price: 0.0 }; CLASSES]),
             active: [0; WORDS],
+            cheapest: None,
             entries: 0,
             bytes: 0,
             sketch: Sketch::default(),
@@ -121,9 +126,8 @@ impl Policy for CostAware {
     }
 
     fn least(&self) -> Option<Candidate> {
-        let slot = self.heads().min_by(|a, b| self.price_of(*a).total_cmp(&self.price_of(*b)))?;
-        let price = self.price_of(slot);
-        Some(Candidate { slot, rank: price.to_bits(), price })
+        let List { head, price, .. } = self.lists[usize::from(self.cheapest?)];
+        Some(Candidate { slot: head, rank: price.to_bits(), price })
     }
 
     fn settle(&mut self, age: &Age) -> bool {
@@ -149,7 +153,7 @@ impl Policy for CostAware {
         let mut looks = 0;
         let mut sum = 0;
         for class in self.classes() {
-            let List { head, tail, bytes } = self.lists[class];
+            let List { head, tail, bytes, .. } = self.lists[class];
             if self.price_of(tail) <= price {
                 sum += bytes;
                 continue;
@@ -186,6 +190,11 @@ impl Policy for CostAware {
             }
             sum = (sum.0 + slots.len() as u64, sum.1 + bytes);
         }
+        if self.cheapest.map(|class| self.lists[usize::from(class)].price)
+            != self.order().first().map(|slot| self.price_of(*slot))
+        {
+            return Err("the cheapest is another than the one remembered".to_owned());
+        }
         let counted = (self.entries, self.bytes);
         if sum == counted { Ok(()) } else { Err(format!("{counted:?} entries and bytes counted, {sum:?} held")) }
     }
@@ -220,11 +229,16 @@ impl CostAware {
         (node.level, node.class, node.previous, node.next) = (level, class as u8, list.tail, NONE);
         list.bytes += node.size.bytes();
         let tail = std::mem::replace(&mut list.tail, slot);
-        if tail == NONE {
-            list.head = slot;
-            self.active[class / 64] |= 1 << (class % 64);
-        } else {
+        if tail != NONE {
             self.nodes[tail].next = slot;
+            return;
+        }
+        (list.head, list.price) = (slot, level + lower_bound(class));
+        self.active[class / 64] |= 1 << (class % 64);
+        let (price, class) = (list.price, class as u8);
+        let cheaper = |than: u8| (price, class) < (self.lists[usize::from(than)].price, than);
+        if self.cheapest.is_none_or(cheaper) {
+            self.cheapest = Some(class);
         }
     }
 
@@ -233,28 +247,34 @@ impl CostAware {
         let class = usize::from(class);
         let list = &mut self.lists[class];
         list.bytes -= size.bytes();
-        if previous == NONE {
-            list.head = next
-        } else {
-            self.nodes[previous].next = next
-        }
         if next == NONE {
             list.tail = previous
         } else {
             self.nodes[next].previous = previous
         }
-        if list.head == NONE {
-            self.active[class / 64] &= !(1 << (class % 64));
+        if previous != NONE {
+            self.nodes[previous].next = next;
+            return;
         }
+        list.head = next;
+        if next == NONE {
+            self.active[class / 64] &= !(1 << (class % 64));
+        } else {
+            list.price = self.nodes[next].level + lower_bound(class);
+        }
+        if self.cheapest == Some(class as u8) {
+            self.cheapest = self.find_cheapest();
+        }
+    }
+
+    fn find_cheapest(&self) -> Option<u8> {
+        let cheapest = self.classes().min_by(|a, b| self.lists[*a].price.total_cmp(&self.lists[*b].price));
+        cheapest.map(|class| class as u8)
     }
 
     fn price_of(&self, slot: Slot) -> f64 {
         let node = &self.nodes[slot];
         node.level + lower_bound(usize::from(node.class))
-    }
-
-    fn heads(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.classes().map(|class| self.lists[class].head)
     }
 
     /// Classes that have entries, the ones that save least first.

@@ -48,6 +48,9 @@ impl Sketch {
 
     /// Notes that this key was seen `times` more.
     pub(super) fn add(&mut self, hash: u64, times: u8) {
+        if times == 0 {
+            return;
+        }
         let (word, picks) = self.place(hash);
         let count = self.count(hash).saturating_add(times).min(COUNT_MAX);
         for shift in picks {
