@@ -213,7 +213,7 @@ fn not_worth_it(store: &Store, admission: &Admission<'_>, (charge, room): (u64, 
     }
     Some(format!(
         "the entry is charged {charge} bytes, more than a hundredth of the memory, and saves less for each of them than \
-         what would have to go: raise limits.bytes_max or the namespace's weight, say what computing it cost \
+         what would have to go: raise memory.bytes_max or the namespace's weight, say what computing it cost \
          (compute_cost), or give the namespace the policy \"lru\", which refuses nothing"
     ))
 }
@@ -283,7 +283,7 @@ fn holds(precondition: &Precondition, current: Option<&Record>, shared: &Shared)
 
 fn cannot_fit(store: &Store, space: &Space, charge: u64) -> Option<String> {
     let limits = [
-        ("this server", "limits.bytes_max", store.pool.budget().max()),
+        ("this server", "memory.bytes_max", store.pool.budget().max()),
         ("this namespace", "its bytes_max", space.shelf.budget.max()),
     ];
     limits.into_iter().find_map(|(whose, setting, Room { entries, bytes })| {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::Moment,
-    policy::{Age, Objective, Registered, Worth},
+    policy::{Age, Candidate, Objective, Registered, Worth},
     sync::{Mutex, MutexGuard, RwLock},
 };
 
@@ -163,7 +163,9 @@ impl<X, V: Held> Pool<X, V> {
             let (shelf, seen) = if own { (shelf.clone(), shelf.lowest()?) } else { self.lowest()? };
             let mut shard = self.lock(seen.shard);
             let least = shard.table(&shelf).and_then(|table| table.least());
-            let Some(least) = least.filter(|least| least.rank == seen.rank) else {
+            // A read may have raised what was published: then it is published anew, and all are compared again.
+            let as_seen = |least: &Candidate| least.rank == seen.rank && least.price <= seen.price;
+            let Some(least) = least.filter(as_seen) else {
                 shelf.publish(seen.shard, least);
                 continue;
             };

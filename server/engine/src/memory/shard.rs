@@ -40,6 +40,7 @@ impl<X, V: Held> Shard<X, V> {
         }
         let table = self.tables[shelf.number()].get_or_insert_with(|| Table::new((shelf.policy.make)()));
         let slot = table.insert(hash, entry, worth, &shelf.age);
+        check_if_small(table);
         shelf.publish(self.number, table.least());
         slot
     }
@@ -48,6 +49,7 @@ impl<X, V: Held> Shard<X, V> {
     pub fn remove(&mut self, shelf: &Shelf, slot: Slot, evicted: bool) -> Option<V> {
         let table = self.tables.get_mut(shelf.number())?.as_mut()?;
         let entry = table.remove(slot, evicted);
+        check_if_small(table);
         shelf.publish(self.number, table.least());
         entry
     }
@@ -57,4 +59,10 @@ impl<X, V: Held> Shard<X, V> {
     pub fn number(&self) -> usize {
         self.number
     }
+}
+
+/// In debug builds: checks a table after every change, while it is small enough for that to cost little.
+fn check_if_small<V: Held>(table: &Table<V>) {
+    const SMALL: usize = 32;
+    debug_assert!(table.len() > SMALL || table.check() == Ok(()), "a table contradicts itself: {:?}", table.check());
 }
