@@ -47,6 +47,18 @@ const DAYS: Duration = Duration::from_secs(20 * 86_400);
 #[derive(Default)]
 struct Times(Vec<u64>);
 
+/// What one round took, in nanoseconds.
+struct Round {
+    /// Reads while nothing ends.
+    calm: Times,
+    /// Reads while everything ends.
+    busy: Times,
+    /// Lock holds by the wall clock.
+    holds: Times,
+    /// Lock holds by processor time.
+    processor: Times,
+}
+
 impl Times {
     fn add(&mut self, time: Duration) {
         self.0.push(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
@@ -143,8 +155,8 @@ impl Run {
         }
     }
 
-    /// A calm and a reclaiming, each beside a reader: what the reader noticed in both, and the lock holds.
-    fn round(&self) -> Result<(Times, Times, (Times, Times)), Box<dyn Error>> {
+    /// A calm and a reclaiming, each beside a reader.
+    fn round(&self) -> Result<Round, Box<dyn Error>> {
         let second = |number| HOUR + Duration::from_micros(number % 1_000_000);
         self.fill("ends", self.entries, second)?;
         let stop = AtomicBool::new(false);
@@ -167,7 +179,7 @@ impl Run {
             return Err(format!("{left} entries are left, not {READ}").into());
         }
         let failed = |_| "a reader has failed";
-        Ok((calm.map_err(failed)?, busy.map_err(failed)?, holds))
+        Ok(Round { calm: calm.map_err(failed)?, busy: busy.map_err(failed)?, holds: holds.0, processor: holds.1 })
     }
 }
 
@@ -178,11 +190,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = Run::new(entries)?;
     let [mut calm, mut busy, mut holds, mut processor] = [(); 4].map(|()| Times::default());
     for _ in 0..rounds {
-        let times = run.round()?;
-        calm.0.extend(times.0.0);
-        busy.0.extend(times.1.0);
-        holds.0.extend(times.2.0.0);
-        processor.0.extend(times.2.1.0);
+        let round = run.round()?;
+        calm.0.extend(round.calm.0);
+        busy.0.extend(round.busy.0);
+        holds.0.extend(round.holds.0);
+        processor.0.extend(round.processor.0);
     }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("null");

@@ -1,7 +1,6 @@
 //! What is charged for an entry agrees with what the allocator hands out for it: within 10 %.
 //! Its own binary, because it replaces the allocator with one that counts.
 
-#![expect(clippy::print_stdout, reason = "the measured numbers are worth reading")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -87,16 +87,14 @@ impl<V: Clone> Plain<V> {
         let hash = self.hasher.hash_one(key);
         let worth = self.pool.worth(&self.shelf, item.bytes, item.cost);
         let room = Room { entries: 1, bytes: item.bytes };
-        let mut kept = Some(Kept { key: SmallKey::new(key), bytes: item.bytes, ends: item.ends, value });
+        let kept = Kept { key: SmallKey::new(key), bytes: item.bytes, ends: item.ends, value };
         for attempt in 0..ATTEMPTS_MAX {
             let mut shard = self.pool.lock(shard_of(hash));
             let old = shard.table(&self.shelf).and_then(|table| table.find(hash, key));
             let old = old.and_then(|slot| shard.remove(&self.shelf, slot, false));
             self.release(old.as_ref());
             if self.pool.reserve(&self.shelf, room) {
-                if let Some(kept) = kept.take() {
-                    shard.insert(&self.shelf, hash, kept, worth);
-                }
+                shard.insert(&self.shelf, hash, kept, worth);
                 return true;
             }
             drop(shard);

@@ -271,9 +271,7 @@ impl<V: Held> Table<V> {
 
 /// The half of a hash that is kept.
 fn half(hash: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "half of it is meant")]
-    let half = (hash >> 32) as u32;
-    half
+    (hash >> 32) as u32
 }
 
 /// A half as a whole hash again: tables use its lowest and its highest bits.

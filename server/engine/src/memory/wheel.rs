@@ -128,7 +128,6 @@ impl Wheel {
         let first = |level: u32| {
             let bits = self.occupied[level as usize];
             let position = self.now >> (SLOT_BITS * level);
-            #[expect(clippy::cast_possible_truncation, reason = "it is less than 64")]
             let ahead = u64::from(bits.rotate_right(((position + 1) % LISTS_PER_LEVEL) as u32).trailing_zeros()) + 1;
             (bits != 0).then(|| (position + ahead) << (SLOT_BITS * level))
         };
