@@ -164,7 +164,7 @@ impl<X, V: Held> Pool<X, V> {
             let mut shard = self.lock(seen.shard);
             let least = shard.table(&shelf).and_then(|table| table.least());
             // A read may have raised what was published: then it is published anew, and all are compared again.
-            let as_seen = |least: &Candidate| least.rank == seen.rank && least.price <= seen.price;
+            let as_seen = |least: &Candidate| least.rank == seen.rank && least.price <= seen.said;
             let Some(least) = least.filter(as_seen) else {
                 shelf.publish(seen.shard, least);
                 continue;

@@ -49,7 +49,10 @@ impl<X, V: Held> Shard<X, V> {
     pub fn remove(&mut self, shelf: &Shelf, slot: Slot, evicted: bool) -> Option<V> {
         let table = self.tables.get_mut(shelf.number())?.as_mut()?;
         let entry = table.remove(slot, evicted);
-        check_if_small(table);
+        // Not while what has ended goes: what is still to go is out of the wheel by then.
+        if evicted {
+            check_if_small(table);
+        }
         shelf.publish(self.number, table.least());
         entry
     }

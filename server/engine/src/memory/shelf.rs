@@ -37,6 +37,8 @@ pub(super) struct Seen {
     pub(super) rank: u64,
     /// As it compares with those of other shelves.
     pub(super) price: f64,
+    /// As its policy said it.
+    pub(super) said: f64,
 }
 
 impl Shelf {
@@ -79,8 +81,8 @@ impl Shelf {
     pub(super) fn lowest(&self) -> Option<Seen> {
         let ranks = self.least.iter().map(|least| least.rank.load(Relaxed)).enumerate();
         let (shard, rank) = ranks.min_by_key(|(_, rank)| *rank)?;
-        let price = f64::from_bits(self.least[shard].price.load(Relaxed)) - self.age.own();
-        (rank != u64::MAX).then_some(Seen { shard, rank, price })
+        let said = f64::from_bits(self.least[shard].price.load(Relaxed));
+        (rank != u64::MAX).then_some(Seen { shard, rank, price: said - self.age.own(), said })
     }
 
     /// What is published for a shard.
