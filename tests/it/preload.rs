@@ -27,6 +27,7 @@ async fn open(client: &mut Client, request: PreloadRequest) -> Streaming<Preload
 /// How every item ended, and the last message.
 struct End {
     states: BTreeMap<String, (PreloadState, String)>,
+    pinned: usize,
     last: PreloadResponse,
 }
 
@@ -43,9 +44,10 @@ impl End {
 
 async fn finish(mut stream: Streaming<PreloadResponse>) -> End {
     let mut states = BTreeMap::new();
-    let mut done = 0;
+    let (mut done, mut pinned) = (0, 0);
     loop {
         let message = within("progress of a job", stream.message()).await.unwrap().expect("a job ends with a word");
+        pinned += message.results.iter().filter(|result| result.pinned).count();
         for result in &message.results {
             let reason = result.error.as_ref().map(|error| error.reason.clone()).unwrap_or_default();
             let twice = states.insert(result.key.clone(), (result.state(), reason));
@@ -56,7 +58,7 @@ async fn finish(mut stream: Streaming<PreloadResponse>) -> End {
         if message.finished {
             assert_eq!(states.len() as u64, message.total_count, "every item has an end");
             assert!(stream.message().await.unwrap().is_none(), "the stream ends with the job");
-            return End { states, last: message };
+            return End { states, pinned, last: message };
         }
     }
 }
@@ -402,4 +404,47 @@ async fn only_configured_origins_known_jobs_and_bounded_lists() {
     gate.add_permits(10);
     finish(running).await;
     finish(open(&mut client, request(&["b"])).await).await;
+}
+
+#[tokio::test]
+async fn what_is_pinned_makes_no_room_until_its_time() {
+    let origin = Origin::plain().await;
+    let server = Local::with(|settings| {
+        origin.serves(settings);
+        settings.memory.bytes_max = 256 << 10;
+        settings.memory.policy = "lru".into();
+    })
+    .await;
+    let mut client = server.client().await;
+    let pinned = |request| PreloadRequest { pin_for: seconds(600), ..request };
+    let end = run(&mut client, pinned(request(&["kept"]))).await;
+    assert_eq!((end.state("kept"), end.pinned), (PreloadState::Loaded, 1));
+    assert_eq!(run(&mut client, request(&["loose"])).await.pinned, 0);
+    assert!(facts_of(&client.ask(peek("kept")).await).pinned);
+    assert!(!facts_of(&client.ask(peek("loose")).await).pinned);
+    let bytes = facts_of(&client.ask(peek("kept")).await).stored_bytes;
+    let stats = client.stats(v1::StatsRequest::default()).await.unwrap().into_inner();
+    assert_eq!(stats.pinned_bytes, bytes);
+
+    let storm = async |client: &mut Client| {
+        for number in 0..400 {
+            client.store(put(&format!("storm:{number}"), vec![1; 2000])).await;
+        }
+    };
+    storm(&mut client).await;
+    assert_eq!(client.value("loose").await, Err(MissReason::Evicted));
+    assert_eq!(client.value("kept").await.unwrap(), b"value of /items/kept");
+    server.advance(Duration::from_secs(601));
+    assert!(!facts_of(&client.ask(peek("kept")).await).pinned);
+
+    for wrong in [
+        wire(Duration::ZERO),
+        wire(Duration::from_secs(24 * 3600 + 1)),
+        prost_types::Duration { seconds: -1, nanos: 0 },
+    ] {
+        let request = PreloadRequest { pin_for: Some(wrong), ..request(&["a"]) };
+        failure(client.preload(request).await).is(Code::InvalidArgument, "BAD_ARGUMENT").blames("pin_for");
+    }
+    let join = PreloadRequest { job_id: "a job".to_owned(), ..PreloadRequest::default() };
+    failure(client.preload(pinned(join)).await).is(Code::InvalidArgument, "BAD_ARGUMENT").blames("pin_for");
 }

@@ -26,6 +26,7 @@ pub(crate) fn facts(metadata: &v1::EntryMetadata) -> Value {
         "usable_for_seconds": from_proto(metadata.usable_for.as_ref()).as_secs_f64(),
         "hit_count": metadata.hit_count,
         "served_from": tier(metadata.served_from),
+        "pinned": metadata.pinned,
     })
 }
 
@@ -92,6 +93,7 @@ pub(crate) fn facts_rows(metadata: &v1::EntryMetadata) -> Vec<Vec<String>> {
         ("then stale for", stale),
         ("hits", human::count(metadata.hit_count)),
         ("compute cost", cost),
+        ("pinned", if metadata.pinned { "yes".to_owned() } else { String::new() }),
         ("etag", metadata.etag.clone()),
         ("sha-256", hex::encode(&metadata.digest)),
         ("tier", tier(metadata.served_from).to_owned()),

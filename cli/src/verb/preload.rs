@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{lifetime::Lifetime, put::pair};
 use crate::{
     connect::Connection,
-    duration::from_proto,
+    duration::{self, from_proto, to_proto},
     exit::{Exit, Failure, Outcome},
     output::{Output, Style, entry, human},
 };
@@ -26,6 +26,7 @@ Examples:
   hotplate preload --key user:1 --key user:2        from the namespace's only origin
   hotplate preload items.jsonl --parallelism 16     one item a line:
       {\"key\": \"user:1\", \"origin\": \"users\", \"parameters\": {\"id\": \"1\"}, \"ttl\": \"1h\", \"tags\": [\"users\"]}
+  hotplate preload --key user:1 --pin-for 10m       and keep it for ten minutes, whatever else comes
   hotplate preload --job JOB                        join a job that goes on
   hotplate preload --job JOB --cancel               stop it
 
@@ -55,6 +56,9 @@ pub(crate) struct Preload {
     /// Fetch what is fresh as well
     #[arg(long)]
     force: bool,
+    /// Keep what is loaded from making room for others for this long, at most 24h
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, conflicts_with = "job")]
+    pin_for: Option<Duration>,
     /// Join this job
     #[arg(long, value_name = "ID")]
     job: Option<String>,
@@ -73,6 +77,7 @@ struct Tally {
     done: u64,
     total: u64,
     loaded_bytes: u64,
+    pinned: u64,
     finished: bool,
     cancelled: bool,
 }
@@ -88,6 +93,7 @@ impl Preload {
             max_parallelism: self.parallelism,
             job_id: self.job.unwrap_or_default(),
             cancel: self.cancel,
+            pin_for: self.pin_for.map(to_proto),
             ..Default::default()
         };
         let mut stream = connection.calls.preload(request).await?;
@@ -148,6 +154,7 @@ impl Tally {
 
     fn count(&mut self, result: &v1::PreloadResult) {
         let state = result.state();
+        self.pinned += u64::from(result.pinned);
         *self.states.entry(entry::bare(state.as_str_name(), "PRELOAD_STATE_")).or_default() += 1;
         if !matches!(state, PreloadState::Failed | PreloadState::NotStored) {
             return;
@@ -179,6 +186,7 @@ impl Tally {
                     "total": self.total,
                     "loaded_bytes": self.loaded_bytes,
                     "states": self.states,
+                    "pinned": self.pinned,
                     "failed": self.failed,
                     "cancelled": self.cancelled,
                 })
@@ -196,7 +204,8 @@ impl Tally {
             self.states.iter().map(|(state, count)| format!("{} {}", human::count(*count), state.to_lowercase()));
         let states = states.collect::<Vec<_>>().join(", ");
         let end = if self.cancelled { "cancelled: " } else { "" };
-        output.note(&format!("{end}{states}; {} loaded", human::size(self.loaded_bytes)))?;
+        let pinned = if self.pinned > 0 { format!(", {} pinned", human::count(self.pinned)) } else { String::new() };
+        output.note(&format!("{end}{states}; {} loaded{pinned}", human::size(self.loaded_bytes)))?;
         let whole = self.finished && !self.cancelled && self.failed == 0;
         Ok(if whole { Exit::Done } else { Exit::Negative })
     }
@@ -211,6 +220,7 @@ fn result_json(result: &v1::PreloadResult) -> serde_json::Value {
         "key": result.key,
         "state": entry::bare(result.state().as_str_name(), "PRELOAD_STATE_"),
         "error": error,
+        "pinned": result.pinned,
         "elapsed_seconds": from_proto(result.elapsed.as_ref()).as_secs_f64(),
     })
 }

@@ -150,6 +150,7 @@ fn facts(namespace: &str, total: &v1::StatsGroup, response: &v1::StatsResponse) 
         vec!["compute saved".to_owned(), human::duration(from_proto(total.compute_saved.as_ref()))],
         vec!["lost to eviction".to_owned(), human::duration(from_proto(total.compute_lost_to_eviction.as_ref()))],
         vec!["bookkeeping".to_owned(), format!("{:.0} B per entry", response.bookkeeping_bytes_per_entry)],
+        vec!["pinned".to_owned(), human::size(response.pinned_bytes)],
         vec!["watches".to_owned(), human::count(response.watch_count)],
         vec!["up for".to_owned(), human::duration(from_proto(response.uptime.as_ref()))],
     ];
@@ -253,6 +254,7 @@ fn as_json(namespace: &str, response: &v1::StatsResponse) -> Value {
     object.insert("bytes_max".to_owned(), json!(limits.bytes_max));
     object.insert("uptime_seconds".to_owned(), json!(from_proto(response.uptime.as_ref()).as_secs_f64()));
     object.insert("watch_count".to_owned(), json!(response.watch_count));
+    object.insert("pinned_bytes".to_owned(), json!(response.pinned_bytes));
     let groups: Vec<Value> = response.groups.iter().map(|group| Value::Object(group_json(group))).collect();
     object.insert("groups".to_owned(), Value::Array(groups));
     insight::add_json(&mut object, response);

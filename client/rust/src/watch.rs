@@ -274,6 +274,15 @@ impl Preload {
         self
     }
 
+    /// Keeps what is loaded from making room for others for this long, at most 24 hours; the server pins at most half of
+    /// its memory and says in each result whether it did.
+    pub fn pin_for(mut self, long: Duration) -> Self {
+        // What does not fit is refused by the server, as everything above 24 hours.
+        let most = prost_types::Duration { seconds: i64::MAX, nanos: 0 };
+        self.request.pin_for = Some(prost_types::Duration::try_from(long).unwrap_or(most));
+        self
+    }
+
     /// How many at once; the server caps it.
     pub fn parallelism(mut self, items: u32) -> Self {
         self.request.max_parallelism = items;
@@ -320,6 +329,7 @@ impl Preload {
         };
         let progress = self.line.message(call).await?;
         self.request.items.clear();
+        self.request.pin_for = None;
         self.request.request_id.clear();
         self.request.job_id.clone_from(&progress.job_id);
         Ok(progress)

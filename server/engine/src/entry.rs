@@ -139,6 +139,8 @@ pub struct Facts {
     pub usable_for: Duration,
     /// Gets answered.
     pub hit_count: u64,
+    /// Whether it makes no room for others now.
+    pub pinned: bool,
 }
 
 /// Whether an entry may be served at a moment.

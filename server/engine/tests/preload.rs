@@ -58,6 +58,7 @@ impl Store for Shelf {
             fresh_for: if *fresh { left } else { Duration::ZERO },
             usable_for: left,
             hit_count: 0,
+            pinned: false,
         };
         Some(EntryView { key: key.text().clone(), payload: fill.payload.clone(), facts })
     }
@@ -74,7 +75,7 @@ impl Store for Shelf {
             return Ok(Admitted::NotAdmitted("too large".to_owned()));
         }
         self.entries.lock().insert(fill.key.text().to_string(), (fill, true));
-        Ok(Admitted::Stored)
+        Ok(Admitted::Stored { pinned: false })
     }
 }
 
@@ -360,4 +361,22 @@ async fn bad_requests_name_their_field() {
     let several = PreloadRequest { namespace: "two".to_owned(), ..items(&["a"]) };
     assert!(kitchen.jobs.preload(several).unwrap_err().message().contains("a, b"));
     assert_eq!(kitchen.script.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_pin_is_for_more_than_nothing_and_a_day_at_most() {
+    let kitchen = kitchen();
+    let day = Duration::from_secs(24 * 3600);
+    let pinned = |pin_for, request: PreloadRequest| PreloadRequest { pin_for: Some(pin_for), ..request };
+    for long in [Duration::ZERO, day + Duration::from_nanos(1)] {
+        let refusal = kitchen.jobs.preload(pinned(long, items(&["x"]))).unwrap_err();
+        assert_eq!((refusal.reason(), refusal.field_name()), (Reason::BadArgument, Some("pin_for")));
+    }
+    let join = PreloadRequest { job_id: "a job".to_owned(), ..PreloadRequest::default() };
+    let refusal = kitchen.jobs.preload(pinned(day, join)).unwrap_err();
+    assert_eq!((refusal.reason(), refusal.field_name()), (Reason::BadArgument, Some("pin_for")));
+    let (states, _) = to_the_end(kitchen.jobs.preload(pinned(day, items(&["x", "absent"]))).unwrap()).await;
+    assert_eq!((&states["x"], &states["absent"]), (&PreloadState::Loaded, &PreloadState::Negative));
+    let entries = kitchen.shelf.entries.lock();
+    assert_eq!((entries["x"].0.pin_for, entries["absent"].0.pin_for), (Some(day), None));
 }

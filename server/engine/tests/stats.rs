@@ -31,10 +31,12 @@ fn stats() -> Stats {
 
 #[test]
 fn the_total_is_the_sum_of_what_was_asked() {
-    let around = Surroundings { entries_max: 5, bytes_max: 6, uptime: Duration::from_secs(7), watch_count: 8 };
+    let around =
+        Surroundings { entries_max: 5, bytes_max: 6, uptime: Duration::from_secs(7), watch_count: 8, pinned_bytes: 9 };
     let all = stats().snapshot(None, GroupBy::Nothing, around);
     assert_eq!((all.total.hits, all.total.reads()), (2, 5));
-    assert_eq!((all.entries_max, all.bytes_max, all.uptime, all.watch_count), (5, 6, Duration::from_secs(7), 8));
+    assert_eq!((all.entries_max, all.bytes_max, all.uptime), (5, 6, Duration::from_secs(7)));
+    assert_eq!((all.watch_count, all.pinned_bytes), (8, 9));
     assert!(all.groups.is_empty());
     let own = stats().snapshot(Some("a"), GroupBy::Nothing, around).total;
     assert_eq!((own.hits, own.stale_hits, own.negative_hits, own.misses[&MissReason::Evicted]), (1, 1, 1, 1));

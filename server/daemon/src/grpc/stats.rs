@@ -69,6 +69,7 @@ fn of_allowed(parts: &Parts, call: &Call, group_by: GroupBy) -> Result<Snapshot,
         let one = parts.cache.stats(Some(&name), group_by)?;
         add(&mut all.total, &one.total);
         all.watch_count += one.watch_count;
+        all.pinned_bytes += one.pinned_bytes;
         for group in one.groups {
             let sum = groups.entry(group.name.clone()).or_insert_with(|| named(&group));
             add(sum, &group);

@@ -42,6 +42,8 @@ pub struct Admission<'a> {
     pub precondition: &'a Precondition,
     /// By what right.
     pub right: Right,
+    /// Until when it makes no room for others, if that is asked.
+    pub pin: Option<Moment>,
 }
 
 /// By what right something wants in.
@@ -183,6 +185,7 @@ pub fn relive(
         return Err(more);
     }
     store.pool.release(&space.shelf, Room { entries: 0, bytes: old.saturating_sub(new.charged(order_bytes)) });
+    let charged = new.charged(order_bytes);
     let (kind, gained) = (&content.description.kind, held(&new, (1, order_bytes)));
     if let Some(table) = shard.table_mut(&space.shelf) {
         if let Some(old) = table.get_mut(slot).map(|record| std::mem::replace(record, new)) {
@@ -193,13 +196,19 @@ pub fn relive(
         table.renewed(slot, &space.shelf.age);
         table.reschedule(slot);
     }
+    shard.recharge(&space.shelf, slot, charged);
     Ok(())
 }
 
 /// A record as an answer shows it.
 pub fn view(shard: &Guard<'_>, (space, key): (&Space, &Key), slot: Slot, now: Moment) -> Option<EntryView> {
     let table = shard.table(&space.shelf)?;
-    let look = Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() };
+    let look = Look {
+        now,
+        hits: table.hits(slot),
+        order_bytes: space.shelf.order_bytes(),
+        pinned_until: table.pin_of(slot).map(|pin| pin.until),
+    };
     let record = table.get(slot)?;
     Some(record.view(key, record.description(&shard.beside.shared), look))
 }
@@ -247,7 +256,8 @@ fn refuse(
         store.observer.observe(&Event::FillRefused { namespace: key.namespace().clone() });
         return Some(Admitted::TooLate);
     }
-    let why = cannot_fit(store, space, charge)?;
+    let own = current.and_then(|slot| shard.table(&space.shelf)?.pin_of(slot)).map_or(0, |pin| pin.worth.bytes);
+    let why = cannot_fit(store, space, (charge, own))?;
     Some(turn_away(store, shard, admission, (current, why)))
 }
 
@@ -281,17 +291,23 @@ fn holds(precondition: &Precondition, current: Option<&Record>, shared: &Shared)
     }
 }
 
-fn cannot_fit(store: &Store, space: &Space, charge: u64) -> Option<String> {
+/// Why it can never fit, if so: what is pinned makes no room, except `own`, which it replaces.
+fn cannot_fit(store: &Store, space: &Space, (charge, own): (u64, u64)) -> Option<String> {
+    let pinned = &space.shelf.pinned;
     let limits = [
-        ("this server", "memory.bytes_max", store.pool.budget().max()),
-        ("this namespace", "its bytes_max", space.shelf.budget.max()),
+        ("this server", "memory.bytes_max", store.pool.budget().max(), pinned.all().bytes),
+        ("this namespace", "its bytes_max", space.shelf.budget.max(), pinned.own().bytes),
     ];
-    limits.into_iter().find_map(|(whose, setting, Room { entries, bytes })| {
+    limits.into_iter().find_map(|(whose, setting, Room { entries, bytes }, pinned)| {
         if entries == 0 {
             return Some(format!("{whose} may hold no entries: raise its entries_max"));
         }
-        let too_large = charge > bytes;
-        too_large.then(|| format!("the entry is charged {charge} bytes and {whose} may hold {bytes}: raise {setting}"))
+        let pinned = pinned.saturating_sub(own);
+        let too_large = charge > bytes.saturating_sub(pinned);
+        let which = if pinned > 0 { format!(", {pinned} of them pinned") } else { String::new() };
+        too_large.then(|| {
+            format!("the entry is charged {charge} bytes and {whose} may hold {bytes}{which}: raise {setting}")
+        })
     })
 }
 
@@ -322,6 +338,7 @@ struct Place {
 fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place: Place) -> Admitted {
     let Admission { space, key, content, lifetime, .. } = admission;
     let hits = place.current.and_then(|slot| Some(shard.table(&space.shelf)?.hits(slot)));
+    let pin = place.current.and_then(|slot| shard.table(&space.shelf)?.pin_of(slot));
     let old = place.current.and_then(|slot| store.take(shard, space, (slot, false)));
     if let Some(old) = &old {
         // The new one takes over the room of the old one as far as it needs it.
@@ -345,6 +362,10 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     let slot = store.insert(shard, space, (key, record));
     if let Some(table) = shard.table_mut(&space.shelf).filter(|_| same) {
         table.keep_hits(slot, hits.unwrap_or(0));
+    }
+    let kept = pin.filter(|_| same).map(|pin| pin.until);
+    if let Some(until) = admission.pin.max(kept).filter(|until| *until > place.now) {
+        store.pin(shard, space, slot, until);
     }
     let position = Positions::new(vec![(key.log(), store.history.position(key.log()))]);
     match view(shard, (space, key), slot, place.now) {

@@ -56,6 +56,8 @@ pub struct Fill {
     pub expiration: Expiration,
     /// Where the history was before the computation began.
     pub ticket: Ticket,
+    /// For how long it is to make no room for others, if that is asked.
+    pub pin_for: Option<Duration>,
 }
 
 /// Where things were before a computation began.
@@ -71,9 +73,15 @@ pub struct Ticket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admitted {
     /// Stored.
-    Stored,
+    Stored {
+        /// Whether it is pinned.
+        pinned: bool,
+    },
     /// The same content was there and was renewed.
-    Refreshed,
+    Refreshed {
+        /// Whether it is pinned.
+        pinned: bool,
+    },
     /// Invalidated since the ticket: stored nowhere.
     TooLate,
     /// It cannot fit: why.
@@ -96,6 +104,7 @@ pub(super) struct Checked {
     pub(super) origin_name: Arc<str>,
     pub(super) origin: Arc<dyn Origin>,
     pub(super) item: PreloadItem,
+    pub(super) pin_for: Option<Duration>,
 }
 
 /// When an origin was asked, and how long it needed.
@@ -105,15 +114,27 @@ struct Asked {
     took: Duration,
 }
 
-/// How an item ended and the bytes it loaded.
-pub(super) type Ended = (PreloadState, u64);
+/// How an item ended.
+pub(super) struct Ended {
+    pub(super) state: PreloadState,
+    /// What it loaded.
+    pub(super) bytes: u64,
+    pub(super) pinned: bool,
+}
+
+impl From<PreloadState> for Ended {
+    fn from(state: PreloadState) -> Self {
+        Self { state, bytes: 0, pinned: false }
+    }
+}
 
 impl Filler {
     /// Fetches one item, unless it is fresh and not forced.
     pub(super) async fn fill(&self, checked: &Checked, force: bool) -> Ended {
         let present = self.store.view(&checked.key);
         if !force && present.as_ref().is_some_and(|entry| !entry.facts.fresh_for.is_zero()) {
-            return (PreloadState::Skipped, 0);
+            let pinned = present.is_some_and(|entry| entry.facts.pinned);
+            return Ended { pinned, ..PreloadState::Skipped.into() };
         }
         let mut attempt = 1;
         loop {
@@ -129,7 +150,7 @@ impl Filler {
                     tokio::time::sleep(self.backoff(&checked.key, attempt)).await;
                     attempt += 1;
                 }
-                Err(OriginError { reason, message, .. }) => return (PreloadState::Failed { reason, message }, 0),
+                Err(OriginError { reason, message, .. }) => return PreloadState::Failed { reason, message }.into(),
             }
         }
     }
@@ -167,13 +188,13 @@ impl Filler {
             (OriginAnswer::NotModified { ttl }, Some(entry)) => self.renew(checked, entry, ttl, asked.ticket),
             (OriginAnswer::NotModified { .. }, None) => {
                 let message = format!("the origin `{}` answered `not modified` unasked", checked.origin_name);
-                (PreloadState::Failed { reason: "ORIGIN_STATUS", message }, 0)
+                PreloadState::Failed { reason: "ORIGIN_STATUS", message }.into()
             }
         }
     }
 
     fn found(&self, checked: &Checked, loaded: Loaded, Asked { ticket, took }: Asked) -> Ended {
-        let Some(expiration) = self.expiration(checked, loaded.ttl) else { return (not_to_be_stored(), 0) };
+        let Some(expiration) = self.expiration(checked, loaded.ttl) else { return not_to_be_stored().into() };
         let bytes = loaded.value.len() as u64;
         let labels = loaded.validator.map(|validator| (VALIDATOR_LABEL.to_owned(), validator.to_string()));
         let description = Description {
@@ -191,8 +212,9 @@ impl Filler {
             cost_measured: true,
             expiration,
             ticket,
+            pin_for: checked.pin_for,
         };
-        (self.admit(fill, PreloadState::Loaded), bytes)
+        Ended { bytes, ..self.admit(fill, PreloadState::Loaded) }
     }
 
     fn absent(&self, checked: &Checked, ticket: Ticket) -> Ended {
@@ -208,12 +230,14 @@ impl Filler {
             // Not the item's lifetime, which is meant for a value.
             expiration: Expiration::default(),
             ticket,
+            // An absence is not worth keeping others out.
+            pin_for: None,
         };
-        (self.admit(fill, PreloadState::Negative), 0)
+        self.admit(fill, PreloadState::Negative)
     }
 
     fn renew(&self, checked: &Checked, entry: EntryView, ttl: Option<Duration>, ticket: Ticket) -> Ended {
-        let Some(expiration) = self.expiration(checked, ttl) else { return (not_to_be_stored(), 0) };
+        let Some(expiration) = self.expiration(checked, ttl) else { return not_to_be_stored().into() };
         let described = self.described(checked);
         let was = &*entry.facts.description;
         let description = Description {
@@ -223,9 +247,16 @@ impl Filler {
             ..was.clone()
         };
         let cost_measured = entry.facts.cost_source == CostSource::Measured;
-        let fill =
-            Fill { key: checked.key.clone(), payload: entry.payload, description, cost_measured, expiration, ticket };
-        (self.admit(fill, PreloadState::Revalidated), 0)
+        let fill = Fill {
+            key: checked.key.clone(),
+            payload: entry.payload,
+            description,
+            cost_measured,
+            expiration,
+            ticket,
+            pin_for: checked.pin_for,
+        };
+        self.admit(fill, PreloadState::Revalidated)
     }
 
     fn described(&self, checked: &Checked) -> Description {
@@ -243,16 +274,19 @@ impl Filler {
         (!ttl.is_zero()).then_some(Expiration { ttl: Ttl::Exact(ttl), ..asked })
     }
 
-    fn admit(&self, fill: Fill, state: PreloadState) -> PreloadState {
-        match self.store.admit(fill) {
-            Ok(Admitted::Stored | Admitted::Refreshed) => state,
+    fn admit(&self, fill: Fill, state: PreloadState) -> Ended {
+        let state = match self.store.admit(fill) {
+            Ok(Admitted::Stored { pinned } | Admitted::Refreshed { pinned }) => {
+                return Ended { pinned, ..state.into() };
+            }
             Ok(Admitted::TooLate) => PreloadState::NotStored {
                 reason: "INVALIDATED",
                 message: "invalidated while it was being fetched; preload it again".to_owned(),
             },
             Ok(Admitted::NotAdmitted(message)) => PreloadState::NotStored { reason: "NOT_ADMITTED", message },
             Err(error) => PreloadState::Failed { reason: error.reason().name(), message: error.message().to_owned() },
-        }
+        };
+        state.into()
     }
 
     fn backoff(&self, key: &Key, attempt: u32) -> Duration {

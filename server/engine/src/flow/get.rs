@@ -114,7 +114,12 @@ fn look<'a>(shard: &'a Guard<'_>, (space, slot): (&Space, Slot), now: Moment) ->
     Some((
         record,
         record.description(&shard.beside.shared),
-        Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() },
+        Look {
+            now,
+            hits: table.hits(slot),
+            order_bytes: space.shelf.order_bytes(),
+            pinned_until: table.pin_of(slot).map(|pin| pin.until),
+        },
     ))
 }
 

@@ -55,12 +55,12 @@ impl Job {
         self.cancel.cancel();
     }
 
-    fn end(&self, index: usize, (state, bytes): Ended, elapsed: std::time::Duration) {
+    fn end(&self, index: usize, Ended { state, bytes, pinned }: Ended, elapsed: std::time::Duration) {
         let mut job = self.state.lock();
         job.ended[index] = true;
         job.loaded_bytes += bytes;
         job.cancelled |= state == PreloadState::Cancelled;
-        job.results.push(PreloadResult { key: self.keys[index].text().clone(), state, elapsed });
+        job.results.push(PreloadResult { key: self.keys[index].text().clone(), state, elapsed, pinned });
         drop(job);
         self.changed.send_replace(());
     }
@@ -73,7 +73,7 @@ impl Job {
                 job.ended[index] = true;
                 job.cancelled = true;
                 let (key, elapsed) = (self.keys[index].text().clone(), std::time::Duration::ZERO);
-                job.results.push(PreloadResult { key, state: PreloadState::Cancelled, elapsed });
+                job.results.push(PreloadResult { key, state: PreloadState::Cancelled, elapsed, pinned: false });
             }
         }
         job.finished = true;
@@ -104,7 +104,7 @@ async fn work(finish: Finish, filler: Arc<Filler>, items: Vec<Checked>, how: How
         let start = filler.clock.now();
         let ended = tokio::select! {
             biased;
-            () = job.cancel.cancelled() => (PreloadState::Cancelled, 0),
+            () = job.cancel.cancelled() => PreloadState::Cancelled.into(),
             ended = filler.fill(&item, how.force) => ended,
         };
         job.end(index, ended, filler.clock.now().since(start));

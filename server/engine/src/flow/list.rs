@@ -106,7 +106,12 @@ pub fn usable(store: &Store, shard: &Guard<'_>, (space, slot): (&Space, Slot), n
     let said = record.description(&shard.beside.shared);
     let valid = record.freshness(now) != Freshness::Gone && store.valid(space, record, said);
     let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
-    let look = Look { now, hits: table.hits(slot), order_bytes: space.shelf.order_bytes() };
+    let look = Look {
+        now,
+        hits: table.hits(slot),
+        order_bytes: space.shelf.order_bytes(),
+        pinned_until: table.pin_of(slot).map(|pin| pin.until),
+    };
     valid.then(|| record.view(&key, said, look))
 }
 

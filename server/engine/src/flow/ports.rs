@@ -54,7 +54,7 @@ impl fill::Store for Store {
     }
 
     fn admit(&self, fill: Fill) -> Result<Admitted> {
-        let Fill { key, payload, mut description, cost_measured, expiration, ticket } = fill;
+        let Fill { key, payload, mut description, cost_measured, expiration, ticket, pin_for } = fill;
         bounds::payload(&payload, self.config.value_bytes_max)?;
         bounds::description(&mut description)?;
         let space = &self.open(key.namespace())?;
@@ -64,10 +64,10 @@ impl fill::Store for Store {
         let lifetime = rules.decide(&expiration, self.clock.now(), self.random())?;
         let content = Content { cost_measured, ..Content::new(payload, description) };
         let precondition = &Precondition::Always;
-        let right = Right::Fill(ticket);
-        match admit(self, &Admission { space, key: &key, content, lifetime, precondition, right }) {
-            admit::Admitted::Stored(..) => Ok(Admitted::Stored),
-            admit::Admitted::Refreshed(..) => Ok(Admitted::Refreshed),
+        let (right, pin) = (Right::Fill(ticket), pin_for.map(|long| self.clock.now().after(long)));
+        match admit(self, &Admission { space, key: &key, content, lifetime, precondition, right, pin }) {
+            admit::Admitted::Stored(view, _) => Ok(Admitted::Stored { pinned: view.facts.pinned }),
+            admit::Admitted::Refreshed(view, _) => Ok(Admitted::Refreshed { pinned: view.facts.pinned }),
             admit::Admitted::TooLate => Ok(Admitted::TooLate),
             admit::Admitted::NotAdmitted(why, _) => Ok(Admitted::NotAdmitted(why)),
             admit::Admitted::PreconditionFailed(_) => {

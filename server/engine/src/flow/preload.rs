@@ -28,6 +28,8 @@ use crate::{
 /// Parameters of one item at most, and their bytes in all.
 const PARAMETERS_MAX: usize = 32;
 const PARAMETER_BYTES_MAX: usize = 4 << 10;
+/// An entry is pinned for this long at most.
+pub const PIN_FOR_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest request id, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
@@ -48,6 +50,8 @@ pub struct PreloadRequest {
     pub cancel: bool,
     /// Stop the job when the caller goes.
     pub cancel_on_disconnect: bool,
+    /// For how long what is loaded makes no room for others; at most [`PIN_FOR_MAX`].
+    pub pin_for: Option<Duration>,
     /// A repeated id joins the job it started; empty: none.
     pub request_id: String,
 }
@@ -97,6 +101,8 @@ pub struct PreloadResult {
     pub state: PreloadState,
     /// Time it took.
     pub elapsed: Duration,
+    /// Whether its entry is pinned. What is asked to be is not when no more may be pinned.
+    pub pinned: bool,
 }
 
 /// How one item ended.
@@ -191,6 +197,9 @@ impl Jobs {
         if !request.items.is_empty() {
             return Err(bad("items", "a request with a job_id joins that job and has no items"));
         }
+        if request.pin_for.is_some() {
+            return Err(bad("pin_for", "a request with a job_id joins that job and pins nothing else"));
+        }
         let known = self.known.lock();
         let found = known.iter().find(|job| *job.id == *request.job_id && job.namespace == *namespace).cloned();
         drop(known);
@@ -212,7 +221,9 @@ impl Jobs {
         let how = How { force, parallelism: asked.min(self.limits.parallelism_max).max(1) };
         let request_id = request.request_id;
         let items = request.items.into_iter().enumerate();
-        let items = items.map(|(index, item)| self.checked(namespace, index, item)).collect::<Result<Vec<_>>>()?;
+        let pin_for = request.pin_for;
+        let checked = |(index, item)| Ok(Checked { pin_for, ..self.checked(namespace, index, item)? });
+        let items = items.map(checked).collect::<Result<Vec<_>>>()?;
 
         let mut known = self.known.lock();
         if let Some(job) = repeated(&known, namespace, &request_id) {
@@ -243,6 +254,9 @@ impl Jobs {
             let (most, sent) = (self.limits.items_max, request.items.len());
             return Err(bad("items", format!("a job has 1 to {most} items, this one has {sent}")));
         }
+        if request.pin_for.is_some_and(|long| long.is_zero() || long > PIN_FOR_MAX) {
+            return Err(bad("pin_for", "an entry is pinned for more than nothing and at most 24 h"));
+        }
         if request.request_id.len() > REQUEST_ID_BYTES_MAX {
             return Err(bad("request_id", format!("a request_id has at most {REQUEST_ID_BYTES_MAX} bytes")));
         }
@@ -267,7 +281,7 @@ impl Jobs {
             Selector::kind(&item.kind).map_err(named)?;
         }
         let (origin_name, origin) = self.origin(namespace, &item.origin).map_err(named)?;
-        Ok(Checked { key, origin_name, origin, item })
+        Ok(Checked { key, origin_name, origin, item, pin_for: None })
     }
 
     fn origin(&self, namespace: &str, name: &str) -> Result<(Arc<str>, Arc<dyn Origin>)> {

@@ -137,7 +137,7 @@ fn store_payload(
         return Err(Error::invalid(Reason::DigestMismatch, "digest", rule));
     }
     let precondition = &request.precondition;
-    let admission = Admission { space, key, content, lifetime, precondition, right: Right::Write(author) };
+    let admission = Admission { space, key, content, lifetime, precondition, right: Right::Write(author), pin: None };
     answer(admit(store, &admission))
 }
 

@@ -26,12 +26,17 @@ pub fn stats(store: &Store, namespace: Option<&str>, group_by: GroupBy, watching
     let name = namespace.map(namespace_name).transpose()?;
     let space = name.as_ref().map(|name| store.spaces.find(name)).transpose()?.flatten();
     let server = store.pool.budget().max();
-    let own = space.map_or(server, |space| space.shelf.budget.max());
+    let own = space.as_ref().map_or(server, |space| space.shelf.budget.max());
+    let pinned = match (&name, &space) {
+        (Some(_), space) => space.as_ref().map_or(0, |space| space.shelf.pinned.own().bytes),
+        (None, _) => store.pool.pinned().bytes,
+    };
     let around = Surroundings {
         entries_max: own.entries.min(server.entries),
         bytes_max: own.bytes.min(server.bytes),
         uptime: watching.uptime,
         watch_count: watching.watch_count,
+        pinned_bytes: pinned,
     };
     Ok(store.spaces.stats().snapshot(name.as_deref(), group_by, around))
 }

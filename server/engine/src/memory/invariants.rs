@@ -10,24 +10,28 @@ impl Store {
     /// A sentence that says what does not agree.
     pub fn check_invariants(&self) -> Result<(), String> {
         self.pool.check()?;
-        let mut sum = Room::default();
+        let (mut sum, mut all_pinned) = (Room::default(), Room::default());
         let mut sharing = 0;
         for space in self.spaces.all() {
-            let mut held = Room::default();
+            let (mut held, mut pinned) = (Room::default(), Room::default());
             for shard in self.each_shard() {
                 let (room, said) = check_table(&shard, &space)?;
                 sharing += said;
-                held = Room { entries: held.entries + room.entries, bytes: held.bytes + room.bytes };
+                held = add(held, room);
+                pinned = add(pinned, check_pins(&shard, &space)?);
             }
             let used = space.shelf.budget.used();
+            same("what is pinned of a namespace", space.shelf.pinned.own(), pinned)?;
+            all_pinned = add(all_pinned, pinned);
             same("a namespace's budget", used, held)?;
             let counted =
                 self.spaces.stats().snapshot(Some(&space.name), GroupBy::Nothing, Surroundings::default()).total;
             let counted = Room { entries: counted.entry_count, bytes: counted.charged_bytes };
             same("a namespace's counters", counted, held)?;
             within("a namespace", used, space.shelf.budget.max())?;
-            sum = Room { entries: sum.entries + held.entries, bytes: sum.bytes + held.bytes };
+            sum = add(sum, held);
         }
+        same("what is pinned of all", self.pool.pinned(), all_pinned)?;
         let counted = self.each_shard().map(|shard| shard.beside.shared.entries()).sum();
         same("the count of shared descriptions", counted, sharing)?;
         same("the server's budget", self.pool.budget().used(), sum)?;
@@ -48,6 +52,23 @@ fn check_table(shard: &Guard<'_>, space: &Space) -> Result<(Room, u64), String> 
     let places = shard.beside.index_of(space.shelf.number()).map_or(0, crate::index::Index::places);
     same("the index", places, indexed)?;
     Ok((room, sharing))
+}
+
+/// Checks that what is pinned is counted with what it is charged; returns what that is.
+fn check_pins(shard: &Guard<'_>, space: &Space) -> Result<Room, String> {
+    let mut room = Room::default();
+    let Some(table) = shard.table(&space.shelf) else { return Ok(room) };
+    for (slot, record) in table.iter() {
+        if let Some(pin) = table.pin_of(slot) {
+            same("a pin", pin.worth.bytes, record.charged(space.shelf.order_bytes()))?;
+            room = add(room, Room { entries: 1, bytes: pin.worth.bytes });
+        }
+    }
+    Ok(room)
+}
+
+fn add(a: Room, b: Room) -> Room {
+    Room { entries: a.entries + b.entries, bytes: a.bytes + b.bytes }
 }
 
 fn within(whose: &str, used: Room, max: Room) -> Result<(), String> {

@@ -6,6 +6,7 @@ pub mod budget;
 mod compact;
 pub mod content;
 mod invariants;
+pub mod pins;
 pub mod plain;
 pub mod pool;
 pub mod reclaim;

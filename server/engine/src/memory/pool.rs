@@ -8,9 +8,10 @@ use std::{
 
 use super::{
     budget::{Budget, Room},
+    pins::{self, Pinned},
     shard::Shard,
     shelf::{Seen, Shelf},
-    table::{Held, Slot, Table},
+    table::{Due, Held, Slot, Table},
 };
 use crate::{
     clock::Moment,
@@ -46,6 +47,8 @@ pub struct Pool<X, V> {
     shards: Box<[Padded<X, V>]>,
     shelves: RwLock<Vec<Arc<Shelf>>>,
     budget: Budget,
+    /// What of it is pinned.
+    pinned: Arc<Budget>,
     objective: Objective,
     /// What the ages of all shelves have in common.
     pub age: Age,
@@ -85,10 +88,12 @@ impl<X, V: Held> Pool<X, V> {
     #[must_use]
     pub fn new(config: PoolConfig, mut beside: impl FnMut() -> X) -> Self {
         let shard = |number| Padded(Mutex::new(Shard::new(number, beside())));
+        let limits = Room { entries: config.entries_max, bytes: config.bytes_max };
         Self {
             shards: (0..config.shards).map(shard).collect(),
             shelves: RwLock::default(),
-            budget: Budget::new(Room { entries: config.entries_max, bytes: config.bytes_max }),
+            budget: Budget::new(limits),
+            pinned: Arc::new(pins::bound(limits)),
             objective: config.objective,
             age: Age::default(),
         }
@@ -97,6 +102,7 @@ impl<X, V: Held> Pool<X, V> {
     /// Opens a namespace's share.
     pub fn open(&self, policy: Registered, quota: Room, weight: f64) -> Arc<Shelf> {
         let mut shelves = self.shelves.write();
+        let quota = (quota, Pinned::new(quota, self.pinned.clone()));
         let shelf = Arc::new(Shelf::new((shelves.len(), self.age.sibling()), self.shards.len(), policy, quota, weight));
         shelves.push(shelf.clone());
         shelf
@@ -125,6 +131,12 @@ impl<X, V: Held> Pool<X, V> {
     #[must_use]
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// What is pinned of all shelves.
+    #[must_use]
+    pub fn pinned(&self) -> Room {
+        self.pinned.used()
     }
 
     /// What an entry of these bytes and this compute cost is worth to a shelf.
@@ -227,8 +239,16 @@ impl<X, V: Held> Pool<X, V> {
     ) -> Hold {
         let mut shard = self.lock(number);
         let Some(table) = shard.table_mut(shelf) else { return Hold::default() };
-        let (ended, more) = table.ended(now, ENDED_PER_HOLD);
-        let looked = if more { ENDED_PER_HOLD } else { ended.len() };
+        let Due { ended, more, unpinned } = table.ended(now, ENDED_PER_HOLD, &shelf.age);
+        if unpinned.entries > 0 {
+            shelf.publish(number, table.least());
+            shelf.pinned.release(unpinned);
+        }
+        let looked = if more {
+            ENDED_PER_HOLD
+        } else {
+            ended.len() + usize::try_from(unpinned.entries).unwrap_or(ENDED_PER_HOLD)
+        };
         let gone: Vec<R> = ended.into_iter().filter_map(|slot| each(&mut shard, shelf, slot)).collect();
         let worn = shard.table_mut(shelf).and_then(Table::worn);
         drop(shard);

@@ -101,6 +101,8 @@ pub struct Look {
     pub hits: u64,
     /// What its place in the order of eviction takes.
     pub order_bytes: u64,
+    /// Until when it is pinned, if it is.
+    pub pinned_until: Option<Moment>,
 }
 
 /// Bytes charged for what every entry has besides its place in the order of eviction: its place in the table, its hash,
@@ -323,6 +325,7 @@ impl Record {
             fresh_for: self.lifetime().deadlines.fresh_until.min(ends).since(now),
             usable_for: ends.since(now),
             hit_count: at.hits,
+            pinned: at.pinned_until.is_some_and(|until| until > now),
         };
         EntryView { key: key.text().clone(), payload: self.payload(), facts }
     }

@@ -1,6 +1,8 @@
 //! What one lock protects: the tables of some keys' entries, and what its owner keeps beside them.
 
 use super::{
+    budget::Room,
+    pins::Pin,
     shelf::Shelf,
     table::{Held, Slot, Table},
 };
@@ -48,13 +50,47 @@ impl<X, V: Held> Shard<X, V> {
     /// Takes an entry out; its room is to be released. `evicted`: to make room for others.
     pub fn remove(&mut self, shelf: &Shelf, slot: Slot, evicted: bool) -> Option<V> {
         let table = self.tables.get_mut(shelf.number())?.as_mut()?;
+        let pin = table.pin_of(slot);
         let entry = table.remove(slot, evicted);
+        if let Some(pin) = pin {
+            shelf.pinned.release(Room { entries: 1, bytes: pin.worth.bytes });
+        }
         // Not while what has ended goes: what is still to go is out of the wheel by then.
         if evicted {
             check_if_small(table);
         }
         shelf.publish(self.number, table.least());
         entry
+    }
+
+    /// Takes an entry out of the order of eviction until a time. False: no more may be pinned, and nothing is changed.
+    pub fn pin(&mut self, shelf: &Shelf, slot: Slot, pin: Pin) -> bool {
+        let Some(table) = self.tables.get_mut(shelf.number()).and_then(Option::as_mut) else { return false };
+        let room = Room { entries: 1, bytes: pin.worth.bytes };
+        if table.pin_of(slot).is_some() || !shelf.pinned.reserve(room) {
+            return false;
+        }
+        table.pin(slot, pin);
+        check_if_small(table);
+        shelf.publish(self.number, table.least());
+        true
+    }
+
+    /// Counts a pinned entry with these bytes from now on, or unpins it when no more may be pinned.
+    pub fn recharge(&mut self, shelf: &Shelf, slot: Slot, bytes: u64) {
+        let Some(table) = self.tables.get_mut(shelf.number()).and_then(Option::as_mut) else { return };
+        let Some(mut pin) = table.pin_of(slot) else { return };
+        let old = std::mem::replace(&mut pin.worth.bytes, bytes);
+        let of = |bytes| Room { entries: 0, bytes };
+        if shelf.pinned.reserve(of(bytes.saturating_sub(old))) {
+            shelf.pinned.release(of(old.saturating_sub(bytes)));
+            table.pin(slot, pin);
+        } else {
+            table.unpin(slot, &shelf.age);
+            shelf.pinned.release(Room { entries: 1, bytes: old });
+            shelf.publish(self.number, table.least());
+        }
+        check_if_small(table);
     }
 
     /// Its number in the pool.

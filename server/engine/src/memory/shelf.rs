@@ -1,7 +1,10 @@
 //! What one namespace has of a pool: its limits, its weight, its policy, and how the least of its entries in every shard
 //! compare. The entries themselves are in the shards.
 
-use super::budget::{Budget, Room};
+use super::{
+    budget::{Budget, Room},
+    pins::Pinned,
+};
 use crate::{
     policy::{Age, Candidate, Registered},
     sync::{AtomicU64, Ordering::Relaxed},
@@ -16,6 +19,8 @@ pub struct Shelf {
     pub policy: Registered,
     /// Its own limits.
     pub budget: Budget,
+    /// What of it is pinned.
+    pub pinned: Pinned,
     /// What its entries' values are multiplied with, to be kept before or after those of others.
     pub weight: f64,
     /// How dear what was evicted was, and how often it was used.
@@ -46,11 +51,12 @@ impl Shelf {
         (number, age): (usize, Age),
         shards: usize,
         policy: Registered,
-        quota: Room,
+        (quota, pinned): (Room, Pinned),
         weight: f64,
     ) -> Self {
         let none = || Least { rank: AtomicU64::new(u64::MAX), price: AtomicU64::new(f64::MAX.to_bits()) };
-        Self { number, policy, budget: Budget::new(quota), weight, age, least: (0..shards).map(|_| none()).collect() }
+        let least = (0..shards).map(|_| none()).collect();
+        Self { number, policy, budget: Budget::new(quota), pinned, weight, age, least }
     }
 
     /// Its number in the pool, by which shards find its tables.

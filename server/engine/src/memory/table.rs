@@ -1,12 +1,18 @@
 //! The entries of one namespace in one shard: found by hash, each at a place that stays its own, in one order of eviction
 //! and one timer wheel. Locks, limits and other tables are not known here.
 
+use std::collections::HashMap;
+
 use hashbrown::HashTable;
 
 pub use crate::policy::Slot;
 use crate::{
     clock::Moment,
-    memory::wheel::{Link, Links, Wheel},
+    memory::{
+        budget::Room,
+        pins::Pin,
+        wheel::{Link, Links, Wheel},
+    },
     policy::{Age, Candidate, Policy, Worth},
     slab::Slab,
 };
@@ -42,7 +48,11 @@ pub struct Table<V> {
     wheel: Wheel,
     policy: Box<dyn Policy>,
     worn: Option<Worn<V>>,
+    /// What is in no order until its time has passed.
+    pins: Pins,
 }
+
+type Pins = HashMap<Slot, Pin, ahash::RandomState>;
 
 /// The memory of a table that became empty. Freeing it may take milliseconds: it is dropped when no lock is held.
 #[derive(Debug)]
@@ -51,6 +61,18 @@ pub struct Worn<V> {
     _places: Places<V>,
     _links: Links,
     _free: Vec<Slot>,
+    _pins: Pins,
+}
+
+/// What fell due.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Entries that have ended.
+    pub ended: Vec<Slot>,
+    /// Whether there may be more.
+    pub more: bool,
+    /// What is no longer pinned.
+    pub unpinned: Room,
 }
 
 impl<V: Held> Table<V> {
@@ -65,6 +87,7 @@ impl<V: Held> Table<V> {
             wheel: Wheel::default(),
             policy,
             worn: None,
+            pins: HashMap::default(),
         }
     }
 
@@ -97,12 +120,15 @@ impl<V: Held> Table<V> {
     pub fn used(&mut self, slot: Slot, age: &Age) {
         let place = &mut self.places[slot];
         place.hits = place.hits.saturating_add(1);
-        self.policy.used(slot, age);
+        self.renewed(slot, age);
     }
 
     /// Notes that an entry was written again: it is used, but did not answer.
+    #[inline]
     pub fn renewed(&mut self, slot: Slot, age: &Age) {
-        self.policy.used(slot, age);
+        if self.pin_of(slot).is_none() {
+            self.policy.used(slot, age);
+        }
     }
 
     /// Times an entry answered.
@@ -146,7 +172,9 @@ impl<V: Held> Table<V> {
             found.remove();
         }
         self.wheel.cancel(&mut self.links, slot);
-        self.policy.removed(slot, evicted.then_some(hash));
+        if self.pins.is_empty() || self.pins.remove(&slot).is_none() {
+            self.policy.removed(slot, evicted.then_some(hash));
+        }
         self.free.push(slot);
         if self.found.is_empty() {
             self.rest();
@@ -156,24 +184,64 @@ impl<V: Held> Table<V> {
 
     /// Gives an entry another end.
     pub fn reschedule(&mut self, slot: Slot) {
-        if let Some(ends) = self.get(slot).map(Held::ends) {
+        if let Some(due) = self.due(slot) {
             self.wheel.cancel(&mut self.links, slot);
-            self.wheel.file(&mut self.links, slot, ends);
+            self.wheel.file(&mut self.links, slot, due);
         }
     }
 
-    /// Finds entries that have ended, looking at no more than this many. They stay in the table and must be taken out
-    /// before anything else is done with it. Also says whether there may be more.
-    pub fn ended(&mut self, now: Moment, looks_max: usize) -> (Vec<Slot>, bool) {
-        let mut ended = Vec::new();
+    /// Takes an entry out of the order of eviction until its pin's time, or gives it another pin.
+    pub fn pin(&mut self, slot: Slot, pin: Pin) {
+        if self.pins.insert(slot, pin).is_none() {
+            self.policy.removed(slot, None);
+        }
+        self.reschedule(slot);
+    }
+
+    /// Puts a pinned entry into the order as if it came now.
+    pub fn unpin(&mut self, slot: Slot, age: &Age) -> Option<Pin> {
+        let pin = self.pins.remove(&slot)?;
+        self.policy.inserted(slot, spread(self.places[slot].hash), pin.worth, age);
+        self.reschedule(slot);
+        Some(pin)
+    }
+
+    /// How an entry is pinned, if it is.
+    #[inline]
+    #[must_use]
+    pub fn pin_of(&self, slot: Slot) -> Option<Pin> {
+        if self.pins.is_empty() { None } else { self.pins.get(&slot).copied() }
+    }
+
+    /// When something is to be done about an entry.
+    fn due(&self, slot: Slot) -> Option<Moment> {
+        let ends = self.get(slot)?.ends();
+        Some(self.pin_of(slot).map_or(ends, |pin| pin.until.min(ends)))
+    }
+
+    /// Finds entries that have ended, looking at no more than this many, and unpins those whose pin's time has passed. What
+    /// has ended stays in the table and must be taken out before anything else is done with it.
+    pub fn ended(&mut self, now: Moment, looks_max: usize, age: &Age) -> Due {
+        let mut found = Due::default();
         for _ in 0..looks_max {
-            let Some(slot) = self.wheel.next_due(&mut self.links, now) else { return (ended, false) };
-            match self.get(slot).map(Held::ends) {
-                Some(ends) if ends > now => self.wheel.file(&mut self.links, slot, ends),
-                _ => ended.push(slot),
+            let Some(slot) = self.wheel.next_due(&mut self.links, now) else { return found };
+            if self.get(slot).is_none_or(|entry| entry.ends() <= now) {
+                found.ended.push(slot);
+            } else if let Some(bytes) = self.unpin_at(slot, now, age) {
+                found.unpinned.entries += 1;
+                found.unpinned.bytes += bytes;
+            } else {
+                self.reschedule(slot);
             }
         }
-        (ended, true)
+        found.more = true;
+        found
+    }
+
+    /// Unpins an entry whose pin's time has passed; the bytes that were pinned.
+    fn unpin_at(&mut self, slot: Slot, now: Moment, age: &Age) -> Option<u64> {
+        self.pin_of(slot).filter(|pin| pin.until <= now)?;
+        Some(self.unpin(slot, age)?.worth.bytes)
     }
 
     /// Who would go next, as the order stands.
@@ -224,6 +292,7 @@ impl<V: Held> Table<V> {
             + self.links.bytes()
             + self.free.capacity() * size_of::<Slot>()
             + self.policy.bytes()
+            + self.pins.capacity() * (size_of::<(Slot, Pin)>() + 1)
             + size_of::<Wheel>()
     }
 
@@ -234,19 +303,21 @@ impl<V: Held> Table<V> {
     pub fn check(&self) -> Result<(), String> {
         let held = self.iter().count();
         let mut order = self.policy.order();
+        order.extend(self.pins.keys());
         order.sort_unstable();
         if held != self.found.len() || held + self.free.len() != self.places.len() {
             return Err(format!("{held} entries, {} found, {} places free", self.found.len(), self.free.len()));
         }
         if !self.iter().map(|(slot, _)| slot).eq(order) {
-            return Err("the order of eviction does not hold each entry once".to_owned());
+            return Err("the order of eviction and the pins do not hold each entry once".to_owned());
         }
         for (slot, entry) in self.iter() {
             let hash = spread(self.places[slot].hash);
             if self.found.find(hash, |other| *other == slot).is_none() {
                 return Err("an entry is not found by its hash".to_owned());
             }
-            if !self.wheel.files(&self.links, slot, entry.ends()) {
+            let due = self.pin_of(slot).map_or(entry.ends(), |pin| pin.until.min(entry.ends()));
+            if !self.wheel.files(&self.links, slot, due) {
                 return Err("an entry is filed wrongly by its end".to_owned());
             }
         }
@@ -265,6 +336,7 @@ impl<V: Held> Table<V> {
             _places: std::mem::take(&mut self.places),
             _links: std::mem::take(&mut self.links),
             _free: std::mem::take(&mut self.free),
+            _pins: std::mem::take(&mut self.pins),
         });
     }
 }

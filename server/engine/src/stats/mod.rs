@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub entries_max: u64,
     /// Charged bytes at most for what was asked.
     pub bytes_max: u64,
+    /// Charged bytes that make no room for others.
+    pub pinned_bytes: u64,
 }
 
 /// Counters of one group.
@@ -119,6 +121,8 @@ pub struct Surroundings {
     pub uptime: Duration,
     /// Open watches.
     pub watch_count: u64,
+    /// Charged bytes that make no room for others.
+    pub pinned_bytes: u64,
 }
 
 impl Stats {
@@ -152,8 +156,8 @@ impl Stats {
             GroupBy::Namespace => chosen.iter().map(|(name, stats)| stats.total(name)).collect(),
             GroupBy::Prefix(_) | GroupBy::Kind => merged(&chosen, group_by),
         };
-        let Surroundings { entries_max, bytes_max, uptime, watch_count } = around;
-        Snapshot { total, groups: most_read_first(groups), uptime, watch_count, entries_max, bytes_max }
+        let Surroundings { entries_max, bytes_max, uptime, watch_count, pinned_bytes } = around;
+        Snapshot { total, groups: most_read_first(groups), uptime, watch_count, entries_max, bytes_max, pinned_bytes }
     }
 
     fn chosen(&self, namespace: Option<&str>) -> Vec<(Arc<str>, Arc<NamespaceStats>)> {

@@ -111,6 +111,7 @@ pub(crate) fn stats_response(snapshot: &Snapshot, insight: InsightAnswer) -> v1:
         watch_count: snapshot.watch_count,
         limits: Some(v1::StatsLimits { entries_max: snapshot.entries_max, bytes_max }),
         bookkeeping_bytes_per_entry: per_entry(&snapshot.total),
+        pinned_bytes: snapshot.pinned_bytes,
         top_keys: insight.top_keys.into_iter().map(top_key).collect(),
         what_if: insight.what_if.map(|curve| what_if(&curve, bytes_max)),
         recommendations: insight.advice.into_iter().map(recommendation).collect(),

@@ -12,7 +12,7 @@ use hotplate_proto::v1;
 use super::{
     request::UNKNOWN,
     values::{
-        argument, duration, expiration, optional, selectors, tags, wire_duration, wire_entry, wire_place,
+        argument, duration, expiration, optional, positive, selectors, tags, wire_duration, wire_entry, wire_place,
         wire_positions, wire_selector,
     },
 };
@@ -158,6 +158,7 @@ pub(crate) fn preload_request(request: v1::PreloadRequest) -> Result<PreloadRequ
         job_id: request.job_id,
         cancel: request.cancel,
         cancel_on_disconnect: request.cancel_on_disconnect,
+        pin_for: positive("pin_for", request.pin_for, argument)?,
         request_id: request.request_id,
     })
 }
@@ -203,7 +204,7 @@ fn preload_result(result: PreloadResult) -> v1::PreloadResult {
         }
     };
     let elapsed = Some(wire_duration(result.elapsed));
-    v1::PreloadResult { key: result.key.to_string(), state: state.into(), error, elapsed }
+    v1::PreloadResult { key: result.key.to_string(), state: state.into(), error, elapsed, pinned: result.pinned }
 }
 
 #[cfg(test)]

@@ -207,6 +207,7 @@ pub(super) fn wire_facts(facts: &Facts) -> v1::EntryMetadata {
         usable_for: Some(wire_duration(facts.usable_for)),
         hit_count: facts.hit_count,
         served_from: v1::Tier::Memory.into(),
+        pinned: facts.pinned,
         compute_cost_source: match facts.cost_source {
             CostSource::Given => v1::ComputeCostSource::Given,
             CostSource::Measured => v1::ComputeCostSource::Measured,
