@@ -21,10 +21,7 @@ use crate::{
         watch::{WatchLimits, Watcher, Watches},
     },
     key::namespace_name,
-    memory::{
-        Store,
-        reclaim::{RECLAIM_PAUSE, Step},
-    },
+    memory::{Store, reclaim::RECLAIM_PAUSE},
     namespace::EngineConfig,
     origin::Origins,
     stats::{GroupBy, Snapshot},
@@ -162,7 +159,7 @@ impl Cache {
         insight::maintain(&self.store);
     }
 
-    /// Reclaims what has expired, four times a second until the cache closes, and pauses between lock holds when that is
+    /// Reclaims what has expired, about every 128 ms until the cache closes, and pauses between lock holds when that is
     /// much. Returns when it has closed.
     pub async fn run_maintenance(self: Arc<Self>) {
         let forever = async {
@@ -176,8 +173,8 @@ impl Cache {
 
     async fn maintain_gently(&self) {
         let mut reclaiming = self.store.reclaiming();
-        while let Some(step) = reclaiming.step() {
-            if step == Step::Pause {
+        while let Some(pause) = reclaiming.step().map(|step| step.pause) {
+            if pause {
                 tokio::time::sleep(RECLAIM_PAUSE).await;
             }
         }

@@ -20,11 +20,7 @@ use hotplate_engine::{
         put::{self, Precondition, PutRequest},
         repeat::Repeats,
     },
-    memory::{
-        Store,
-        pool::ENDED_PER_HOLD,
-        reclaim::{ENDED_PER_PAUSE, Step},
-    },
+    memory::{Store, pool::ENDED_PER_HOLD, reclaim::ENDED_PER_PAUSE},
     namespace::EngineConfig,
     policy::REGISTRY,
 };
@@ -123,11 +119,12 @@ fn there_are_pauses_when_there_is_much_to_do() {
     let (mut since, mut pauses, mut reclaiming) = (0, 0, full.store.reclaiming());
     while let Some(step) = reclaiming.step() {
         since += full.ended.0.swap(0, SeqCst);
-        assert_eq!(step == Step::Pause, since >= ENDED_PER_PAUSE, "{since} entries since the last pause");
-        if step == Step::Pause {
+        assert_eq!(step.pause, since >= ENDED_PER_PAUSE, "{since} entries since the last pause");
+        if step.pause {
             (since, pauses) = (0, pauses + 1);
         }
     }
     assert!(pauses >= ENTRIES / (2 * ENDED_PER_PAUSE), "{pauses} pauses for {ENTRIES} entries");
-    assert_eq!(full.store.reclaiming().step(), Some(Step::Continue), "nothing to do needs no pause");
+    let idle = full.store.reclaiming().step().unwrap();
+    assert!(!idle.pause, "nothing to do needs no pause");
 }

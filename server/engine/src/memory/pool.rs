@@ -11,7 +11,7 @@ use super::{
     pins::{self, Pinned},
     shard::Shard,
     shelf::{Seen, Shelf},
-    table::{Due, Held, Slot, Table},
+    table::{Due, Held, Slot, Table, Worn},
 };
 use crate::{
     clock::Moment,
@@ -75,12 +75,14 @@ pub struct Victim<'a, X, V> {
 }
 
 /// What one lock hold of [`Pool::expire`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hold {
+#[derive(Debug)]
+pub struct Hold<R, V> {
     /// Entries it looked at, at least; at most [`ENDED_PER_HOLD`].
     pub looked: usize,
     /// Whether there may be more to do in its table.
     pub more: bool,
+    /// What was taken out, to be dropped now that the lock is not held.
+    pub leavings: (Vec<R>, Option<Worn<V>>),
 }
 
 impl<X, V: Held> Pool<X, V> {
@@ -236,9 +238,11 @@ impl<X, V: Held> Pool<X, V> {
         (number, shelf): (usize, &Arc<Shelf>),
         now: Moment,
         each: &mut impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot) -> Option<R>,
-    ) -> Hold {
+    ) -> Hold<R, V> {
         let mut shard = self.lock(number);
-        let Some(table) = shard.table_mut(shelf) else { return Hold::default() };
+        let Some(table) = shard.table_mut(shelf) else {
+            return Hold { looked: 0, more: false, leavings: (Vec::new(), None) };
+        };
         let Due { ended, more, unpinned } = table.ended(now, ENDED_PER_HOLD, &shelf.age);
         if unpinned.entries > 0 {
             shelf.publish(number, table.least());
@@ -251,9 +255,7 @@ impl<X, V: Held> Pool<X, V> {
         };
         let gone: Vec<R> = ended.into_iter().filter_map(|slot| each(&mut shard, shelf, slot)).collect();
         let worn = shard.table_mut(shelf).and_then(Table::worn);
-        drop(shard);
-        drop((gone, worn));
-        Hold { looked, more }
+        Hold { looked, more, leavings: (gone, worn) }
     }
 
     /// Whether every table agrees with itself, and no published least ranks above the true one.

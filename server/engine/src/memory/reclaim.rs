@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Store, space::Space};
+use super::{Store, Taken, record::Record, space::Space, table::Worn};
 use crate::{clock::Moment, event::RemovalReason};
 
 /// How long to wait where a step asks for a pause: long against the lock holds before it, so that each shard is locked for less than a
@@ -26,13 +26,12 @@ pub struct Reclaiming<'a> {
     looked: usize,
 }
 
-/// What a step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// There may be more to do, at once.
-    Continue,
-    /// There may be more to do, after [`RECLAIM_PAUSE`].
-    Pause,
+/// What a step did. There may be more to do. What it took out goes with it: the lock is not held any more.
+#[derive(Debug)]
+pub struct Step {
+    /// Whether to wait for [`RECLAIM_PAUSE`] before the next one.
+    pub pause: bool,
+    _leavings: (Vec<Taken>, Option<Worn<Record>>),
 }
 
 impl Reclaiming<'_> {
@@ -47,11 +46,11 @@ impl Reclaiming<'_> {
         });
         self.done += usize::from(!hold.more);
         self.looked += hold.looked;
-        if self.looked < ENDED_PER_PAUSE {
-            return Some(Step::Continue);
+        let pause = self.looked >= ENDED_PER_PAUSE;
+        if pause {
+            self.looked = 0;
         }
-        self.looked = 0;
-        Some(Step::Pause)
+        Some(Step { pause, _leavings: hold.leavings })
     }
 }
 
