@@ -203,11 +203,11 @@ fn write(cache: &Cache, seed: u64) {
 }
 
 /// What is held, as it is counted while writers are at work.
-fn limits_hold_now(cache: &Cache, entries_max: u64) {
-    for namespace in cache.namespaces() {
-        // A removal gives its room back before it is counted: once per writer at worst.
-        let held = total(cache, Some(&namespace)).entry_count;
-        assert!(held <= entries_max + WRITERS, "{held} entries");
+fn limits_hold_now(cache: &Cache, (entries_max, bytes_max): (u64, u64)) {
+    let namespaces = cache.namespaces();
+    for namespace in namespaces.iter().map(|name| Some(&**name)).chain([None]) {
+        let held = total(cache, namespace);
+        assert!(held.entry_count <= entries_max && held.charged_bytes <= bytes_max, "{namespace:?}: {held:?}");
     }
 }
 
@@ -219,7 +219,7 @@ fn limits_hold_at_every_moment_while_many_threads_write() {
     thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
-                limits_hold_now(&cache, entries_max);
+                limits_hold_now(&cache, (entries_max, bytes_max));
                 thread::yield_now();
             }
         });
@@ -276,4 +276,29 @@ fn many_invalidations_in_one_namespace_leave_the_entries_of_another() {
         cache.invalidate(&invalidate).unwrap();
     }
     assert!(holds(&cache, "quiet", "k"), "nothing was invalidated there");
+}
+
+/// Each value takes most of the room, so one namespace's goes for the other's all the time: whoever adds up what he read of
+/// each at two moments counts both.
+#[test]
+fn what_is_shown_of_all_namespaces_was_held_at_one_moment() {
+    const BYTES_MAX: u64 = 32 << 10;
+    let cache = cache(EngineConfig { bytes_max: BYTES_MAX, ..EngineConfig::default() });
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writers = ["a", "b"].map(|namespace| {
+            let cache = &cache;
+            scope.spawn(move || {
+                (0..2000).for_each(|_| drop(cache.put(request(namespace, "k", vec![0; 24 << 10])).unwrap()))
+            })
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                let all = total(&cache, None);
+                assert!(all.charged_bytes <= BYTES_MAX, "{all:?}");
+            }
+        });
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        done.store(true, Ordering::SeqCst);
+    });
 }

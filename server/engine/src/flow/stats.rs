@@ -38,5 +38,12 @@ pub fn stats(store: &Store, namespace: Option<&str>, group_by: GroupBy, watching
         watch_count: watching.watch_count,
         pinned_bytes: pinned,
     };
-    Ok(store.spaces.stats().snapshot(name.as_deref(), group_by, around))
+    let mut snapshot = store.spaces.stats().snapshot(name.as_deref(), group_by, around);
+    if name.is_none() {
+        // The namespaces' counters are read one after the other: what went from one and came to another meanwhile would
+        // be counted twice.
+        let used = store.pool.budget().used();
+        (snapshot.total.entry_count, snapshot.total.charged_bytes) = (used.entries, used.bytes);
+    }
+    Ok(snapshot)
 }
