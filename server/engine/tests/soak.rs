@@ -17,7 +17,7 @@ use hotplate_engine::{
     Cache,
     clock::Clock,
     entry::{Description, Expiration, Payload, Ttl},
-    event::Silent,
+    event::{RemovalReason, Silent},
     flow::{
         get::{GetRequest, Lookup, StalePolicy},
         invalidate::InvalidateRequest,
@@ -55,7 +55,8 @@ struct Counted {
 
 struct Soak {
     cache: Arc<Cache>,
-    /// What every value is cut from: where it is cut follows from its key, so that what is served can be judged.
+    /// What every value is cut from: where it is cut follows from its namespace and key, so that what is served can be
+    /// judged.
     bytes: Bytes,
     counted: Counted,
 }
@@ -64,12 +65,38 @@ fn spaces() -> Vec<String> {
     REGISTRY.iter().map(|policy| policy.name.replace('_', "-")).collect()
 }
 
+/// The limit of a namespace by its number: the first has none of its own.
+fn quota(space: usize) -> Option<u64> {
+    [None, Some(BYTES_MAX / 3), Some(BYTES_MAX / 2)][space % 3]
+}
+
+/// A key: the number of its namespace, and its own.
+#[derive(Clone, Copy)]
+struct Id(usize, usize);
+
+impl Id {
+    fn namespace(self) -> String {
+        spaces().swap_remove(self.0)
+    }
+
+    fn key(self) -> String {
+        format!("k:{}", self.1)
+    }
+
+    /// The bytes of its value when it has this length.
+    fn value(self, bytes: &Bytes, length: usize) -> Bytes {
+        let first = self.0 * KEYS + self.1;
+        bytes.slice(first..first + length)
+    }
+}
+
 impl Soak {
     fn new() -> Self {
-        let quotas = [None, Some(BYTES_MAX / 3), Some(BYTES_MAX / 2)];
-        let namespaces = REGISTRY.iter().zip(spaces()).zip(quotas.into_iter().cycle());
-        let namespaces = namespaces.map(|((policy, name), bytes_max)| {
-            (name, NamespaceConfig { policy: policy.name.into(), bytes_max, ..NamespaceConfig::default() })
+        let namespaces = REGISTRY.iter().zip(spaces()).enumerate().map(|(space, (policy, name))| {
+            (
+                name,
+                NamespaceConfig { policy: policy.name.into(), bytes_max: quota(space), ..NamespaceConfig::default() },
+            )
         });
         let config = EngineConfig {
             bytes_max: BYTES_MAX,
@@ -91,33 +118,32 @@ impl Soak {
 
     /// One operation of one thread.
     fn step(&self, random: &mut StdRng) {
-        let spaces = spaces();
-        let namespace = spaces[random.random_range(0..spaces.len())].clone();
         let number = random.random_range(0..KEYS).min(random.random_range(0..KEYS));
+        let id = Id(random.random_range(0..REGISTRY.len()), number);
         match random.random_range(0..100) {
-            0..40 => self.put(random, namespace, number),
-            40..85 => self.get(random, namespace, number),
-            85..92 => self.touch(random, namespace, number),
-            92..97 => self.invalidate(random, namespace, number),
+            0..40 => self.put(random, id),
+            40..85 => self.get(random, id),
+            85..92 => self.touch(random, id),
+            92..97 => self.invalidate(random, id),
             _ => self.cache.maintain(),
         }
         self.counted.operations.fetch_add(1, SeqCst);
     }
 
-    fn put(&self, random: &mut StdRng, namespace: String, number: usize) {
+    fn put(&self, random: &mut StdRng, id: Id) {
         let magnitude_max = if random.random_bool(0.05) { 6.3 } else { 4.2 };
         let magnitude: f64 = random.random_range(2.0..magnitude_max);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 100 to 2 million")]
         let length = (10_f64.powf(magnitude) as usize).min(VALUE_BYTES_MAX);
-        let tags = if random.random_bool(0.3) { vec![format!("t{}", number % 8).into()] } else { Vec::new() };
+        let tags = if random.random_bool(0.3) { vec![format!("t{}", id.1 % 8).into()] } else { Vec::new() };
         let request = PutRequest {
-            namespace,
-            key: format!("k:{number}"),
-            payload: Some(Payload::Value(self.bytes.slice(number..number + length))),
+            namespace: id.namespace(),
+            key: id.key(),
+            payload: Some(Payload::Value(id.value(&self.bytes, length))),
             digest: None,
             description: Description {
                 tags,
-                compute_cost: Some(Duration::from_micros(random.random_range(1..1_000_000))),
+                compute_cost: Some(Duration::from_micros(length as u64)),
                 ..Description::default()
             },
             expiration: Expiration {
@@ -133,18 +159,21 @@ impl Soak {
         self.cache.put(request).unwrap();
     }
 
-    fn get(&self, random: &mut StdRng, namespace: String, number: usize) {
+    fn get(&self, random: &mut StdRng, id: Id) {
         let stale = if random.random_bool(0.5) { StalePolicy::Refuse } else { StalePolicy::WhileRevalidate };
-        let request = GetRequest { namespace, key: format!("k:{number}"), stale, ..GetRequest::default() };
+        let request = GetRequest { namespace: id.namespace(), key: id.key(), stale, ..GetRequest::default() };
         let outcome = self.cache.get(&request).unwrap().outcome;
         if let Lookup::Hit(view) | Lookup::Stale(view) = outcome {
             let Payload::Value(value) = view.payload else { panic!("no negative was stored") };
-            assert!(value == self.bytes[number..number + value.len()], "the value of another key was served");
+            assert!(value == id.value(&self.bytes, value.len()), "the value of another key was served");
+            // The writer said its length by what computing it cost, so a value that was cut is found out as well.
+            let said = view.facts.compute_cost.unwrap().as_micros();
+            assert_eq!((value.len() as u128, view.facts.size_bytes), (said, value.len() as u64), "another length");
             self.counted.served.fetch_add(1, SeqCst);
         }
     }
 
-    fn touch(&self, random: &mut StdRng, namespace: String, number: usize) {
+    fn touch(&self, random: &mut StdRng, id: Id) {
         let modes = [TouchMode::Set, TouchMode::Extend, TouchMode::Shorten];
         let ttl = Duration::from_millis(random.random_range(1..5000));
         let expiration = Expiration {
@@ -153,18 +182,18 @@ impl Soak {
             ..Expiration::default()
         };
         let mode = modes[random.random_range(0..modes.len())];
-        let key = format!("k:{number}");
+        let (namespace, key) = (id.namespace(), id.key());
         self.cache.touch(&TouchRequest { namespace, key, mode, expiration, etag: String::new() }).unwrap();
     }
 
-    fn invalidate(&self, random: &mut StdRng, namespace: String, number: usize) {
+    fn invalidate(&self, random: &mut StdRng, id: Id) {
         let selector = match random.random_range(0..100) {
-            0..70 => Selector::key(&format!("k:{number}")),
-            70..90 => Selector::tag(&format!("t{}", number % 8)),
-            90..98 => Selector::prefix(&format!("k:{}", number % 10)),
+            0..70 => Selector::key(&id.key()),
+            70..90 => Selector::tag(&format!("t{}", id.1 % 8)),
+            90..98 => Selector::prefix(&format!("k:{}", id.1 % 10)),
             _ => Ok(Selector::Everything),
         };
-        self.drop_selected(namespace, selector.unwrap());
+        self.drop_selected(id.namespace(), selector.unwrap());
     }
 
     fn drop_selected(&self, namespace: String, selector: Selector) {
@@ -174,13 +203,17 @@ impl Soak {
         self.cache.invalidate(&request).unwrap();
     }
 
-    /// Looks at what is charged until it is told to stop.
+    /// Looks at what is charged, in all and in each namespace, until it is told to stop.
     fn watch(&self, stop: &AtomicBool) {
         while !stop.load(SeqCst) {
             let charged = self.total(None).charged_bytes;
-            self.counted.looks.fetch_add(1, SeqCst);
-            self.counted.above.fetch_add(u64::from(charged > BYTES_MAX), SeqCst);
             self.counted.highest.fetch_max(charged, SeqCst);
+            let names = spaces();
+            let own =
+                names.iter().enumerate().map(|(space, name)| (self.total(Some(name)).charged_bytes, quota(space)));
+            let above = own.filter(|(charged, quota)| *charged > quota.unwrap_or(BYTES_MAX)).count() as u64;
+            self.counted.above.fetch_add(above + u64::from(charged > BYTES_MAX), SeqCst);
+            self.counted.looks.fetch_add(1, SeqCst);
         }
     }
 
@@ -227,8 +260,12 @@ fn eight_threads_never_hold_more_than_the_limit_and_the_checker_agrees() {
     println!("{counted:?}, limit {BYTES_MAX}");
     assert_eq!(counted.above.load(SeqCst), 0, "instants above the limit of {BYTES_MAX}: {counted:?}");
     assert!(counted.looks.load(SeqCst) > 100 && counted.served.load(SeqCst) > 1000, "{counted:?} shows nothing");
-    let evicted: u64 = soak.total(None).removals.values().sum();
-    assert!(evicted > 0, "nothing was removed, which shows nothing");
+    let removals = soak.total(None).removals;
+    let reasons = [RemovalReason::Evicted, RemovalReason::Expired, RemovalReason::Idle, RemovalReason::Invalidated];
+    assert!(
+        reasons.iter().all(|reason| removals.get(reason).is_some_and(|count| *count > 0)),
+        "{removals:?} shows too little"
+    );
     for namespace in spaces() {
         soak.drop_selected(namespace, Selector::Everything);
     }

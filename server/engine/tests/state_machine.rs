@@ -12,6 +12,8 @@ mod reference;
 #[path = "state_machine/subject.rs"]
 mod subject;
 
+use std::cell::Cell;
+
 use operations::Operation;
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -33,13 +35,16 @@ fn config(seed: u64) -> Config {
 
 fn compare(seed: u64) {
     let sequences = Reference::sequential_strategy(STEPS);
+    let steps = Cell::new(0);
     let compared = TestRunner::new(config(seed)).run(&sequences, |(start, operations, seen)| {
+        steps.set(steps.get() + operations.len());
         Subject::test_sequential(Config::default(), start, operations, seen);
         Ok(())
     });
     if let Err(reason) = compared {
         panic!("seed {seed}: {reason}");
     }
+    assert_eq!(steps.get(), STEPS * SEQUENCES as usize);
 }
 
 #[test]
