@@ -248,9 +248,9 @@ impl Run {
             let workers: Vec<_> = (0..threads).map(|number| scope.spawn(move || work(number))).collect();
             let worked: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
             stop.store(true, Relaxed);
-            let seen = sampler.join().map_err(|_| "the sampling thread has failed")?;
+            let seen = sampler.join().ok().ok_or("the sampling thread has failed")?;
             for result in worked {
-                result.map_err(|_| "a thread has failed")??;
+                result.ok().ok_or("a thread has failed")??;
             }
             Ok(seen)
         })
