@@ -34,7 +34,7 @@ use hotplate_engine::{
         touch::{self, TouchMode, TouchRequest},
     },
     key::Key,
-    memory::{Store, budget::Room, content::Content, record::Lifetime},
+    memory::{Store, budget::Room, content::Content, pins::PINNED_SHARE, record::Lifetime},
     namespace::{EngineConfig, NamespaceConfig},
     policy::REGISTRY,
     selector::Selector,
@@ -57,6 +57,8 @@ const HEAD: usize = 100;
 /// With a limit of the server's alone, and with one of its own.
 const SPACES: [&str; 2] = ["all", "quota"];
 const TAGS: usize = 64;
+/// For how long one entry in a hundred is pinned.
+const PINNED: Duration = Duration::from_millis(100);
 
 /// What the threads did.
 #[derive(Debug, Default)]
@@ -176,7 +178,8 @@ impl Run {
         let tags = if random.random_bool(0.1) { vec![format!("t{}", number % TAGS).into()] } else { Vec::new() };
         let compute_cost = Some(Duration::from_micros(random.random_range(1..1_000_000)));
         let description = Description { tags, compute_cost, ..Description::default() };
-        let end = self.store.clock.now().after(Duration::from_micros(random.random_range(1..2_000_000)));
+        let now = self.store.clock.now();
+        let end = now.after(Duration::from_micros(random.random_range(1..2_000_000)));
         let admission = Admission {
             space: &self.store.open(key.namespace())?,
             key: &key,
@@ -184,6 +187,7 @@ impl Run {
             lifetime: Lifetime { deadlines: Deadlines { fresh_until: end, usable_until: end }, idle_ttl: None },
             precondition: &Precondition::Always,
             right: Right::Write(Author::default()),
+            pin: random.random_bool(0.01).then(|| now.after(PINNED)),
         };
         match admit(&self.store, &admission) {
             Admitted::Stored(..) | Admitted::Refreshed(..) => Ok(()),
@@ -224,6 +228,7 @@ impl Run {
         while !stop.load(Relaxed) {
             let Room { entries, bytes } = self.store.pool.budget().used();
             seen.above += u64::from(bytes > BYTES_MAX || entries > ENTRIES_MAX);
+            seen.above += u64::from(self.store.pool.pinned().bytes > BYTES_MAX / PINNED_SHARE);
             seen.highest = seen.highest.max(bytes);
             for (name, bytes_max) in SPACES.iter().zip([BYTES_MAX, QUOTA_BYTES_MAX]) {
                 let counters = self.store.spaces.stats();
@@ -264,8 +269,8 @@ impl Run {
 
     fn clear(&self) -> Result<(), Box<dyn Error>> {
         SPACES.iter().try_for_each(|name| self.invalidate(name, Selector::Everything))?;
-        let left = self.store.pool.budget().used();
-        if left == Room::default() { Ok(()) } else { Err(format!("{left:?} is left of what was cleared").into()) }
+        let left = [self.store.pool.budget().used(), self.store.pool.pinned()];
+        if left == [Room::default(); 2] { Ok(()) } else { Err(format!("{left:?} is left of what was cleared").into()) }
     }
 }
 
