@@ -9,7 +9,8 @@
 //! compares the heads. Four things are added:
 //! - a hit only counts; the entry moves when it has become the cheapest (as in CLOCK, Corbató 1968);
 //! - a newcomer that costs more room than all that is cheaper is told so by `price` and `below`;
-//! - small entries that come back after they went are given credit for reads counted before, by a sketch;
+//! - small entries that come back after they went are given credit for reads counted before, by a sketch, until they have
+//!   more of their own;
 //! - an entry that was never read is on probation: it counts half.
 //!
 //! Limits, and what is refused, are not known here.
@@ -26,7 +27,7 @@ const CLASSES: usize = 192;
 const EXPONENT_MIN: i64 = -45;
 /// Words of the set of classes that have entries.
 const WORDS: usize = CLASSES / 64;
-/// What an entry that was read once counts.
+/// What an entry counts that was stored and never read, now or in an earlier stay.
 const PROBATION: f64 = 0.5;
 /// Entries up to this many times the mean size are given credit for earlier reads; larger ones would displace each other.
 const CREDIT_SIZES: f64 = 4.0;
@@ -65,6 +66,8 @@ struct Node {
     /// Its bytes, rounded.
     size: Size,
     class: u8,
+    /// Reads it was given credit for when it came; at least 1.
+    credit: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,12 +101,12 @@ impl Policy for CostAware {
         self.bytes += size.bytes();
         self.sketch.fit(self.entries as usize);
         self.sketch.add(hash, 1);
-        let factor = self.factor(1, hash, size);
+        let credit = self.credit(hash, size);
         #[expect(clippy::cast_possible_truncation, reason = "rounding is what classes do anyway")]
         let density = (worth.value / size.bytes() as f64) as f32;
-        let node = Node { level: 0.0, previous: NONE, next: NONE, density, size, class: 0 };
+        let node = Node { level: 0.0, previous: NONE, next: NONE, density, size, class: 0, credit };
         self.set(slot, node);
-        self.place(slot, factor, age.level());
+        self.place(slot, factor(credit), age.level());
     }
 
     fn used(&mut self, slot: Slot, _age: &Age) {
@@ -137,7 +140,7 @@ impl Policy for CostAware {
             return true;
         }
         *reads &= !TOUCHED;
-        let factor = f64::from(*reads);
+        let factor = factor((*reads).max(self.nodes[slot].credit));
         self.unlink(slot);
         self.place(slot, factor, age.level());
         false
@@ -145,7 +148,7 @@ impl Policy for CostAware {
 
     fn price(&self, hash: u64, worth: Worth, age: &Age) -> Option<f64> {
         let size = Size::of(worth.bytes);
-        let saved = self.factor(1, hash, size) * worth.value / size.bytes() as f64;
+        let saved = factor(self.credit(hash, size)) * worth.value / size.bytes() as f64;
         Some(age.level() + lower_bound(class(saved)))
     }
 
@@ -214,12 +217,11 @@ impl CostAware {
         self.reads[slot] = 1;
     }
 
-    /// How many reads an entry counts for: its own, or those of an earlier stay.
-    fn factor(&self, reads: u8, hash: u64, size: Size) -> f64 {
+    /// How many reads an entry that comes now counts for: those of earlier stays, if it is small.
+    fn credit(&self, hash: u64, size: Size) -> u8 {
         let mean = self.bytes as f64 / self.entries.max(1) as f64;
         let small = size.bytes() as f64 <= CREDIT_SIZES * mean;
-        let reads = if small { reads.max(self.sketch.count(hash)) } else { reads };
-        if reads <= 1 { PROBATION } else { f64::from(reads) }
+        if small { self.sketch.count(hash).max(1) } else { 1 }
     }
 
     fn place(&mut self, slot: Slot, factor: f64, level: f64) {
@@ -289,6 +291,11 @@ impl CostAware {
             (next != NONE).then_some(next)
         })
     }
+}
+
+/// What an entry with so many reads counts.
+fn factor(reads: u8) -> f64 {
+    if reads <= 1 { PROBATION } else { f64::from(reads) }
 }
 
 /// The set bits of a word, ascending.

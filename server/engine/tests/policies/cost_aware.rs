@@ -15,6 +15,8 @@ pub(crate) enum Flaw {
     MovesOnHits,
     /// Keys that come back begin again.
     NoCredit,
+    /// What came back has its credit until it moves for the first time.
+    CreditOnce,
     /// Prices do not begin at the level: nothing grows old.
     NoAgeing,
 }
@@ -38,6 +40,8 @@ struct Entry {
     /// What one placing adds to the level, which orders entries of the same price.
     saved: f64,
     reads: u8,
+    /// Reads of earlier stays it was given credit for.
+    credit: u8,
     touched: bool,
 }
 
@@ -46,13 +50,17 @@ impl Exactly {
         Self { flaw, placed: Vec::new(), counts: Counts { words: vec![[0; 16]; 16], additions: 0 } }
     }
 
-    /// What an entry counts that comes now, given all entries of the table.
-    fn factor(&self, hash: u64, bytes: u64, all: &[u64]) -> f64 {
+    /// Reads that an entry is given credit for that comes now, given all entries of the table.
+    fn credit(&self, hash: u64, bytes: u64, all: &[u64]) -> u8 {
         let entries = all.len().max(1) as f64;
         let mean = all.iter().sum::<u64>() as f64 / entries;
         let credited = bytes as f64 <= 4.0 * mean && self.flaw != Flaw::NoCredit;
-        let count = if credited { self.counts.of(hash).max(1) } else { 1 };
-        if count == 1 && self.flaw != Flaw::NoProbation { 0.5 } else { f64::from(count) }
+        if credited { self.counts.of(hash).max(1) } else { 1 }
+    }
+
+    /// What an entry with so many reads counts.
+    fn factor(&self, reads: u8) -> f64 {
+        if reads == 1 && self.flaw != Flaw::NoProbation { 0.5 } else { f64::from(reads) }
     }
 
     fn place(&mut self, mut entry: Entry, factor: f64, level: f64) {
@@ -74,11 +82,11 @@ impl Exact for Exactly {
         let all: Vec<_> = self.placed.iter().map(|entry| entry.bytes).chain([bytes]).collect();
         self.counts.fit(all.len());
         self.counts.add(hash, 1);
-        let factor = self.factor(hash, bytes, &all);
+        let credit = self.credit(hash, bytes, &all);
         #[expect(clippy::cast_possible_truncation, reason = "so many digits are kept")]
         let density = (worth.value / bytes as f64) as f32;
-        let entry = Entry { slot, hash, bytes, density, price: 0.0, saved: 0.0, reads: 1, touched: false };
-        self.place(entry, factor, level);
+        let entry = Entry { slot, hash, bytes, density, price: 0.0, saved: 0.0, reads: 1, credit, touched: false };
+        self.place(entry, self.factor(credit), level);
     }
 
     fn used(&mut self, slot: Slot, level: f64) {
@@ -106,7 +114,8 @@ impl Exact for Exactly {
             return true;
         }
         entry.touched = false;
-        self.place(entry, f64::from(entry.reads), level);
+        let credit = if self.flaw == Flaw::CreditOnce { 1 } else { entry.credit };
+        self.place(entry, f64::from(entry.reads.max(credit)), level);
         false
     }
 
@@ -119,7 +128,7 @@ impl Exact for Exactly {
     fn price(&self, hash: u64, worth: Worth, level: f64) -> Option<f64> {
         let bytes = eleven_bits(worth.bytes);
         let all: Vec<_> = self.placed.iter().map(|entry| entry.bytes).collect();
-        Some(level + rounded(self.factor(hash, bytes, &all) * worth.value / bytes as f64))
+        Some(level + rounded(self.factor(self.credit(hash, bytes, &all)) * worth.value / bytes as f64))
     }
 }
 

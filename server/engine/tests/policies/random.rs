@@ -74,7 +74,7 @@ const RIGHT: [(&str, Make); 3] = [
     ("cost_aware", || Box::new(cost_aware::Exactly::new(cost_aware::Flaw::None))),
 ];
 
-const WRONG: [(&str, Make); 10] = [
+const WRONG: [(&str, Make); 11] = [
     ("lru", || Box::new(lru::Exactly::new(lru::Flaw::UsesDoNotCount))),
     ("lru", || Box::new(lru::Exactly::new(lru::Flaw::NewestFirst))),
     ("lru", || Box::new(lru::Exactly::new(lru::Flaw::PriceStays))),
@@ -84,6 +84,7 @@ const WRONG: [(&str, Make); 10] = [
     ("cost_aware", || Box::new(cost_aware::Exactly::new(cost_aware::Flaw::NoProbation))),
     ("cost_aware", || Box::new(cost_aware::Exactly::new(cost_aware::Flaw::MovesOnHits))),
     ("cost_aware", || Box::new(cost_aware::Exactly::new(cost_aware::Flaw::NoCredit))),
+    ("cost_aware", || Box::new(cost_aware::Exactly::new(cost_aware::Flaw::CreditOnce))),
     ("cost_aware", || Box::new(cost_aware::Exactly::new(cost_aware::Flaw::NoAgeing))),
 ];
 
