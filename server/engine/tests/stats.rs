@@ -75,3 +75,21 @@ fn past_the_bound_the_rest_is_one_group_that_comes_last() {
     }
     assert_eq!(stats.snapshot(None, GroupBy::Nothing, Surroundings::default()).total.hits, 50);
 }
+
+#[test]
+fn compute_saved_only_grows_however_much_it_is() {
+    let stats = Stats::new(4);
+    let own = stats.namespace(&Arc::from("a"));
+    let saved = || stats.snapshot(None, GroupBy::Nothing, Surroundings::default()).total.compute_saved;
+    let year = Duration::from_secs(365 * 86_400);
+    for reads in 1..=10 {
+        own.on_read("k", "", ReadOutcome::Hit, Some(100 * year));
+        assert_eq!(saved(), reads * 100 * year);
+    }
+    let mut before = saved();
+    for _ in 0..100 {
+        own.on_read("k", "", ReadOutcome::Hit, Some(9_999 * year));
+        assert!(saved() >= before);
+        before = saved();
+    }
+}

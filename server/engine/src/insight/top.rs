@@ -81,9 +81,10 @@ impl Top {
             return;
         }
         let times = if sampled { SAMPLE_EVERY } else { 1 };
-        let nanos = u64::try_from(read.cost.as_nanos()).unwrap_or(u64::MAX);
+        // Nanoseconds would reach their end within hours.
+        let micros = u64::try_from(read.cost.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX);
         let mut tables = self.tables.lock();
-        for (table, amount) in tables.iter_mut().zip([1, read.bytes, nanos]) {
+        for (table, amount) in tables.iter_mut().zip([1, read.bytes, micros]) {
             if amount > 0 {
                 let step = Step { amount: amount.saturating_mul(times), doubt: doubt(amount, times) };
                 table.add((key, hash), step, self.counters_max);
@@ -97,6 +98,11 @@ impl Top {
         let mut keys = self.tables.lock()[by as usize].list();
         keys.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.key.cmp(&b.key)));
         keys.truncate(most);
+        if by == TopBy::Compute {
+            for key in &mut keys {
+                (key.count, key.error) = (key.count.saturating_mul(1000), key.error.saturating_mul(1000));
+            }
+        }
         keys
     }
 }
@@ -235,6 +241,17 @@ mod tests {
             let true_bytes = 100 * exact[&found.key.parse::<u64>().unwrap()];
             assert!(found.count.abs_diff(true_bytes) <= found.error, "{found:?} {true_bytes}");
         }
+    }
+
+    #[test]
+    fn an_order_by_compute_holds_however_much_was_saved() {
+        let top = Top::new(4);
+        for (key, years) in [(1, 400), (2, 500)] {
+            let cost = Duration::from_secs(years * 365 * 86_400);
+            (0..3).for_each(|_| read(&top, key, TopRead { bytes: 1, cost }));
+        }
+        let keys: Vec<_> = top.list(TopBy::Compute, 9).into_iter().map(|found| (found.key, found.count)).collect();
+        assert_eq!(keys, [(Arc::from("2"), u64::MAX), (Arc::from("1"), u64::MAX)], "their counts are at the end");
     }
 
     #[test]

@@ -36,8 +36,9 @@ struct Counters {
     charged_bytes: AtomicI64,
     value_bytes: AtomicI64,
     key_bytes: AtomicI64,
-    saved_nanos: AtomicU64,
-    lost_nanos: AtomicU64,
+    /// In microseconds: nanoseconds would overflow within hours where what takes minutes is read a thousand times a second.
+    saved_micros: AtomicU64,
+    lost_micros: AtomicU64,
 }
 
 /// Something to count.
@@ -214,7 +215,7 @@ impl Counters {
             Tally::Refresh => add(&self.refreshes),
             Tally::NotAdmitted => add(&self.not_admitted),
             Tally::Removed(reason) => add(&self.removals[reason as usize]),
-            Tally::Lost(cost) => add_time(&self.lost_nanos, cost),
+            Tally::Lost(cost) => add_time(&self.lost_micros, cost),
             Tally::Held(held) => {
                 self.entries.fetch_add(held.entries, Relaxed);
                 self.charged_bytes.fetch_add(held.charged, Relaxed);
@@ -232,7 +233,7 @@ impl Counters {
             ReadOutcome::Miss(reason) => return add(&self.misses[reason as usize]),
         }
         if let Some(cost) = cost {
-            add_time(&self.saved_nanos, cost);
+            add_time(&self.saved_micros, cost);
         }
     }
 
@@ -253,13 +254,18 @@ impl Counters {
         group.charged_bytes += count_of(&self.charged_bytes);
         group.value_bytes += count_of(&self.value_bytes);
         group.key_bytes += count_of(&self.key_bytes);
-        group.compute_saved += Duration::from_nanos(self.saved_nanos.load(Relaxed));
-        group.compute_lost += Duration::from_nanos(self.lost_nanos.load(Relaxed));
+        group.compute_saved += Duration::from_micros(self.saved_micros.load(Relaxed));
+        group.compute_lost += Duration::from_micros(self.lost_micros.load(Relaxed));
     }
 }
 
+/// Adds a time rounded up to a microsecond. A sum stays at its largest.
 fn add_time(counter: &AtomicU64, time: Duration) {
-    counter.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    let micros = u64::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX);
+    let before = counter.fetch_add(micros, Relaxed);
+    if before.checked_add(micros).is_none() {
+        counter.store(u64::MAX, Relaxed);
+    }
 }
 
 fn add(counter: &AtomicU64) {

@@ -19,7 +19,8 @@ pub(crate) fn count(count: usize) -> u32 {
 
 /// A duration as the wire has it.
 pub(crate) fn wire_duration(duration: Duration) -> prost_types::Duration {
-    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    // Sums of what was computed may be longer than the wire allows.
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX).min(SECONDS_MAX - 1);
     // Below 10^9, which fits.
     prost_types::Duration { seconds, nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default() }
 }
@@ -220,6 +221,17 @@ pub(super) fn wire_facts(facts: &Facts) -> v1::EntryMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_written_as_the_wire_allows() {
+        let years = |years: u64| Duration::from_secs(years * 365 * 86_400);
+        assert_eq!(wire_duration(years(1000)).seconds, 1000 * 365 * 86_400);
+        for long in [years(100_000), Duration::MAX] {
+            let written = wire_duration(long);
+            assert_eq!(written.seconds, SECONDS_MAX - 1);
+            assert!(duration("field", Some(written), argument).is_ok());
+        }
+    }
 
     #[test]
     fn durations_that_say_nothing_are_refused() {
