@@ -3,9 +3,15 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it measured")]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use clap::Parser;
+use clap::{
+    Parser,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 use hotplate_bench::{
     EXIT_WRONG_CALL, catalogue,
     contestant::{self, Entrant},
@@ -40,7 +46,7 @@ struct Arguments {
     #[arg(long, value_name = "DIR")]
     traces: Vec<PathBuf>,
     /// A folder of more traces, beside the shipped and made-up ones
-    #[arg(long, value_name = "DIR", env = "HOTPLATE_TRACES")]
+    #[arg(long, value_name = "DIR", env = "HOTPLATE_TRACES", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     also: Option<PathBuf>,
     /// Only these traces, by name
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -51,8 +57,8 @@ struct Arguments {
     /// Capacities as fractions of each trace's footprint [default: 0.01,0.05,0.2; for plots 0.005 to 0.4]
     #[arg(long, value_name = "FRACTION", value_delimiter = ',', value_parser = select::fraction)]
     sizes: Vec<f64>,
-    /// Shards of our own caches: a power of two
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    /// Shards of our own caches: a power of two up to 64
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = select::shards)]
     shards: usize,
     /// How many caches are replayed at once; what they save does not depend on it
     #[arg(long, value_name = "N", default_value_t = 2)]
@@ -76,9 +82,12 @@ const SIZES_OF_PLOTS: [f64; 7] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4];
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
-        Ok(text) => {
+        Ok(Measured { text, unreadable }) => {
             println!("{text}");
-            ExitCode::SUCCESS
+            for reason in &unreadable {
+                eprintln!("error: {reason}");
+            }
+            if unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_WRONG_CALL) }
         }
         Err(reason) => {
             eprintln!("error: {reason}");
@@ -87,13 +96,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<String, String> {
-    if !arguments.shards.is_power_of_two() {
-        return Err(format!("--shards {}: must be a power of two", arguments.shards));
-    }
+/// What is to be printed.
+struct Measured {
+    text: String,
+    /// What is wrong with each trace that could not be read: the others are measured all the same.
+    unreadable: Vec<String>,
+}
+
+fn run(arguments: &Arguments) -> Result<Measured, String> {
     let entrants = entrants(&arguments.policies)?;
     let sources = if arguments.traces.is_empty() {
-        catalogue::standard(arguments.also.as_deref())?
+        catalogue::standard(also(arguments))?
     } else {
         catalogue::in_folders(&arguments.traces)?
     };
@@ -111,10 +124,16 @@ fn run(arguments: &Arguments) -> Result<String, String> {
         threads: arguments.threads,
     };
     let progress = progress(sources.len() * sizes.len() * entrants.len());
-    let mut all = Vec::new();
+    let (mut all, mut unreadable) = (Vec::new(), Vec::new());
     for source in sources {
         progress.set_message(source.name.clone());
-        let trace = Trace::open(&source.path)?;
+        let trace = match Trace::open(&source.path) {
+            Ok(trace) => trace,
+            Err(reason) => {
+                unreadable.push(reason);
+                continue;
+            }
+        };
         let rows = plan.run(&trace, &|| progress.inc(1))?;
         if let Some(folder) = &arguments.plots {
             plot::write(folder, &source.name, &rows)?;
@@ -122,10 +141,16 @@ fn run(arguments: &Arguments) -> Result<String, String> {
         all.extend(rows);
     }
     progress.finish_and_clear();
-    match arguments.output {
-        Format::Json => rows::json(&all),
-        Format::Table => Ok(format!("{}{}", rows::tables(&all), summed_up(&all))),
-    }
+    let text = match arguments.output {
+        Format::Json => rows::json(&all)?,
+        Format::Table => format!("{}{}", rows::tables(&all), summed_up(&all)),
+    };
+    Ok(Measured { text, unreadable })
+}
+
+/// An empty environment variable counts as unset.
+fn also(arguments: &Arguments) -> Option<&Path> {
+    arguments.also.as_deref().filter(|folder| !folder.as_os_str().is_empty())
 }
 
 fn entrants(asked: &[String]) -> Result<Vec<&'static Entrant>, String> {

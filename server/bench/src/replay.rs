@@ -123,7 +123,7 @@ impl Plan<'_> {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.threads.max(1) {
+            for _ in 0..self.threads.clamp(1, cells.len().max(1)) {
                 scope.spawn(work);
             }
         });

@@ -2,6 +2,9 @@
 
 use crate::contestant::OURS;
 
+/// Shards at most.
+const SHARDS_MAX: usize = 64;
+
 /// The names that `asked` asks for, all when it asks for none: whole names, or what comes after `hotplate/`.
 ///
 /// # Errors
@@ -25,6 +28,16 @@ pub fn fraction(text: &str) -> Result<f64, String> {
     if fits { Ok(fraction) } else { Err("a size is a fraction of the footprint: more than 0, at most 1".into()) }
 }
 
+/// A number of shards: a power of two up to 64, as in the server. For the command line.
+///
+/// # Errors
+/// It is not.
+pub fn shards(text: &str) -> Result<usize, String> {
+    let shards: usize = text.trim().parse().map_err(|error| format!("{error}"))?;
+    let fits = shards.is_power_of_two() && shards <= SHARDS_MAX;
+    if fits { Ok(shards) } else { Err(format!("shards are a power of two up to {SHARDS_MAX}")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +56,14 @@ mod tests {
         assert_eq!(picked(&["lru"]).unwrap(), ["hotplate/lru", "lru"]);
         assert_eq!(picked(&["hotplate/lru"]).unwrap(), ["hotplate/lru"]);
         assert!(picked(&["lru", "mokka"]).unwrap_err().contains("\"mokka\"; there is: hotplate/lru"));
+    }
+
+    #[test]
+    fn shards_are_a_power_of_two_in_bounds() {
+        assert_eq!((shards("1"), shards("64")), (Ok(1), Ok(64)));
+        for bad in ["0", "3", "128", "4611686018427387904", "-1", ""] {
+            assert!(shards(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
