@@ -44,26 +44,35 @@ pub struct Description {
 /// Bytes charged for an entry's own description besides its texts: as the allocator hands them out.
 const DESCRIPTION_BYTES: u64 = 144;
 /// Bytes charged for each tag besides its text: its places in the description and in the index.
-const TAG_BYTES: u64 = 108;
+const TAG_BYTES: u64 = 104;
 /// Bytes charged for each label besides its texts.
-const LABEL_BYTES: u64 = 100;
+const LABEL_BYTES: u64 = 24;
+/// Bytes charged for each node of the labels, whether it is full or not.
+const LABEL_NODE_BYTES: u64 = 640;
+/// Labels that a node holds.
+const LABELS_PER_NODE: u64 = 11;
 
 impl Description {
     /// Bytes charged to an entry whose own it is.
     #[must_use]
     pub fn charge(&self) -> u64 {
         let texts = self.content_type.len() + self.encoding.len() + self.kind.len();
-        let tags: u64 = self.tags.iter().map(|tag| 2 * tag.len() as u64 + TAG_BYTES).sum();
+        let tags: u64 = self.tags.iter().map(|tag| tag.len() as u64 + TAG_BYTES).sum();
         let labels: u64 = self.labels.iter().map(|(name, text)| (name.len() + text.len()) as u64 + LABEL_BYTES).sum();
-        DESCRIPTION_BYTES + texts as u64 + tags + labels
+        DESCRIPTION_BYTES + texts as u64 + tags + labels + self.label_nodes()
     }
 
     /// Bytes it takes in memory, roughly: what keeps one alive counts them against a bound of its own.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let tags: usize = self.tags.iter().map(|tag| tag.len() + 32).sum();
-        let labels: usize = self.labels.iter().map(|(name, text)| name.len() + text.len() + 64).sum();
+        let labels: usize = self.labels.iter().map(|(name, text)| name.len() + text.len()).sum::<usize>();
+        let labels = labels + usize::try_from(self.label_nodes()).unwrap_or(usize::MAX);
         size_of::<Self>() + tags + labels + self.kind.len() + self.content_type.len() + self.encoding.len()
+    }
+
+    fn label_nodes(&self) -> u64 {
+        (self.labels.len() as u64).div_ceil(LABELS_PER_NODE) * LABEL_NODE_BYTES
     }
 }
 

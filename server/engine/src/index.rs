@@ -8,7 +8,12 @@ use hashbrown::HashSet;
 
 use crate::{entry::Description, policy::Slot};
 
-type Slots = HashSet<Slot, BuildHasherDefault<AHasher>>;
+/// The entries that have a tag. Many tags are those of one entry: then nothing is allocated.
+#[derive(Debug)]
+enum Slots {
+    One(Slot),
+    Many(Box<HashSet<Slot, BuildHasherDefault<AHasher>>>),
+}
 
 /// Entries by tag.
 #[derive(Debug, Default)]
@@ -20,7 +25,7 @@ impl Index {
     /// Adds an entry.
     pub fn insert(&mut self, slot: Slot, description: &Description) {
         for tag in &description.tags {
-            self.tags.entry(tag.clone()).or_default().insert(slot);
+            self.tags.entry(tag.clone()).and_modify(|slots| slots.insert(slot)).or_insert(Slots::One(slot));
         }
     }
 
@@ -29,26 +34,91 @@ impl Index {
         for tag in &description.tags {
             self.remove_from(tag, slot);
         }
+        if self.tags.is_empty() {
+            self.tags = HashMap::default();
+        }
     }
 
     /// Entries with this tag.
     #[must_use]
     pub fn tagged(&self, tag: &str) -> Vec<Slot> {
-        self.tags.get(tag).into_iter().flatten().copied().collect()
+        self.tags.get(tag).map(Slots::all).unwrap_or_default()
     }
 
     /// Places in all groups together, for checking.
     #[must_use]
     pub fn places(&self) -> usize {
-        self.tags.values().map(HashSet::len).sum()
+        self.tags.values().map(Slots::len).sum()
     }
 
     fn remove_from(&mut self, tag: &Arc<str>, slot: Slot) {
-        if let Some(slots) = self.tags.get_mut(tag) {
-            slots.remove(&slot);
-            if slots.is_empty() {
-                self.tags.remove(tag);
+        if self.tags.get_mut(tag).is_some_and(|slots| slots.remove(slot)) {
+            self.tags.remove(tag);
+        }
+    }
+}
+
+impl Slots {
+    fn insert(&mut self, slot: Slot) {
+        match self {
+            Self::One(only) if *only == slot => {}
+            Self::One(only) => *self = Self::Many(Box::new([*only, slot].into_iter().collect())),
+            Self::Many(slots) => {
+                slots.insert(slot);
             }
         }
+    }
+
+    /// Whether none is left.
+    fn remove(&mut self, slot: Slot) -> bool {
+        match self {
+            Self::One(only) => *only == slot,
+            Self::Many(slots) => {
+                slots.remove(&slot);
+                slots.is_empty()
+            }
+        }
+    }
+
+    fn all(&self) -> Vec<Slot> {
+        match self {
+            Self::One(only) => vec![*only],
+            Self::Many(slots) => slots.iter().copied().collect(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(slots) => slots.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tagged(tags: &[&str]) -> Description {
+        Description { tags: tags.iter().map(|tag| Arc::from(*tag)).collect(), ..Description::default() }
+    }
+
+    #[test]
+    fn a_tag_knows_its_entries_whether_few_or_many() {
+        let mut index = Index::default();
+        for slot in 0..100 {
+            index.insert(slot, &tagged(&["all", if slot % 2 == 0 { "even" } else { "odd" }]));
+        }
+        index.insert(100, &tagged(&["alone"]));
+        assert_eq!(index.tagged("alone"), [100]);
+        assert_eq!((index.tagged("all").len(), index.tagged("even").len(), index.places()), (100, 50, 201));
+        index.remove(100, &tagged(&["alone"]));
+        assert!(index.tagged("alone").is_empty() && index.tagged("none").is_empty());
+        for slot in 0..99 {
+            index.remove(slot, &tagged(&["all", if slot % 2 == 0 { "even" } else { "odd" }]));
+        }
+        assert_eq!((index.tagged("all"), index.tagged("odd")), (vec![99], vec![99]));
+        index.remove(99, &tagged(&["all", "odd"]));
+        assert_eq!((index.places(), index.tags.capacity()), (0, 0), "an empty index takes no room");
     }
 }

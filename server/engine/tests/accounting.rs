@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hotplate_engine::{
@@ -27,7 +27,10 @@ const ENTRIES: u64 = 60_000;
 /// Bytes of values at most in one measurement.
 const BYTES: u64 = 100_000_000;
 
-fn put(namespace: &str, number: u64, value_bytes: usize, tags: usize) -> PutRequest {
+/// Bytes of the value, tags that ten entries have in common, labels.
+type Sort = (usize, usize, usize);
+
+fn put(namespace: &str, number: u64, (value_bytes, tags, labels): Sort) -> PutRequest {
     PutRequest {
         namespace: namespace.to_owned(),
         key: format!("model:metrics:{number:012}"),
@@ -36,7 +39,7 @@ fn put(namespace: &str, number: u64, value_bytes: usize, tags: usize) -> PutRequ
         description: Description {
             kind: Arc::from("sklearn"),
             tags: (0..tags).map(|tag| Arc::from(format!("group-{tag}-{}", number / 10))).collect(),
-            labels: BTreeMap::new(),
+            labels: (0..labels).map(|label| (format!("label-{label}"), number.to_string())).collect(),
             ..Description::default()
         },
         expiration: Expiration::default(),
@@ -69,20 +72,21 @@ fn warm() -> Arc<Cache> {
     };
     let cache = Cache::new(config, Clock::manual(), Arc::new(Silent), Origins::new()).unwrap();
     for number in 0..150_000 {
-        cache.put(put("warm", number, 1, 0)).unwrap();
+        cache.put(put("warm", number, (1, 0, 0))).unwrap();
     }
     drop_everything(&cache, "warm");
     cache
 }
 
 /// Bytes charged and bytes allocated for entries of one sort, each for one entry.
-fn measure(cache: &Cache, policy: &str, (value_bytes, tags): (usize, usize)) -> (f64, f64) {
+fn measure(cache: &Cache, policy: &str, sort: Sort) -> (f64, f64) {
+    let (value_bytes, tags, labels) = sort;
     let entries = ENTRIES.min(BYTES / value_bytes as u64);
     let before = allocated();
     // Keys of their own: what is remembered of a removed key goes when it comes back.
-    let first = (value_bytes + tags) as u64 * 1_000_000;
+    let first = (value_bytes + tags + labels) as u64 * 1_000_000;
     for number in first..first + entries {
-        cache.put(put(policy, number, value_bytes, tags)).unwrap();
+        cache.put(put(policy, number, sort)).unwrap();
     }
     let (after, charged) = (allocated(), held(cache));
     drop_everything(cache, policy);
@@ -102,17 +106,28 @@ fn drop_everything(cache: &Cache, namespace: &str) {
     cache.invalidate(&everything).unwrap();
 }
 
+const SORTS: [Sort; 10] = [
+    (16, 0, 0),
+    (100, 0, 0),
+    (100, 4, 0),
+    (100, 0, 1),
+    (110, 0, 30),
+    (900, 0, 0),
+    (1024, 0, 0),
+    (1024, 8, 0),
+    (65_536, 2, 0),
+    (1 << 20, 0, 0),
+];
+
 #[test]
 fn charged_bytes_agree_with_the_allocator() {
     let cache = warm();
     let mut wrong = Vec::new();
     for policy in REGISTRY {
-        for (value_bytes, tags) in
-            [(16, 0), (100, 0), (100, 4), (900, 0), (1024, 0), (1024, 8), (65_536, 2), (1 << 20, 0)]
-        {
-            let (charged, allocated) = measure(&cache, policy.name, (value_bytes, tags));
+        for sort in SORTS {
+            let (charged, allocated) = measure(&cache, policy.name, sort);
             let line = format!(
-                "{}, {value_bytes} B, {tags} tags: charged {charged:.0} an entry, allocated {allocated:.0}",
+                "{}, {sort:?} bytes, tags, labels: charged {charged:.0} an entry, allocated {allocated:.0}",
                 policy.name
             );
             println!("{line}");
