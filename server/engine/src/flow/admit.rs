@@ -319,7 +319,7 @@ fn drop_older(
     (slot, author): (Slot, &Author),
 ) -> Option<Positions> {
     let old = store.remove(shard, space, slot, RemovalReason::Invalidated)?;
-    let what = What::Invalidated(vec![(key.text().clone(), Some(old.description))]);
+    let what = What::Invalidated(vec![(key.text().clone(), Some(old))]);
     let position = store.history.append(key.namespace(), key.log(), what, author);
     shard.beside.fences.raise(key, position.number);
     Some(Positions::new(vec![(key.log(), position)]))
@@ -350,7 +350,10 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     if same {
         confirm(store, shard, admission);
     } else {
-        record_write(store, shard, admission, old);
+        record_write(store, shard, admission, old.as_ref());
+    }
+    if let Some(old) = old {
+        shard.drop_later(old.record);
     }
     let said = shard.beside.shared.take(&content.description);
     let terms = Terms { lifetime: *lifetime, stored: place.now, selector: place.as_of.selector.number };
@@ -385,12 +388,12 @@ fn confirm(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>) {
 }
 
 /// Books a write that changed what is stored.
-fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, old: Option<Taken>) {
+fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, old: Option<&Taken>) {
     let Admission { space, key, content, right, .. } = admission;
     if let Some(old) = &old {
         space.stats.on_removed(key.text(), &old.description.kind, RemovalReason::Replaced);
     }
-    let previous = old.map(|old| old.description);
+    let previous = old.map(|old| old.description.clone());
     let what = What::Put { key: key.text().clone(), description: content.description.clone(), previous };
     let position = store.history.append(key.namespace(), key.log(), what, &right.author());
     if matches!(right, Right::Write(_)) {

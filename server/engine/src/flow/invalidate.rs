@@ -131,9 +131,9 @@ fn drop_keys(store: &Store, space: &Space, selectors: &[Selector], author: &Auth
         let keys: Vec<_> = texts.into_iter().map(|text| Key::trusted(namespace.clone(), text)).collect();
         let dropped = keys.iter().map(|key| {
             let slot = drop_ended(store, &mut shard, (space, key), now);
-            let record = slot.and_then(|slot| store.remove(&mut shard, space, slot, RemovalReason::Invalidated));
-            matched += u64::from(record.is_some());
-            (key.text().clone(), record.map(|taken| taken.description))
+            let said = slot.and_then(|slot| store.remove(&mut shard, space, slot, RemovalReason::Invalidated));
+            matched += u64::from(said.is_some());
+            (key.text().clone(), said)
         });
         let what = What::Invalidated(dropped.collect());
         let position = store.history.append(namespace, log, what, author);

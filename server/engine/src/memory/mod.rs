@@ -256,9 +256,15 @@ impl Store {
         Some(Taken { record, description })
     }
 
-    /// Takes a record out and books its going. Expiry and eviction are changes of their own; what replaces or
-    /// invalidates a record records that itself.
-    pub fn remove(&self, shard: &mut Guard<'_>, space: &Space, slot: Slot, reason: RemovalReason) -> Option<Taken> {
+    /// Takes a record out and books its going; what was said of it. Expiry and eviction are changes of their own; what
+    /// replaces or invalidates a record records that itself.
+    pub fn remove(
+        &self,
+        shard: &mut Guard<'_>,
+        space: &Space,
+        slot: Slot,
+        reason: RemovalReason,
+    ) -> Option<Arc<Description>> {
         let taken = self.take(shard, space, (slot, reason == RemovalReason::Evicted))?;
         let Taken { record, description } = &taken;
         self.pool.release(&space.shelf, Room { entries: 1, bytes: record.charged(space.shelf.order_bytes()) });
@@ -281,7 +287,8 @@ impl Store {
             charged_bytes: record.charged(space.shelf.order_bytes()),
         };
         self.observer.observe(&event);
-        Some(taken)
+        shard.drop_later(taken.record);
+        Some(taken.description)
     }
 
     fn record_change(&self, key: &Key, description: &Arc<Description>, reason: RemovalReason) {
@@ -295,13 +302,12 @@ impl Store {
     }
 
     /// Removes the entry whose turn it is, so that the namespace gets this room: of its own when its own limit is in the
-    /// way, else of all. `spared` hears of it before, under the lock, when it is this key's own. False when there is
-    /// nothing to remove.
-    pub fn evict_one(&self, space: &Space, room: Room, own: impl FnOnce(&Guard<'_>, &Record)) -> bool {
+    /// way, else of all. `before` sees it under the lock. False when there is nothing to remove.
+    pub fn evict_one(&self, space: &Space, room: Room, before: impl FnOnce(&Guard<'_>, &Record)) -> bool {
         let Some(Victim { mut shard, shelf, slot }) = self.pool.victim(&space.shelf, room) else { return false };
         let Some(space) = self.spaces.of(&shelf) else { return false };
         if let Some(record) = shard.table(&shelf).and_then(|table| table.get(slot)) {
-            own(&shard, record);
+            before(&shard, record);
         }
         self.remove(&mut shard, &space, slot, RemovalReason::Evicted).is_some()
     }

@@ -93,12 +93,12 @@ impl<V: Clone> Plain<V> {
             let old = shard.table(&self.shelf).and_then(|table| table.find(hash, key));
             let old = old.and_then(|slot| shard.remove(&self.shelf, slot, false));
             self.release(old.as_ref());
+            old.into_iter().for_each(|old| shard.drop_later(old));
             if self.pool.reserve(&self.shelf, room) {
                 shard.insert(&self.shelf, hash, kept, worth);
                 return true;
             }
             drop(shard);
-            drop(old);
             if attempt == 0 && !self.may_enter(hash, worth, room) {
                 return false;
             }
@@ -123,7 +123,7 @@ impl<V: Clone> Plain<V> {
         self.pool.expire(now, |shard, shelf, slot| {
             let kept = shard.remove(shelf, slot, false);
             self.release(kept.as_ref());
-            kept
+            kept.into_iter().for_each(|kept| shard.drop_later(kept));
         });
     }
 
@@ -136,6 +136,7 @@ impl<V: Clone> Plain<V> {
             for slot in slots {
                 let kept = shard.remove(&self.shelf, slot, false);
                 self.release(kept.as_ref());
+                kept.into_iter().for_each(|kept| shard.drop_later(kept));
             }
             let worn = shard.table_mut(&self.shelf).and_then(Table::worn);
             drop(shard);
@@ -185,6 +186,7 @@ impl<V: Clone> Plain<V> {
         if let Some(mut victim) = self.pool.victim(&self.shelf, room) {
             let kept = victim.shard.remove(&victim.shelf, victim.slot, true);
             self.release(kept.as_ref());
+            drop((victim, kept));
         }
     }
 

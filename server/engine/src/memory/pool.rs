@@ -61,7 +61,11 @@ struct Padded<X, V>(Mutex<Shard<X, V>>);
 
 /// A locked shard.
 #[derive(Debug)]
-pub struct Guard<'a, X, V>(MutexGuard<'a, Shard<X, V>>);
+pub struct Guard<'a, X, V> {
+    // Dropped in this order: first the lock, then what was taken out.
+    shard: MutexGuard<'a, Shard<X, V>>,
+    gone: Vec<V>,
+}
 
 /// Who is to go: the caller takes it out while it holds the shard.
 #[derive(Debug)]
@@ -76,13 +80,13 @@ pub struct Victim<'a, X, V> {
 
 /// What one lock hold of [`Pool::expire`] did.
 #[derive(Debug)]
-pub struct Hold<R, V> {
+pub struct Hold<V> {
     /// Entries it looked at, at least; at most [`ENDED_PER_HOLD`].
     pub looked: usize,
     /// Whether there may be more to do in its table.
     pub more: bool,
     /// What was taken out, to be dropped now that the lock is not held.
-    pub leavings: (Vec<R>, Option<Worn<V>>),
+    pub leavings: (Vec<V>, Option<Worn<V>>),
 }
 
 impl<X, V: Held> Pool<X, V> {
@@ -114,7 +118,7 @@ impl<X, V: Held> Pool<X, V> {
     #[inline]
     #[must_use]
     pub fn lock(&self, number: usize) -> Guard<'_, X, V> {
-        Guard(self.shards[number & (self.shards.len() - 1)].0.lock())
+        Guard { shard: self.shards[number & (self.shards.len() - 1)].0.lock(), gone: Vec::new() }
     }
 
     /// Number of shards.
@@ -224,21 +228,20 @@ impl<X, V: Held> Pool<X, V> {
         false
     }
 
-    /// Takes out what has ended by `now`, a bounded number of entries under each lock. `each` takes one out and gives it
-    /// back, so that it is dropped when the lock is not held.
-    pub fn expire<R>(&self, now: Moment, mut each: impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot) -> Option<R>) {
+    /// Takes out what has ended by `now`, a bounded number of entries under each lock; `each` takes one out.
+    pub fn expire(&self, now: Moment, mut each: impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot)) {
         let shelves = self.shelves();
         let tables = (0..self.shards.len()).flat_map(|number| shelves.iter().map(move |shelf| (number, shelf)));
         tables.for_each(|table| while self.expire_some(table, now, &mut each).more {});
     }
 
     /// One lock hold of [`Pool::expire`], in one shard's table of a shelf.
-    pub fn expire_some<R>(
+    pub fn expire_some(
         &self,
         (number, shelf): (usize, &Arc<Shelf>),
         now: Moment,
-        each: &mut impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot) -> Option<R>,
-    ) -> Hold<R, V> {
+        each: &mut impl FnMut(&mut Guard<'_, X, V>, &Arc<Shelf>, Slot),
+    ) -> Hold<V> {
         let mut shard = self.lock(number);
         let Some(table) = shard.table_mut(shelf) else {
             return Hold { looked: 0, more: false, leavings: (Vec::new(), None) };
@@ -253,9 +256,9 @@ impl<X, V: Held> Pool<X, V> {
         } else {
             ended.len() + usize::try_from(unpinned.entries).unwrap_or(ENDED_PER_HOLD)
         };
-        let gone: Vec<R> = ended.into_iter().filter_map(|slot| each(&mut shard, shelf, slot)).collect();
+        ended.into_iter().for_each(|slot| each(&mut shard, shelf, slot));
         let worn = shard.table_mut(shelf).and_then(Table::worn);
-        Hold { looked, more, leavings: (gone, worn) }
+        Hold { looked, more, leavings: (std::mem::take(&mut shard.gone), worn) }
     }
 
     /// Whether every table agrees with itself, and no published least ranks above the true one.
@@ -304,16 +307,23 @@ pub fn shard_of(hash: u64) -> usize {
     hash as usize
 }
 
+impl<X, V> Guard<'_, X, V> {
+    /// Drops what was taken out when the lock is not held any more: freeing a large value may take many milliseconds.
+    pub fn drop_later(&mut self, entry: V) {
+        self.gone.push(entry);
+    }
+}
+
 impl<X, V> Deref for Guard<'_, X, V> {
     type Target = Shard<X, V>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.shard
     }
 }
 
 impl<X, V> DerefMut for Guard<'_, X, V> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+        &mut self.shard
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Store, Taken, record::Record, space::Space, table::Worn};
+use super::{Store, record::Record, space::Space, table::Worn};
 use crate::{clock::Moment, event::RemovalReason};
 
 /// How long to wait where a step asks for a pause: long against the lock holds before it, so that each shard is locked for less than a
@@ -31,7 +31,7 @@ pub struct Reclaiming<'a> {
 pub struct Step {
     /// Whether to wait for [`RECLAIM_PAUSE`] before the next one.
     pub pause: bool,
-    _leavings: (Vec<Taken>, Option<Worn<Record>>),
+    _leavings: (Vec<Record>, Option<Worn<Record>>),
 }
 
 impl Reclaiming<'_> {
@@ -42,7 +42,7 @@ impl Reclaiming<'_> {
         let (store, now) = (self.store, self.now);
         let hold = store.pool.expire_some((self.done % shards, &space.shelf), now, &mut |shard, shelf, slot| {
             let idle = shard.table(shelf).and_then(|table| table.get(slot)).is_some_and(|record| record.idle_at(now));
-            store.remove(shard, space, slot, if idle { RemovalReason::Idle } else { RemovalReason::Expired })
+            store.remove(shard, space, slot, if idle { RemovalReason::Idle } else { RemovalReason::Expired });
         });
         self.done += usize::from(!hold.more);
         self.looked += hold.looked;
