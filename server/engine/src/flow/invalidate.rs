@@ -16,11 +16,10 @@ use crate::{
     entry::Freshness,
     error::{Error, Reason, Result},
     event::RemovalReason,
-    index::Index,
     key::{Key, namespace_name},
-    memory::{Guard, Store, space::Space, table::Slot},
+    memory::{Guard, Store, space::Space},
     position::{LogId, Position, Positions},
-    selector::{Selector, any_selects, check_count},
+    selector::{Selector, check_count},
 };
 
 /// What to drop.
@@ -143,43 +142,19 @@ fn drop_keys(store: &Store, space: &Space, selectors: &[Selector], author: &Auth
     (matched, positions)
 }
 
-/// Drops what any set selects and was stored before its fence, one shard after the other.
+/// Drops what any set selects and was stored before its fence, a slice under each lock: the fence already keeps all of it
+/// from being read.
 fn sweep(store: &Store, space: &Space, sets: &[Selector], fence: Position) -> u64 {
-    let mut matched = 0;
-    for mut shard in store.each_shard() {
-        let now = store.clock.now();
-        for slot in selected(&shard, space, sets) {
-            let Some(record) = shard.table(&space.shelf).and_then(|table| table.get(slot)) else { continue };
-            if record.selector() >= fence.number {
-                continue;
-            }
-            matched += u64::from(record.freshness(now) != Freshness::Gone);
-            store.remove(&mut shard, space, slot, RemovalReason::Invalidated);
-        }
-    }
+    let (mut matched, now) = (0, store.clock.now());
+    let mut walk = store.walk(space, sets);
+    let mut drop_old = |shard: &mut Guard<'_>, slot| {
+        let record = shard.table(&space.shelf).and_then(|table| table.get(slot));
+        let Some(record) = record.filter(|record| record.selector() < fence.number) else { return };
+        matched += u64::from(record.freshness(now) != Freshness::Gone);
+        store.remove(shard, space, slot, RemovalReason::Invalidated);
+    };
+    while walk.step(&mut drop_old) {}
     matched
-}
-
-/// Entries in a shard that any selector selects. By the index where tags are asked for, else by looking at all.
-fn selected(shard: &Guard<'_>, space: &Space, selectors: &[Selector]) -> BTreeSet<Slot> {
-    let (indexed, scanned): (Vec<_>, Vec<_>) =
-        selectors.iter().cloned().partition(|set| matches!(set, Selector::Tag(_)));
-    let index = shard.beside.index_of(space.shelf.number());
-    let mut slots: BTreeSet<_> = indexed.iter().flat_map(|set| by_index(index, set)).collect();
-    if let Some(table) = shard.table(&space.shelf).filter(|_| !scanned.is_empty()) {
-        let matching = table
-            .iter()
-            .filter(|(_, record)| any_selects(&scanned, &record.facets(record.description(&shard.beside.shared))));
-        slots.extend(matching.map(|(slot, _)| slot));
-    }
-    slots
-}
-
-fn by_index(index: Option<&Index>, set: &Selector) -> Vec<Slot> {
-    match (index, set) {
-        (Some(index), Selector::Tag(tag)) => index.tagged(tag),
-        _ => Vec::new(),
-    }
 }
 
 /// Counts what would be dropped and shows the first keys.
@@ -187,15 +162,15 @@ fn validate(store: &Store, space: &Space, selectors: &[Selector]) -> InvalidateA
     let now = store.clock.now();
     let mut sample = BTreeSet::new();
     let mut matched_count = 0;
-    for shard in store.each_shard() {
-        for slot in selected(&shard, space, selectors) {
-            let Some(view) = usable(store, &shard, (space, slot), now) else { continue };
-            matched_count += 1;
-            sample.insert(view.key);
-            if sample.len() > SAMPLE_KEYS_MAX {
-                sample.pop_last();
-            }
+    let mut walk = store.walk(space, selectors);
+    let mut count = |shard: &mut Guard<'_>, slot| {
+        let Some(view) = usable(store, shard, (space, slot), now) else { return };
+        matched_count += 1;
+        sample.insert(view.key);
+        if sample.len() > SAMPLE_KEYS_MAX {
+            sample.pop_last();
         }
-    }
+    };
+    while walk.step(&mut count) {}
     InvalidateAnswer { matched_count, sample_keys: sample.into_iter().collect(), position: Positions::default() }
 }

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Reason, Result},
     key::{Key, namespace_name},
     memory::{Guard, Store, record::Look, space::Space, table::Slot},
-    selector::{Selector, any_selects, check_count},
+    selector::{Selector, check_count},
 };
 
 /// Which entries.
@@ -66,8 +66,8 @@ pub fn list(store: &Store, request: &ListRequest) -> Result<ListAnswer> {
     Ok(ListAnswer { entries, next_page_token: last.map(|key| write_token(&key, listing)).unwrap_or_default() })
 }
 
-/// The first entries in key order that any selector selects and that come after a key. Looks at all entries, one shard
-/// at a time, and holds no more than it returns.
+/// The first entries in key order that any selector selects and that come after a key. Looks at all entries, a slice
+/// under each lock, and holds no more than it returns.
 #[must_use]
 pub fn page(
     store: &Store,
@@ -78,23 +78,23 @@ pub fn page(
     let now = store.clock.now();
     let mut found: BTreeMap<Arc<str>, EntryView> = BTreeMap::new();
     let Ok(Some(space)) = store.spaces.find(namespace) else { return Vec::new() };
-    for shard in store.each_shard() {
-        let Some(table) = shard.table(&space.shelf) else { continue };
-        for (slot, record) in table.iter() {
-            let text = record.text();
-            let before = after.is_some_and(|after| text <= after);
-            let beyond = found.len() == entries_max && found.last_key_value().is_some_and(|(last, _)| text > &**last);
-            if before || beyond || !any_selects(selectors, &record.facets(record.description(&shard.beside.shared))) {
-                continue;
-            }
-            if let Some(view) = usable(store, &shard, (&space, slot), now) {
-                found.insert(view.key.clone(), view);
-            }
-            if found.len() > entries_max {
-                found.pop_last();
-            }
+    let mut walk = store.walk(&space, selectors);
+    let mut take = |shard: &mut Guard<'_>, slot| {
+        let Some(record) = shard.table(&space.shelf).and_then(|table| table.get(slot)) else { return };
+        let text = record.text();
+        let before = after.is_some_and(|after| text <= after);
+        let beyond = found.len() == entries_max && found.last_key_value().is_some_and(|(last, _)| text > &**last);
+        if before || beyond {
+            return;
         }
-    }
+        if let Some(view) = usable(store, shard, (&space, slot), now) {
+            found.insert(view.key.clone(), view);
+        }
+        if found.len() > entries_max {
+            found.pop_last();
+        }
+    };
+    while walk.step(&mut take) {}
     found.into_values().collect()
 }
 

@@ -17,6 +17,7 @@ pub mod shelf;
 mod small_key;
 pub mod space;
 pub mod table;
+pub mod walk;
 pub mod wheel;
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -279,6 +279,12 @@ impl<V: Held> Table<V> {
         self.found.is_empty()
     }
 
+    /// Number of places: those of all entries are below it.
+    #[must_use]
+    pub fn places(&self) -> Slot {
+        Slot::try_from(self.places.len()).unwrap_or(Slot::MAX)
+    }
+
     /// All entries, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &V)> {
         (0..).zip(self.places.iter()).filter_map(|(slot, place)| Some((slot, place.entry.as_ref()?)))
