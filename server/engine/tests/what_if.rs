@@ -150,6 +150,24 @@ fn what_if_agrees_with_a_small_sample() {
     close("lru", 1024, (0.03, 0.06));
 }
 
+/// Whoever chooses keys can choose their hashes. Where the least of all hashes are more than may be simulated, nothing is.
+#[test]
+fn chosen_hashes_turn_the_simulation_off_and_no_more() {
+    // By Newton's method: what the sampler multiplies with, times this, is one.
+    let multiplier = 0x9e37_79b9_7f4a_7c15_u64;
+    let inverse = (0..6).fold(1_u64, |x, _| x.wrapping_mul(2_u64.wrapping_sub(multiplier.wrapping_mul(x))));
+    let what_if = sampler("lru", 4);
+    for least in 0..8_u64 {
+        what_if.wrote((0, least.wrapping_mul(inverse)), Item { bytes: 1, ..item(1) }, NOW);
+    }
+    for least in 0..8_u64 {
+        let hash = least.wrapping_mul(inverse);
+        what_if.read((0, hash), Answered::Found(Item { bytes: 1, ..item(1) }), NOW);
+    }
+    let curve = curve(Measured { reads: 8.0, hits: 8.0, saved: 1.0 }, &what_if.tally(0));
+    assert!(curve.iter().all(|point| point.hit_ratio.is_finite() && point.saved.is_finite()), "{curve:?}");
+}
+
 #[test]
 fn what_is_simulated_is_bounded() {
     let what_if = sampler("lru", 200);

@@ -107,11 +107,11 @@ impl Trend {
     /// now.
     #[must_use]
     pub fn window(&self, most: usize, sums: &Sums, now: Moment) -> (Sums, Duration) {
-        let minutes = self.minutes(most);
         let ring = self.0.lock();
-        let start = minutes.first().map_or(ring.began, |minute| minute.began);
+        let minutes = ring.minutes.iter().skip(ring.minutes.len().saturating_sub(most));
+        let start = minutes.clone().next().map_or(ring.began, |minute| minute.began);
         let current = sums.since(&ring.before);
-        let total = minutes.iter().fold(current, |total, minute| total.plus(&minute.sums));
+        let total = minutes.fold(current, |total, minute| total.plus(&minute.sums));
         (total, now.since(start))
     }
 }

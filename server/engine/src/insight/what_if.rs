@@ -152,10 +152,13 @@ impl WhatIf {
         mixed(hash) < self.threshold.load(Relaxed)
     }
 
-    /// A Get of a sampled key.
+    /// A Get of a sampled key. Nothing happens when it is no longer sampled: that may have changed since it was asked.
     pub fn read(&self, place: (usize, u64), answered: Answered, now: Moment) {
-        let rate = self.rate();
         let mut simulated = self.simulated.lock();
+        if !self.samples(place.1) {
+            return;
+        }
+        let rate = self.rate();
         let Simulated { sizes, tallies } = &mut *simulated;
         let Some(tally) = tallies.get_mut(place.0) else { return };
         tally.sampled += 1;
@@ -178,8 +181,11 @@ impl WhatIf {
 
     /// A Put of a sampled key.
     pub fn wrote(&self, place: (usize, u64), item: Item, now: Moment) {
-        let rate = self.rate();
         let mut simulated = self.simulated.lock();
+        if !self.samples(place.1) {
+            return;
+        }
+        let rate = self.rate();
         simulated.sizes.iter_mut().for_each(|size| size.store(place, item, rate));
         self.bound(&mut simulated, now);
     }
@@ -210,11 +216,11 @@ impl WhatIf {
         share
     }
 
-    /// Lowers the threshold while more is simulated than may be.
+    /// Lowers the threshold while more is simulated than may be; down to none, if need be.
     fn bound(&self, simulated: &mut Simulated, now: Moment) {
         while simulated.sizes.iter().any(|size| size.entries() > self.samples_max) {
             let before = self.threshold.load(Relaxed);
-            let threshold = before - before / FALL;
+            let threshold = before - before.div_ceil(FALL);
             self.threshold.store(threshold, Relaxed);
             simulated.sizes.iter_mut().for_each(|size| size.retain(now, |hash| mixed(hash) < threshold));
         }
