@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -167,6 +168,36 @@ fn a_value_that_fits_to_the_byte_is_stored_and_one_more_byte_is_not() {
     assert!(why.contains("bytes_max"), "{why}");
     assert!(holds(&cache, "", "k"), "a value that cannot fit evicts nothing");
     assert!(matches!(get(&cache, "", "o", true), Lookup::Miss(MissReason::NotAdmitted)));
+}
+
+/// Why a value of a twentieth of the memory is refused beside entries that cost hours.
+fn why_refused(config: EngineConfig, cost: Option<Duration>) -> String {
+    let cache = Cache::new(config, Clock::manual(), Arc::new(Silent), Origins::new()).unwrap();
+    let costing = |key: &str, kind: &str, cost| PutRequest {
+        description: Description { kind: kind.into(), compute_cost: cost, ..Description::default() },
+        ..request("quota", key, vec![1; 5_000])
+    };
+    for number in 0..18 {
+        cache.put(costing(&format!("dear {number}"), "dear", Some(Duration::from_secs(3600)))).unwrap();
+    }
+    let answer = cache.put(costing("another", "another", cost)).unwrap();
+    let PutAnswer::NotAdmitted { why, .. } = answer else { panic!("it was stored") };
+    why
+}
+
+#[test]
+fn a_refusal_names_the_limit_in_the_way_and_what_would_help() {
+    let cheap = Some(Duration::from_millis(1));
+    let server = || EngineConfig { bytes_max: 100_000, ..EngineConfig::default() };
+    let why = why_refused(server(), cheap);
+    assert!(why.contains("memory.bytes_max or the namespace's weight") && !why.contains("compute_cost"), "{why}");
+    assert!(why_refused(server(), None).contains("(compute_cost)"));
+    let quota = NamespaceConfig { bytes_max: Some(100_000), ..NamespaceConfig::default() };
+    let why = why_refused(
+        EngineConfig { namespaces: [("quota".to_owned(), quota)].into(), ..EngineConfig::default() },
+        cheap,
+    );
+    assert!(why.contains("raise the namespace's bytes_max") && !why.contains("weight"), "{why}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::{
         space::Space,
         table::Slot,
     },
+    policy::Objective,
     position::{AsOf, Positions},
 };
 
@@ -220,10 +221,14 @@ fn not_worth_it(store: &Store, admission: &Admission<'_>, (charge, room): (u64, 
     if store.pool.worthwhile(&space.shelf, (store.shard_number(key), store.hash(key)), worth, room) {
         return None;
     }
+    let own = space.shelf.budget.missing(room).bytes > 0;
+    let more = if own { "the namespace's bytes_max" } else { "memory.bytes_max or the namespace's weight" };
+    let unsaid = content.cost.is_none() && store.config.objective == Objective::ComputeSaved;
+    let say = if unsaid { ", say what computing it cost (compute_cost)" } else { "" };
     Some(format!(
-        "the entry is charged {charge} bytes, more than a hundredth of the memory, and saves less for each of them than \
-         what would have to go: raise memory.bytes_max or the namespace's weight, say what computing it cost \
-         (compute_cost), or give the namespace the policy \"lru\", which refuses nothing"
+        "the entry is charged {charge} bytes, more than a hundredth of the memory it may use, and saves less for each of \
+         them than what would have to go: raise {more}{say}, or give the namespace the policy \"lru\" or \"s3_fifo\", \
+         which refuse nothing that fits"
     ))
 }
 
