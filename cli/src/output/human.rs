@@ -69,6 +69,32 @@ pub(crate) fn escape(text: &str) -> String {
     shown
 }
 
+/// A JSON document made safe to show: what could drive a terminal is written as JSON's own escapes.
+pub(crate) fn escape_json(document: &str) -> String {
+    let mut shown = String::with_capacity(document.len());
+    for c in document.chars() {
+        if c != '\n' && is_dangerous(c) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Beginning and end of a text that would make every line of a table as long as itself.
+pub(crate) fn shorten(text: &str) -> String {
+    const MOST: usize = 80;
+    const END: usize = 24;
+    let length = text.chars().count();
+    if length <= MOST {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(MOST - END - 1).collect();
+    let end: String = text.chars().skip(length - END).collect();
+    format!("{beginning}…{end}")
+}
+
 fn is_dangerous(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -115,6 +141,22 @@ mod tests {
         assert_eq!(escape("Größe:42"), "Größe:42");
         assert_eq!(escape("\u{202e}x"), "\\u{202e}x");
         assert_eq!(escape("\u{9b}31m"), "\\u{9b}31m");
+    }
+
+    #[test]
+    fn a_document_stays_the_same_document() {
+        let document = serde_json::json!({"key": "a\u{202e}b\u{9b}c\nd", "n": 1});
+        let shown = escape_json(&format!("{document:#}"));
+        assert!(shown.contains("a\\u202eb\\u009bc") && shown.lines().count() == 4, "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), document);
+    }
+
+    #[test]
+    fn long_texts_keep_their_ends() {
+        let long = format!("first{}last", "ä".repeat(1000));
+        let short = shorten(&long);
+        assert!(short.chars().count() == 80 && short.starts_with("first") && short.ends_with("last"), "{short}");
+        assert_eq!(shorten(&"k".repeat(80)), "k".repeat(80));
     }
 
     #[test]

@@ -113,10 +113,10 @@ impl Output {
 
     /// A JSON document: indented for people, on one line for programs.
     pub(crate) fn json(&mut self, value: &Value) -> Result<(), Failure> {
-        if self.terminal && self.format != Format::Jsonl {
-            self.line(&format!("{value:#}"))
-        } else {
-            self.line(&value.to_string())
+        match (self.terminal, self.format) {
+            (true, Format::Jsonl) => self.line(&human::escape_json(&value.to_string())),
+            (true, _) => self.line(&human::escape_json(&format!("{value:#}"))),
+            (false, _) => self.line(&value.to_string()),
         }
     }
 
@@ -130,6 +130,12 @@ impl Output {
             self.line(&row.join("\t"))?;
         }
         Ok(())
+    }
+
+    /// A name as a table shows it, whole where a script reads it. Free of control characters.
+    pub(crate) fn name(&self, text: &str) -> String {
+        let text = human::escape(text);
+        if self.style() == Style::Table { human::shorten(&text) } else { text }
     }
 
     /// Columns as wide as what is in them: a terminal that wraps a long line is easier to read than a narrow column.

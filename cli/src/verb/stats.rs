@@ -114,7 +114,7 @@ fn show(namespace: &str, response: &v1::StatsResponse, output: &mut Output) -> R
     output.rows(&[], &facts(namespace, &total, response))?;
     if !response.groups.is_empty() {
         output.line("")?;
-        let rows: Vec<_> = response.groups.iter().map(group_row).collect();
+        let rows: Vec<_> = response.groups.iter().map(|group| group_row(group, output)).collect();
         output.rows(&HEAD, &rows)?;
     }
     insight::show(response, output)?;
@@ -180,8 +180,8 @@ fn by_name(counts: &Map<String, Value>) -> String {
     }
 }
 
-fn group_row(group: &v1::StatsGroup) -> Vec<String> {
-    let name = if group.name.is_empty() { "(none)".to_owned() } else { human::escape(&group.name) };
+fn group_row(group: &v1::StatsGroup, output: &Output) -> Vec<String> {
+    let name = if group.name.is_empty() { "(none)".to_owned() } else { output.name(&group.name) };
     vec![
         name,
         human::count(group.entry_count),

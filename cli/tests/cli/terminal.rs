@@ -32,6 +32,14 @@ fn a_terminal_gets_text_only() {
     server.done(&["put", "key\u{202e}turn", "v", "--ttl", "1h"]);
     let listed = on_terminal(&server, "ls", "");
     assert!(!listed.contains('\u{202e}') && listed.contains("KEY") && listed.contains("\\u{202e}"), "{listed:?}");
+    server.done(&["put", &"long".repeat(250), "v", "--ttl", "1h"]);
+    server.done(&["get", &"long".repeat(250)]);
+    server.done(&["get", "key\u{202e}turn"]);
+    let stats = on_terminal(&server, "stats --top 5 --by prefix", "");
+    assert!(stats.lines().all(|line| line.chars().count() < 200) && stats.contains('…'), "{stats:?}");
+    for stats in [stats, on_terminal(&server, "stats --top 5 -o json", "")] {
+        assert!(!stats.contains('\u{202e}') && stats.contains("turn"), "{stats:?}");
+    }
 }
 
 #[test]

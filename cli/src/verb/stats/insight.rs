@@ -48,7 +48,7 @@ fn top_keys(response: &v1::StatsResponse, output: &mut Output) -> Result<(), Fai
     ];
     for (order, name) in orders {
         let of_order = response.top_keys.iter().filter(|top| top.order() == order);
-        let rows: Vec<_> = of_order.map(|top| top_row(order, top)).collect();
+        let rows: Vec<_> = of_order.map(|top| top_row(order, (top, output.name(&top.key)))).collect();
         if !rows.is_empty() {
             output.line("")?;
             output.rows(&[name, "NAMESPACE", "COUNT", "OFF BY AT MOST"], &rows)?;
@@ -57,13 +57,13 @@ fn top_keys(response: &v1::StatsResponse, output: &mut Output) -> Result<(), Fai
     Ok(())
 }
 
-fn top_row(order: v1::TopKeyOrder, top: &v1::TopKey) -> Vec<String> {
+fn top_row(order: v1::TopKeyOrder, (top, key): (&v1::TopKey, String)) -> Vec<String> {
     let text = |number: u64| match order {
         v1::TopKeyOrder::Bytes => human::size(number),
         v1::TopKeyOrder::Compute => human::duration(std::time::Duration::from_nanos(number)),
         v1::TopKeyOrder::Reads | v1::TopKeyOrder::Unspecified => human::count(number),
     };
-    vec![human::escape(&top.key), human::escape(&top.namespace), text(top.count), text(top.error)]
+    vec![key, human::escape(&top.namespace), text(top.count), text(top.error)]
 }
 
 fn curve(response: &v1::StatsResponse, output: &mut Output) -> Result<(), Failure> {
@@ -191,10 +191,9 @@ mod tests {
 
     #[test]
     fn numbers_have_units() {
-        let top = v1::TopKey { key: "k\n".to_owned(), count: 2_000_000_000, error: 0, ..Default::default() };
-        assert_eq!(top_row(v1::TopKeyOrder::Compute, &top)[2], "2s");
-        assert_eq!(top_row(v1::TopKeyOrder::Bytes, &top)[2], "1.8 GiB");
-        assert!(!top_row(v1::TopKeyOrder::Reads, &top)[0].contains('\n'));
+        let top = v1::TopKey { count: 2_000_000_000, error: 0, ..Default::default() };
+        assert_eq!(top_row(v1::TopKeyOrder::Compute, (&top, "k".to_owned()))[2], "2s");
+        assert_eq!(top_row(v1::TopKeyOrder::Bytes, (&top, "k".to_owned()))[2], "1.8 GiB");
         let minute = v1::TrendMinute { hits: 3, misses: 1, ..Default::default() };
         assert_eq!(hit_ratio(&minute), Some(0.75));
         assert_eq!(hit_ratio(&v1::TrendMinute::default()), None);

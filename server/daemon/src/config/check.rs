@@ -51,7 +51,21 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
     if !open && settings.tls.cert_file.is_none() && !is_loopback(settings.grpc.listen) {
         found.push("tokens travel in plaintext: set tls.cert_file and tls.key_file, or put TLS in front".to_owned());
     }
+    quotas_without_effect(settings, &mut found);
     found
+}
+
+fn quotas_without_effect(settings: &Settings, found: &mut Vec<String>) {
+    let memory = &settings.memory;
+    for (name, own) in &settings.namespaces.configured {
+        let quotas = [
+            ("bytes_max", own.bytes_max.is_some_and(|bytes| bytes > memory.bytes_max)),
+            ("entries_max", own.entries_max.is_some_and(|entries| entries > memory.entries_max)),
+        ];
+        for (key, _) in quotas.into_iter().filter(|(_, above)| *above) {
+            found.push(format!("namespaces.{name}.{key} is above memory.{key}, so it has no effect"));
+        }
+    }
 }
 
 fn open_bind(settings: &Settings) -> Result<(), ConfigError> {

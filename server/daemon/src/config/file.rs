@@ -141,7 +141,7 @@ impl FileReader<'_> {
             jitter: self.take(&path, &mut table, "jitter", parse_ratio),
             policy: self.take(&path, &mut table, "policy", |text| Ok(text.to_owned())),
             weight: self.take(&path, &mut table, "weight", parse_weight),
-            cost_default: self.take(&path, &mut table, "cost_default", parse_ttl),
+            cost_default: self.take(&path, &mut table, "cost_default", parse_cost),
             kinds: self.kinds(&format!("{path}.kinds"), kinds),
             origins: self.origins(&path, origins),
         };
@@ -291,6 +291,11 @@ fn parse_kind_ttl(text: &str) -> Result<KindTtl, String> {
 fn parse_ttl(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
     if duration.is_zero() { Err("a lifetime is longer than zero".to_owned()) } else { Ok(duration) }
+}
+
+fn parse_cost(text: &str) -> Result<Duration, String> {
+    let cost = parse_duration(text)?;
+    if cost.is_zero() { Err("a cost is longer than zero".to_owned()) } else { Ok(cost) }
 }
 
 /// Reads a namespace's weight.

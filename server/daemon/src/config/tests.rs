@@ -179,6 +179,9 @@ fn an_open_server_stays_on_loopback() {
     let warned = |flags: &[&str], file: &str| load_from(flags, &[], file).unwrap().warnings.join("\n");
     assert!(warned(&["--listen", "0.0.0.0:0", "--insecure-bind"], "").contains("everyone who can connect"));
     assert!(warned(&["--listen", "0.0.0.0:0"], TOKEN).contains("plaintext"));
+    let quotas = warned(&[], "[namespaces.a]\nbytes_max = \"1GiB\"\nentries_max = 5");
+    assert_eq!(quotas, "namespaces.a.bytes_max is above memory.bytes_max, so it has no effect");
+    assert!(warned(&[], "[namespaces.a]\nbytes_max = \"256MiB\"\nentries_max = 1000000").is_empty());
     for loopback in ["127.0.0.1:0", "[::1]:0", "127.1.2.3:0", "[::ffff:127.0.0.1]:0"] {
         assert!(load_from(&["--listen", loopback], &[], "").is_ok(), "{loopback}");
     }
