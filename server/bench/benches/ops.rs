@@ -64,6 +64,11 @@ struct Arguments {
     bench: bool,
 }
 
+/// Rounds at most.
+const ROUNDS_MAX: usize = 1000;
+/// Operations of a round, keys and entries at most: all are laid out in memory before the first is timed.
+const OPERATIONS_MAX: usize = 100_000_000;
+
 fn threads(text: &str) -> Result<usize, String> {
     let threads: usize = text.parse().map_err(|error| format!("{error}"))?;
     if (1..=64).contains(&threads) { Ok(threads) } else { Err("from 1 to 64".into()) }
@@ -100,11 +105,14 @@ fn run(arguments: &Arguments) -> Result<String, String> {
 }
 
 fn plan(arguments: &Arguments) -> Result<Plan, String> {
-    for (name, number) in
-        [("rounds", arguments.rounds), ("operations", arguments.operations), ("capacity", arguments.capacity)]
-    {
-        if number == 0 {
-            return Err(format!("--{name} must be at least 1"));
+    for (name, number, most) in [
+        ("rounds", arguments.rounds, ROUNDS_MAX),
+        ("operations", arguments.operations, OPERATIONS_MAX),
+        ("capacity", arguments.capacity, OPERATIONS_MAX),
+        ("keys", arguments.keys, OPERATIONS_MAX),
+    ] {
+        if !(1..=most).contains(&number) {
+            return Err(format!("--{name} {number}: from 1 to {most}"));
         }
     }
     if arguments.keys < arguments.capacity {
