@@ -101,6 +101,9 @@ impl Stats {
             output.json(&as_json(&namespace, &response))?;
         } else {
             show(&namespace, &response, output)?;
+            if self.what_if && response.what_if.is_none() {
+                output.note("what if: this server simulates nothing (insight.samples_max = 0)")?;
+            }
             if self.advice {
                 insight::advise(&response, output)?;
             }

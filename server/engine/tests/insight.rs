@@ -39,3 +39,14 @@ async fn maintenance_closes_the_minutes() {
     let trend = cache.insight(&request).trend;
     assert_eq!(trend.iter().map(|minute| minute.sums.puts).collect::<Vec<_>>(), [1, 0]);
 }
+
+/// A flat curve would say that no amount of memory matters.
+#[test]
+fn without_samples_there_is_no_curve() {
+    for (samples_max, drawn) in [(0, false), (4096, true)] {
+        let config = EngineConfig { insight_samples_max: samples_max, ..EngineConfig::default() };
+        let cache = Cache::new(config, Clock::manual(), Arc::new(Silent), Origins::new()).unwrap();
+        let answer = cache.insight(&InsightRequest { minutes: 60, what_if: true, ..InsightRequest::default() });
+        assert_eq!(answer.what_if.is_some(), drawn, "{samples_max}");
+    }
+}

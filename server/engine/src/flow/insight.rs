@@ -39,7 +39,7 @@ pub struct InsightRequest {
 pub struct InsightAnswer {
     /// By order, the largest first, each with its namespace.
     pub top_keys: Vec<(TopBy, Arc<str>, TopKey)>,
-    /// The curve of the namespaces together.
+    /// The curve of the namespaces together; `None` as well where nothing is simulated.
     pub what_if: Option<WhatIfCurve>,
     /// What is advised, each with its namespace.
     pub advice: Vec<(Arc<str>, Advice)>,
@@ -71,7 +71,7 @@ pub fn insight(store: &Store, request: &InsightRequest) -> InsightAnswer {
     let looks: Vec<_> = spaces.iter().map(|space| look(store, space, (request.minutes, now))).collect();
     InsightAnswer {
         top_keys: top_keys(&spaces, request),
-        what_if: request.what_if.then(|| curve_of(store, &looks)),
+        what_if: (request.what_if && store.config.insight_samples_max > 0).then(|| curve_of(store, &looks)),
         advice: if request.advice { advice(store, &spaces, &looks) } else { Vec::new() },
         trend: if request.trend { trend(&spaces, request.minutes) } else { Vec::new() },
         now,
