@@ -91,6 +91,24 @@ fn charge(bytes: usize) -> u64 {
     total(&cache, None).charged_bytes
 }
 
+/// Clocks tell nanoseconds. Costs are kept to the microsecond, so that what is measured takes no more room than a round
+/// number.
+#[test]
+fn a_cost_to_the_nanosecond_takes_no_more_room() {
+    let charged = |cost: Duration| {
+        let cache = cache(EngineConfig::default());
+        let description = Description { compute_cost: Some(cost), ..Description::default() };
+        cache.put(PutRequest { description, ..request("", "k", vec![1; 100]) }).unwrap();
+        let Lookup::Hit(view) = get(&cache, "", "k", true) else { panic!("it was stored") };
+        (view.facts.charged_bytes, view.facts.compute_cost.unwrap())
+    };
+    let round = charged(Duration::from_micros(1_234_568));
+    assert_eq!(charged(Duration::from_nanos(1_234_567_890)), round);
+    assert_eq!(charged(Duration::from_nanos(3)), (round.0, Duration::from_micros(1)), "never free");
+    assert_eq!(charged(Duration::ZERO), (round.0, Duration::ZERO));
+    assert_eq!(charged(Duration::MAX).1, Duration::MAX, "nor beyond what there is");
+}
+
 #[test]
 fn what_is_evicted_is_the_least_recently_used_over_all_shards() {
     const ENTRIES_MAX: usize = 12;

@@ -29,7 +29,7 @@ impl Content {
     #[must_use]
     pub fn new(payload: Payload, mut description: Description) -> Self {
         let digest = digest(&payload);
-        let cost = description.compute_cost.take();
+        let cost = description.compute_cost.take().map(to_the_microsecond);
         Self { payload, description: Arc::new(description), digest, cost, cost_measured: false }
     }
 
@@ -82,6 +82,15 @@ impl Content {
         hex::encode_to_slice(&hash[..16], &mut text).expect("16 bytes are 32 digits");
         Arc::from(str::from_utf8(&text).unwrap_or_default())
     }
+}
+
+/// What is measured has nanoseconds that mean nothing; kept, they would keep small entries from being packed.
+fn to_the_microsecond(cost: Duration) -> Duration {
+    let nanos = match cost.as_nanos() {
+        0 => 0,
+        nanos => ((nanos + 500) / 1000).max(1) * 1000,
+    };
+    u64::try_from(nanos).map_or(cost, Duration::from_nanos)
 }
 
 fn digest(payload: &Payload) -> [u8; 32] {
