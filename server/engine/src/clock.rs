@@ -13,6 +13,9 @@ use std::{
 pub struct Moment(pub u64);
 
 impl Moment {
+    /// Later than everything that happens: what ends here never ends.
+    pub const NEVER: Self = Self(u64::MAX);
+
     /// The moment this much later; far futures end at the last representable one.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {

@@ -21,6 +21,23 @@ pub struct Room {
     pub bytes: u64,
 }
 
+impl Room {
+    /// As much room as there can be.
+    pub const UNLIMITED: Self = Self { entries: u64::MAX, bytes: u64::MAX };
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { entries: self.entries + other.entries, bytes: self.bytes + other.bytes }
+    }
+
+    /// What of this is missing when there is as much as `held`.
+    #[must_use]
+    pub fn beyond(self, held: Self) -> Self {
+        Self { entries: self.entries.saturating_sub(held.entries), bytes: self.bytes.saturating_sub(held.bytes) }
+    }
+}
+
 impl Budget {
     /// An unused budget.
     #[must_use]
@@ -31,13 +48,12 @@ impl Budget {
     /// Takes room, all of it or none.
     #[must_use]
     pub fn reserve(&self, room: Room) -> bool {
+        // Bytes first: they are what is mostly missing.
+        let Some(used) = take(&self.bytes, room.bytes, self.max.bytes) else { return false };
         if take(&self.entries, room.entries, self.max.entries).is_none() {
+            give(&self.bytes, room.bytes);
             return false;
         }
-        let Some(used) = take(&self.bytes, room.bytes, self.max.bytes) else {
-            self.entries.fetch_sub(room.entries, SeqCst);
-            return false;
-        };
         if used > self.bytes_highest.load(SeqCst) {
             self.bytes_highest.fetch_max(used, SeqCst);
         }
@@ -46,8 +62,8 @@ impl Budget {
 
     /// Gives room back that was taken before.
     pub fn release(&self, room: Room) {
-        self.entries.fetch_sub(room.entries, SeqCst);
-        self.bytes.fetch_sub(room.bytes, SeqCst);
+        give(&self.entries, room.entries);
+        give(&self.bytes, room.bytes);
     }
 
     /// What is taken now.
@@ -86,4 +102,10 @@ fn take(used: &AtomicU64, more: u64, max: u64) -> Option<u64> {
         return Some(0);
     }
     used.fetch_update(SeqCst, SeqCst, grown).ok().map(|before| before + more)
+}
+
+fn give(used: &AtomicU64, less: u64) {
+    if less > 0 {
+        used.fetch_sub(less, SeqCst);
+    }
 }

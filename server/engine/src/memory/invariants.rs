@@ -17,19 +17,21 @@ impl Store {
             for shard in self.each_shard() {
                 let (room, said) = check_table(&shard, &space)?;
                 sharing += said;
-                held = add(held, room);
-                pinned = add(pinned, check_pins(&shard, &space)?);
+                held = held.and(room);
+                pinned = pinned.and(check_pins(&shard, &space)?);
             }
             let used = space.shelf.budget.used();
             same("what is pinned of a namespace", space.shelf.pinned.own(), pinned)?;
-            all_pinned = add(all_pinned, pinned);
-            same("a namespace's budget", used, held)?;
+            all_pinned = all_pinned.and(pinned);
+            if space.shelf.is_limited() {
+                same("a namespace's budget", used, held)?;
+            }
             let counted =
                 self.spaces.stats().snapshot(Some(&space.name), GroupBy::Nothing, Surroundings::default()).total;
             let counted = Room { entries: counted.entry_count, bytes: counted.charged_bytes };
             same("a namespace's counters", counted, held)?;
             within("a namespace", used, space.shelf.budget.max())?;
-            sum = add(sum, held);
+            sum = sum.and(held);
         }
         same("what is pinned of all", self.pool.pinned(), all_pinned)?;
         let counted = self.each_shard().map(|shard| shard.beside.shared.entries()).sum();
@@ -61,14 +63,10 @@ fn check_pins(shard: &Guard<'_>, space: &Space) -> Result<Room, String> {
     for (slot, record) in table.iter() {
         if let Some(pin) = table.pin_of(slot) {
             same("a pin", pin.worth.bytes, record.charged(space.shelf.order_bytes()))?;
-            room = add(room, Room { entries: 1, bytes: pin.worth.bytes });
+            room = room.and(Room { entries: 1, bytes: pin.worth.bytes });
         }
     }
     Ok(room)
-}
-
-fn add(a: Room, b: Room) -> Room {
-    Room { entries: a.entries + b.entries, bytes: a.bytes + b.bytes }
 }
 
 fn within(whose: &str, used: Room, max: Room) -> Result<(), String> {

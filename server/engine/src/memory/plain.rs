@@ -65,8 +65,7 @@ impl<V: Clone> Plain<V> {
     /// No such policy.
     pub fn new(config: PoolConfig, policy: &str, seed: u64) -> Result<Self> {
         let pool = Pool::new(config, || ());
-        let quota = Room { entries: u64::MAX, bytes: u64::MAX };
-        let shelf = pool.open(policy::find(policy)?, quota, 1.0);
+        let shelf = pool.open(policy::find(policy)?, Room::UNLIMITED, 1.0);
         Ok(Self { pool, shelf, hasher: ahash::RandomState::with_seeds(seed, 1, 2, 3) })
     }
 
@@ -88,22 +87,24 @@ impl<V: Clone> Plain<V> {
         let worth = self.pool.worth(&self.shelf, item.bytes, item.cost);
         let room = Room { entries: 1, bytes: item.bytes };
         let kept = Kept { key: SmallKey::new(key), bytes: item.bytes, ends: item.ends, value };
+        let mut held = Room::default();
         for attempt in 0..ATTEMPTS_MAX {
             let mut shard = self.pool.lock(shard_of(hash));
             let old = shard.table(&self.shelf).and_then(|table| table.find(hash, key));
             let old = old.and_then(|slot| shard.remove(&self.shelf, slot, false));
-            self.release(old.as_ref());
+            held = held.and(taken(old.as_ref()));
             old.into_iter().for_each(|old| shard.drop_later(old));
-            if self.pool.reserve(&self.shelf, room) {
+            if self.pool.exchange(&self.shelf, held, room) {
                 shard.insert(&self.shelf, hash, kept, worth);
                 return true;
             }
             drop(shard);
             if attempt == 0 && !self.may_enter(hash, worth, room) {
-                return false;
+                break;
             }
-            self.evict(room);
+            held = self.evict(held, room);
         }
+        self.pool.release(&self.shelf, held);
         false
     }
 
@@ -122,7 +123,7 @@ impl<V: Clone> Plain<V> {
     pub fn expire(&self, now: Moment) {
         self.pool.expire(now, |shard, shelf, slot| {
             let kept = shard.remove(shelf, slot, false);
-            self.release(kept.as_ref());
+            self.pool.release(shelf, taken(kept.as_ref()));
             kept.into_iter().for_each(|kept| shard.drop_later(kept));
         });
     }
@@ -135,7 +136,7 @@ impl<V: Clone> Plain<V> {
                 shard.table(&self.shelf).into_iter().flat_map(|table| table.iter().map(|(slot, _)| slot)).collect();
             for slot in slots {
                 let kept = shard.remove(&self.shelf, slot, false);
-                self.release(kept.as_ref());
+                self.pool.release(&self.shelf, taken(kept.as_ref()));
                 kept.into_iter().for_each(|kept| shard.drop_later(kept));
             }
             let worn = shard.table_mut(&self.shelf).and_then(Table::worn);
@@ -178,21 +179,27 @@ impl<V: Clone> Plain<V> {
         let slot = shard.table(&self.shelf)?.find(hash, key)?;
         let kept = shard.remove(&self.shelf, slot, false);
         drop(shard);
-        self.release(kept.as_ref());
+        self.pool.release(&self.shelf, taken(kept.as_ref()));
         kept
     }
 
-    fn evict(&self, room: Room) {
-        if let Some(mut victim) = self.pool.victim(&self.shelf, room) {
+    /// Takes values out until the room they had is as much as is needed, together with what is held already. When there
+    /// are no more, nothing is held afterwards: two that wait for the rest of what the other holds would wait forever.
+    fn evict(&self, mut held: Room, needed: Room) -> Room {
+        while needed.beyond(held) != Room::default() {
+            let Some(mut victim) = self.pool.victim(&self.shelf, needed.beyond(held)) else {
+                self.pool.release(&self.shelf, held);
+                return Room::default();
+            };
             let kept = victim.shard.remove(&victim.shelf, victim.slot, true);
-            self.release(kept.as_ref());
-            drop((victim, kept));
+            drop(victim);
+            held = held.and(taken(kept.as_ref()));
         }
+        held
     }
+}
 
-    fn release(&self, kept: Option<&Kept<V>>) {
-        if let Some(kept) = kept {
-            self.pool.release(&self.shelf, Room { entries: 1, bytes: kept.bytes });
-        }
-    }
+/// The room that a value had, which stays taken until it is released.
+fn taken<V>(kept: Option<&Kept<V>>) -> Room {
+    kept.map_or(Room::default(), |kept| Room { entries: 1, bytes: kept.bytes })
 }

@@ -2,6 +2,7 @@
 //! are, and what their going means, is not known here.
 
 use std::{
+    borrow::Cow,
     ops::{Deref, DerefMut},
     sync::Arc,
 };
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     clock::Moment,
     policy::{Age, Candidate, Objective, Registered, Worth},
-    sync::{Mutex, MutexGuard, RwLock},
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering::Relaxed, RwLock},
 };
 
 /// Steps of deferred work done for one victim at most; then the least goes as it stands.
@@ -46,6 +47,8 @@ pub struct PoolConfig {
 pub struct Pool<X, V> {
     shards: Box<[Padded<X, V>]>,
     shelves: RwLock<Vec<Arc<Shelf>>>,
+    /// How many of them there are.
+    opened: AtomicU64,
     budget: Budget,
     /// What of it is pinned.
     pinned: Arc<Budget>,
@@ -73,7 +76,7 @@ pub struct Victim<'a, X, V> {
     /// The shard it is in.
     pub shard: Guard<'a, X, V>,
     /// Whose it is.
-    pub shelf: Arc<Shelf>,
+    pub shelf: Cow<'a, Arc<Shelf>>,
     /// Where it is.
     pub slot: Slot,
 }
@@ -98,6 +101,7 @@ impl<X, V: Held> Pool<X, V> {
         Self {
             shards: (0..config.shards).map(shard).collect(),
             shelves: RwLock::default(),
+            opened: AtomicU64::new(0),
             budget: Budget::new(limits),
             pinned: Arc::new(pins::bound(limits)),
             objective: config.objective,
@@ -111,6 +115,7 @@ impl<X, V: Held> Pool<X, V> {
         let quota = (quota, Pinned::new(quota, self.pinned.clone()));
         let shelf = Arc::new(Shelf::new((shelves.len(), self.age.sibling()), self.shards.len(), policy, quota, weight));
         shelves.push(shelf.clone());
+        self.opened.fetch_add(1, Relaxed);
         shelf
     }
 
@@ -154,31 +159,43 @@ impl<X, V: Held> Pool<X, V> {
     /// Takes room from the shelf's limits and the pool's, from both or from none.
     #[must_use]
     pub fn reserve(&self, shelf: &Shelf, room: Room) -> bool {
-        if !shelf.budget.reserve(room) {
+        if !shelf.reserve(room) {
             return false;
         }
         let reserved = self.budget.reserve(room);
         if !reserved {
-            shelf.budget.release(room);
+            shelf.release(room);
         }
         reserved
+    }
+
+    /// Makes what is held of the shelf's room as much as is needed: takes what is missing, all of it or none, or gives
+    /// back what is too much.
+    #[must_use]
+    pub fn exchange(&self, shelf: &Shelf, held: Room, needed: Room) -> bool {
+        let taken = self.reserve(shelf, needed.beyond(held));
+        if taken {
+            self.release(shelf, held.beyond(needed));
+        }
+        taken
     }
 
     /// Gives room back to both.
     pub fn release(&self, shelf: &Shelf, room: Room) {
         self.budget.release(room);
-        shelf.budget.release(room);
+        shelf.release(room);
     }
 
     /// Who is to go so that a shelf gets this room: of the shelf's own entries when its own limit is what is in the way,
     /// else of all. The least over all shards: shelves compare by price, a shelf's shards by its policy's rank. `None`:
     /// there is nothing left, or others were quicker.
     #[must_use]
-    pub fn victim(&self, shelf: &Arc<Shelf>, room: Room) -> Option<Victim<'_, X, V>> {
-        let own = shelf.budget.missing(room) != Room::default();
+    pub fn victim<'a>(&'a self, shelf: &'a Arc<Shelf>, room: Room) -> Option<Victim<'a, X, V>> {
+        let own = shelf.missing(room) != Room::default();
+        let alone = own || self.opened.load(Relaxed) == 1;
         let mut settles = 0;
         for _ in 0..LOOKS_MAX {
-            let (shelf, seen) = if own { (shelf.clone(), shelf.lowest()?) } else { self.lowest()? };
+            let (shelf, seen) = if alone { (Cow::Borrowed(shelf), shelf.lowest()?) } else { self.lowest()? };
             let mut shard = self.lock(seen.shard);
             let least = shard.table(&shelf).and_then(|table| table.least());
             // A read may have raised what was published: then it is published anew, and all are compared again.
@@ -208,7 +225,7 @@ impl<X, V: Held> Pool<X, V> {
         if worth.bytes <= capacity / REFUSABLE_SHARE {
             return true;
         }
-        let own = shelf.budget.missing(room).bytes;
+        let own = shelf.missing(room).bytes;
         let missing = own.max(self.budget.missing(room).bytes);
         if missing == 0 {
             return true;
@@ -278,14 +295,11 @@ impl<X, V: Held> Pool<X, V> {
     }
 
     /// The cheapest of all shelves' lowest.
-    fn lowest(&self) -> Option<(Arc<Shelf>, Seen)> {
+    fn lowest(&self) -> Option<(Cow<'_, Arc<Shelf>>, Seen)> {
         let shelves = self.shelves.read();
-        if let [only] = &shelves[..] {
-            return Some((only.clone(), only.lowest()?));
-        }
         let all = shelves.iter().filter_map(|shelf| Some((shelf, shelf.lowest()?)));
         let (shelf, seen) = all.min_by(|(_, a), (_, b)| a.price.total_cmp(&b.price))?;
-        Some((shelf.clone(), seen))
+        Some((Cow::Owned(shelf.clone()), seen))
     }
 }
 

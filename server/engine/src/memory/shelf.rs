@@ -17,10 +17,11 @@ pub struct Shelf {
     number: usize,
     /// Makes its orders of eviction.
     pub policy: Registered,
-    /// Its own limits.
+    /// Its own limits. What it uses is counted here only when it has any.
     pub budget: Budget,
     /// What of it is pinned.
     pub pinned: Pinned,
+    limited: bool,
     /// What its entries' values are multiplied with, to be kept before or after those of others.
     pub weight: f64,
     /// How dear what was evicted was, and how often it was used.
@@ -56,7 +57,39 @@ impl Shelf {
     ) -> Self {
         let none = || Least { rank: AtomicU64::new(u64::MAX), price: AtomicU64::new(f64::MAX.to_bits()) };
         let least = (0..shards).map(|_| none()).collect();
-        Self { number, policy, budget: Budget::new(quota), pinned, weight, age, least }
+        Self {
+            number,
+            policy,
+            budget: Budget::new(quota),
+            pinned,
+            limited: quota != Room::UNLIMITED,
+            weight,
+            age,
+            least,
+        }
+    }
+
+    /// Whether it has limits of its own.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    /// Takes room of its own limits, all of it or none.
+    pub(super) fn reserve(&self, room: Room) -> bool {
+        !self.limited || self.budget.reserve(room)
+    }
+
+    /// Gives room of its own limits back.
+    pub(super) fn release(&self, room: Room) {
+        if self.limited {
+            self.budget.release(room);
+        }
+    }
+
+    /// What of this room its own limits do not have.
+    pub(super) fn missing(&self, room: Room) -> Room {
+        if self.limited { self.budget.missing(room) } else { Room::default() }
     }
 
     /// Its number in the pool, by which shards find its tables.

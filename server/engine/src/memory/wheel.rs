@@ -54,18 +54,22 @@ impl Default for Wheel {
 }
 
 impl Wheel {
-    /// Files an entry, which is in no list, by its deadline.
+    /// Files an entry, which is in no list, by its deadline: in none, if that never comes.
     pub fn file(&mut self, links: &mut Links, slot: Slot, deadline: Moment) {
+        if deadline == Moment::NEVER {
+            return;
+        }
         let list = self.list_for(deadline);
         self.push(links, slot, list);
     }
 
     /// Takes an entry out of its list, if it is in one.
     pub fn cancel(&mut self, links: &mut Links, slot: Slot) {
-        let Link { previous, next } = std::mem::take(&mut links[slot]);
+        let Link { previous, next } = links[slot];
         if previous == NONE {
             return;
         }
+        links[slot] = Link::default();
         if next != NONE {
             links[next].previous = previous;
         }
@@ -104,6 +108,9 @@ impl Wheel {
     /// checker.
     #[must_use]
     pub fn files(&self, links: &Links, slot: Slot, deadline: Moment) -> bool {
+        if deadline == Moment::NEVER {
+            return links[slot].previous == NONE;
+        }
         let mut first = slot;
         let mut steps = 0;
         while links[first].previous & HEAD == 0 && steps <= links.len() {

@@ -58,5 +58,8 @@ fn read(level: &AtomicU64) -> f64 {
 
 /// What is not negative has bits in its own order.
 fn raise(level: &AtomicU64, to: f64) {
-    level.fetch_max(to.max(0.0).to_bits(), Relaxed);
+    let to = to.max(0.0).to_bits();
+    if to > level.load(Relaxed) {
+        level.fetch_max(to, Relaxed);
+    }
 }
