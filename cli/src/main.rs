@@ -10,6 +10,11 @@ mod verb;
 
 use std::process::ExitCode;
 
+/// What entries are charged is what this takes for them.
+#[cfg(unix)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let matches = args::command().get_matches();
     verb::run(&matches).into()

@@ -17,6 +17,7 @@ pub(crate) fn run(say: &dyn Fn(&str)) -> Result<String, String> {
     installed +=
         debian("git", &["git"], "buf compares the contract with the main branch", works("git", &["--version"]), say)?;
     let python = works("python3", &["-c", "import ensurepip, venv"]);
+    installed += debian("make", &["make"], "jemalloc is built with it", works("make", &["--version"]), say)?;
     installed += debian("python3", &["python3", "python3-venv"], "checks and examples in Python", python, say)?;
     installed += python_environment(say)?;
     installed += grpcurl(say)?;

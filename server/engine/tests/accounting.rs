@@ -23,9 +23,9 @@ use hotplate_engine::{
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Entries of each sort.
-const ENTRIES: u64 = 60_000;
+const ENTRIES: u64 = 40_000;
 /// Bytes of values at most in one measurement.
-const BYTES: u64 = 100_000_000;
+const BYTES: u64 = 50_000_000;
 
 /// Bytes of the value, tags that ten entries have in common, labels.
 type Sort = (usize, usize, usize);
@@ -106,7 +106,7 @@ fn drop_everything(cache: &Cache, namespace: &str) {
     cache.invalidate(&everything).unwrap();
 }
 
-const SORTS: [Sort; 10] = [
+const SORTS: [Sort; 12] = [
     (16, 0, 0),
     (100, 0, 0),
     (100, 4, 0),
@@ -115,6 +115,8 @@ const SORTS: [Sort; 10] = [
     (900, 0, 0),
     (1024, 0, 0),
     (1024, 8, 0),
+    (1025, 0, 0),
+    (8193, 0, 0),
     (65_536, 2, 0),
     (1 << 20, 0, 0),
 ];

@@ -20,8 +20,8 @@ fn stats() -> Stats {
     own.on_refresh("model:x:1", "embedding");
     own.on_not_admitted("model:y:1", "");
     own.on_removed("model:y:1", "", RemovalReason::Idle);
-    own.on_held("model:x:1", "embedding", Held { entries: 2, charged: 300, value: 200, keys: 20 });
-    own.on_held("model:x:1", "embedding", Held { entries: -1, charged: -100, value: -50, keys: -10 });
+    own.on_held("model:x:1", "embedding", Held { entries: 2, charged: 300, value: 200, keys: 20, rounding: 6 });
+    own.on_held("model:x:1", "embedding", Held { entries: -1, charged: -100, value: -50, keys: -10, rounding: -4 });
     own.on_lost("model:x:1", "embedding", Duration::from_millis(7));
     own.on_served(50, true);
     own.on_latency("get", Duration::from_micros(10));
@@ -42,7 +42,8 @@ fn the_total_is_the_sum_of_what_was_asked() {
     assert_eq!((own.hits, own.stale_hits, own.negative_hits, own.misses[&MissReason::Evicted]), (1, 1, 1, 1));
     assert_eq!((own.puts, own.refreshes, own.not_admitted, own.removals[&RemovalReason::Idle]), (1, 1, 1, 1));
     assert_eq!((own.entry_count, own.charged_bytes, own.value_bytes), (1, 200, 150));
-    assert_eq!((own.key_bytes, own.bookkeeping_bytes(), own.served_bytes, own.priced_hits), (10, 40, 50, 1));
+    assert_eq!((own.key_bytes, own.rounding_bytes, own.bookkeeping_bytes()), (10, 2, 38));
+    assert_eq!((own.served_bytes, own.priced_hits), (50, 1));
     assert_eq!((own.compute_saved, own.compute_lost), (Duration::from_millis(5), Duration::from_millis(7)));
     assert_eq!((own.latency["get"].count, own.latency["put"].count), (1, 0));
     assert_eq!(stats().snapshot(Some("none"), GroupBy::Nothing, around).total.reads(), 0);

@@ -181,7 +181,7 @@ pub(super) const BOOKKEEPING_BYTES: Metric = metric(
     Kind::Gauge,
     NAMESPACE,
     "bytes",
-    "Bytes charged now that are neither keys nor values",
+    "Bytes charged now that are neither keys nor values nor lost to rounding",
 );
 /// Fills that came too late.
 pub(super) const FILLS_REFUSED: Metric = metric(

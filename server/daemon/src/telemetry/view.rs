@@ -202,6 +202,7 @@ fn add(sum: &mut Group, group: &Group) {
     sum.charged_bytes += group.charged_bytes;
     sum.value_bytes += group.value_bytes;
     sum.key_bytes += group.key_bytes;
+    sum.rounding_bytes += group.rounding_bytes;
     sum.compute_saved += group.compute_saved;
     sum.compute_lost += group.compute_lost;
     for (reason, count) in &group.misses {

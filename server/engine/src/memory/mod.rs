@@ -1,6 +1,7 @@
 //! The store: the pool of entries, fences and history, and how they change together. What a verb means is not known here,
 //! and nothing is put in except by `flow/admit.rs`.
 
+mod allocation;
 pub mod beside;
 pub mod budget;
 mod compact;
@@ -322,6 +323,7 @@ pub fn held(record: &Record, (sign, order_bytes): (i64, u64)) -> Held {
         entries: sign,
         charged: signed(record.charged(order_bytes)),
         value: signed(record.value_bytes()),
+        rounding: signed(record.rounding()),
         keys: signed(record.text().len() as u64),
     }
 }

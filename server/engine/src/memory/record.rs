@@ -1,11 +1,12 @@
 //! An entry as the store holds it. Small values lie with their key in one piece of memory; what only some entries need is
 //! beside it. What an entry means to a verb is not known here.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use super::{
+    allocation::allocated,
     compact::{Count, Micros, Millis},
     content::Content,
     shared::{Said, Shared},
@@ -13,22 +14,17 @@ use super::{
 };
 use crate::{
     clock::Moment,
-    entry::{CostSource, Deadlines, Description, EntryView, Facts, Freshness, Payload},
+    entry::{CostSource, Deadlines, Description, EntryView, Facts, Freshness, Negative, Payload},
     key::Key,
     selector::Facets,
 };
 
 /// Values smaller than this lie with their key; they are copied when they are read, which costs no more than sharing.
 const PACKED_BYTES_MAX: usize = 1024;
-/// The digest of packed values smaller than this is computed again for each answer: that takes less than a microsecond.
-const DIGEST_KEPT_MIN: usize = 256;
-const DIGEST_BYTES: usize = 32;
 /// No compute cost was given.
 const NO_COST: u32 = u32::MAX;
-/// In `Record::key`: the digest lies before the key.
-const DIGEST_KEPT: u16 = 1 << 15;
 /// In `Record::key`: the compute cost was measured here, and not said by the writer.
-const COST_MEASURED: u16 = 1 << 14;
+const COST_MEASURED: u16 = 1 << 15;
 /// In `Record::key`: the length.
 const KEY_LENGTH: u16 = COST_MEASURED - 1;
 
@@ -55,15 +51,15 @@ pub struct Record {
     selector: Count,
     /// Microseconds.
     cost: u32,
-    /// Length of a packed entry's key, and flags.
-    key: u16,
+    /// The length of its key, which is never zero, so that no record takes no room of its own; and a flag.
+    key: NonZeroU16,
 }
 
-const _: () = assert!(size_of::<Record>() == 40, "what is charged for a record counts on its size");
+const _: () = assert!(size_of::<Option<Record>>() == 40, "what is charged for a record counts on its size");
 
 #[derive(Debug)]
 enum Body {
-    /// Digest (where it is kept), key and value.
+    /// Key and value. The digest is computed again for each answer: that takes less than a microsecond.
     Packed(Box<[u8]>),
     Whole(Box<Whole>),
 }
@@ -105,20 +101,37 @@ pub struct Look {
     pub pinned_until: Option<Moment>,
 }
 
-/// Bytes charged for what every entry has besides its place in the order of eviction: its place in the table, its hash,
-/// and what the allocator rounds up.
-pub const FIXED_BYTES: u64 = 74;
-/// Bytes charged for an entry that is not packed, besides its texts and value.
-const WHOLE_BYTES: u64 = 208;
+/// Bytes charged for what every entry has besides its place in the order of eviction: its place in the table (48), its
+/// links in the timer wheel (8), and where it is found (5.7 to 11.4 as the index fills and grows).
+pub const FIXED_BYTES: u64 = 64;
+/// Counts before a shared text.
+const COUNTS_BYTES: u64 = 16;
+/// What counts those who share a value.
+const SHARED_BYTES: u64 = 32;
+
+/// What a record takes, without what is said of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    /// Bytes it has use for.
+    used: u64,
+    /// Bytes of the pieces of memory that these are in.
+    allocated: u64,
+}
+
+impl Taken {
+    fn piece(self, bytes: u64) -> Self {
+        Self { used: self.used + bytes, allocated: self.allocated + allocated(bytes) }
+    }
+}
 
 impl Record {
     /// A record of some content; `said`: the number of its description, where that is shared with others.
     #[must_use]
     pub fn new(key: &Key, content: &Content, terms: Terms, said: Option<Said>) -> Self {
         let packed = packed(content, terms.lifetime, said.is_some());
-        let body = match &packed {
-            Some(body) => Body::Packed(body.bytes(key, content)),
-            None => Body::Whole(Box::new(Whole {
+        let body = match packed {
+            true => Body::Packed([key.text().as_bytes(), content.value()].concat().into()),
+            false => Body::Whole(Box::new(Whole {
                 key: key.text().clone(),
                 payload: content.payload.clone(),
                 digest: content.digest,
@@ -128,9 +141,8 @@ impl Record {
                 own: said.is_none().then(|| content.description.clone()),
             })),
         };
-        let kept = packed.filter(|packed| packed.digest).map_or(0, |_| DIGEST_KEPT);
         #[expect(clippy::cast_possible_truncation, reason = "a key has at most 1,024 bytes")]
-        let length = key.text().len() as u16;
+        let length = NonZeroU16::new(key.text().len() as u16).unwrap_or(NonZeroU16::MIN);
         Self {
             body,
             stored: Millis::floor(terms.stored),
@@ -138,7 +150,7 @@ impl Record {
             fresh_until: Micros::floor(terms.lifetime.deadlines.fresh_until),
             selector: Count::new(terms.selector),
             cost: content.cost.and_then(micros).unwrap_or(NO_COST),
-            key: length | kept | if content.cost_measured { COST_MEASURED } else { 0 },
+            key: length | if content.cost_measured { COST_MEASURED } else { 0 },
         }
     }
 
@@ -190,7 +202,7 @@ impl Record {
             description: description.clone(),
             digest: self.digest(),
             cost: self.cost(),
-            cost_measured: self.key & COST_MEASURED != 0,
+            cost_measured: self.cost_measured(),
         }
     }
 
@@ -198,7 +210,6 @@ impl Record {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         match &self.body {
-            Body::Packed(body) if self.key & DIGEST_KEPT != 0 => body[..DIGEST_BYTES].try_into().unwrap_or_default(),
             Body::Packed(_) => Content::digest_of_value(self.packed_value()),
             Body::Whole(whole) => whole.digest,
         }
@@ -215,7 +226,7 @@ impl Record {
     pub fn cost_source(&self) -> CostSource {
         match self.cost() {
             None => CostSource::Estimated,
-            Some(_) if self.key & COST_MEASURED != 0 => CostSource::Measured,
+            Some(_) if self.cost_measured() => CostSource::Measured,
             Some(_) => CostSource::Given,
         }
     }
@@ -298,14 +309,25 @@ impl Record {
     /// Bytes charged for it, with what its place in the order of eviction takes.
     #[must_use]
     pub fn charged(&self, order_bytes: u64) -> u64 {
-        let body = match &self.body {
-            Body::Packed(body) => body.len() as u64,
-            Body::Whole(whole) => {
-                let said = whole.own.as_ref().map_or(0, |own| own.charge());
-                whole_bytes(whole.key.len(), &whole.payload) + said
-            }
+        let said = match &self.body {
+            Body::Packed(_) => 0,
+            Body::Whole(whole) => whole.own.as_ref().map_or(0, |own| own.charge()),
         };
-        FIXED_BYTES + order_bytes + body
+        FIXED_BYTES + order_bytes + self.taken().allocated + said
+    }
+
+    /// Bytes of those charged that are lost to the sizes in which the allocator hands out memory.
+    #[must_use]
+    pub fn rounding(&self) -> u64 {
+        let Taken { used, allocated } = self.taken();
+        allocated - used
+    }
+
+    fn taken(&self) -> Taken {
+        match &self.body {
+            Body::Packed(body) => Taken::default().piece(body.len() as u64),
+            Body::Whole(whole) => whole_bytes(whole.key.len(), &whole.payload),
+        }
     }
 
     /// As an answer shows it.
@@ -337,21 +359,24 @@ impl Record {
         }
     }
 
-    /// Where the key begins in a packed entry.
-    fn key_start(&self) -> usize {
-        if self.key & DIGEST_KEPT == 0 { 0 } else { DIGEST_BYTES }
+    fn cost_measured(&self) -> bool {
+        self.key.get() & COST_MEASURED != 0
+    }
+
+    fn key_length(&self) -> usize {
+        usize::from(self.key.get() & KEY_LENGTH)
     }
 
     fn key_bytes(&self) -> &[u8] {
         match &self.body {
-            Body::Packed(body) => &body[self.key_start()..][..usize::from(self.key & KEY_LENGTH)],
+            Body::Packed(body) => &body[..self.key_length()],
             Body::Whole(whole) => whole.key.as_bytes(),
         }
     }
 
     fn packed_value(&self) -> &[u8] {
         match &self.body {
-            Body::Packed(body) => &body[self.key_start() + usize::from(self.key & KEY_LENGTH)..],
+            Body::Packed(body) => &body[self.key_length()..],
             Body::Whole(_) => &[],
         }
     }
@@ -368,49 +393,34 @@ impl Held for Record {
     }
 }
 
-/// How an entry can be packed.
-#[derive(Clone, Copy)]
-struct Packed {
-    digest: bool,
-}
-
-impl Packed {
-    fn bytes(self, key: &Key, content: &Content) -> Box<[u8]> {
-        let digest: &[u8] = if self.digest { &content.digest } else { &[] };
-        [digest, key.text().as_bytes(), content.value()].concat().into()
-    }
-}
-
-/// Whether, and how, it can be packed: small values with a plain lifetime and a shared description.
-fn packed(content: &Content, lifetime: Lifetime, shared: bool) -> Option<Packed> {
-    let Payload::Value(value) = &content.payload else { return None };
+/// Whether it can be packed: small values with a plain lifetime and a shared description.
+fn packed(content: &Content, lifetime: Lifetime, shared: bool) -> bool {
+    let Payload::Value(value) = &content.payload else { return false };
     let Lifetime { deadlines, idle_ttl } = lifetime;
     let plain = idle_ttl.is_none() && deadlines.usable_until == deadlines.fresh_until;
     let fits = Micros::holds(deadlines.fresh_until) && content.cost.is_none_or(|cost| micros(cost).is_some());
-    (shared && plain && fits && value.len() < PACKED_BYTES_MAX)
-        .then_some(Packed { digest: value.len() >= DIGEST_KEPT_MIN })
+    shared && plain && fits && value.len() < PACKED_BYTES_MAX
 }
 
 /// Bytes charged for some content under a key, living this long, with a shared description or its own.
 #[must_use]
 pub fn charge((key, order_bytes): (&Key, u64), content: &Content, lifetime: Lifetime, shared: bool) -> u64 {
-    let body = match packed(content, lifetime, shared) {
-        Some(packed) => {
-            let digest = if packed.digest { DIGEST_BYTES } else { 0 };
-            (digest + key.text().len() + content.value().len()) as u64
-        }
-        None => whole_bytes(key.text().len(), &content.payload),
+    let taken = match packed(content, lifetime, shared) {
+        true => Taken::default().piece((key.text().len() + content.value().len()) as u64),
+        false => whole_bytes(key.text().len(), &content.payload),
     };
     let said = if shared { 0 } else { content.description.charge() };
-    FIXED_BYTES + order_bytes + body + said
+    FIXED_BYTES + order_bytes + taken.allocated + said
 }
 
-fn whole_bytes(key: usize, payload: &Payload) -> u64 {
-    let payload = match payload {
-        Payload::Value(value) => value.len(),
-        Payload::Negative(negative) => negative.reason.len() + negative.message.len() + 32,
-    };
-    WHOLE_BYTES + (key + payload) as u64
+fn whole_bytes(key: usize, payload: &Payload) -> Taken {
+    let taken = Taken::default().piece(size_of::<Whole>() as u64).piece(COUNTS_BYTES + key as u64);
+    match payload {
+        Payload::Value(value) => taken.piece(value.len() as u64).piece(SHARED_BYTES),
+        Payload::Negative(Negative { reason, message }) => {
+            [reason, message].into_iter().fold(taken, |taken, text| taken.piece(COUNTS_BYTES + text.len() as u64))
+        }
+    }
 }
 
 /// A cost in whole microseconds, where it is that.

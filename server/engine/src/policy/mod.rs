@@ -143,7 +143,7 @@ pub const REGISTRY: [Registered; 3] = [
     Registered {
         name: "cost_aware",
         about: "least saved per byte first: knows sizes, compute costs and how often entries are read",
-        bytes_per_entry: 32,
+        bytes_per_entry: 31,
         make: || Box::new(cost_aware::CostAware::default()),
     },
 ];

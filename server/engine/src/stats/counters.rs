@@ -36,6 +36,7 @@ struct Counters {
     charged_bytes: AtomicI64,
     value_bytes: AtomicI64,
     key_bytes: AtomicI64,
+    rounding_bytes: AtomicI64,
     /// In microseconds: nanoseconds would overflow within hours where what takes minutes is read a thousand times a second.
     saved_micros: AtomicU64,
     lost_micros: AtomicU64,
@@ -64,6 +65,8 @@ pub struct Held {
     pub value: i64,
     /// Bytes of keys.
     pub keys: i64,
+    /// Charged bytes lost to the sizes in which memory is handed out.
+    pub rounding: i64,
 }
 
 /// Counters of one namespace.
@@ -221,6 +224,7 @@ impl Counters {
                 self.charged_bytes.fetch_add(held.charged, Relaxed);
                 self.value_bytes.fetch_add(held.value, Relaxed);
                 self.key_bytes.fetch_add(held.keys, Relaxed);
+                self.rounding_bytes.fetch_add(held.rounding, Relaxed);
             }
         }
     }
@@ -254,6 +258,7 @@ impl Counters {
         group.charged_bytes += count_of(&self.charged_bytes);
         group.value_bytes += count_of(&self.value_bytes);
         group.key_bytes += count_of(&self.key_bytes);
+        group.rounding_bytes += count_of(&self.rounding_bytes);
         group.compute_saved += Duration::from_micros(self.saved_micros.load(Relaxed));
         group.compute_lost += Duration::from_micros(self.lost_micros.load(Relaxed));
     }

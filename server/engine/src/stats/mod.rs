@@ -76,6 +76,8 @@ pub struct Group {
     pub value_bytes: u64,
     /// Bytes of keys now.
     pub key_bytes: u64,
+    /// Charged bytes lost to the sizes in which memory is handed out.
+    pub rounding_bytes: u64,
     /// Compute cost of all hits.
     pub compute_saved: Duration,
     /// Compute cost of what was evicted and then missed.
@@ -185,10 +187,10 @@ fn most_read_first(mut groups: Vec<Group>) -> Vec<Group> {
 }
 
 impl Group {
-    /// Charged bytes that are neither keys nor values.
+    /// Charged bytes that are neither keys nor values nor lost to rounding.
     #[must_use]
     pub fn bookkeeping_bytes(&self) -> u64 {
-        self.charged_bytes.saturating_sub(self.key_bytes + self.value_bytes)
+        self.charged_bytes.saturating_sub(self.key_bytes + self.value_bytes + self.rounding_bytes)
     }
 
     /// Gets answered, however.

@@ -143,6 +143,7 @@ fn group(group: &Group) -> v1::StatsGroup {
         compute_saved: Some(wire_duration(group.compute_saved)),
         compute_lost_to_eviction: Some(wire_duration(group.compute_lost)),
         bookkeeping_bytes: group.bookkeeping_bytes(),
+        rounding_bytes: group.rounding_bytes,
         latency: group.latency.iter().map(|(verb, quantiles)| latency(verb, quantiles)).collect(),
     }
 }
