@@ -18,6 +18,11 @@ use hotplate_bench::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// That of the server, for every cache.
+#[cfg(unix)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const EXAMPLES: &str = "Examples:
   cargo x bench ops                                      every cache, 1 and 2 threads
   cargo x bench ops --policies cost_aware,moka --op hit  two caches, hits alone

@@ -59,7 +59,7 @@ const _: () = assert!(size_of::<Option<Record>>() == 40, "what is charged for a 
 
 #[derive(Debug)]
 enum Body {
-    /// Key and value. The digest is computed again for each answer: that takes less than a microsecond.
+    /// Key and value. The digest is computed again for each answer: it takes about a microsecond.
     Packed(Box<[u8]>),
     Whole(Box<Whole>),
 }

@@ -44,7 +44,7 @@ pub(super) struct CostAware {
     nodes: Slab<Node>,
     /// By slot: reads, and whether there was one since it was placed. Apart from the rest and close together, because a
     /// hit changes nothing else.
-    reads: Slab<u8>,
+    reads: Vec<u8>,
     lists: Box<[List; CLASSES]>,
     active: [u64; WORDS],
     /// The class whose head is the cheapest of all, so that asking for it again costs nothing.
@@ -83,7 +83,7 @@ impl Default for CostAware {
     fn default() -> Self {
         Self {
             nodes: Slab::default(),
-            reads: Slab::default(),
+            reads: Vec::new(),
             lists: Box::new([List { head: NONE, tail: NONE, bytes: 0, price: 0.0 }; CLASSES]),
             active: [0; WORDS],
             cheapest: None,
@@ -110,7 +110,7 @@ impl Policy for CostAware {
     }
 
     fn used(&mut self, slot: Slot, _age: &Age) {
-        let reads = &mut self.reads[slot];
+        let reads = &mut self.reads[slot as usize];
         *reads = TOUCHED | (*reads & !TOUCHED).saturating_add(1).min(COUNT_MAX);
     }
 
@@ -120,11 +120,11 @@ impl Policy for CostAware {
         self.entries -= 1;
         self.bytes -= node.size.bytes();
         if let Some(hash) = evicted {
-            self.sketch.add(hash, (self.reads[slot] & !TOUCHED) - 1);
+            self.sketch.add(hash, (self.reads[slot as usize] & !TOUCHED) - 1);
         }
         if self.entries == 0 {
             self.nodes = Slab::default();
-            self.reads = Slab::default();
+            self.reads = Vec::new();
         }
     }
 
@@ -135,7 +135,7 @@ impl Policy for CostAware {
 
     fn settle(&mut self, age: &Age) -> bool {
         let Some(Candidate { slot, .. }) = self.least() else { return true };
-        let reads = &mut self.reads[slot];
+        let reads = &mut self.reads[slot as usize];
         if *reads & TOUCHED == 0 {
             return true;
         }
@@ -203,7 +203,7 @@ impl Policy for CostAware {
     }
 
     fn bytes(&self) -> usize {
-        self.nodes.bytes() + self.reads.bytes() + size_of::<[List; CLASSES]>() + self.sketch.bytes()
+        self.nodes.bytes() + self.reads.capacity() + size_of::<[List; CLASSES]>() + self.sketch.bytes()
     }
 }
 
@@ -214,7 +214,7 @@ impl CostAware {
             self.reads.push(0);
         }
         self.nodes[slot] = node;
-        self.reads[slot] = 1;
+        self.reads[slot as usize] = 1;
     }
 
     /// How many reads an entry that comes now counts for: those of earlier stays, if it is small.
