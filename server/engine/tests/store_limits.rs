@@ -178,11 +178,13 @@ fn a_namespace_at_its_limit_makes_room_in_itself_only() {
 
 #[test]
 fn a_value_that_fits_to_the_byte_is_stored_and_one_more_byte_is_not() {
-    let cache = cache(EngineConfig { bytes_max: charge(5_000), ..EngineConfig::default() });
-    let answer = cache.put(request("", "k", vec![1; 5_000])).unwrap();
-    assert!(matches!(answer, PutAnswer::Stored { .. }), "{answer:?}");
-    let answer = cache.put(request("", "o", vec![1; 5_001])).unwrap();
-    let PutAnswer::NotAdmitted { why, position: None } = answer else { panic!("{answer:?}") };
+    // As many bytes as the allocator hands out in one piece: one more takes a larger one.
+    const BYTES: usize = 5_120;
+    let cache = cache(EngineConfig { bytes_max: charge(BYTES), ..EngineConfig::default() });
+    let answer = cache.put(request("", "k", vec![1; BYTES])).unwrap();
+    assert!(matches!(answer, PutAnswer::Stored { .. }));
+    let answer = cache.put(request("", "o", vec![1; BYTES + 1])).unwrap();
+    let PutAnswer::NotAdmitted { why, position: None } = answer else { panic!("it is not refused as it should be") };
     assert!(why.contains("bytes_max"), "{why}");
     assert!(holds(&cache, "", "k"), "a value that cannot fit evicts nothing");
     assert!(matches!(get(&cache, "", "o", true), Lookup::Miss(MissReason::NotAdmitted)));
