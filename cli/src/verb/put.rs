@@ -52,7 +52,7 @@ pub(crate) struct Put {
     /// Encoding on top of the media type, such as gzip
     #[arg(long, value_name = "NAME")]
     encoding: Option<String>,
-    /// What computing it cost, for the statistics
+    /// What computing it cost: what is dear is kept longer, and counted in the statistics
     #[arg(long, value_name = "DURATION", value_parser = parse)]
     compute_cost: Option<Duration>,
     /// Store only when there is no entry yet
