@@ -183,11 +183,15 @@ impl<V: Clone> Plain<V> {
         kept
     }
 
-    /// Takes values out until the room they had is as much as is needed, together with what is held already. When there
+    /// Takes values out until what is held, together with what is free, is as much as is needed, and holds that. When there
     /// are no more, nothing is held afterwards: two that wait for the rest of what the other holds would wait forever.
     fn evict(&self, mut held: Room, needed: Room) -> Room {
-        while needed.beyond(held) != Room::default() {
-            let Some(mut victim) = self.pool.victim(&self.shelf, needed.beyond(held)) else {
+        loop {
+            let missing = needed.beyond(held);
+            if self.pool.reserve(&self.shelf, missing) {
+                return held.and(missing);
+            }
+            let Some(mut victim) = self.pool.victim(&self.shelf, missing) else {
                 self.pool.release(&self.shelf, held);
                 return Room::default();
             };
@@ -195,11 +199,30 @@ impl<V: Clone> Plain<V> {
             drop(victim);
             held = held.and(taken(kept.as_ref()));
         }
-        held
     }
 }
 
 /// The room that a value had, which stays taken until it is released.
 fn taken<V>(kept: Option<&Kept<V>>) -> Room {
     kept.map_or(Room::default(), |kept| Room { entries: 1, bytes: kept.bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Objective;
+
+    #[test]
+    fn no_more_goes_than_what_is_missing() {
+        let config = PoolConfig { bytes_max: 100, entries_max: u64::MAX, shards: 1, objective: Objective::ObjectHits };
+        let map = Plain::new(config, "lru", 1).expect("a policy of the registry");
+        let item = |bytes| Item { bytes, cost: Duration::from_secs(1), ends: Moment::NEVER };
+        for number in 0..9 {
+            assert!(map.put(&[number], number, item(10)));
+        }
+        assert!(map.put(b"large", 9, item(20)), "ten bytes are free and ten are missing");
+        let held: Vec<_> = (0..9).filter(|number| map.get(&[*number], Moment(0)).is_some()).collect();
+        assert_eq!((held, map.used().bytes), ((1..9).collect(), 100));
+        assert_eq!(map.check(), Ok(()));
+    }
 }
