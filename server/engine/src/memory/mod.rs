@@ -3,6 +3,7 @@
 
 mod allocation;
 pub mod beside;
+mod body;
 pub mod budget;
 mod compact;
 pub mod content;

@@ -1,0 +1,189 @@
+//! What an entry's bytes lie in: small values in one piece of memory with their key; larger ones, and those of which there is
+//! more to tell, in pieces of their own. What an entry means is not known here.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{
+    allocation::allocated,
+    compact::Micros,
+    content::Content,
+    record::{Lifetime, Terms, micros},
+};
+use crate::{
+    clock::Moment,
+    entry::{Description, Negative, Payload},
+};
+
+/// Values smaller than this lie with their key; they are copied when they are read, which costs no more than sharing.
+const PACKED_BYTES_MAX: usize = 1024;
+/// Counts before a shared text.
+const COUNTS_BYTES: usize = 16;
+/// What counts those who share a value.
+const SHARED_BYTES: usize = 24;
+
+/// What an entry's bytes lie in.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// Key and value. The digest is computed again for each answer: it takes about a microsecond.
+    Packed(Box<[u8]>),
+    Whole(Box<Whole>),
+}
+
+/// An entry in pieces.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) key: Box<str>,
+    /// Empty for a remembered absence or failure.
+    pub(super) value: Bytes,
+    pub(super) digest: [u8; 32],
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What only some entries need.
+#[derive(Debug)]
+pub(super) struct Rare {
+    pub(super) lifetime: Lifetime,
+    pub(super) read: Moment,
+    pub(super) cost: Option<Duration>,
+    pub(super) negative: Option<Negative>,
+    /// What is said of it, where that is not shared.
+    pub(super) own: Option<Arc<Description>>,
+}
+
+/// How an entry's bytes lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Packed,
+    Whole,
+    Rare,
+}
+
+/// What a body takes, without what is said of the entry.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Taken {
+    /// Bytes it has use for.
+    pub(super) used: u64,
+    /// Bytes of the pieces of memory that these are in.
+    pub(super) allocated: u64,
+}
+
+impl Body {
+    /// A body for some content; `shared`: whether its description is shared with others.
+    pub(super) fn new(key: &str, content: &Content, terms: Terms, shared: bool) -> Self {
+        let form = form(content, terms.lifetime, shared);
+        if form == Form::Packed {
+            return Self::Packed([key.as_bytes(), content.value()].concat().into());
+        }
+        let (value, negative) = match &content.payload {
+            Payload::Value(value) => (value.clone(), None),
+            Payload::Negative(negative) => (Bytes::new(), Some(negative.clone())),
+        };
+        let rare = (form == Form::Rare).then(|| {
+            let own = (!shared).then(|| content.description.clone());
+            Box::new(Rare { lifetime: terms.lifetime, read: terms.stored, cost: content.cost, negative, own })
+        });
+        Self::Whole(Box::new(Whole { key: key.into(), value, digest: content.digest, rare }))
+    }
+
+    pub(super) fn rare(&self) -> Option<&Rare> {
+        match self {
+            Self::Packed(_) => None,
+            Self::Whole(whole) => whole.rare.as_deref(),
+        }
+    }
+
+    pub(super) fn rare_mut(&mut self) -> Option<&mut Rare> {
+        match self {
+            Self::Packed(_) => None,
+            Self::Whole(whole) => whole.rare.as_deref_mut(),
+        }
+    }
+
+    /// The key, whose length must be told.
+    pub(super) fn key(&self, length: usize) -> &[u8] {
+        match self {
+            Self::Packed(bytes) => &bytes[..length],
+            Self::Whole(whole) => whole.key.as_bytes(),
+        }
+    }
+
+    /// The value after a key of this length. Large ones are shared, small ones copied.
+    pub(super) fn payload(&self, length: usize) -> Payload {
+        match self {
+            Self::Packed(bytes) => Payload::Value(Bytes::copy_from_slice(&bytes[length..])),
+            Self::Whole(whole) => match self.rare().and_then(|rare| rare.negative.clone()) {
+                Some(negative) => Payload::Negative(negative),
+                None => Payload::Value(whole.value.clone()),
+            },
+        }
+    }
+
+    pub(super) fn digest(&self, length: usize) -> [u8; 32] {
+        match self {
+            Self::Packed(bytes) => Content::digest_of_value(&bytes[length..]),
+            Self::Whole(whole) => whole.digest,
+        }
+    }
+
+    /// Bytes of the value after a key of this length.
+    pub(super) fn value_bytes(&self, length: usize) -> u64 {
+        match self {
+            Self::Packed(bytes) => (bytes.len() - length) as u64,
+            Self::Whole(whole) => whole.value.len() as u64,
+        }
+    }
+
+    pub(super) fn taken(&self) -> Taken {
+        match self {
+            Self::Packed(bytes) => Taken::default().piece(bytes.len()),
+            Self::Whole(whole) => {
+                let taken = Taken::of_whole(whole.key.len(), &whole.value);
+                whole.rare.as_ref().map_or(taken, |rare| taken.with_rare(rare.negative.as_ref()))
+            }
+        }
+    }
+}
+
+impl Taken {
+    /// What some content takes under a key, living this long, with a shared description or its own.
+    pub(super) fn by(key: &str, content: &Content, lifetime: Lifetime, shared: bool) -> Self {
+        let form = form(content, lifetime, shared);
+        match (form, &content.payload) {
+            (Form::Packed, _) => Self::default().piece(key.len() + content.value().len()),
+            (Form::Whole, Payload::Value(value)) => Self::of_whole(key.len(), value),
+            (_, Payload::Value(value)) => Self::of_whole(key.len(), value).with_rare(None),
+            (_, Payload::Negative(negative)) => Self::of_whole(key.len(), &[]).with_rare(Some(negative)),
+        }
+    }
+
+    fn of_whole(key: usize, value: &[u8]) -> Self {
+        let taken = Self::default().piece(size_of::<Whole>()).piece(key);
+        if value.is_empty() { taken } else { taken.piece(value.len()).piece(SHARED_BYTES) }
+    }
+
+    fn with_rare(self, negative: Option<&Negative>) -> Self {
+        let texts = negative.into_iter().flat_map(|negative| [&negative.reason, &negative.message]);
+        texts.fold(self.piece(size_of::<Rare>()), |taken, text| taken.piece(COUNTS_BYTES + text.len()))
+    }
+
+    fn piece(self, bytes: usize) -> Self {
+        let bytes = bytes as u64;
+        Self { used: self.used + bytes, allocated: self.allocated + allocated(bytes) }
+    }
+}
+
+/// How some content lies: values with a plain lifetime, a shared description and a cost that a record holds need nothing
+/// rare, and small ones of them are packed.
+fn form(content: &Content, lifetime: Lifetime, shared: bool) -> Form {
+    let Payload::Value(value) = &content.payload else { return Form::Rare };
+    let Lifetime { deadlines, idle_ttl } = lifetime;
+    let plain = idle_ttl.is_none() && deadlines.usable_until == deadlines.fresh_until;
+    let fits = Micros::holds(deadlines.fresh_until) && content.cost.is_none_or(|cost| micros(cost).is_some());
+    match shared && plain && fits {
+        false => Form::Rare,
+        true if value.len() < PACKED_BYTES_MAX => Form::Packed,
+        true => Form::Whole,
+    }
+}
