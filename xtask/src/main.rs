@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod example;
 mod generate;
+mod model;
 mod program;
 mod report;
 mod server;
@@ -47,6 +48,12 @@ enum Command {
     Bench {
         #[command(subcommand)]
         what: Bench,
+    },
+    /// Check leases, fences, near cache and Watch in every order that can happen
+    #[command(disable_help_flag = true)]
+    Model {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Put the engine to the test for minutes, and measure what no test can decide
     #[command(args_conflicts_with_subcommands = true)]
@@ -88,11 +95,15 @@ impl Bench {
             Self::HitRatio { arguments } => ("hit_ratio", arguments),
             Self::Ops { arguments } => ("ops", arguments),
         };
-        bench::run(bench, &arguments).unwrap_or_else(|reason| {
-            eprintln!("error: {reason}");
-            ExitCode::FAILURE
-        })
+        as_it_ended(bench::run(bench, &arguments))
     }
+}
+
+fn as_it_ended(program: Result<ExitCode, String>) -> ExitCode {
+    program.unwrap_or_else(|reason| {
+        eprintln!("error: {reason}");
+        ExitCode::FAILURE
+    })
 }
 
 fn main() -> ExitCode {
@@ -105,6 +116,7 @@ fn main() -> ExitCode {
         Command::Example => example::run(),
         Command::Soak { minutes, what } => soak::run(minutes, what.as_ref()),
         Command::Bench { what } => return what.run(),
+        Command::Model { arguments } => return as_it_ended(model::run(&arguments)),
         Command::Ci { only } => return ci::run(&only),
     };
     match done {

@@ -10,6 +10,7 @@ use crate::{
 mod bench;
 mod contract;
 mod deploy;
+mod model;
 mod readme;
 
 /// One thing a change has to pass.
@@ -56,6 +57,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("gen", "generated files are up to date", generated),
         step("test", "cargo test --workspace", test),
         step("interleavings", "the memory tier under a scheduler that chooses who goes on", interleavings),
+        step("model", "leases, fences, near cache and Watch in every order", model::check),
         step("bench", "a trace replayed by every cache", bench::check),
         step("example", "a fitted model from Python and from Rust", run_example),
         step("deploy", "Dockerfile, compose file, Kubernetes manifests", deploy::check),
