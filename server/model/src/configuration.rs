@@ -98,7 +98,7 @@ pub const CONFIGURATIONS: [Configuration; 5] = [
         bounds: Bounds {
             calls: 2,
             changes: 2,
-            writes: &[KEY, TAG, PUT],
+            writes: &[KEY, TAG],
             near: true,
             history: 2,
             disconnects: 1,
@@ -133,9 +133,9 @@ pub const CONFIGURATIONS: [Configuration; 5] = [
         name: "restart",
         what: "the server restarts under leases, waiters and a near cache",
         bounds: Bounds {
-            calls: 3,
+            calls: 2,
             changes: 1,
-            writes: &[KEY, TAG],
+            writes: &[KEY, TAG, PUT],
             near: true,
             history: 4,
             restarts: 1,

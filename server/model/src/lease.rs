@@ -44,8 +44,14 @@ impl Protocol {
         }
     }
 
-    /// All that wait are given this value.
-    pub(crate) fn answer_waiters(state: &mut State, key: usize, value: u8) {
+    /// A value is stored: the key's lease ends, whoever holds it, and all that wait are given the value.
+    pub(crate) fn end_with(state: &mut State, key: usize, value: u8) {
+        lose(state, key);
+        state.server.leases[key].clear();
+        Self::answer_waiters(state, key, value);
+    }
+
+    fn answer_waiters(state: &mut State, key: usize, value: u8) {
         for waiter in std::mem::take(&mut state.server.waiters[key]) {
             if let Caller::Waiting { acked, .. } = state.callers[waiter] {
                 state.promised.waiter_got_old |= value < acked;
@@ -75,10 +81,14 @@ impl Protocol {
             return;
         }
         let stamp = if self.is(Mutant::TicketAtPut) { state.server.numbers } else { computation.stamp };
-        if self.is(Mutant::FillWithoutFence) || state.server.fences.allow(key, stamp) {
+        let fences = &state.server.fences;
+        // Under a lease the key needs no fence: an Invalidate that names it has taken the lease away.
+        let untouched = fences.tag_allows(stamp) && (token.is_some() || fences.key_allows(key, stamp));
+        if untouched || self.is(Mutant::FillWithoutFence) {
             self.store(state, key, Entry { value, stamp });
             state.promised.stored_under_lost_lease |= lost;
-            Self::answer_waiters(state, key, value);
+            // Whoever else computes it has nothing left to compute it for.
+            Self::end_with(state, key, value);
         } else if self.is(Mutant::WaitersGetRefused) {
             Self::answer_waiters(state, key, value);
         } else if token.is_some() && !self.is(Mutant::RefusalForgetsWaiters) {
@@ -136,7 +146,7 @@ fn take(state: &mut State, key: usize, token: Token) -> bool {
 }
 
 /// Notes for the properties that whoever holds a lease of this key has lost it.
-pub(crate) fn lose(state: &mut State, key: usize) {
+fn lose(state: &mut State, key: usize) {
     let leases = &state.server.leases[key];
     for caller in &mut state.callers {
         if let Caller::Computing(computation) = caller
@@ -223,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fill_without_a_lease_leaves_the_lease_to_its_holder() {
+    fn a_fill_without_a_lease_ends_the_lease_of_its_key() {
         let mut state = State::start();
         RIGHT.get(&mut state, 0, 0);
         Protocol::fetch(&mut state, 1, 0);
         Protocol::compute(&mut state, 1);
         RIGHT.put(&mut state, 1);
         assert!(RIGHT.served(&state.server, 0).is_some());
-        assert_eq!(state.server.leases[0].len(), 1);
+        assert!(state.server.leases[0].is_empty());
     }
 }

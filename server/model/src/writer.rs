@@ -3,7 +3,6 @@
 
 use crate::{
     fences::{KEYS, Target},
-    lease::lose,
     mutant::Mutant,
     protocol::Protocol,
     state::{Call, Entry, State, Writer},
@@ -77,9 +76,7 @@ impl Protocol {
                 state.server.fences.raise(Target::Key(key), number);
                 let (value, stamp) = (state.truth[key], state.server.numbers);
                 state.server.entries[key] = Some(Entry { value, stamp });
-                lose(state, key);
-                state.server.leases[key].clear();
-                Self::answer_waiters(state, key, value);
+                Self::end_with(state, key, value);
                 state.writer = self.after(call);
             }
         }
