@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
+    clock::{Clock, Moment},
     entry::Description,
     key::Key,
     position::{AsOf, LOGS, LogId, Position, Positions},
@@ -30,6 +31,8 @@ pub struct Change {
     pub log: LogId,
     /// Its number there.
     pub number: u64,
+    /// When: for people.
+    pub at: Moment,
     /// What happened.
     pub what: What,
     /// On whose behalf.
@@ -47,6 +50,8 @@ pub enum What {
         description: Arc<Description>,
         /// What was said of the entry it replaced.
         previous: Option<Arc<Description>>,
+        /// What was stored.
+        stored: Stored,
     },
     /// Keys were dropped by a call that named them: one change for all keys of the call in this log. With what was
     /// said of the entry that was there.
@@ -57,6 +62,17 @@ pub enum What {
     Evicted(Arc<str>, Arc<Description>),
     /// All that any of these selects was dropped: one change for all sets of the call.
     SetInvalidated(Vec<Selector>),
+}
+
+/// What a Put stored, for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes of the value.
+    pub size_bytes: u64,
+    /// Whether it is a remembered absence or failure.
+    pub negative: bool,
+    /// Whether the server fetched it from an origin.
+    pub fetched: bool,
 }
 
 /// On whose behalf something changed, as callers said.
@@ -81,6 +97,7 @@ pub struct History {
     changes_max: usize,
     bytes_max: usize,
     arrived: watch::Sender<u64>,
+    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -91,6 +108,8 @@ struct Ring {
     bytes: usize,
     numbers: Numbers,
     trimmed: Numbers,
+    /// When the newest change happened that is no longer kept, by log.
+    trimmed_at: [Option<Moment>; LOGS],
 }
 
 /// What a reader gets.
@@ -100,6 +119,15 @@ pub enum Batch {
     Changes(Vec<Arc<Change>>, u64),
     /// The cursor points to changes that are no longer kept.
     Trimmed,
+}
+
+/// What of the history concerns one key's log, read a slice at a time.
+#[derive(Debug)]
+pub struct Slice {
+    /// Changes of that log and of the selector log.
+    pub changes: Vec<Arc<Change>>,
+    /// The cursor after them; `None`: there are no more.
+    pub next: Option<u64>,
 }
 
 /// A random epoch of 52 bits; the same for the same seed.
@@ -113,10 +141,17 @@ pub fn new_epoch(seed: Option<u64>) -> u64 {
 impl History {
     /// An empty history that keeps at most so many changes and bytes.
     #[must_use]
-    pub fn new(epoch: u64, changes_max: usize, bytes_max: usize) -> Self {
-        let ring = Ring { changes: VecDeque::new(), first: 0, bytes: 0, numbers: [0; LOGS], trimmed: [0; LOGS] };
+    pub fn new(epoch: u64, (changes_max, bytes_max): (usize, usize), clock: Clock) -> Self {
+        let ring = Ring {
+            changes: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            numbers: [0; LOGS],
+            trimmed: [0; LOGS],
+            trimmed_at: [None; LOGS],
+        };
         let numbers = std::array::from_fn(|_| AtomicU64::new(0));
-        Self { epoch, numbers, ring: Mutex::new(ring), changes_max, bytes_max, arrived: watch::Sender::new(0) }
+        Self { epoch, numbers, ring: Mutex::new(ring), changes_max, bytes_max, arrived: watch::Sender::new(0), clock }
     }
 
     /// Identifies this history.
@@ -127,11 +162,12 @@ impl History {
 
     /// Records a change and numbers it. For a key's log, call it with the key's shard locked.
     pub fn append(&self, namespace: &Arc<str>, log: LogId, what: What, author: &Author) -> Position {
+        let at = self.clock.now();
         let mut ring = self.ring.lock();
         let number = ring.numbers[log.index()] + 1;
         ring.numbers[log.index()] = number;
         self.numbers[log.index()].store(number, Ordering::Release);
-        let change = Change { namespace: namespace.clone(), log, number, what, author: author.clone() };
+        let change = Change { namespace: namespace.clone(), log, number, at, what, author: author.clone() };
         ring.bytes += change.bytes();
         ring.changes.push_back(Arc::new(change));
         while ring.changes.len() > self.changes_max || ring.bytes > self.bytes_max {
@@ -193,6 +229,27 @@ impl History {
         Batch::Changes(changes, next)
     }
 
+    /// What concerns one key's log among the next `looks_max` changes from a cursor on, which may point before the
+    /// oldest that is kept.
+    #[must_use]
+    pub fn of_log(&self, log: LogId, cursor: u64, looks_max: usize) -> Slice {
+        let ring = self.ring.lock();
+        let begin = cursor.max(ring.first);
+        let skip = usize::try_from(begin - ring.first).unwrap_or(usize::MAX);
+        let concerns = |change: &&Arc<Change>| change.log == log || change.log == LogId::SELECTOR;
+        let changes = ring.changes.iter().skip(skip).take(looks_max).filter(concerns).cloned().collect();
+        let next = begin + looks_max as u64;
+        Slice { changes, next: (next < ring.end()).then_some(next) }
+    }
+
+    /// When the newest change happened, of this key's log or of the selector log, that is no longer kept; `None`: all
+    /// are.
+    #[must_use]
+    pub fn forgotten(&self, log: LogId) -> Option<Moment> {
+        let ring = self.ring.lock();
+        ring.trimmed_at[log.index()].max(ring.trimmed_at[LogId::SELECTOR.index()])
+    }
+
     /// Wakes its holder when changes arrive.
     #[must_use]
     pub fn arrivals(&self) -> watch::Receiver<u64> {
@@ -220,15 +277,16 @@ impl Ring {
         self.first += 1;
         self.bytes -= oldest.bytes();
         self.trimmed[oldest.log.index()] = oldest.number;
+        self.trimmed_at[oldest.log.index()] = Some(oldest.at);
     }
 }
 
 impl Change {
     /// What it counts against the history's bound: the texts it keeps alive and a fixed share.
     fn bytes(&self) -> usize {
-        const FIXED: usize = 160;
+        const FIXED: usize = 192;
         let texts = match &self.what {
-            What::Put { key, description, previous } => {
+            What::Put { key, description, previous, .. } => {
                 key.len() + description.bytes() + previous.as_ref().map_or(0, |previous| previous.bytes())
             }
             What::Expired(key, description) | What::Evicted(key, description) => key.len() + description.bytes(),

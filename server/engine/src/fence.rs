@@ -120,6 +120,15 @@ pub struct SelectorFences {
     newest: u64,
 }
 
+/// Which fence concerns an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fenced {
+    /// Its number in the selector log.
+    pub number: u64,
+    /// Whether it is the floor: the fences up to there were forgotten, and count for everything in the namespace.
+    pub floor: bool,
+}
+
 #[derive(Debug, Default)]
 struct NamespaceFences {
     newest: u64,
@@ -191,6 +200,17 @@ impl SelectorFences {
             Some(fences) => number >= fences.newest || number >= fences.floor.max(fences.highest(facets)),
             None => true,
         }
+    }
+}
+
+impl SelectorFences {
+    /// The newest fence that concerns something with these facets, wherever it is vouched for.
+    #[must_use]
+    pub fn concerning(&self, namespace: &str, facets: &Facets<'_>) -> Option<Fenced> {
+        let fences = self.namespaces.get(namespace)?;
+        let highest = fences.highest(facets);
+        let number = highest.max(fences.floor);
+        (number > 0).then_some(Fenced { number, floor: highest < number })
     }
 }
 

@@ -7,6 +7,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use hotplate_engine::{
     changes::{Author, History, What},
+    clock::Clock,
     fence::{KeyFences, SelectorFences, Stamp},
     key::Key,
     position::LogId,
@@ -99,7 +100,7 @@ impl World {
             key: key.clone(),
             other: other.clone(),
             tags: vec![Arc::from("t")],
-            history: History::new(EPOCH, 16, 1 << 16),
+            history: History::new(EPOCH, (16, 1 << 16), Clock::manual()),
             keys,
             sets,
             source: 0,

@@ -11,7 +11,7 @@ use std::{
 
 use futures::FutureExt;
 use hotplate_engine::{
-    changes::{Author, Change, History, What},
+    changes::{Author, Change, History, Stored, What},
     clock::{Clock, Moment},
     entry::{Description, EntryView},
     error::Reason,
@@ -53,7 +53,7 @@ struct World {
 type Recording = Vec<Message>;
 
 fn world(ring: usize, watches_max: usize) -> World {
-    let history = Arc::new(History::new(EPOCH, ring, 1 << 20));
+    let history = Arc::new(History::new(EPOCH, (ring, 1 << 20), Clock::manual()));
     let limits = WatchLimits { watches_max, pending_max: 64 };
     let watches = Watches::new(limits, history.clone(), Arc::new(Nothing), Arc::new(Silent));
     World { history, watches, truth: Vec::new() }
@@ -72,7 +72,7 @@ impl World {
     fn put(&mut self, key: &str) {
         let key = Key::new("", key).unwrap();
         let description = Arc::new(Description { tags: vec![Arc::from("even")], ..Description::default() });
-        self.append(key.log(), What::Put { key: key.text().clone(), description, previous: None }, "a");
+        self.append(key.log(), What::Put { key: key.text().clone(), description, previous: None, stored: Stored::default() }, "a");
     }
 
     fn random_change(&mut self, random: &mut SmallRng) {

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use super::{fill::Ticket, put::Precondition};
 use crate::{
-    changes::{Author, What},
+    changes::{Author, Stored, What},
     clock::Moment,
-    entry::{EntryView, Freshness},
+    entry::{EntryView, Freshness, Payload},
     event::{Event, MissReason, RemovalReason},
     fence::Stamp,
     key::Key,
     memory::{
         Guard, Store, Taken,
+        beside::Removal,
         budget::Room,
         content::Content,
         held,
+        notes::Noted,
         record::{self, Lifetime, Look, Record, Terms},
         shared::Shared,
         space::Space,
@@ -132,7 +134,8 @@ pub fn drop_ended(store: &Store, shard: &mut Guard<'_>, (space, key): (&Space, &
         shard.table_mut(&space.shelf)?.get_mut(slot)?.vouch(newest);
         return Some(slot);
     }
-    store.remove(shard, space, slot, RemovalReason::Invalidated);
+    let fence = store.fences.read().concerning(key.namespace(), &facets);
+    store.remove_by(shard, space, slot, (RemovalReason::Invalidated, fence));
     None
 }
 
@@ -141,8 +144,8 @@ pub fn renew(
     store: &Store,
     space: &Arc<Space>,
     key: &Key,
-    precondition: &Precondition,
-    lifetime: Lifetime,
+    (precondition, lifetime): (&Precondition, Lifetime),
+    author: &Author,
 ) -> Admitted {
     for _ in 0..ATTEMPTS_MAX {
         let mut shard = store.shard(key);
@@ -156,12 +159,14 @@ pub fn renew(
         let content = current.map(|record| record.content(record.description(&shard.beside.shared)));
         let Some((slot, content)) = slot.zip(content) else { return Admitted::PreconditionFailed(None) };
         let terms = Terms { lifetime, stored: now, selector: as_of.selector.number };
+        let noted = refreshed(&content);
         if let Err(room) = relive(store, &mut shard, (space, key), (slot, content, terms)) {
             drop(shard);
             store.evict_one(space, room, |_, _| {});
             continue;
         }
         shard.beside.confirmations.note(key, store.tick());
+        store.note(&mut shard, key, (noted, author.clone()));
         let Some(view) = view(&shard, (space, key), slot, now) else { break };
         space.stats.on_refresh(key.text(), &view.facts.description.kind);
         return Admitted::Refreshed(view, Positions::new(vec![(key.log(), as_of.key)]));
@@ -276,7 +281,9 @@ fn turn_away(
     let Admission { space, key, content, right, .. } = admission;
     space.stats.on_not_admitted(key.text(), &content.description.kind);
     let position = current.and_then(|slot| drop_older(store, shard, (space, key), (slot, &right.author())));
-    shard.beside.remember(key, MissReason::NotAdmitted);
+    let removal = Removal { reason: MissReason::NotAdmitted, at: store.clock.now(), idle: false, fence: None };
+    shard.beside.remember(key, removal);
+    store.note(shard, key, (Noted::NotAdmitted(Arc::from(why.as_str())), right.author()));
     Admitted::NotAdmitted(why, position)
 }
 
@@ -389,7 +396,17 @@ fn confirm(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>) {
     if matches!(right, Right::Write(_)) {
         shard.beside.confirmations.note(key, store.tick());
     }
+    store.note(shard, key, (refreshed(content), right.author()));
     space.stats.on_refresh(key.text(), &content.description.kind);
+}
+
+/// A renewal, as it is noted.
+fn refreshed(content: &Content) -> Noted {
+    Noted::Refreshed {
+        size_bytes: content.value().len() as u64,
+        negative: matches!(content.payload, Payload::Negative(_)),
+        kind: content.description.kind.clone(),
+    }
 }
 
 /// Books a write that changed what is stored.
@@ -399,7 +416,12 @@ fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>,
         space.stats.on_removed(key.text(), &old.description.kind, RemovalReason::Replaced);
     }
     let previous = old.map(|old| old.description.clone());
-    let what = What::Put { key: key.text().clone(), description: content.description.clone(), previous };
+    let stored = Stored {
+        size_bytes: content.value().len() as u64,
+        negative: matches!(content.payload, Payload::Negative(_)),
+        fetched: matches!(right, Right::Fill(_)),
+    };
+    let what = What::Put { key: key.text().clone(), description: content.description.clone(), previous, stored };
     let position = store.history.append(key.namespace(), key.log(), what, &right.author());
     if matches!(right, Right::Write(_)) {
         shard.beside.fences.raise(key, position.number);

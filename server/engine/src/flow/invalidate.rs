@@ -16,6 +16,7 @@ use crate::{
     entry::Freshness,
     error::{Error, Reason, Result},
     event::RemovalReason,
+    fence::Fenced,
     key::{Key, namespace_name},
     memory::{Guard, Store, space::Space},
     position::{LogId, Position, Positions},
@@ -151,7 +152,8 @@ fn sweep(store: &Store, space: &Space, sets: &[Selector], fence: Position) -> u6
         let record = shard.table(&space.shelf).and_then(|table| table.get(slot));
         let Some(record) = record.filter(|record| record.selector() < fence.number) else { return };
         matched += u64::from(record.freshness(now) != Freshness::Gone);
-        store.remove(shard, space, slot, RemovalReason::Invalidated);
+        let fence = Fenced { number: fence.number, floor: false };
+        store.remove_by(shard, space, slot, (RemovalReason::Invalidated, Some(fence)));
     };
     while walk.step(&mut drop_old) {}
     matched

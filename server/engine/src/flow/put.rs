@@ -102,7 +102,7 @@ pub fn put(store: &Store, repeats: &Repeats, mut request: PutRequest) -> Result<
     let author = Author { client_id: request.client_id.clone(), reason: None };
     let answer = match request.payload.take() {
         Some(payload) => store_payload(store, &space, &key, &request, (payload, author))?,
-        None => renew(store, &space, &key, &request)?,
+        None => renew(store, &space, &key, (&request, &author))?,
     };
     repeats.remember(key.namespace(), &request.request_id, Answer::Put(answer.without_value()));
     space.stats.on_latency("put", store.clock.now().since(started));
@@ -152,7 +152,12 @@ fn answer(admitted: Admitted) -> Result<PutAnswer> {
 }
 
 /// Renews what is stored, if it still has the etag.
-fn renew(store: &Store, space: &Arc<Space>, key: &Key, request: &PutRequest) -> Result<PutAnswer> {
+fn renew(
+    store: &Store,
+    space: &Arc<Space>,
+    key: &Key,
+    (request, author): (&PutRequest, &Author),
+) -> Result<PutAnswer> {
     let (kind, negative) = {
         let shard = store.shard(key);
         let slot = store.find(&shard, space, key);
@@ -162,7 +167,7 @@ fn renew(store: &Store, space: &Arc<Space>, key: &Key, request: &PutRequest) -> 
     };
     let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind: &kind, negative };
     let lifetime = rules.decide(&request.expiration, store.clock.now(), store.random())?;
-    answer(admit::renew(store, space, key, &request.precondition, lifetime))
+    answer(admit::renew(store, space, key, (&request.precondition, lifetime), author))
 }
 
 fn decide(store: &Store, space: &Space, request: &PutRequest, negative: bool) -> Result<Lifetime> {

@@ -8,6 +8,7 @@ use super::{
     lifetime::Rules,
 };
 use crate::{
+    changes::Author,
     entry::{Deadlines, Description, EntryView, Expiration, Ttl},
     error::{Error, Reason, Result},
     event::RemovalReason,
@@ -15,6 +16,7 @@ use crate::{
     memory::{
         Store,
         budget::Room,
+        notes::Noted,
         record::{Lifetime, Record, Terms},
         space::Space,
     },
@@ -116,6 +118,9 @@ fn try_touch(
     }
     if let Some(record) = shard.table_mut(&space.shelf).and_then(|table| table.get_mut(slot)).filter(|_| !unchanged) {
         record.read(now);
+    }
+    if !unchanged {
+        store.note(&mut shard, key, (Noted::Touched, Author::default()));
     }
     let Some(view) = view(&shard, at, slot, now) else { return Ok(Ok(TouchAnswer::NotFound)) };
     Ok(Ok(match (mismatch, unchanged) {

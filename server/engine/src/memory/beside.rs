@@ -6,17 +6,31 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 
 use crate::{
+    clock::Moment,
     event::MissReason,
-    fence::{Confirmations, KeyFences},
+    fence::{Confirmations, Fenced, KeyFences},
     index::Index,
     key::Key,
-    memory::shared::Shared,
+    memory::{notes::Notes, shared::Shared},
 };
 
 /// Keys whose last authoritative change each shard remembers.
 const KEY_FENCES: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not zero");
 /// Keys whose last removal each shard remembers, to tell why they are missing.
 const REMOVALS: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not zero");
+
+/// How a key came to be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Why a Get finds nothing.
+    pub reason: MissReason,
+    /// When that was noticed.
+    pub at: Moment,
+    /// Whether it was not read for its idle TTL.
+    pub idle: bool,
+    /// What selected it, where an invalidation of sets dropped it.
+    pub fence: Option<Fenced>,
+}
 
 /// What the store keeps in each shard beside the entries.
 #[derive(Debug)]
@@ -25,10 +39,12 @@ pub struct Beside {
     pub fences: KeyFences,
     /// What fills are tested against as well: writers that changed nothing.
     pub confirmations: Confirmations,
-    removals: LruCache<u64, MissReason>,
+    removals: LruCache<u64, Removal>,
     indexes: Vec<Index>,
     /// What many entries have in common.
     pub shared: Shared,
+    /// What happened to keys without a change in the history.
+    pub notes: Notes,
 }
 
 impl Beside {
@@ -41,6 +57,7 @@ impl Beside {
             removals: LruCache::new(REMOVALS),
             indexes: Vec::new(),
             shared: Shared::default(),
+            notes: Notes::default(),
         }
     }
 
@@ -59,8 +76,8 @@ impl Beside {
     }
 
     /// Remembers why a key is missing.
-    pub fn remember(&mut self, key: &Key, reason: MissReason) {
-        self.removals.put(key.hash(), reason);
+    pub fn remember(&mut self, key: &Key, removal: Removal) {
+        self.removals.put(key.hash(), removal);
     }
 
     /// Forgets that a key was missing.
@@ -71,6 +88,12 @@ impl Beside {
     /// Why a key is missing.
     #[must_use]
     pub fn why_missing(&self, key: &Key) -> MissReason {
-        self.removals.peek(&key.hash()).copied().unwrap_or(MissReason::NeverStored)
+        self.removal(key).map_or(MissReason::NeverStored, |removal| removal.reason)
+    }
+
+    /// How a key came to be missing, as far as that is remembered.
+    #[must_use]
+    pub fn removal(&self, key: &Key) -> Option<Removal> {
+        self.removals.peek(&key.hash()).copied()
     }
 }

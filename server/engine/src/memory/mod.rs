@@ -8,6 +8,7 @@ pub mod budget;
 mod compact;
 pub mod content;
 mod invariants;
+pub mod notes;
 pub mod pins;
 pub mod plain;
 pub mod pool;
@@ -28,8 +29,9 @@ use parking_lot::{Mutex, RwLock};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
 use self::{
-    beside::Beside,
+    beside::{Beside, Removal},
     budget::Room,
+    notes::{Note, Noted},
     pool::{Pool, PoolConfig, Victim},
     record::Record,
     space::{Space, Spaces},
@@ -41,7 +43,7 @@ use crate::{
     entry::Description,
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
-    fence::{SelectorFences, Stamp},
+    fence::{Fenced, SelectorFences, Stamp},
     insight::{
         Insight,
         ghosts::Ghost,
@@ -118,7 +120,11 @@ impl Store {
             spaces: Spaces::new(&config, clock.clone(), &|policy, quota, weight| {
                 open((&pool, &insight), policy, (quota, weight))
             })?,
-            history: Arc::new(History::new(epoch, config.history_changes_max, config.history_bytes_max)),
+            history: Arc::new(History::new(
+                epoch,
+                (config.history_changes_max, config.history_bytes_max),
+                clock.clone(),
+            )),
             fences: RwLock::new(SelectorFences::new(epoch, SELECTOR_FENCES)),
             hasher: ahash::RandomState::with_seeds(random.random(), random.random(), random.random(), random.random()),
             random: Mutex::new(random),
@@ -247,6 +253,19 @@ impl Store {
         }
     }
 
+    /// Notes what happened to a key and is no change that watchers hear of.
+    pub fn note(&self, shard: &mut Guard<'_>, key: &Key, (what, author): (Noted, Author)) {
+        let AsOf { key: at_key, selector, .. } = self.as_of(key);
+        shard.beside.notes.add(Note {
+            key: key.clone(),
+            at: self.clock.now(),
+            key_number: at_key.number,
+            selector_number: selector.number,
+            what,
+            author,
+        });
+    }
+
     /// Takes a record out without saying so; its room stays reserved.
     pub fn take(&self, shard: &mut Guard<'_>, space: &Space, (slot, evicted): (Slot, bool)) -> Option<Taken> {
         let record = shard.remove(&space.shelf, slot, evicted)?;
@@ -268,6 +287,17 @@ impl Store {
         slot: Slot,
         reason: RemovalReason,
     ) -> Option<Arc<Description>> {
+        self.remove_by(shard, space, slot, (reason, None))
+    }
+
+    /// The same, for what an invalidation of sets selected.
+    pub fn remove_by(
+        &self,
+        shard: &mut Guard<'_>,
+        space: &Space,
+        slot: Slot,
+        (reason, fence): (RemovalReason, Option<Fenced>),
+    ) -> Option<Arc<Description>> {
         let taken = self.take(shard, space, (slot, reason == RemovalReason::Evicted))?;
         let Taken { record, description } = &taken;
         self.pool.release(&space.shelf, Room { entries: 1, bytes: record.charged(space.shelf.order_bytes()) });
@@ -280,7 +310,8 @@ impl Store {
         };
         if let Some(missing) = missing {
             let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
-            shard.beside.remember(&key, missing);
+            let (at, idle) = (self.clock.now(), reason == RemovalReason::Idle);
+            shard.beside.remember(&key, Removal { reason: missing, at, idle, fence });
             self.learn_removal(space, &key, (&taken, reason));
             self.record_change(&key, description, reason);
         }

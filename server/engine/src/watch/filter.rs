@@ -83,7 +83,7 @@ impl Filter {
     fn subjects(&self, what: &What) -> Vec<Subject> {
         let one = |key: &Arc<str>, selected: bool| selected.then(|| Subject::Key(key.clone())).into_iter().collect();
         match what {
-            What::Put { key, description, previous } => {
+            What::Put { key, description, previous, .. } => {
                 // Whoever follows the entry as it was before must hear that it is another one now.
                 let was = previous.as_ref().is_some_and(|previous| self.selects(key, previous));
                 one(key, was || self.selects(key, description))
