@@ -193,6 +193,7 @@ pub(crate) enum Verb {
     Touch(verb::touch::Touch),
     Ls(verb::ls::Ls),
     Info(verb::info::Info),
+    Explain(verb::explain::Explain),
     Invalidate(verb::invalidate::Invalidate),
     Preload(verb::preload::Preload),
     Watch(verb::watch::Watch),

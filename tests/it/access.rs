@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Every RPC of the contract, and the selector that needs more.
-const CALLS: [&str; 12] = [
+const CALLS: [&str; 13] = [
     "Get",
     "BatchGet",
     "Put",
@@ -24,6 +24,7 @@ const CALLS: [&str; 12] = [
     "Stats",
     "Watch",
     "ListEntries",
+    "ExplainKey",
     "GetServerInfo",
 ];
 
@@ -67,6 +68,10 @@ async fn call_inline(client: &mut Client, name: &str, namespace: String, token: 
             let request = v1::ListEntriesRequest { namespace, ..Default::default() };
             done(client.list_entries(with_token(request, token)).await)
         }
+        "ExplainKey" => {
+            let request = v1::ExplainKeyRequest { namespace, key: "k".to_owned(), ..Default::default() };
+            done(client.explain_key(with_token(request, token)).await)
+        }
         "GetServerInfo" => done(client.get_server_info(with_token(v1::GetServerInfoRequest {}, token)).await),
         other => panic!("no such call: {other}"),
     }
@@ -78,7 +83,7 @@ fn done<T>(result: Result<tonic::Response<T>, Status>) -> Result<(), Status> {
 
 fn may(role: Role, call: &str) -> bool {
     match call {
-        "Get" | "BatchGet" | "Stats" | "Watch" | "ListEntries" | "GetServerInfo" => true,
+        "Get" | "BatchGet" | "Stats" | "Watch" | "ListEntries" | "ExplainKey" | "GetServerInfo" => true,
         "InvalidateAll" => role == Role::Admin,
         _ => role != Role::Reader,
     }

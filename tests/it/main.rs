@@ -14,6 +14,7 @@ mod batch_put;
 mod config;
 mod deadline;
 mod errors;
+mod explain_key;
 mod follower;
 mod get;
 mod health;

@@ -171,6 +171,7 @@ fn files_of(rpc: &str) -> Vec<String> {
     let name = rpc.strip_prefix("get_server_").map_or_else(|| rpc.to_owned(), |rest| format!("server_{rest}"));
     let verb = match name.as_str() {
         "list_entries" => Some("ls"),
+        "explain_key" => Some("explain"),
         "server_info" | "batch_get" | "batch_put" => None,
         verb => Some(verb),
     };

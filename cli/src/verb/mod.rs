@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod docs;
+pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod info;
@@ -82,6 +83,7 @@ async fn client_verb(verb: Verb, connection: &Connection, output: &mut Output) -
         Verb::Touch(verb) => Box::pin(verb.run(connection, output)).await,
         Verb::Ls(verb) => Box::pin(verb.run(connection, output)).await,
         Verb::Info(verb) => Box::pin(verb.run(connection, output)).await,
+        Verb::Explain(verb) => Box::pin(verb.run(connection, output)).await,
         Verb::Invalidate(verb) => Box::pin(verb.run(connection, output)).await,
         Verb::Preload(verb) => Box::pin(verb.run(connection, output)).await,
         Verb::Watch(verb) => Box::pin(verb.run(connection, output)).await,

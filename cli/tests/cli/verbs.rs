@@ -235,3 +235,26 @@ fn a_reader_that_went_away_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
+
+#[test]
+fn a_key_is_explained_for_people_and_for_programs() {
+    let server = Server::start(&[]);
+    server.done(&["put", "k", "value", "--ttl", "1h", "--tag", "t"]);
+    let there = server.done(&["explain", "k", "-o", "json"]).json();
+    assert_eq!((&there["outcome"], &there["complete"], &there["cause"]), (&"HIT".into(), &true.into(), &().into()));
+    server.done(&["invalidate", "--tag", "t", "--yes", "--reason", "measured again"]);
+    let missing = server.run(&["explain", "k", "-o", "json"]);
+    let told = missing.json();
+    assert_eq!((missing.code, &told["miss_reason"]), (1, &"INVALIDATED".into()));
+    assert_eq!((&told["cause"]["selector"], &told["cause"]["reason"]), (&"tag t".into(), &"measured again".into()));
+    let events: Vec<_> = told["events"].as_array().unwrap().iter().map(|event| event["event"].clone()).collect();
+    assert_eq!(events, ["INVALIDATED", "STORED"]);
+    let table = server.run(&["explain", "k", "-o", "table"]);
+    let people = table.text();
+    for sentence in ["miss: invalidated", "invalidated by the tag t", "since the server was started", "WHAT HAPPENED"] {
+        assert!(people.contains(sentence), "{sentence}: {people}");
+    }
+    let never = server.run(&["explain", "never"]);
+    assert!(never.code == 1 && never.text().contains("never stored"), "{never:?}");
+    assert_eq!(server.run(&["explain", "k", "--events", "101"]).code, 2);
+}

@@ -150,6 +150,15 @@ impl Calls {
         self.unary(plan, request, |mut stub, request| async move { stub.list_entries(request).await }).await
     }
 
+    /// Explains a key: what a Get would say and why, and what happened to it.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn explain_key(&self, request: v1::ExplainKeyRequest) -> Result<v1::ExplainKeyResponse> {
+        let plan = self.bulk(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.explain_key(request).await }).await
+    }
+
     /// Tells version, limits and features.
     ///
     /// # Errors

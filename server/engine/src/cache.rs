@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     event::Observer,
     flow::{
+        explain::{self, ExplainAnswer, ExplainRequest},
         get::{self, GetAnswer, GetRequest},
         insight::{self, InsightAnswer, InsightRequest},
         invalidate::{self, InvalidateAnswer, InvalidateRequest},
@@ -99,6 +100,14 @@ impl Cache {
     /// A bad selector or page token.
     pub fn list(&self, request: &ListRequest) -> Result<ListAnswer> {
         list::list(&self.store, request)
+    }
+
+    /// Explains one key: what a Get would say and why, and what happened to it. Leaves no trace.
+    ///
+    /// # Errors
+    /// Bad names; too many events.
+    pub fn explain(&self, request: &ExplainRequest) -> Result<ExplainAnswer> {
+        explain::explain(&self.store, request, self.made)
     }
 
     /// Starts, joins or cancels a preload job. Needs a tokio runtime.

@@ -72,7 +72,11 @@ impl World {
     fn put(&mut self, key: &str) {
         let key = Key::new("", key).unwrap();
         let description = Arc::new(Description { tags: vec![Arc::from("even")], ..Description::default() });
-        self.append(key.log(), What::Put { key: key.text().clone(), description, previous: None, stored: Stored::default() }, "a");
+        self.append(
+            key.log(),
+            What::Put { key: key.text().clone(), description, previous: None, stored: Stored::default() },
+            "a",
+        );
     }
 
     fn random_change(&mut self, random: &mut SmallRng) {

@@ -235,6 +235,10 @@ impl CacheService for Service {
         Err(Status::unimplemented("not part of this double"))
     }
 
+    async fn explain_key(&self, _: Request<v1::ExplainKeyRequest>) -> Result<Response<v1::ExplainKeyResponse>, Status> {
+        Err(Status::unimplemented("not part of this double"))
+    }
+
     async fn get_server_info(
         &self,
         request: Request<v1::GetServerInfoRequest>,

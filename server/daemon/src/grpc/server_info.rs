@@ -13,10 +13,11 @@ use super::{
 use crate::config::Settings;
 
 /// What this server can do, for clients that may meet older ones.
-const FEATURES: [&str; 8] = [
+const FEATURES: [&str; 9] = [
     "batch",
     "conditional_get",
     "conditional_put",
+    "explain_key",
     "invalidate_selectors",
     "min_position",
     "preload",

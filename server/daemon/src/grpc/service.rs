@@ -8,8 +8,8 @@ use hotplate_proto::v1::{self, cache_service_server::CacheService};
 use tonic::{Code, Request, Response, Status};
 
 use super::{
-    batch_get, batch_put, get, invalidate, list_entries, preload, put, server_info, stats, status::Failure, touch,
-    watch,
+    batch_get, batch_put, explain_key, get, invalidate, list_entries, preload, put, server_info, stats,
+    status::Failure, touch, watch,
 };
 use crate::{
     access::{Caller, Permission},
@@ -26,7 +26,7 @@ pub(crate) type Messages<T> = BoxStream<'static, Result<T, Status>>;
 const PREFIX: &str = "/hotplate.v1.CacheService/";
 
 /// The RPCs of the service.
-const RPCS: [&str; 11] = [
+const RPCS: [&str; 12] = [
     "Get",
     "BatchGet",
     "Put",
@@ -37,6 +37,7 @@ const RPCS: [&str; 11] = [
     "Stats",
     "Watch",
     "ListEntries",
+    "ExplainKey",
     "GetServerInfo",
 ];
 
@@ -135,7 +136,7 @@ macro_rules! about {
 
 about!(
     BatchGetRequest, BatchPutRequest, InvalidateRequest, PreloadRequest, StatsRequest, WatchRequest, ListEntriesRequest;
-    with key: GetRequest, PutRequest, TouchRequest
+    with key: GetRequest, PutRequest, TouchRequest, ExplainKeyRequest
 );
 
 impl About for v1::GetServerInfoRequest {
@@ -234,6 +235,13 @@ impl CacheService for CacheRpcs {
         request: Request<v1::ListEntriesRequest>,
     ) -> Result<Response<v1::ListEntriesResponse>, Status> {
         self.answer(request, list_entries::list_entries)
+    }
+
+    async fn explain_key(
+        &self,
+        request: Request<v1::ExplainKeyRequest>,
+    ) -> Result<Response<v1::ExplainKeyResponse>, Status> {
+        self.answer(request, explain_key::explain_key)
     }
 
     async fn get_server_info(

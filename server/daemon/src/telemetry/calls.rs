@@ -16,8 +16,18 @@ use tonic::Code;
 use super::{CallRecord, names};
 
 /// RPCs whose time to the answer is counted.
-const UNARY: [&str; 9] =
-    ["Get", "BatchGet", "Put", "BatchPut", "Touch", "Invalidate", "Stats", "ListEntries", "GetServerInfo"];
+const UNARY: [&str; 10] = [
+    "Get",
+    "BatchGet",
+    "Put",
+    "BatchPut",
+    "Touch",
+    "Invalidate",
+    "Stats",
+    "ListEntries",
+    "ExplainKey",
+    "GetServerInfo",
+];
 /// RPCs whose duration says how long somebody listened, not how long the server took.
 const STREAMS: [&str; 2] = ["Preload", "Watch"];
 /// Calls of no RPC we know.

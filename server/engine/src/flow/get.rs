@@ -106,9 +106,9 @@ pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
 }
 
 /// A record, what is said of it, and how it is looked at.
-type Found<'a> = (&'a Record, &'a Arc<Description>, Look);
+pub(super) type Found<'a> = (&'a Record, &'a Arc<Description>, Look);
 
-fn look<'a>(shard: &'a Guard<'_>, (space, slot): (&Space, Slot), now: Moment) -> Option<Found<'a>> {
+pub(super) fn look<'a>(shard: &'a Guard<'_>, (space, slot): (&Space, Slot), now: Moment) -> Option<Found<'a>> {
     let table = shard.table(&space.shelf)?;
     let record = table.get(slot)?;
     Some((
@@ -124,7 +124,7 @@ fn look<'a>(shard: &'a Guard<'_>, (space, slot): (&Space, Slot), now: Moment) ->
 }
 
 /// What may be answered with this record, and as what it counts.
-fn judge((record, said, look): Found<'_>, key: &Key, request: &GetRequest) -> (Lookup, ReadOutcome) {
+pub(super) fn judge((record, said, look): Found<'_>, key: &Key, request: &GetRequest) -> (Lookup, ReadOutcome) {
     let now = look.now;
     let miss = |reason| (Lookup::Miss(reason), ReadOutcome::Miss(reason));
     if request.max_age.is_some_and(|max| now.since(record.stored()) > max) {

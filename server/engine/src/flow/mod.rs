@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod bounds;
+pub mod explain;
 pub mod fill;
 pub mod get;
 pub mod insight;

@@ -152,12 +152,7 @@ fn answer(admitted: Admitted) -> Result<PutAnswer> {
 }
 
 /// Renews what is stored, if it still has the etag.
-fn renew(
-    store: &Store,
-    space: &Arc<Space>,
-    key: &Key,
-    (request, author): (&PutRequest, &Author),
-) -> Result<PutAnswer> {
+fn renew(store: &Store, space: &Arc<Space>, key: &Key, (request, author): (&PutRequest, &Author)) -> Result<PutAnswer> {
     let (kind, negative) = {
         let shard = store.shard(key);
         let slot = store.find(&shard, space, key);

@@ -85,7 +85,10 @@ impl Note {
             Noted::NotAdmitted(why) => why.len(),
         };
         let said = [&self.author.client_id, &self.author.reason];
-        size_of::<Self>() + self.key.text().len() + texts + said.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+        size_of::<Self>()
+            + self.key.text().len()
+            + texts
+            + said.into_iter().flatten().map(|text| text.len()).sum::<usize>()
     }
 }
 

@@ -217,6 +217,12 @@ impl Record {
         self.idle_end().is_some_and(|end| now >= end)
     }
 
+    /// When it stopped being usable, or will.
+    #[must_use]
+    pub fn gone_since(&self) -> Moment {
+        self.ends()
+    }
+
     /// What selectors look at.
     #[must_use]
     pub fn facets<'a>(&'a self, description: &'a Description) -> Facets<'a> {

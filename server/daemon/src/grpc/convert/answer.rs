@@ -177,7 +177,8 @@ fn latency(verb: &str, quantiles: &Quantiles) -> v1::LatencyQuantiles {
     }
 }
 
-fn miss_reason(reason: MissReason) -> v1::MissReason {
+/// Why a Get found nothing.
+pub(super) fn miss_reason(reason: MissReason) -> v1::MissReason {
     match reason {
         MissReason::NeverStored => v1::MissReason::NeverStored,
         MissReason::Expired => v1::MissReason::Expired,

@@ -2,6 +2,7 @@
 //! missing, contradicts itself or says nothing is refused with the path of its field.
 
 mod answer;
+mod explain;
 mod insight;
 mod request;
 mod stream;
@@ -10,6 +11,7 @@ mod values;
 pub(crate) use answer::{
     get_response, invalidate_response, list_response, put_response, stats_response, touch_response, value_bytes,
 };
+pub(crate) use explain::{explain_request, explain_response};
 pub(crate) use insight::{minutes, top_keys};
 pub(crate) use request::{
     batch_namespace, check_batch, get_request, group_by, invalidate_request, list_request, put_request, touch_request,

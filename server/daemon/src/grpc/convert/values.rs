@@ -182,11 +182,13 @@ pub(super) fn wire_entry(view: EntryView, with_payload: bool) -> v1::Entry {
 fn wire_payload(payload: Payload) -> v1::entry::Payload {
     match payload {
         Payload::Value(value) => v1::entry::Payload::Value(value),
-        Payload::Negative(Negative { reason, message }) => {
-            let (reason, message) = (reason.to_string(), message.to_string());
-            v1::entry::Payload::Negative(v1::Negative { reason, message })
-        }
+        Payload::Negative(negative) => v1::entry::Payload::Negative(wire_negative(&negative)),
     }
+}
+
+/// A remembered absence or failure as the wire has it.
+pub(super) fn wire_negative(Negative { reason, message }: &Negative) -> v1::Negative {
+    v1::Negative { reason: reason.to_string(), message: message.to_string() }
 }
 
 /// What is known about an entry as the wire has it.

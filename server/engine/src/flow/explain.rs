@@ -1,0 +1,238 @@
+//! ExplainKey: what a Get would say of a key and why, and what happened to the key before. Changes nothing, and counts as
+//! no read. Where the history is put together: `trail`; what it says to people: `words`.
+
+mod trail;
+mod words;
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    admit::view,
+    get::{GetRequest, Lookup, judge, look},
+};
+use crate::{
+    changes::Author,
+    clock::Moment,
+    entry::{EntryView, Freshness},
+    error::{Error, Reason, Result},
+    event::MissReason,
+    fence::Fenced,
+    key::Key,
+    memory::{Guard, Store, beside::Removal, notes::Note, space::Space},
+    position::{AsOf, LogId, Position},
+    selector::Selector,
+};
+
+/// Events of an answer when the request says nothing.
+const EVENTS_DEFAULT: usize = 20;
+/// Events of an answer at most.
+pub const EVENTS_MAX: usize = 100;
+
+/// Which key.
+#[derive(Clone, Debug, Default)]
+pub struct ExplainRequest {
+    /// The namespace; empty means `default`.
+    pub namespace: String,
+    /// The key.
+    pub key: String,
+    /// Events at most; zero: 20, at most 100.
+    pub events_max: usize,
+}
+
+/// What a Get would say, and why.
+#[derive(Clone, Debug)]
+pub struct ExplainAnswer {
+    /// What a Get without options would say.
+    pub outcome: Lookup,
+    /// The same in a sentence.
+    pub explanation: String,
+    /// What is in the store, served or not, and whether its lifetime allows to serve it.
+    pub entry: Option<(EntryView, Freshness)>,
+    /// Whether it is the first of its shard to make room.
+    pub next_to_go: bool,
+    /// What made it missing, as far as that is known.
+    pub cause: Option<KeyEvent>,
+    /// What happened to it, newest first.
+    pub events: Vec<KeyEvent>,
+    /// Whether older events were left out for their number.
+    pub more_events: bool,
+    /// Whether the history reaches back to the beginning.
+    pub complete: bool,
+    /// How far it reaches back without a gap.
+    pub reaches_back: Duration,
+    /// How current that is.
+    pub as_of: AsOf,
+}
+
+/// Something that happened to a key.
+#[derive(Clone, Debug)]
+pub struct KeyEvent {
+    /// What.
+    pub what: Happened,
+    /// How long ago.
+    pub age: Duration,
+    /// When, since the Unix epoch.
+    pub wall: Duration,
+    /// Where, for what is a change of its own.
+    pub position: Option<(LogId, Position)>,
+    /// On whose behalf.
+    pub author: Author,
+    /// All of it in a sentence.
+    pub sentence: String,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// A value was stored.
+    Stored {
+        /// Bytes of the value.
+        size_bytes: u64,
+        /// Its kind; empty for none.
+        kind: Arc<str>,
+        /// Whether it is a remembered absence or failure.
+        negative: bool,
+        /// Whether the server fetched it.
+        fetched: bool,
+    },
+    /// The same content came again.
+    Refreshed {
+        /// Bytes of the value.
+        size_bytes: u64,
+        /// Its kind; empty for none.
+        kind: Arc<str>,
+        /// Whether it is a remembered absence or failure.
+        negative: bool,
+    },
+    /// Its end was moved.
+    Touched,
+    /// A lifetime ran out; of what kind.
+    Expired(Arc<str>),
+    /// It made room; of what kind.
+    Evicted(Arc<str>),
+    /// An Invalidate named it, or a set that it is in, if that is still known.
+    Invalidated(Option<Selector>, Effect),
+    /// A Put was refused: why.
+    NotAdmitted(Arc<str>),
+}
+
+/// What an invalidation did to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It dropped an entry.
+    Dropped,
+    /// There was nothing to drop.
+    NothingThere,
+    /// What was there then is not known any more.
+    Unknown,
+}
+
+/// What a shard knows of a key, taken under its lock.
+#[derive(Debug)]
+struct Known {
+    outcome: Lookup,
+    entry: Option<(EntryView, Freshness)>,
+    next_to_go: bool,
+    /// Why it is missing, as far as that is remembered or can be seen.
+    removal: Option<Removal>,
+    notes: Vec<Note>,
+    notes_forgotten: Option<Moment>,
+    as_of: AsOf,
+    now: Moment,
+}
+
+/// Explains one key.
+///
+/// # Errors
+/// Bad names; `NAMESPACE_UNKNOWN`; `BAD_ARGUMENT` for more than 100 events.
+pub fn explain(store: &Store, request: &ExplainRequest, made: Moment) -> Result<ExplainAnswer> {
+    let key = Key::new(&request.namespace, &request.key)?;
+    if request.events_max > EVENTS_MAX {
+        let rule = format!("an answer has at most {EVENTS_MAX} events, not {}", request.events_max);
+        return Err(Error::invalid(Reason::BadArgument, "max_events", rule));
+    }
+    let events_max = if request.events_max == 0 { EVENTS_DEFAULT } else { request.events_max };
+    let space = store.spaces.find(key.namespace())?;
+    let known = know(store, space.as_deref(), &key);
+    let trail = trail::follow(store, &key, &known, events_max);
+    let missed = matches!(known.outcome, Lookup::Miss(_));
+    let cause = known.removal.filter(|_| missed).map(|removal| trail::cause(store, &trail, (&known, removal)));
+    let reaches_back = known.now.since(trail.forgotten.unwrap_or(made));
+    Ok(ExplainAnswer {
+        explanation: words::outcome(&known, cause.as_ref()),
+        outcome: known.outcome,
+        entry: known.entry,
+        next_to_go: known.next_to_go,
+        cause,
+        events: trail.events,
+        more_events: trail.more,
+        complete: trail.forgotten.is_none(),
+        reaches_back,
+        as_of: known.as_of,
+    })
+}
+
+/// Looks at a key as a Get does, and leaves everything as it is.
+fn know(store: &Store, space: Option<&Space>, key: &Key) -> Known {
+    let shard = store.shard(key);
+    let as_of = store.as_of(key);
+    let now = store.clock.now();
+    let removal = shard.beside.removal(key);
+    let known = Known {
+        outcome: Lookup::Miss(shard.beside.why_missing(key)),
+        entry: None,
+        next_to_go: false,
+        removal,
+        notes: shard.beside.notes.of(key).cloned().collect(),
+        notes_forgotten: shard.beside.notes.forgotten(),
+        as_of,
+        now,
+    };
+    match space {
+        Some(space) => found(store, &shard, (space, key), known),
+        None => known,
+    }
+}
+
+/// Adds what is stored, and what a Get would make of it.
+fn found(store: &Store, shard: &Guard<'_>, (space, key): (&Space, &Key), known: Known) -> Known {
+    let now = known.now;
+    let slot = store.find(shard, space, key);
+    let Some((slot, found)) = slot.and_then(|slot| Some((slot, look(shard, (space, slot), now)?))) else {
+        return known;
+    };
+    let (record, said, _) = found;
+    let freshness = record.freshness(now);
+    let gone = |reason, at, fence| Removal { reason, at, idle: record.idle_at(now), fence };
+    let (outcome, removal) = match (freshness, store.valid(space, record, said)) {
+        (Freshness::Gone, _) => {
+            let removal = gone(MissReason::Expired, record.gone_since(), None);
+            (Lookup::Miss(MissReason::Expired), Some(removal))
+        }
+        (_, false) => {
+            let fence = store.fences.read().concerning(&space.name, &record.facets(said));
+            (Lookup::Miss(MissReason::Invalidated), Some(gone(MissReason::Invalidated, now, fence)))
+        }
+        (Freshness::Stale, true) => {
+            let removal = gone(MissReason::Expired, record.lifetime().deadlines.fresh_until, None);
+            (Lookup::Miss(MissReason::Expired), Some(removal))
+        }
+        (Freshness::Fresh, true) => (judge(found, key, &GetRequest::default()).0, None),
+    };
+    let least = shard.table(&space.shelf).and_then(|table| table.least());
+    let next_to_go = least.is_some_and(|least| least.slot == slot);
+    let entry = view(shard, (space, key), slot, now).map(|view| (view, freshness));
+    Known { outcome, entry, next_to_go, removal, ..known }
+}
+
+impl Known {
+    /// The fence that made it missing.
+    fn fence(&self) -> Option<Fenced> {
+        self.removal.and_then(|removal| removal.fence)
+    }
+
+    /// Whether there is an entry that no invalidation concerns.
+    fn valid(&self) -> bool {
+        self.entry.is_some() && !matches!(self.outcome, Lookup::Miss(MissReason::Invalidated))
+    }
+}

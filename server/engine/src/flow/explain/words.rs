@@ -1,0 +1,120 @@
+//! What explanations say to people, in one sentence each. Nothing is decided here.
+
+use std::time::Duration;
+
+use super::{Effect, Happened, KeyEvent, Known};
+use crate::{
+    changes::Author,
+    entry::{EntryView, Freshness},
+    event::MissReason,
+    flow::get::Lookup,
+    selector::Selector,
+};
+
+/// What a Get would say, and why.
+pub(super) fn outcome(known: &Known, cause: Option<&KeyEvent>) -> String {
+    match &known.outcome {
+        Lookup::Hit(view) | Lookup::Stale(view) | Lookup::NotModified(view) => {
+            format!("A Get finds it: {}.", lifetime(view))
+        }
+        Lookup::Negative(view) => format!("A Get finds a remembered absence or failure: {}.", lifetime(view)),
+        Lookup::Miss(reason) => format!("A Get misses: {}", missing(known, *reason, cause)),
+    }
+}
+
+fn lifetime(view: &EntryView) -> String {
+    let facts = &view.facts;
+    let pinned = if facts.pinned { ", and pinned, so that it makes no room for others" } else { "" };
+    format!("stored or confirmed {} ago, fresh for {} more{pinned}", span(facts.age), span(facts.fresh_for))
+}
+
+fn missing(known: &Known, reason: MissReason, cause: Option<&KeyEvent>) -> String {
+    let ago = cause.map(|cause| format!(" {} ago", span(cause.age))).unwrap_or_default();
+    let idle = known.removal.is_some_and(|removal| removal.idle);
+    match (reason, &known.entry) {
+        (MissReason::Expired, Some((view, Freshness::Stale))) => format!(
+            "its TTL ran out{ago}. It may be served as stale for {} more, to who asks for that (stale_policy).",
+            span(view.facts.usable_for)
+        ),
+        (MissReason::Expired, _) if idle => format!("it was not read for its idle TTL, and ended{ago}."),
+        (MissReason::Expired, _) => format!("its lifetime ran out{ago}."),
+        (MissReason::Evicted, _) => format!("it made room for others{ago}: the memory, or its namespace's limit, was full."),
+        (MissReason::Invalidated, _) if known.fence().is_some_and(|fence| fence.floor) => "so many sets were \
+             invalidated after it was stored that the server no longer remembers which, and everything as old counts as \
+             invalid."
+            .to_owned(),
+        (MissReason::Invalidated, _) => cause.map_or_else(
+            || "an Invalidate dropped it.".to_owned(),
+            |cause| format!("{}{ago}.", cause.sentence.trim_end_matches('.')),
+        ),
+        (MissReason::NotAdmitted, _) => {
+            let why = cause.and_then(|cause| match &cause.what {
+                Happened::NotAdmitted(why) => Some(why.to_string()),
+                _ => None,
+            });
+            format!("the last Put was refused{ago}: {}.", why.unwrap_or_else(|| "it could not fit".to_owned()))
+        }
+        (MissReason::NeverStored | MissReason::TooOld, _) => {
+            "nothing is known of this key: it was never stored here since the server was started, or so long ago that it \
+             is forgotten."
+                .to_owned()
+        }
+    }
+}
+
+/// Something that happened.
+pub(super) fn event(what: &Happened, author: &Author) -> String {
+    let by = author.client_id.as_ref().map(|id| format!(" by {id}")).unwrap_or_default();
+    let because = author.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let of = |kind: &str| if kind.is_empty() { String::new() } else { format!(" of kind {kind}") };
+    let size = |negative: bool, bytes: u64| match negative {
+        true => "a remembered absence or failure".to_owned(),
+        false => format!("{bytes} bytes"),
+    };
+    match what {
+        Happened::Stored { size_bytes, kind, negative, fetched } => {
+            let by = if *fetched { " by the server, from an origin".to_owned() } else { by };
+            format!("stored{by}: {}{}", size(*negative, *size_bytes), of(kind))
+        }
+        Happened::Refreshed { size_bytes, kind, negative } => {
+            format!("renewed{by} with the same content: {}{}", size(*negative, *size_bytes), of(kind))
+        }
+        Happened::Touched => "its end was moved by a Touch".to_owned(),
+        Happened::Expired(_) => "its lifetime ran out".to_owned(),
+        Happened::Evicted(_) => "it made room for others".to_owned(),
+        Happened::Invalidated(selector, effect) => {
+            let named = selector.as_ref().map_or_else(|| "a selector that is forgotten".to_owned(), name);
+            let effect = match effect {
+                Effect::Dropped => "",
+                Effect::NothingThere => " (nothing was stored)",
+                Effect::Unknown => " (what was stored then is forgotten)",
+            };
+            format!("invalidated by {named}{by}{because}{effect}")
+        }
+        Happened::NotAdmitted(why) => format!("a Put{by} was refused: {why}"),
+    }
+}
+
+fn name(selector: &Selector) -> String {
+    match selector {
+        Selector::Key(_) => "its key".to_owned(),
+        Selector::Prefix(prefix) => format!("the prefix {prefix}"),
+        Selector::Glob(pattern) => format!("the glob {}", pattern.text()),
+        Selector::Tag(tag) => format!("the tag {tag}"),
+        Selector::AllTags(tags) => format!("the tags {}", tags.join(" and ")),
+        Selector::Kind(kind) => format!("the kind {kind}"),
+        Selector::Everything => "everything of its namespace".to_owned(),
+    }
+}
+
+/// A duration in its largest unit.
+fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
