@@ -29,6 +29,7 @@ async fn small() -> (Local, Client, Origin) {
         settings.preload.jobs_max = 1;
         settings.limits.batch_items_max = 1;
         settings.limits.calls_max = 1;
+        settings.limits.cascade_entries_max = 1;
         settings.limits.value_bytes_max = 1000;
         settings.limits.message_bytes_max = 128 << 10;
     })
@@ -48,6 +49,7 @@ async fn of_bad_requests(client: &mut Client) -> Vec<(Failure, Code)> {
         failure(client.put(put_of(v1::PutRequest { kind: "k".repeat(129), ..put("k", "v") })).await),
         failure(client.put(put_of(v1::PutRequest { expiration: Some(ttl(0)), ..put("k", "v") })).await),
         failure(client.put(put("k", vec![0; 1001])).await),
+        failure(client.put(v1::PutRequest { depends_on: texts(&["k"]), ..put("k", "v") }).await),
         failure(client.put(v1::PutRequest { digest: vec![0; 32].into(), ..put("k", "v") }).await),
         failure(client.batch_get(v1::BatchGetRequest { items: vec![get("k"); 2], ..Default::default() }).await),
     ];
@@ -60,9 +62,15 @@ async fn of_bad_requests(client: &mut Client) -> Vec<(Failure, Code)> {
 
 /// Reasons that say what there is not, or no more of.
 async fn of_what_there_is_not(server: &Local, client: &mut Client) -> Vec<(Failure, Code)> {
+    for key in ["a", "b"] {
+        client.store(v1::PutRequest { depends_on: texts(&["model"]), ..put(key, "v") }).await;
+    }
+    let mut found =
+        vec![(failure(client.invalidate(invalidate(vec![select::key("model")])).await), Code::ResourceExhausted)];
+    client.drop_all(vec![select::everything()]).await;
     let item = |key: &str| vec![v1::PreloadItem { key: key.to_owned(), ..Default::default() }];
     let job = v1::PreloadRequest { job_id: "none".to_owned(), ..Default::default() };
-    let mut found = vec![(failure(client.preload(job).await), Code::NotFound)];
+    found.push((failure(client.preload(job).await), Code::NotFound));
     let elsewhere = v1::PreloadRequest { namespace: "known".to_owned(), items: item("k"), ..Default::default() };
     found.push((failure(client.preload(elsewhere).await), Code::FailedPrecondition));
     let one = v1::PreloadRequest { items: item("a"), ..Default::default() };

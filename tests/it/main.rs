@@ -13,6 +13,7 @@ mod batch_get;
 mod batch_put;
 mod config;
 mod deadline;
+mod depend;
 mod errors;
 mod explain_key;
 mod follower;

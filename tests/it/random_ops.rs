@@ -106,6 +106,8 @@ fn selects(selector: &v1::Selector, key: &str) -> bool {
         Of::Tag(tag) => tags_of(key).contains(tag),
         Of::AllTags(set) => set.tags.iter().all(|tag| tags_of(key).contains(tag)),
         Of::Kind(kind) => kind_of(key) == *kind,
+        // Nothing here is made from anything.
+        Of::DependentsOf(_) => false,
         Of::Everything(all) => *all,
     }
 }

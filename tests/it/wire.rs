@@ -141,6 +141,10 @@ pub(crate) mod select {
         selector(Kind::Kind(kind.to_owned()))
     }
 
+    pub(crate) fn dependents_of(name: &str) -> Selector {
+        selector(Kind::DependentsOf(name.to_owned()))
+    }
+
     pub(crate) fn everything() -> Selector {
         selector(Kind::Everything(true))
     }

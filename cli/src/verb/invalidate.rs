@@ -23,6 +23,8 @@ Examples:
   hotplate invalidate --tag dataset:3                drop it, after asking
   hotplate invalidate --prefix model: --kind report --yes --reason 'schema changed'
   hotplate invalidate --tag eu,daily --yes           entries with both tags
+  hotplate invalidate --key model:7                  and what was put with --depends-on model:7
+  hotplate invalidate --dependents-of model:7 --yes  only what was made from it
   hotplate invalidate --all --yes                    everything in the namespace";
 
 /// Drop entries by key, prefix, glob, tag or kind
@@ -32,8 +34,11 @@ pub(crate) struct Invalidate {
     #[command(flatten)]
     select: Select,
     /// Everything in the namespace
-    #[arg(long, conflicts_with_all = ["key", "prefix", "glob", "tag", "kind"])]
+    #[arg(long, conflicts_with_all = ["key", "prefix", "glob", "tag", "kind", "dependents_of"])]
     all: bool,
+    /// Leave what was made from it
+    #[arg(long)]
+    no_cascade: bool,
     /// Only show what would be dropped
     #[arg(long)]
     dry_run: bool,
@@ -56,6 +61,7 @@ impl Invalidate {
             namespace: connection.namespace.clone(),
             selectors,
             reason: self.reason.clone(),
+            cascade: Some(!self.no_cascade),
             validate_only: true,
             ..Default::default()
         };
@@ -70,9 +76,13 @@ impl Invalidate {
         }
         let dropped = connection.calls.invalidate(v1::InvalidateRequest { validate_only: false, ..request }).await?;
         if output.wants_json() {
-            output.json(&json!({"dropped": dropped.matched_count, "dry_run": false}))?;
+            output.json(&json!({
+                "dropped": dropped.matched_count,
+                "cascaded": dropped.cascaded_count,
+                "dry_run": false,
+            }))?;
         } else {
-            output.note(&format!("dropped {}", human::entries(dropped.matched_count)))?;
+            output.note(&format!("dropped {}", counted(&dropped)))?;
         }
         Ok(self.exit(dropped.matched_count))
     }
@@ -83,7 +93,9 @@ impl Invalidate {
         }
         let selectors = self.select.selectors();
         if selectors.is_empty() {
-            return Err(Failure::usage("say what to drop: --key, --prefix, --glob, --tag, --kind or --all"));
+            return Err(Failure::usage(
+                "say what to drop: --key, --prefix, --glob, --tag, --kind, --dependents-of or --all",
+            ));
         }
         Ok(selectors)
     }
@@ -91,8 +103,10 @@ impl Invalidate {
     /// Keys are what they say; a set may be larger than it looks.
     fn must_ask(&self) -> bool {
         let select = &self.select;
-        let set =
-            self.all || ![&select.prefix, &select.glob, &select.tag, &select.kind].iter().all(|set| set.is_empty());
+        let set = self.all
+            || ![&select.prefix, &select.glob, &select.tag, &select.kind, &select.dependents_of]
+                .iter()
+                .all(|set| set.is_empty());
         set && !self.yes
     }
 
@@ -110,11 +124,7 @@ impl Invalidate {
         let namespace = human::escape(&connection.namespace);
         let text = samples(&preview).join("\n");
         output.warn(&text)?;
-        let question = format!(
-            "Drop {} ({}) from namespace {namespace}? [y/N] ",
-            human::entries(preview.matched_count),
-            sets.join(", ")
-        );
+        let question = format!("Drop {} ({}) from namespace {namespace}? [y/N] ", counted(&preview), sets.join(", "));
         io::stderr().write_all(question.as_bytes())?;
         let mut answer = String::new();
         BufReader::new(tokio::io::stdin()).read_line(&mut answer).await?;
@@ -130,12 +140,22 @@ fn show_preview(preview: &v1::InvalidateResponse, output: &mut Output) -> Result
     if output.wants_json() {
         return output.json(&json!({
             "matched": preview.matched_count,
+            "cascaded": preview.cascaded_count,
             "sample_keys": preview.sample_keys,
             "dry_run": true,
         }));
     }
-    output.line(&format!("would drop {}", human::entries(preview.matched_count)))?;
+    output.line(&format!("would drop {}", counted(preview)))?;
     samples(preview).iter().try_for_each(|line| output.line(line))
+}
+
+/// How many were selected, and how many follow.
+fn counted(response: &v1::InvalidateResponse) -> String {
+    let selected = human::entries(response.matched_count);
+    match response.cascaded_count {
+        0 => selected,
+        more => format!("{selected} and {} made from them", human::count(more)),
+    }
 }
 
 fn samples(preview: &v1::InvalidateResponse) -> Vec<String> {

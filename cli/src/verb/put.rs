@@ -20,6 +20,7 @@ Examples:
   hotplate put greeting 'hello' --ttl 10m
   hotplate put model:7 @model.bin --ttl-class long --tag dataset:3 --kind sklearn
   jq -c . report.json | hotplate put report:3 - --content-type application/json
+  hotplate put metrics:7 @metrics.json --depends-on model:7 --depends-on tag:dataset:3
   hotplate put lock:nightly me --ttl 1h --if-absent     exit code 1 when it is there already
   hotplate put user:404 --negative NOT_FOUND --ttl 1m   remember that there is none
   hotplate put price @@home                             a text that begins with @";
@@ -40,6 +41,9 @@ pub(crate) struct Put {
     /// Group the entry belongs to; repeat for more
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
+    /// What it was made from: a key, or a tag as tag:NAME; repeat for more
+    #[arg(long, value_name = "KEY")]
+    depends_on: Vec<String>,
     /// Name of the operation or model type
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
@@ -111,6 +115,7 @@ impl Put {
             expiration: self.lifetime.expiration(),
             kind: self.kind.unwrap_or_default(),
             tags: self.tag,
+            depends_on: self.depends_on,
             labels: self.label.into_iter().collect::<HashMap<_, _>>(),
             precondition: condition.map(|condition| v1::Precondition { condition: Some(condition) }),
             compute_cost: self.compute_cost.map(to_proto),

@@ -21,6 +21,9 @@ pub(crate) struct Select {
     /// Entries of this kind
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Vec<String>,
+    /// Entries that were put with this in --depends-on: a key, or a tag as tag:NAME
+    #[arg(long, value_name = "KEY")]
+    pub(crate) dependents_of: Vec<String>,
 }
 
 impl Select {
@@ -31,7 +34,8 @@ impl Select {
         let globs = self.glob.iter().cloned().map(selector::Selector::Glob);
         let tags = self.tag.iter().map(|text| tags(text));
         let kinds = self.kind.iter().cloned().map(selector::Selector::Kind);
-        let all = keys.chain(prefixes).chain(globs).chain(tags).chain(kinds);
+        let dependents = self.dependents_of.iter().cloned().map(selector::Selector::DependentsOf);
+        let all = keys.chain(prefixes).chain(globs).chain(tags).chain(kinds).chain(dependents);
         all.map(|one| Selector { selector: Some(one) }).collect()
     }
 }
@@ -52,6 +56,7 @@ pub(crate) fn describe(selector: &Selector) -> String {
         Some(selector::Selector::Tag(tag)) => format!("tag {tag}"),
         Some(selector::Selector::AllTags(set)) => format!("tags {}", set.tags.join(",")),
         Some(selector::Selector::Kind(kind)) => format!("kind {kind}"),
+        Some(selector::Selector::DependentsOf(name)) => format!("dependents of {name}"),
         Some(selector::Selector::Everything(_)) => "everything".to_owned(),
         None => String::new(),
     }

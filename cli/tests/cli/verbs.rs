@@ -173,6 +173,28 @@ fn sets_are_dropped_only_after_a_yes() {
 }
 
 #[test]
+fn what_was_made_from_an_entry_goes_with_it() {
+    let server = Server::start(&[]);
+    let fill = || {
+        server.done(&["put", "model:7", "v"]);
+        server.done(&["put", "metrics:7", "v", "--depends-on", "model:7", "--depends-on", "tag:daily"]);
+        server.done(&["put", "report", "v", "--depends-on", "metrics:7"]);
+    };
+    fill();
+    let facts = server.done(&["info", "metrics:7", "-o", "json"]).json();
+    assert_eq!(facts["metadata"]["depends_on"], serde_json::json!(["model:7", "tag:daily"]), "{facts}");
+    let dry = server.done(&["invalidate", "--key", "model:7", "--dry-run"]);
+    assert!(dry.text().starts_with("would drop 1 entry and 2 made from them"), "{dry:?}");
+    let alone = server.done(&["invalidate", "--key", "model:7", "--no-cascade", "-o", "json"]).json();
+    assert_eq!((&alone["dropped"], &alone["cascaded"]), (&1.into(), &0.into()));
+    fill();
+    let next = server.done(&["invalidate", "--dependents-of", "model:7", "--yes", "-o", "json"]).json();
+    assert_eq!((&next["dropped"], &next["cascaded"]), (&1.into(), &1.into()));
+    assert_eq!(server.run(&["get", "report"]).code, 1);
+    server.done(&["get", "model:7"]);
+}
+
+#[test]
 fn statistics_have_stable_keys() {
     let server = Server::start(&[]);
     server.done(&["put", "a:1", "v", "--ttl", "1h", "--kind", "x"]);

@@ -290,6 +290,11 @@ impl Selector {
         Self::of(v1::selector::Selector::AllTags(v1::TagSet { tags }))
     }
 
+    /// Every entry whose writer named this in `depends_on`: a key, or a tag as `tag:NAME`.
+    pub fn dependents_of(name: impl Into<String>) -> Self {
+        Self::of(v1::selector::Selector::DependentsOf(name.into()))
+    }
+
     /// Every entry of this kind.
     pub fn kind(kind: impl Into<String>) -> Self {
         Self::of(v1::selector::Selector::Kind(kind.into()))

@@ -213,6 +213,7 @@ impl Run {
         let request = InvalidateRequest {
             namespace: namespace.to_owned(),
             selectors: vec![selector],
+            cascade: true,
             validate_only: false,
             reason: None,
             request_id: String::new(),

@@ -1,6 +1,6 @@
 //! A stored result and what is known about it; its freshness at a moment. Where it is stored is not known here.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -36,9 +36,57 @@ pub struct Description {
     /// Sorted, without duplicates.
     pub tags: Vec<Arc<str>>,
     /// Free-form facts.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
+    /// What it was made from; `None` for nothing known.
+    pub depends_on: Option<Arc<Dependencies>>,
     /// What computing the value cost. The store keeps it apart: descriptions of stored entries say nothing of it.
     pub compute_cost: Option<Duration>,
+}
+
+/// Free-form facts by name. Few entries have any: none take no room of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::box_collection, reason = "a third of the room in every description that has none")]
+pub struct Labels(Option<Box<BTreeMap<String, String>>>);
+
+static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
+
+impl Deref for Labels {
+    type Target = BTreeMap<String, String>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_deref().unwrap_or(&NO_LABELS)
+    }
+}
+
+impl FromIterator<(String, String)> for Labels {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(labels: T) -> Self {
+        let labels: BTreeMap<_, _> = labels.into_iter().collect();
+        Self((!labels.is_empty()).then(|| Box::new(labels)))
+    }
+}
+
+/// What an entry was made from: keys of its namespace, and tags written as `tag:NAME`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Dependencies {
+    /// What the writer named; of a stored entry sorted, without duplicates.
+    pub own: Box<[Arc<str>]>,
+    /// What those were made from in their turn when this was stored, besides `own`: kept here because they may go
+    /// before this does.
+    pub inherited: Box<[Arc<str>]>,
+}
+
+impl Dependencies {
+    /// What a writer names, as it came; `None` for nothing. The flow that stores it puts it in order.
+    #[must_use]
+    pub fn of(own: impl IntoIterator<Item = Arc<str>>) -> Option<Arc<Self>> {
+        let own: Box<[_]> = own.into_iter().collect();
+        (!own.is_empty()).then(|| Arc::new(Self { own, inherited: Box::default() }))
+    }
+
+    /// All it depends on.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.own.iter().chain(&self.inherited)
+    }
 }
 
 /// Bytes charged for an entry's own description besides its texts: as the allocator hands them out.
@@ -47,19 +95,32 @@ const DESCRIPTION_BYTES: u64 = 144;
 const TAG_BYTES: u64 = 104;
 /// Bytes charged for each label besides its texts.
 const LABEL_BYTES: u64 = 24;
+/// Bytes charged for an entry with dependencies besides its key's text: its place in the graph, that text's and its list's
+/// own pieces of memory.
+const DEPENDENT_BYTES: u64 = 128;
+/// Bytes charged for each dependency besides its text: its places in the list and in the graph.
+const DEPENDENCY_BYTES: u64 = 80;
+/// Bytes charged for labels at all: where they are.
+const LABELS_BYTES: u64 = 32;
 /// Bytes charged for each node of the labels, whether it is full or not.
 const LABEL_NODE_BYTES: u64 = 640;
 /// Labels that a node holds.
 const LABELS_PER_NODE: u64 = 11;
 
 impl Description {
-    /// Bytes charged to an entry whose own it is.
+    /// What the writer named as what it was made from.
     #[must_use]
-    pub fn charge(&self) -> u64 {
+    pub fn made_from(&self) -> &[Arc<str>] {
+        self.depends_on.as_ref().map_or(&[], |depends_on| &depends_on.own)
+    }
+
+    /// Bytes charged to an entry whose own it is, with a key of this length.
+    #[must_use]
+    pub fn charge(&self, key_bytes: usize) -> u64 {
         let texts = self.content_type.len() + self.encoding.len() + self.kind.len();
         let tags: u64 = self.tags.iter().map(|tag| tag.len() as u64 + TAG_BYTES).sum();
         let labels: u64 = self.labels.iter().map(|(name, text)| (name.len() + text.len()) as u64 + LABEL_BYTES).sum();
-        DESCRIPTION_BYTES + texts as u64 + tags + labels + self.label_nodes()
+        DESCRIPTION_BYTES + texts as u64 + tags + labels + self.label_nodes() + self.dependencies(key_bytes)
     }
 
     /// Bytes it takes in memory, roughly: what keeps one alive counts them against a bound of its own.
@@ -68,11 +129,19 @@ impl Description {
         let tags: usize = self.tags.iter().map(|tag| tag.len() + 32).sum();
         let labels: usize = self.labels.iter().map(|(name, text)| name.len() + text.len()).sum::<usize>();
         let labels = labels + usize::try_from(self.label_nodes()).unwrap_or(usize::MAX);
-        size_of::<Self>() + tags + labels + self.kind.len() + self.content_type.len() + self.encoding.len()
+        let depends_on: usize = self.depends_on.iter().flat_map(|all| all.all()).map(|name| name.len() + 32).sum();
+        size_of::<Self>() + tags + labels + depends_on + self.kind.len() + self.content_type.len() + self.encoding.len()
     }
 
     fn label_nodes(&self) -> u64 {
-        (self.labels.len() as u64).div_ceil(LABELS_PER_NODE) * LABEL_NODE_BYTES
+        let nodes = (self.labels.len() as u64).div_ceil(LABELS_PER_NODE) * LABEL_NODE_BYTES;
+        if nodes == 0 { 0 } else { LABELS_BYTES + nodes }
+    }
+
+    fn dependencies(&self, key_bytes: usize) -> u64 {
+        let Some(depends_on) = &self.depends_on else { return 0 };
+        let each: u64 = depends_on.all().map(|name| name.len() as u64 + DEPENDENCY_BYTES).sum();
+        DEPENDENT_BYTES + key_bytes as u64 + each
     }
 }
 

@@ -41,6 +41,10 @@ pub enum Reason {
     DigestMismatch,
     /// An Invalidate without selector.
     NoSelector,
+    /// An entry would be made from itself, over others.
+    DependencyCycle,
+    /// More would be dropped by cascade than this server allows.
+    CascadeTooLarge,
     /// A page token that this server did not make, or made for another listing.
     BadPageToken,
     /// A resume token that no server made.
@@ -78,6 +82,8 @@ impl Reason {
             Self::ValueTooLarge => "VALUE_TOO_LARGE",
             Self::DigestMismatch => "DIGEST_MISMATCH",
             Self::NoSelector => "NO_SELECTOR",
+            Self::DependencyCycle => "DEPENDENCY_CYCLE",
+            Self::CascadeTooLarge => "CASCADE_TOO_LARGE",
             Self::BadPageToken => "BAD_PAGE_TOKEN",
             Self::BadResumeToken => "BAD_RESUME_TOKEN",
             Self::NamespaceUnknown => "NAMESPACE_UNKNOWN",

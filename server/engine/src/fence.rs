@@ -222,7 +222,7 @@ impl NamespaceFences {
             Selector::Prefix(prefix) => {
                 self.prefixes.entry(prefix.len()).or_default().insert(prefix.clone(), number);
             }
-            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) => {
+            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) | Selector::DependentsOf(_) => {
                 self.patterns.insert(selector.clone(), number);
             }
             Selector::Everything => self.everything = number,
@@ -242,7 +242,7 @@ impl NamespaceFences {
                 }
                 forgotten
             }
-            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) => {
+            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) | Selector::DependentsOf(_) => {
                 forget_at(&mut self.patterns, selector, number)
             }
             Selector::Everything => false,

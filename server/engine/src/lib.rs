@@ -29,6 +29,8 @@ pub mod changes;
 #[doc(hidden)]
 pub mod fence;
 #[doc(hidden)]
+pub mod graph;
+#[doc(hidden)]
 pub mod index;
 pub mod insight;
 #[doc(hidden)]

@@ -77,6 +77,10 @@ pub struct EngineConfig {
     pub preload_parallelism_max: usize,
     /// Request ids remembered at most.
     pub request_ids_max: usize,
+    /// Entries dropped by the cascade of one Invalidate at most.
+    pub cascade_entries_max: usize,
+    /// Steps from what an Invalidate names to what its cascade drops at most.
+    pub cascade_depth_max: usize,
     /// Groups counted by prefix or by kind in each namespace at most; the rest is counted as `_other`.
     pub stats_groups_max: usize,
     /// Evictions remembered to tell what they cost; at least one.
@@ -145,6 +149,8 @@ impl Default for EngineConfig {
             preload_parallelism_default: 4,
             preload_parallelism_max: 32,
             request_ids_max: 16_384,
+            cascade_entries_max: 10_000,
+            cascade_depth_max: 32,
             stats_groups_max: 256,
             insight_ghosts_max: 16_384,
             insight_samples_max: 4096,

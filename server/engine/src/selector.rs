@@ -35,6 +35,8 @@ pub enum Selector {
     AllTags(Vec<Arc<str>>),
     /// Entries of this kind.
     Kind(Arc<str>),
+    /// Entries whose writer named this among what they were made from: a key, or a tag as `tag:NAME`.
+    DependentsOf(Arc<str>),
     /// All entries.
     Everything,
 }
@@ -55,6 +57,16 @@ pub struct Facets<'a> {
     pub kind: &'a str,
     /// The entry's tags, sorted.
     pub tags: &'a [Arc<str>],
+    /// What the entry was made from, as its writer named it.
+    pub depends_on: &'a [Arc<str>],
+}
+
+impl<'a> Facets<'a> {
+    /// Of an entry of which nothing but its key is known.
+    #[must_use]
+    pub fn of_key(key: &'a str) -> Self {
+        Self { key, kind: "", tags: &[], depends_on: &[] }
+    }
 }
 
 impl Selector {
@@ -116,11 +128,22 @@ impl Selector {
         bounded("kind", text, KIND_BYTES_MAX).map(Self::Kind)
     }
 
+    /// Selects what was made from something.
+    ///
+    /// # Errors
+    /// `BAD_KEY`, or `BAD_ARGUMENT` for a tag out of its bounds.
+    pub fn dependents_of(text: &str) -> Result<Self> {
+        check_dependency("dependents_of", text)?;
+        Ok(Self::DependentsOf(Arc::from(text)))
+    }
+
     /// Bytes it takes in memory, roughly: what keeps one alive counts them against a bound of its own.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let texts = match self {
-            Self::Key(text) | Self::Prefix(text) | Self::Tag(text) | Self::Kind(text) => text.len(),
+            Self::Key(text) | Self::Prefix(text) | Self::Tag(text) | Self::Kind(text) | Self::DependentsOf(text) => {
+                text.len()
+            }
             // The text and its parsed form.
             Self::Glob(pattern) => 4 * pattern.text.len(),
             Self::AllTags(tags) => tags.iter().map(|tag| tag.len() + 32).sum(),
@@ -139,8 +162,23 @@ impl Selector {
             Self::Tag(tag) => facets.tags.contains(tag),
             Self::AllTags(tags) => tags.iter().all(|tag| facets.tags.contains(tag)),
             Self::Kind(kind) => **kind == *facets.kind,
+            Self::DependentsOf(name) => facets.depends_on.contains(name),
             Self::Everything => true,
         }
+    }
+}
+
+/// What names a tag among dependencies begins with.
+pub const TAG_PREFIX: &str = "tag:";
+
+/// Checks the name of something to depend on: a key, or `tag:` and a tag.
+///
+/// # Errors
+/// `BAD_KEY`, or `BAD_ARGUMENT` for a tag out of its bounds; both name the field.
+pub fn check_dependency(field: &'static str, name: &str) -> Result<()> {
+    match name.strip_prefix(TAG_PREFIX) {
+        Some(tag) => bounded(field, tag, TAG_BYTES_MAX).map(drop),
+        None => check_text(name).map_err(|error| error.field(field)),
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::{Dependencies, Description, Expiration, Payload},
     event::Silent,
     flow::{invalidate::InvalidateRequest, put::PutRequest},
     namespace::{EngineConfig, NamespaceConfig},
@@ -27,10 +27,10 @@ const ENTRIES: u64 = 40_000;
 /// Bytes of values at most in one measurement.
 const BYTES: u64 = 50_000_000;
 
-/// Bytes of the value, tags that ten entries have in common, labels.
-type Sort = (usize, usize, usize);
+/// Bytes of the value, tags that ten entries have in common, labels, dependencies that ten entries have in common.
+type Sort = (usize, usize, usize, usize);
 
-fn put(namespace: &str, number: u64, (value_bytes, tags, labels): Sort) -> PutRequest {
+fn put(namespace: &str, number: u64, (value_bytes, tags, labels, on): Sort) -> PutRequest {
     PutRequest {
         namespace: namespace.to_owned(),
         key: format!("model:metrics:{number:012}"),
@@ -40,6 +40,7 @@ fn put(namespace: &str, number: u64, (value_bytes, tags, labels): Sort) -> PutRe
             kind: Arc::from("sklearn"),
             tags: (0..tags).map(|tag| Arc::from(format!("group-{tag}-{}", number / 10))).collect(),
             labels: (0..labels).map(|label| (format!("label-{label}"), number.to_string())).collect(),
+            depends_on: Dependencies::of((0..on).map(|on| Arc::from(format!("data:{on}:{}", number / 10)))),
             ..Description::default()
         },
         expiration: Expiration::default(),
@@ -72,7 +73,7 @@ fn warm() -> Arc<Cache> {
     };
     let cache = Cache::new(config, Clock::manual(), Arc::new(Silent), Origins::new()).unwrap();
     for number in 0..150_000 {
-        cache.put(put("warm", number, (1, 0, 0))).unwrap();
+        cache.put(put("warm", number, (1, 0, 0, 0))).unwrap();
     }
     drop_everything(&cache, "warm");
     cache
@@ -80,11 +81,11 @@ fn warm() -> Arc<Cache> {
 
 /// Bytes charged and bytes allocated for entries of one sort, each for one entry.
 fn measure(cache: &Cache, policy: &str, sort: Sort) -> (f64, f64) {
-    let (value_bytes, tags, labels) = sort;
+    let (value_bytes, tags, labels, on) = sort;
     let entries = ENTRIES.min(BYTES / value_bytes as u64);
     let before = allocated();
     // Keys of their own: what is remembered of a removed key goes when it comes back.
-    let first = (value_bytes + tags + labels) as u64 * 1_000_000;
+    let first = (value_bytes + tags + labels + 3 * on) as u64 * 1_000_000;
     for number in first..first + entries {
         cache.put(put(policy, number, sort)).unwrap();
     }
@@ -98,6 +99,7 @@ fn drop_everything(cache: &Cache, namespace: &str) {
     let everything = InvalidateRequest {
         namespace: namespace.to_owned(),
         selectors: vec![Selector::Everything],
+        cascade: true,
         validate_only: false,
         reason: None,
         request_id: String::new(),
@@ -106,19 +108,22 @@ fn drop_everything(cache: &Cache, namespace: &str) {
     cache.invalidate(&everything).unwrap();
 }
 
-const SORTS: [Sort; 12] = [
-    (16, 0, 0),
-    (100, 0, 0),
-    (100, 4, 0),
-    (100, 0, 1),
-    (110, 0, 30),
-    (900, 0, 0),
-    (1024, 0, 0),
-    (1024, 8, 0),
-    (1025, 0, 0),
-    (8193, 0, 0),
-    (65_536, 2, 0),
-    (1 << 20, 0, 0),
+const SORTS: [Sort; 15] = [
+    (16, 0, 0, 0),
+    (100, 0, 0, 0),
+    (100, 4, 0, 0),
+    (100, 0, 1, 0),
+    (110, 0, 30, 0),
+    (900, 0, 0, 0),
+    (1024, 0, 0, 0),
+    (1024, 8, 0, 0),
+    (1025, 0, 0, 0),
+    (8193, 0, 0, 0),
+    (65_536, 2, 0, 0),
+    (1 << 20, 0, 0, 0),
+    (100, 0, 0, 1),
+    (100, 0, 0, 4),
+    (900, 2, 0, 2),
 ];
 
 #[test]
@@ -129,7 +134,7 @@ fn charged_bytes_agree_with_the_allocator() {
         for sort in SORTS {
             let (charged, allocated) = measure(&cache, policy.name, sort);
             let line = format!(
-                "{}, {sort:?} bytes, tags, labels: charged {charged:.0} an entry, allocated {allocated:.0}",
+                "{}, {sort:?} bytes, tags, labels, dependencies: charged {charged:.0} an entry, allocated {allocated:.0}",
                 policy.name
             );
             println!("{line}");

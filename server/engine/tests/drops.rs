@@ -92,7 +92,8 @@ impl Drops {
     fn invalidate(&self, selector: Selector) {
         let (validate_only, reason, request_id, client_id) = (false, None, String::new(), None);
         let (namespace, selectors) = (String::new(), vec![selector]);
-        let request = InvalidateRequest { namespace, selectors, validate_only, reason, request_id, client_id };
+        let request =
+            InvalidateRequest { namespace, selectors, cascade: true, validate_only, reason, request_id, client_id };
         self.cache.invalidate(&request).unwrap();
     }
 }

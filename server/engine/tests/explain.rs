@@ -64,6 +64,7 @@ impl World {
             .invalidate(&InvalidateRequest {
                 namespace: String::new(),
                 selectors,
+                cascade: true,
                 validate_only: false,
                 reason: Some("new data".into()),
                 request_id: String::new(),

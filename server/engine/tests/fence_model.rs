@@ -125,7 +125,7 @@ impl World {
     }
 
     fn facets(&self) -> Facets<'_> {
-        Facets { key: self.key.text(), kind: "", tags: &self.tags }
+        Facets { key: self.key.text(), kind: "", tags: &self.tags, depends_on: &[] }
     }
 
     fn valid(&self, stamp: Stamp) -> bool {
@@ -355,14 +355,14 @@ fn a_stamp_of_another_epoch_is_never_valid() {
     let key = Key::new("", "k").unwrap();
     let stamp = Stamp { epoch: EPOCH + 1, key: 9, selector: 9 };
     assert!(!keys.admit(&key, stamp));
-    assert!(!sets.allow(key.namespace(), &Facets { key: "k", kind: "", tags: &[] }, stamp));
+    assert!(!sets.allow(key.namespace(), &Facets { key: "k", kind: "", tags: &[], depends_on: &[] }, stamp));
 }
 
 #[test]
 fn every_kind_of_set_fence_selects_what_it_names() {
     let namespace: Arc<str> = Arc::from("n");
     let tags: Vec<Arc<str>> = vec![Arc::from("a"), Arc::from("b")];
-    let facets = Facets { key: "model:x", kind: "embedding", tags: &tags };
+    let facets = Facets { key: "model:x", kind: "embedding", tags: &tags, depends_on: &[] };
     let old = Stamp { epoch: EPOCH, key: 0, selector: 4 };
     let hit = [
         Selector::tag("a").unwrap(),
@@ -397,7 +397,7 @@ fn long_fences_leave_room_for_fewer() {
     for number in 1..=8 {
         fences.raise(&namespace, &[Selector::prefix(&number.to_string().repeat(1000)).unwrap()], number);
     }
-    let facets = Facets { key: "k", kind: "", tags: &[] };
+    let facets = Facets { key: "k", kind: "", tags: &[], depends_on: &[] };
     let stamp = |selector| Stamp { epoch: EPOCH, key: 0, selector };
     // Eight of over 1,000 bytes against 2,048 in all: one is left, and what is older than the seventh is not vouched for.
     assert!(!fences.allow("n", &facets, stamp(6)));
@@ -407,7 +407,7 @@ fn long_fences_leave_room_for_fewer() {
 #[test]
 fn fences_of_whole_namespaces_are_never_trimmed() {
     let mut fences = SelectorFences::new(EPOCH, 1);
-    let facets = Facets { key: "k", kind: "", tags: &[] };
+    let facets = Facets { key: "k", kind: "", tags: &[], depends_on: &[] };
     fences.raise(&Arc::from("n"), &[Selector::Everything], 1);
     for number in 2..6 {
         fences.raise(&Arc::from("m"), &[Selector::tag(&format!("t{number}")).unwrap()], number);

@@ -65,6 +65,7 @@ fn invalidate(cache: &Cache, selector: Selector) {
     let request = InvalidateRequest {
         namespace: String::new(),
         selectors: vec![selector],
+        cascade: true,
         validate_only: false,
         reason: None,
         request_id: String::new(),

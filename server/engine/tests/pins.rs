@@ -120,6 +120,7 @@ impl Kitchen {
         let request = InvalidateRequest {
             namespace: String::new(),
             selectors: vec![selector],
+            cascade: true,
             validate_only: false,
             reason: None,
             request_id: String::new(),

@@ -199,7 +199,8 @@ impl Soak {
     fn drop_selected(&self, namespace: String, selector: Selector) {
         let selectors = vec![selector];
         let (validate_only, reason, request_id, client_id) = (false, None, String::new(), None);
-        let request = InvalidateRequest { namespace, selectors, validate_only, reason, request_id, client_id };
+        let request =
+            InvalidateRequest { namespace, selectors, cascade: true, validate_only, reason, request_id, client_id };
         self.cache.invalidate(&request).unwrap();
     }
 

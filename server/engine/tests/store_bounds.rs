@@ -85,7 +85,7 @@ fn tags_and_labels_are_bounded_in_number_and_in_all() {
         r.description.labels = numbered(n).map(|name| (name, String::new())).collect();
     });
     bounded(bounds::LABELS_BYTES_MAX, Reason::BadArgument, "labels", |r, n| {
-        r.description.labels = [("n".to_owned(), "x".repeat(n - 1))].into();
+        r.description.labels = [("n".to_owned(), "x".repeat(n - 1))].into_iter().collect();
     });
 }
 

@@ -76,6 +76,7 @@ fn drop_everything(cache: &Cache, namespace: &str) {
     let request = InvalidateRequest {
         namespace: namespace.to_owned(),
         selectors: vec![Selector::Everything],
+        cascade: true,
         validate_only: false,
         reason: None,
         request_id: String::new(),
@@ -316,6 +317,7 @@ fn many_invalidations_in_one_namespace_leave_the_entries_of_another() {
         let invalidate = InvalidateRequest {
             namespace: "loud".to_owned(),
             selectors,
+            cascade: true,
             validate_only: false,
             reason: None,
             request_id: String::new(),

@@ -399,7 +399,7 @@ async fn closing_ends_every_watch_with_a_final_progress() {
 async fn a_watch_hears_only_what_it_asked_for() {
     let mut world = world(64, 8);
     let followed = [Selector::prefix("model:").unwrap(), Selector::tag("even").unwrap()];
-    let facets = Facets { key: "other", kind: "", tags: &[Arc::from("even")] };
+    let facets = Facets { key: "other", kind: "", tags: &[Arc::from("even")], depends_on: &[] };
     assert!(any_selects(&followed, &facets));
     let mut by_prefix = world.watch(WatchRequest { selectors: followed[..1].to_vec(), ..WatchRequest::default() });
     let mut by_tag = world.watch(WatchRequest { selectors: followed[1..].to_vec(), ..WatchRequest::default() });

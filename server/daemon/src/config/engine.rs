@@ -37,6 +37,8 @@ impl Settings {
             preload_parallelism_default: self.preload.parallelism_default,
             preload_parallelism_max: self.preload.parallelism_max,
             request_ids_max: self.limits.request_ids_max,
+            cascade_entries_max: self.limits.cascade_entries_max,
+            cascade_depth_max: self.limits.cascade_depth_max,
             stats_groups_max: self.limits.stats_groups_max,
             insight_ghosts_max: self.insight.ghosts_max,
             insight_samples_max: self.insight.samples_max,

@@ -325,6 +325,18 @@ pub const ROWS: &[Row] = &[
     row("limits.request_ids_max", (1, 1_000_000), "Request ids remembered at most, so that retries are safe.", |s| {
         Slot::Count(&mut s.limits.request_ids_max)
     }),
+    row(
+        "limits.cascade_entries_max",
+        (1, 1_000_000),
+        "Entries dropped by the cascade of one Invalidate at most; beyond it the call drops nothing and says so.",
+        |s| Slot::Count(&mut s.limits.cascade_entries_max),
+    ),
+    row(
+        "limits.cascade_depth_max",
+        (1, 10_000),
+        "Steps from what an Invalidate names to what its cascade drops at most; beyond it the call drops nothing.",
+        |s| Slot::Count(&mut s.limits.cascade_depth_max),
+    ),
     row("limits.stats_groups_max", (1, 10_000), "Groups counted by prefix or kind in a namespace at most.", |s| {
         Slot::Count(&mut s.limits.stats_groups_max)
     }),

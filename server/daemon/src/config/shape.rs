@@ -273,6 +273,10 @@ pub struct LimitSettings {
     pub value_bytes_max: usize,
     /// Request ids remembered at most.
     pub request_ids_max: usize,
+    /// Entries dropped by the cascade of one Invalidate at most.
+    pub cascade_entries_max: usize,
+    /// Steps from what an Invalidate names to what its cascade drops at most.
+    pub cascade_depth_max: usize,
     /// Groups counted by prefix or kind in each namespace at most.
     pub stats_groups_max: usize,
     /// Longest time a unary call may take, whatever its deadline says.
@@ -393,6 +397,8 @@ impl Default for LimitSettings {
             batch_items_max: 1000,
             value_bytes_max: 1 << 20,
             request_ids_max: 16_384,
+            cascade_entries_max: 10_000,
+            cascade_depth_max: 32,
             stats_groups_max: 256,
             deadline_max: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),

@@ -29,7 +29,14 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("BAD_RESUME_TOKEN", Code::InvalidArgument, "The resume token was made by no server."),
     ("BATCH_TOO_LARGE", Code::InvalidArgument, "A batch has more items than `limits.batch_items_max`."),
     ("BUG", Code::Internal, "The server met a state it holds impossible. Please report it."),
+    (
+        "CASCADE_TOO_LARGE",
+        Code::ResourceExhausted,
+        "More entries depend on what an Invalidate names than `limits.cascade_entries_max`, or over more steps than \
+         `limits.cascade_depth_max`: nothing was dropped.",
+    ),
     ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, "The call took longer than its deadline or `limits.deadline_max`."),
+    ("DEPENDENCY_CYCLE", Code::InvalidArgument, "An entry would depend on itself, directly or over others."),
     ("DIGEST_MISMATCH", Code::InvalidArgument, "The digest sent is not the value's."),
     ("DRAINING", Code::Unavailable, "The server is shutting down: go on at another or try again."),
     ("JOB_UNKNOWN", Code::NotFound, "No preload job has this id."),

@@ -1,9 +1,11 @@
 //! Bounds of what a writer may say, checked in one place. Bounds of names are in `key.rs` and `selector.rs`.
 
+use std::sync::Arc;
+
 use crate::{
     entry::{Description, Negative, Payload},
     error::{Error, Reason, Result},
-    selector::{KIND_BYTES_MAX, TAG_BYTES_MAX},
+    selector::{KIND_BYTES_MAX, TAG_BYTES_MAX, check_dependency},
 };
 
 /// Tags of an entry at most.
@@ -12,6 +14,10 @@ pub const TAGS_MAX: usize = 64;
 pub const CONTENT_TYPE_BYTES_MAX: usize = 256;
 /// Longest encoding, in bytes.
 pub const ENCODING_BYTES_MAX: usize = 64;
+/// Dependencies of an entry at most.
+pub const DEPENDS_ON_MAX: usize = 64;
+/// Bytes of all dependencies of an entry at most.
+pub const DEPENDS_ON_BYTES_MAX: usize = 16 << 10;
 /// Labels of an entry at most.
 pub const LABELS_MAX: usize = 64;
 /// Bytes of all labels of an entry at most, names included.
@@ -73,12 +79,23 @@ pub fn description(said: &mut Description) -> Result<()> {
     }
     said.tags.sort();
     said.tags.dedup();
+    dependencies(said.made_from())?;
     let bytes: usize = said.labels.iter().map(|(name, text)| name.len() + text.len()).sum();
     if said.labels.len() > LABELS_MAX || bytes > LABELS_BYTES_MAX {
         let rule = format!("an entry has at most {LABELS_MAX} labels with {LABELS_BYTES_MAX} bytes in all");
         return Err(bad("labels", rule));
     }
     Ok(())
+}
+
+fn dependencies(names: &[Arc<str>]) -> Result<()> {
+    let bytes: usize = names.iter().map(|name| name.len()).sum();
+    if names.len() > DEPENDS_ON_MAX || bytes > DEPENDS_ON_BYTES_MAX {
+        let rule =
+            format!("an entry depends on at most {DEPENDS_ON_MAX} others with {DEPENDS_ON_BYTES_MAX} bytes in all");
+        return Err(bad("depends_on", rule));
+    }
+    names.iter().try_for_each(|name| check_dependency("depends_on", name))
 }
 
 /// Checks the length of a text.

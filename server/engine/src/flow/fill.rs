@@ -1,7 +1,7 @@
 //! Fill: ask an origin for one key and pass its answer through the gate. The ticket is taken before the origin is
 //! asked, so that an answer which an Invalidate overtook is stored nowhere.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 
@@ -263,7 +263,7 @@ impl Filler {
         let mut tags = checked.item.tags.clone();
         tags.sort();
         tags.dedup();
-        Description { kind: checked.item.kind.clone(), tags, labels: BTreeMap::new(), ..Description::default() }
+        Description { kind: checked.item.kind.clone(), tags, ..Description::default() }
     }
 
     /// The lifetime: the caller's, else the origin's within the namespace's bound. `None`: the origin forbids storing.

@@ -8,6 +8,7 @@ use std::{
 use super::{
     admit::drop_ended,
     bounds::{ID_BYTES_MAX, REASON_BYTES_MAX, length},
+    cascade::{self, Cascade},
     list::usable,
     repeat::{Answer, Repeats},
 };
@@ -18,9 +19,9 @@ use crate::{
     event::RemovalReason,
     fence::Fenced,
     key::{Key, namespace_name},
-    memory::{Guard, Store, space::Space},
+    memory::{Guard, Store, space::Space, walk::FOUND_PER_HOLD},
     position::{LogId, Position, Positions},
-    selector::{Selector, check_count},
+    selector::{SELECTORS_MAX, Selector, check_count},
 };
 
 /// What to drop.
@@ -30,6 +31,8 @@ pub struct InvalidateRequest {
     pub namespace: String,
     /// What any of these selects; at least one, at most 128.
     pub selectors: Vec<Selector>,
+    /// Also drop what was made from what is dropped, directly or over other entries.
+    pub cascade: bool,
     /// Only count and show.
     pub validate_only: bool,
     /// Why, for the record.
@@ -45,6 +48,8 @@ pub struct InvalidateRequest {
 pub struct InvalidateAnswer {
     /// Entries selected.
     pub matched_count: u64,
+    /// Entries dropped besides, because they were made from what was selected.
+    pub cascaded_count: u64,
     /// The first keys in order, at most 100; only when validating.
     pub sample_keys: Vec<Arc<str>>,
     /// Where in the history, for every log touched; empty when validating.
@@ -58,28 +63,42 @@ const SAMPLE_KEYS_MAX: usize = 100;
 /// gets its answer. So whoever has the answer never sees anything older on this server.
 ///
 /// # Errors
-/// `NO_SELECTOR`; too many selectors; texts out of their bounds; `NAMESPACE_UNKNOWN`.
+/// `NO_SELECTOR`; too many selectors; texts out of their bounds; `NAMESPACE_UNKNOWN`; `CASCADE_TOO_LARGE`.
 pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest) -> Result<InvalidateAnswer> {
     let started = store.clock.now();
     let namespace = namespace_name(&request.namespace)?;
     check(request)?;
     let Some(space) = store.spaces.find(&namespace)? else { return Ok(nothing()) };
-    if request.validate_only {
-        return Ok(validate(store, &space, &request.selectors));
-    }
-    if let Some(Answer::Invalidate(answer)) = repeats.recall(&namespace, &request.request_id) {
+    if let Some(Answer::Invalidate(answer)) = repeats.recall(&namespace, &request.request_id)
+        && !request.validate_only
+    {
         return Ok(answer);
     }
+    let selectors = &request.selectors;
+    let cascade = if request.cascade { Cascade::plan(store, &space, selectors)? } else { Cascade::default() };
+    if request.validate_only {
+        return Ok(validate(store, &space, selectors, &cascade));
+    }
     let author = Author { client_id: request.client_id.clone(), reason: request.reason.clone() };
-    let (keys, sets): (Vec<_>, Vec<_>) =
-        request.selectors.iter().cloned().partition(|selector| matches!(selector, Selector::Key(_)));
+    let (keys, mut sets): (Vec<_>, Vec<_>) =
+        selectors.iter().cloned().partition(|selector| matches!(selector, Selector::Key(_)));
+    let dependents = cascade::dependents(&space, selectors);
+    sets.retain(|selector| !matches!(selector, Selector::DependentsOf(_)));
     let fence = raise_sets(store, &namespace, &sets, &author);
     // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
-    let mut matched_count = fence.map_or(0, |position| sweep(store, &space, &sets, position));
-    let (dropped, mut logs) = drop_keys(store, &space, &keys, &author);
-    matched_count += dropped;
-    logs.extend(fence.map(|position| (LogId::SELECTOR, position)));
-    let answer = InvalidateAnswer { matched_count, sample_keys: Vec::new(), position: Positions::new(logs) };
+    let swept = fence.map_or(0, |position| sweep(store, &space, &sets, position));
+    let mut logs = BTreeMap::from_iter(fence.map(|position| (LogId::SELECTOR, position)));
+    let mut drop_all = |keys: &[Selector], per_hold| {
+        let (dropped, positions) = drop_keys(store, &space, (keys, per_hold), &author);
+        // Of several changes in one log, the last one is where the call is.
+        logs.extend(positions);
+        dropped
+    };
+    let matched_count = swept + drop_all(&keys, SELECTORS_MAX) + drop_all(&dependents, FOUND_PER_HOLD);
+    let cascaded_count = drop_all(&cascade.keys(&space, selectors), FOUND_PER_HOLD);
+    let logs = logs.into_iter().collect();
+    let position = Positions::new(logs);
+    let answer = InvalidateAnswer { matched_count, cascaded_count, sample_keys: Vec::new(), position };
     repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
     space.stats.on_latency("invalidate", store.clock.now().since(started));
     Ok(answer)
@@ -97,7 +116,7 @@ fn check(request: &InvalidateRequest) -> Result<()> {
 }
 
 fn nothing() -> InvalidateAnswer {
-    InvalidateAnswer { matched_count: 0, sample_keys: Vec::new(), position: Positions::default() }
+    InvalidateAnswer { matched_count: 0, cascaded_count: 0, sample_keys: Vec::new(), position: Positions::default() }
 }
 
 /// Raises one fence for all sets of the call; recording and raising under one lock keeps answers from claiming a
@@ -113,8 +132,13 @@ fn raise_sets(store: &Store, namespace: &Arc<str>, sets: &[Selector], author: &A
     Some(position)
 }
 
-/// Drops named keys, those of one log under one lock and as one change.
-fn drop_keys(store: &Store, space: &Space, selectors: &[Selector], author: &Author) -> (u64, Vec<(LogId, Position)>) {
+/// Drops named keys, so many of one log under one lock and as one change.
+fn drop_keys(
+    store: &Store,
+    space: &Space,
+    (selectors, per_hold): (&[Selector], usize),
+    author: &Author,
+) -> (u64, Vec<(LogId, Position)>) {
     let namespace = &space.name;
     let mut by_log: BTreeMap<LogId, BTreeSet<Arc<str>>> = BTreeMap::new();
     for selector in selectors {
@@ -124,8 +148,10 @@ fn drop_keys(store: &Store, space: &Space, selectors: &[Selector], author: &Auth
         }
     }
     let mut matched = 0;
-    let mut positions = Vec::with_capacity(by_log.len());
-    for (log, texts) in by_log {
+    let mut positions = Vec::new();
+    let texts = by_log.into_iter().map(|(log, texts)| (log, texts.into_iter().collect::<Vec<_>>()));
+    let holds: Vec<(LogId, Vec<Arc<str>>)> = texts.flat_map(|(log, texts)| pieces(log, &texts, per_hold)).collect();
+    for (log, texts) in holds {
         let mut shard = store.shard_of(log);
         let now = store.clock.now();
         let keys: Vec<_> = texts.into_iter().map(|text| Key::trusted(namespace.clone(), text)).collect();
@@ -141,6 +167,10 @@ fn drop_keys(store: &Store, space: &Space, selectors: &[Selector], author: &Auth
         positions.push((log, position));
     }
     (matched, positions)
+}
+
+fn pieces(log: LogId, texts: &[Arc<str>], most: usize) -> Vec<(LogId, Vec<Arc<str>>)> {
+    texts.chunks(most).map(|piece| (log, piece.to_vec())).collect()
 }
 
 /// Drops what any set selects and was stored before its fence, a slice under each lock: the fence already keeps all of it
@@ -160,7 +190,7 @@ fn sweep(store: &Store, space: &Space, sets: &[Selector], fence: Position) -> u6
 }
 
 /// Counts what would be dropped and shows the first keys.
-fn validate(store: &Store, space: &Space, selectors: &[Selector]) -> InvalidateAnswer {
+fn validate(store: &Store, space: &Space, selectors: &[Selector], cascade: &Cascade) -> InvalidateAnswer {
     let now = store.clock.now();
     let mut sample = BTreeSet::new();
     let mut matched_count = 0;
@@ -174,5 +204,10 @@ fn validate(store: &Store, space: &Space, selectors: &[Selector]) -> InvalidateA
         }
     };
     while walk.step(&mut count) {}
-    InvalidateAnswer { matched_count, sample_keys: sample.into_iter().collect(), position: Positions::default() }
+    InvalidateAnswer {
+        matched_count,
+        cascaded_count: cascade.count(store, space, selectors),
+        sample_keys: sample.into_iter().collect(),
+        position: Positions::default(),
+    }
 }

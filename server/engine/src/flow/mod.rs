@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod bounds;
+mod cascade;
 pub mod explain;
 pub mod fill;
 pub mod get;

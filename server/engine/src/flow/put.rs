@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     admit::{self, Admission, Admitted, Right, admit},
     bounds::{self, ID_BYTES_MAX},
+    cascade,
     lifetime::Rules,
     repeat::{Answer, Repeats},
 };
@@ -90,7 +91,7 @@ pub enum PutAnswer {
 /// Stores one entry.
 ///
 /// # Errors
-/// Anything out of its bounds; `DIGEST_MISMATCH`; `NAMESPACE_UNKNOWN`; `TOO_MANY_NAMESPACES`.
+/// Anything out of its bounds; `DIGEST_MISMATCH`; `DEPENDENCY_CYCLE`; `NAMESPACE_UNKNOWN`; `TOO_MANY_NAMESPACES`.
 pub fn put(store: &Store, repeats: &Repeats, mut request: PutRequest) -> Result<PutAnswer> {
     let started = store.clock.now();
     let key = Key::new(&request.namespace, &request.key)?;
@@ -131,7 +132,13 @@ fn store_payload(
     (payload, author): (Payload, Author),
 ) -> Result<PutAnswer> {
     let lifetime = decide(store, space, request, matches!(payload, Payload::Negative(_)))?;
-    let content = Content::new(compact(payload), request.description.clone());
+    // Kept until it is stored: two writers who link each to the other's key must not both find no cycle.
+    let linking = request.description.depends_on.is_some().then(|| space.graph.linking());
+    let mut description = request.description.clone();
+    if linking.is_some() {
+        description.depends_on = Some(cascade::close(space, key, request.description.made_from())?);
+    }
+    let content = Content::new(compact(payload), description);
     if request.digest.is_some_and(|digest| digest != content.digest) {
         let rule = "digest is not the SHA-256 of the value that arrived: send the value again";
         return Err(Error::invalid(Reason::DigestMismatch, "digest", rule));

@@ -97,6 +97,7 @@ mod tests {
 
     fn answer() -> Answer {
         Answer::Invalidate(InvalidateAnswer {
+            cascaded_count: 0,
             matched_count: 1,
             sample_keys: Vec::new(),
             position: Positions::default(),

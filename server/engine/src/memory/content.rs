@@ -45,10 +45,11 @@ impl Content {
     /// What selectors look at.
     #[must_use]
     pub fn facets<'a>(&'a self, key: &'a str) -> Facets<'a> {
-        Facets { key, kind: &self.description.kind, tags: &self.description.tags }
+        let said = &self.description;
+        Facets { key, kind: &said.kind, tags: &said.tags, depends_on: said.made_from() }
     }
 
-    /// Whether both say the same to everyone who follows: content, media type, kind and tags.
+    /// Whether both say the same to everyone who follows: content, media type, kind, tags and what it was made from.
     #[must_use]
     pub fn equals(&self, other: &Self) -> bool {
         let negative = |content: &Self| matches!(content.payload, Payload::Negative(_));
@@ -59,6 +60,7 @@ impl Content {
             && mine.encoding == theirs.encoding
             && mine.tags == theirs.tags
             && mine.kind == theirs.kind
+            && mine.made_from() == theirs.made_from()
     }
 
     /// SHA-256 of a value.

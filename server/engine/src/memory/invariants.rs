@@ -14,12 +14,15 @@ impl Store {
         let mut sharing = 0;
         for space in self.spaces.all() {
             let (mut held, mut pinned) = (Room::default(), Room::default());
+            let mut dependents = 0;
             for shard in self.each_shard() {
                 let (room, said) = check_table(&shard, &space)?;
                 sharing += said;
+                dependents += count_dependents(&shard, &space);
                 held = held.and(room);
                 pinned = pinned.and(check_pins(&shard, &space)?);
             }
+            same("the graph", space.graph.check()?, dependents)?;
             let used = space.shelf.budget.used();
             same("what is pinned of a namespace", space.shelf.pinned.own(), pinned)?;
             all_pinned = all_pinned.and(pinned);
@@ -54,6 +57,12 @@ fn check_table(shard: &Guard<'_>, space: &Space) -> Result<(Room, u64), String> 
     let places = shard.beside.index_of(space.shelf.number()).map_or(0, crate::index::Index::places);
     same("the index", places, indexed)?;
     Ok((room, sharing))
+}
+
+/// Entries that say what they were made from.
+fn count_dependents(shard: &Guard<'_>, space: &Space) -> usize {
+    let records = shard.table(&space.shelf).into_iter().flat_map(|table| table.iter());
+    records.filter(|(_, record)| record.description(&shard.beside.shared).depends_on.is_some()).count()
 }
 
 /// Checks that what is pinned is counted with what it is charged; returns what that is.

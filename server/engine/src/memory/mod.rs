@@ -224,6 +224,9 @@ impl Store {
         shard.beside.found(key);
         let slot = shard.insert(&space.shelf, self.hash(key), record, worth);
         shard.beside.index(space.shelf.number()).insert(slot, &description);
+        if let Some(depends_on) = &description.depends_on {
+            space.graph.insert(key.text(), depends_on);
+        }
         slot
     }
 
@@ -271,6 +274,9 @@ impl Store {
         let record = shard.remove(&space.shelf, slot, evicted)?;
         let description = record.description(&shard.beside.shared).clone();
         shard.beside.index(space.shelf.number()).remove(slot, &description);
+        if description.depends_on.is_some() {
+            space.graph.remove(record.text());
+        }
         if let Some(said) = record.said() {
             shard.beside.shared.release(said);
         }

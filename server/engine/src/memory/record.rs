@@ -226,7 +226,12 @@ impl Record {
     /// What selectors look at.
     #[must_use]
     pub fn facets<'a>(&'a self, description: &'a Description) -> Facets<'a> {
-        Facets { key: self.text(), kind: &description.kind, tags: &description.tags }
+        Facets {
+            key: self.text(),
+            kind: &description.kind,
+            tags: &description.tags,
+            depends_on: description.made_from(),
+        }
     }
 
     /// Bytes of the value.
@@ -238,7 +243,7 @@ impl Record {
     /// Bytes charged for it, with what its place in the order of eviction takes.
     #[must_use]
     pub fn charged(&self, order_bytes: u64) -> u64 {
-        let said = self.body.rare().and_then(|rare| rare.own.as_ref()).map_or(0, |own| own.charge());
+        let said = self.body.rare().and_then(|rare| rare.own.as_ref()).map_or(0, |own| own.charge(self.text().len()));
         FIXED_BYTES + order_bytes + self.body.taken().allocated + said
     }
 
@@ -299,7 +304,7 @@ impl Held for Record {
 /// Bytes charged for some content under a key, living this long, with a shared description or its own.
 #[must_use]
 pub fn charge((key, order_bytes): (&Key, u64), content: &Content, lifetime: Lifetime, shared: bool) -> u64 {
-    let said = if shared { 0 } else { content.description.charge() };
+    let said = if shared { 0 } else { content.description.charge(key.text().len()) };
     FIXED_BYTES + order_bytes + Taken::by(key.text(), content, lifetime, shared).allocated + said
 }
 

@@ -38,11 +38,12 @@ struct Place {
 }
 
 impl Shared {
-    /// Whether a description can be shared: without tags and labels, and there is room for it.
+    /// Whether a description can be shared: without tags, labels and dependencies, and there is room for it.
     #[must_use]
     pub fn takes(&self, description: &Arc<Description>) -> bool {
         description.tags.is_empty()
             && description.labels.is_empty()
+            && description.depends_on.is_none()
             && (self.numbers.len() < SHARED_MAX || self.numbers.contains_key(description))
     }
 

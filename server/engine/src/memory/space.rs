@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use crate::{
     clock::Clock,
     error::{Error, Kind, Reason, Result},
+    graph::Graph,
     insight::OwnInsight,
     key,
     memory::{budget::Room, shelf::Shelf},
@@ -28,6 +29,8 @@ pub struct Space {
     pub stats: Arc<NamespaceStats>,
     /// What that means.
     pub insight: OwnInsight,
+    /// What its entries were made from.
+    pub graph: Graph,
 }
 
 /// Opens a share of the memory: policy, limits and weight.
@@ -140,7 +143,7 @@ impl Spaces {
         let shelf = open(policy, room, config.weight);
         let stats = self.stats.namespace(&name);
         let insight = OwnInsight::new(&config, self.top_keys_max, self.clock.now());
-        let space = Arc::new(Space { name: name.clone(), config, shelf, stats, insight });
+        let space = Arc::new(Space { name: name.clone(), config, shelf, stats, insight, graph: Graph::default() });
         table.by_name.insert(name, space.clone());
         table.by_number.push(space.clone());
         Ok(space)

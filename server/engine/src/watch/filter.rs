@@ -106,15 +106,17 @@ impl Filter {
     }
 
     fn selects(&self, key: &str, description: &Description) -> bool {
-        any_selects(&self.selectors, &Facets { key, kind: &description.kind, tags: &description.tags })
+        let facets =
+            Facets { key, kind: &description.kind, tags: &description.tags, depends_on: description.made_from() };
+        any_selects(&self.selectors, &facets)
     }
 
     /// Whether a key of which nothing else is known may be followed.
     fn may_select(&self, key: &str) -> bool {
-        let facets = Facets { key, kind: "", tags: &[] };
+        let facets = Facets::of_key(key);
         self.selectors.is_empty()
             || self.selectors.iter().any(|selector| match selector {
-                Selector::Tag(_) | Selector::AllTags(_) | Selector::Kind(_) => true,
+                Selector::Tag(_) | Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_) => true,
                 by_name => by_name.selects(&facets),
             })
     }
@@ -130,7 +132,7 @@ fn overlap(a: &Selector, b: &Selector) -> bool {
     use Selector::{Glob, Key, Prefix};
     match (a, b) {
         (Key(key), by_name @ (Key(_) | Prefix(_) | Glob(_))) | (by_name @ (Prefix(_) | Glob(_)), Key(key)) => {
-            by_name.selects(&Facets { key, kind: "", tags: &[] })
+            by_name.selects(&Facets::of_key(key))
         }
         (Prefix(a), Prefix(b)) => a.starts_with(&**b) || b.starts_with(&**a),
         _ => true,

@@ -143,7 +143,7 @@ impl Reference {
 
 fn selects(selectors: &[Selector], id: Id, known: &Known) -> bool {
     let (kind, tags): (&str, Vec<Arc<str>>) = (known.written.kind, known.written.tags());
-    let facets = Facets { key: KEYS[id.1], kind, tags: &tags };
+    let facets = Facets { key: KEYS[id.1], kind, tags: &tags, depends_on: &[] };
     selectors.iter().any(|selector| selector.selects(&facets))
 }
 

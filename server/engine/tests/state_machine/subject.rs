@@ -97,6 +97,7 @@ fn invalidation(space: usize, selectors: Vec<Selector>) -> InvalidateRequest {
     InvalidateRequest {
         namespace: SPACES[space].to_owned(),
         selectors,
+        cascade: true,
         validate_only: false,
         reason: None,
         request_id: String::new(),

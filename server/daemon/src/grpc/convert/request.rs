@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hotplate_engine::{
-    entry::{Description, Negative, Payload},
+    entry::{Dependencies, Description, Negative, Payload},
     flow::{
         get::{GetRequest, StalePolicy},
         invalidate::InvalidateRequest,
@@ -100,6 +100,7 @@ pub(crate) fn put_request(request: v1::PutRequest) -> Result<PutRequest, Failure
             kind: Arc::from(request.kind),
             tags: tags(request.tags),
             labels: request.labels.into_iter().collect(),
+            depends_on: Dependencies::of(request.depends_on.into_iter().map(Arc::from)),
             compute_cost: duration("compute_cost", request.compute_cost, argument)?,
         },
         expiration: expiration(request.expiration)?,
@@ -163,6 +164,7 @@ pub(crate) fn invalidate_request(request: v1::InvalidateRequest) -> Result<Inval
     Ok(InvalidateRequest {
         namespace: request.namespace,
         selectors: selectors(request.selectors)?,
+        cascade: request.cascade.unwrap_or(true),
         validate_only: request.validate_only,
         reason: optional(request.reason),
         request_id: request.request_id,

@@ -155,6 +155,7 @@ fn selector(given: v1::Selector) -> Result<Selector, Failure> {
         Some(Given::Tag(tag)) => Selector::tag(&tag)?,
         Some(Given::AllTags(set)) => Selector::all_tags(set.tags.iter().map(String::as_str))?,
         Some(Given::Kind(kind)) => Selector::kind(&kind)?,
+        Some(Given::DependentsOf(name)) => Selector::dependents_of(&name)?,
     })
 }
 
@@ -168,6 +169,7 @@ pub(super) fn wire_selector(selector: &Selector) -> v1::Selector {
         Selector::Tag(tag) => Wire::Tag(tag.to_string()),
         Selector::AllTags(tags) => Wire::AllTags(v1::TagSet { tags: tags.iter().map(ToString::to_string).collect() }),
         Selector::Kind(kind) => Wire::Kind(kind.to_string()),
+        Selector::DependentsOf(name) => Wire::DependentsOf(name.to_string()),
         Selector::Everything => Wire::Everything(true),
     };
     v1::Selector { selector: Some(wire) }
@@ -211,6 +213,7 @@ pub(super) fn wire_facts(facts: &Facts) -> v1::EntryMetadata {
         hit_count: facts.hit_count,
         served_from: v1::Tier::Memory.into(),
         pinned: facts.pinned,
+        depends_on: said.made_from().iter().map(ToString::to_string).collect(),
         compute_cost_source: match facts.cost_source {
             CostSource::Given => v1::ComputeCostSource::Given,
             CostSource::Measured => v1::ComputeCostSource::Measured,
@@ -258,6 +261,7 @@ mod tests {
             Given::Tag("t".to_owned()),
             Given::AllTags(tags),
             Given::Kind("m".to_owned()),
+            Given::DependentsOf("tag:t".to_owned()),
             Given::Everything(true),
         ];
         let given: Vec<v1::Selector> = kinds.into_iter().map(|kind| v1::Selector { selector: Some(kind) }).collect();

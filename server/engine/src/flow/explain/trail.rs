@@ -185,7 +185,7 @@ fn hit<'a>(sets: &'a [Selector], key: &Key, was: &Description) -> Option<&'a Sel
 }
 
 fn facets<'a>(key: &'a Key, was: &'a Description) -> Facets<'a> {
-    Facets { key: key.text(), kind: &was.kind, tags: &was.tags }
+    Facets { key: key.text(), kind: &was.kind, tags: &was.tags, depends_on: was.made_from() }
 }
 
 /// Changes and notes in one order, the newest first.

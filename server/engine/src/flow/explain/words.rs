@@ -103,6 +103,7 @@ fn name(selector: &Selector) -> String {
         Selector::Tag(tag) => format!("the tag {tag}"),
         Selector::AllTags(tags) => format!("the tags {}", tags.join(" and ")),
         Selector::Kind(kind) => format!("the kind {kind}"),
+        Selector::DependentsOf(name) => format!("what was made from {name}"),
         Selector::Everything => "everything of its namespace".to_owned(),
     }
 }

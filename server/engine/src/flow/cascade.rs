@@ -1,0 +1,155 @@
+//! What follows from an Invalidate: which entries were made, directly or over others, from what it names. Dropping them is
+//! not done here.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::list::usable;
+use crate::{
+    entry::Dependencies,
+    error::{Error, Kind, Reason, Result},
+    graph::{Beyond, CLOSURE_MAX, Reach, Refusal},
+    key::Key,
+    memory::{Store, space::Space},
+    selector::{Facets, Selector, TAG_PREFIX, any_selects},
+};
+
+/// What an Invalidate leads to, as it was before anything was dropped.
+#[derive(Debug, Default)]
+pub(super) struct Cascade {
+    roots: Vec<Arc<str>>,
+    reached: HashSet<Arc<str>>,
+}
+
+/// What an entry depends on, with what that was made from. Call it with the namespace's linking locked.
+///
+/// # Errors
+/// `DEPENDENCY_CYCLE`; `BAD_ARGUMENT` for too many.
+pub(super) fn close(space: &Space, key: &Key, own: &[Arc<str>]) -> Result<Arc<Dependencies>> {
+    space.graph.close(key.text(), own).map(Arc::new).map_err(|refusal| match refusal {
+        Refusal::Cycle { place, between } => {
+            let rule = match between {
+                0 if *own[place] == **key.text() => "an entry cannot depend on itself".to_owned(),
+                0 => "what this names depends on the entry itself: leave one of both out".to_owned(),
+                _ => format!(
+                    "what this names depends, over {between} other entries, on the entry itself: leave one of the steps out"
+                ),
+            };
+            let error = Error::new(Kind::InvalidArgument, Reason::DependencyCycle, rule);
+            error.field(format!("depends_on[{place}]"))
+        }
+        Refusal::TooMany => {
+            let rule = format!(
+                "an entry depends on at most {CLOSURE_MAX} others, with those that were used to make them: name fewer, or a tag"
+            );
+            Error::invalid(Reason::BadArgument, "depends_on", rule)
+        }
+    })
+}
+
+/// Keys of what selectors name as dependents of something.
+#[must_use]
+pub(super) fn dependents(space: &Space, selectors: &[Selector]) -> Vec<Selector> {
+    let named = |selector: &Selector| match selector {
+        Selector::DependentsOf(target) => space.graph.named(target),
+        _ => Vec::new(),
+    };
+    selectors.iter().flat_map(named).map(Selector::Key).collect()
+}
+
+impl Cascade {
+    /// What these selectors lead to. Ask before anything is dropped: tags and kinds are known only of what is there.
+    ///
+    /// # Errors
+    /// `CASCADE_TOO_LARGE`.
+    pub(super) fn plan(store: &Store, space: &Space, selectors: &[Selector]) -> Result<Self> {
+        // Everything goes anyway.
+        if space.graph.is_empty() || selectors.contains(&Selector::Everything) {
+            return Ok(Self::default());
+        }
+        let roots = roots(store, space, selectors);
+        let reach = Reach { entries_max: store.config.cascade_entries_max, depth_max: store.config.cascade_depth_max };
+        let named = |key: &str| by_name(selectors, key);
+        let reached = space.graph.reached(&roots, &named, reach).map_err(|beyond| too_large(beyond, reach))?;
+        Ok(Self { roots, reached })
+    }
+
+    /// Everything to drop, once what was named is gone: also what was stored meanwhile, by a writer who may have read what
+    /// was dropped.
+    #[must_use]
+    pub(super) fn keys(mut self, space: &Space, selectors: &[Selector]) -> Vec<Selector> {
+        if !self.roots.is_empty() {
+            let named = |key: &str| by_name(selectors, key);
+            let all = Reach { entries_max: usize::MAX, depth_max: usize::MAX };
+            self.reached.extend(space.graph.reached(&self.roots, &named, all).unwrap_or_default());
+        }
+        self.reached.into_iter().map(Selector::Key).collect()
+    }
+
+    /// How many entries there are to drop besides those that are selected anyway.
+    #[must_use]
+    pub(super) fn count(&self, store: &Store, space: &Space, selectors: &[Selector]) -> u64 {
+        let now = store.clock.now();
+        let counts = |text: &Arc<str>| {
+            let key = Key::trusted(space.name.clone(), text.clone());
+            let shard = store.shard(&key);
+            let view = store.find(&shard, space, &key).and_then(|slot| usable(store, &shard, (space, slot), now));
+            view.is_some_and(|view| {
+                let said = &view.facts.description;
+                let facets = Facets { key: text, kind: &said.kind, tags: &said.tags, depends_on: said.made_from() };
+                !any_selects(selectors, &facets)
+            })
+        };
+        self.reached.iter().filter(|key| counts(key)).count() as u64
+    }
+}
+
+fn too_large(beyond: Beyond, Reach { entries_max, depth_max }: Reach) -> Error {
+    let rule = match beyond {
+        Beyond::Entries => format!(
+            "more than {entries_max} entries depend on what this names: nothing was dropped. Name less, raise \
+             limits.cascade_entries_max, or switch cascade off"
+        ),
+        Beyond::Depth => format!(
+            "dependencies lead more than {depth_max} steps on from what this names: nothing was dropped. Raise \
+             limits.cascade_depth_max, or switch cascade off"
+        ),
+    };
+    Error::new(Kind::ResourceExhausted, Reason::CascadeTooLarge, rule).field("cascade")
+}
+
+/// Whether a key is named by itself, without looking at its entry.
+fn by_name(selectors: &[Selector], key: &str) -> bool {
+    let facets = Facets::of_key(key);
+    selectors.iter().any(|selector| {
+        matches!(selector, Selector::Key(_) | Selector::Prefix(_) | Selector::Glob(_)) && selector.selects(&facets)
+    })
+}
+
+/// What is depended on and named by these selectors.
+fn roots(store: &Store, space: &Space, selectors: &[Selector]) -> Vec<Arc<str>> {
+    let one = |selector: &Selector| match selector {
+        Selector::Key(key) => vec![key.clone()],
+        Selector::DependentsOf(target) => space.graph.named(target),
+        _ => Vec::new(),
+    };
+    let mut roots: Vec<Arc<str>> = selectors.iter().flat_map(one).collect();
+    roots.retain(|key| !key.starts_with(TAG_PREFIX));
+    if selectors.iter().any(|selector| !matches!(selector, Selector::Key(_) | Selector::DependentsOf(_))) {
+        let targets = space.graph.targets();
+        roots.extend(targets.into_iter().filter(|target| is_named(store, space, selectors, target)));
+    }
+    roots
+}
+
+fn is_named(store: &Store, space: &Space, selectors: &[Selector], target: &Arc<str>) -> bool {
+    if let Some(tag) = target.strip_prefix(TAG_PREFIX) {
+        return selectors.iter().any(|selector| matches!(selector, Selector::Tag(named) if **named == *tag));
+    }
+    by_name(selectors, target) || {
+        let key = Key::trusted(space.name.clone(), target.clone());
+        let shard = store.shard(&key);
+        let record =
+            store.find(&shard, space, &key).and_then(|slot| shard.table(&space.shelf).and_then(|t| t.get(slot)));
+        record.is_some_and(|record| any_selects(selectors, &record.facets(record.description(&shard.beside.shared))))
+    }
+}
