@@ -12,8 +12,9 @@ use crate::{
 };
 
 /// Every RPC of the contract, and the selector that needs more.
-const CALLS: [&str; 13] = [
+const CALLS: [&str; 16] = [
     "Get",
+    "GetLease",
     "BatchGet",
     "Put",
     "BatchPut",
@@ -25,6 +26,8 @@ const CALLS: [&str; 13] = [
     "Watch",
     "ListEntries",
     "ExplainKey",
+    "ExtendLease",
+    "ReleaseLease",
     "GetServerInfo",
 ];
 
@@ -36,6 +39,7 @@ async fn call(client: &mut Client, name: &str, namespace: &str, token: &str) -> 
 async fn call_inline(client: &mut Client, name: &str, namespace: String, token: &str) -> Result<(), Status> {
     match name {
         "Get" => done(client.get(with_token(v1::GetRequest { namespace, ..get("k") }, token)).await),
+        "GetLease" => done(client.get(with_token(v1::GetRequest { namespace, ..lease("k") }, token)).await),
         "BatchGet" => {
             let request = v1::BatchGetRequest { namespace, items: vec![get("k")] };
             done(client.batch_get(with_token(request, token)).await)
@@ -71,6 +75,15 @@ async fn call_inline(client: &mut Client, name: &str, namespace: String, token: 
         "ExplainKey" => {
             let request = v1::ExplainKeyRequest { namespace, key: "k".to_owned(), ..Default::default() };
             done(client.explain_key(with_token(request, token)).await)
+        }
+        "ExtendLease" => {
+            let request = v1::ExtendLeaseRequest { namespace, key: "k".to_owned(), token: "0".repeat(32) };
+            done(client.extend_lease(with_token(request, token)).await)
+        }
+        "ReleaseLease" => {
+            let (key, no_lease) = ("k".to_owned(), "0".repeat(32));
+            let request = v1::ReleaseLeaseRequest { namespace, key, token: no_lease, ..Default::default() };
+            done(client.release_lease(with_token(request, token)).await)
         }
         "GetServerInfo" => done(client.get_server_info(with_token(v1::GetServerInfoRequest {}, token)).await),
         other => panic!("no such call: {other}"),

@@ -251,6 +251,16 @@ impl Local {
         client(self.grpc).await
     }
 
+    /// Ends the server in order.
+    pub(crate) async fn shutdown(self) {
+        self.running.shutdown().await;
+    }
+
+    /// Callers that wait for a lease.
+    pub(crate) fn waiters(&self) -> usize {
+        self.running.cache().lease_waiters()
+    }
+
     /// Moves the clock and reclaims what has expired by then.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);

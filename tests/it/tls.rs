@@ -79,7 +79,9 @@ async fn strangers_and_plaintext_get_nothing_and_disturb_nobody() {
     connect(&server, &authority("stranger").pem()).await.expect_err("the certificate is not trusted");
     let plain = Endpoint::from_shared(format!("http://{}", server.grpc)).unwrap().connect().await;
     if let Ok(channel) = plain {
-        within("an end of plaintext", unlimited(channel).get(get("k"))).await.expect_err("no plaintext on this port");
+        let mut plain = unlimited(channel);
+        let refused = within("an end of plaintext", Box::pin(plain.get(get("k")))).await;
+        refused.expect_err("no plaintext on this port");
     }
     client.store(put("k", "v")).await;
 }

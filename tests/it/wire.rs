@@ -74,6 +74,24 @@ pub(crate) fn get(key: &str) -> v1::GetRequest {
     v1::GetRequest { key: key.to_owned(), ..Default::default() }
 }
 
+pub(crate) fn lease(key: &str) -> v1::GetRequest {
+    v1::GetRequest { miss_policy: v1::MissPolicy::Lease.into(), ..get(key) }
+}
+
+pub(crate) fn lease_or_wait(key: &str) -> v1::GetRequest {
+    v1::GetRequest { miss_policy: v1::MissPolicy::LeaseOrWait.into(), ..get(key) }
+}
+
+pub(crate) fn put_under(token: &str, key: &str, value: impl AsRef<[u8]>) -> v1::PutRequest {
+    v1::PutRequest { lease_token: token.to_owned(), ..put(key, value) }
+}
+
+/// The token of the lease an answer carries.
+#[track_caller]
+pub(crate) fn token_of(answer: &v1::GetResponse) -> String {
+    answer.lease.as_ref().unwrap_or_else(|| panic!("no lease in {answer:?}")).token.clone()
+}
+
 pub(crate) fn peek(key: &str) -> v1::GetRequest {
     v1::GetRequest { peek: true, ..get(key) }
 }

@@ -141,7 +141,8 @@ impl Written {
         let etag = response.metadata.as_ref().map(|metadata| metadata.etag.clone());
         match response.outcome() {
             v1::PutOutcome::Refreshed => Self::Refreshed { etag: etag.unwrap_or_default() },
-            v1::PutOutcome::PreconditionFailed => Self::PreconditionFailed { etag },
+            // This client puts under no lease: that answer would say that nothing was stored.
+            v1::PutOutcome::PreconditionFailed | v1::PutOutcome::LeaseLost => Self::PreconditionFailed { etag },
             v1::PutOutcome::NotAdmitted => Self::NotAdmitted { reason: response.not_admitted_reason },
             v1::PutOutcome::Stored | v1::PutOutcome::Unspecified => Self::Stored { etag: etag.unwrap_or_default() },
         }

@@ -56,6 +56,7 @@ pub(crate) async fn compose(
         telemetry: Arc::clone(&telemetry),
         batch_items_max: settings.limits.batch_items_max,
         message_bytes_max: settings.limits.message_bytes_max,
+        lease_wait_max: settings.leases.wait_max,
         info: describe(settings, clock.wall(clock.now())),
     });
     let (health, health_server) = health().await;

@@ -13,6 +13,7 @@ use crate::{
         get::{self, GetAnswer, GetRequest},
         insight::{self, InsightAnswer, InsightRequest},
         invalidate::{self, InvalidateAnswer, InvalidateRequest},
+        lease::{self, LeasedAnswer, Release},
         list::{self, ListAnswer, ListRequest},
         preload::{Jobs, PreloadRequest, PreloadStream},
         put::{self, PutAnswer, PutRequest},
@@ -22,6 +23,7 @@ use crate::{
         watch::{WatchLimits, Watcher, Watches},
     },
     key::namespace_name,
+    lease::Grant,
     memory::{Store, reclaim::RECLAIM_PAUSE},
     namespace::EngineConfig,
     origin::Origins,
@@ -76,6 +78,45 @@ impl Cache {
     /// Anything out of its bounds.
     pub fn put(&self, request: PutRequest) -> Result<PutAnswer> {
         put::put(&self.store, &self.repeats, request)
+    }
+
+    /// Stores one entry under the lease that this token names.
+    ///
+    /// # Errors
+    /// Anything out of its bounds.
+    pub fn put_leased(&self, request: PutRequest, token: u128) -> Result<PutAnswer> {
+        put::put_under(&self.store, &self.repeats, request, Some(token))
+    }
+
+    /// Finds one entry; when there is nothing fresh, gets the key's lease, or waits up to `wait` for who has it. Without
+    /// `wait` it never waits. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Bad names; a position that was not reached; a Get that leaves no trace.
+    pub async fn get_leased(&self, request: &GetRequest, wait: Option<Duration>) -> Result<LeasedAnswer> {
+        lease::get(&self.store, request, wait).await
+    }
+
+    /// Lets the lease of a namespace's key last for one more duration; `None`: it is not held.
+    ///
+    /// # Errors
+    /// Bad names.
+    pub fn extend_lease(&self, key: (&str, &str), token: u128) -> Result<Option<Grant>> {
+        lease::extend(&self.store, key, token)
+    }
+
+    /// Gives the lease of a namespace's key back; how many who waited got the failure, `None`: it is not held.
+    ///
+    /// # Errors
+    /// Bad names; a hold-off or a failure out of its bounds.
+    pub fn release_lease(&self, key: (&str, &str), token: u128, how: Release) -> Result<Option<u32>> {
+        lease::release(&self.store, &self.repeats, key, token, how)
+    }
+
+    /// Callers that wait for a lease now.
+    #[must_use]
+    pub fn lease_waiters(&self) -> usize {
+        self.store.leases.waiting()
     }
 
     /// Changes a lifetime.
@@ -162,13 +203,14 @@ impl Cache {
         &self.store.clock
     }
 
-    /// Reclaims what has expired up to now, and closes the minutes of statistics that are over. Cheap when nothing has; call it about every 128 ms.
+    /// Hands on leases whose time is over, reclaims what has expired up to now, and closes the minutes of statistics that are over. Cheap when nothing has; call it about every 128 ms.
     pub fn maintain(&self) {
+        lease::lapse(&self.store);
         self.store.reclaim();
         insight::maintain(&self.store);
     }
 
-    /// Reclaims what has expired, about every 128 ms until the cache closes, and pauses between lock holds when that is
+    /// Hands on leases whose time is over and reclaims what has expired, about every 128 ms until the cache closes, and pauses between lock holds when that is
     /// much. Returns when it has closed.
     pub async fn run_maintenance(self: Arc<Self>) {
         let forever = async {
@@ -181,6 +223,7 @@ impl Cache {
     }
 
     async fn maintain_gently(&self) {
+        lease::lapse(&self.store);
         let mut reclaiming = self.store.reclaiming();
         while let Some(pause) = reclaiming.step().map(|step| step.pause) {
             if pause {
@@ -190,10 +233,11 @@ impl Cache {
         insight::maintain(&self.store);
     }
 
-    /// Ends every watch with a final Progress, stops the preload jobs and the maintenance. Takes no new ones.
+    /// Ends every watch with a final Progress, sends all away who wait for a lease, stops the preload jobs and the maintenance. Takes no new ones.
     pub fn close(&self) {
         self.closed.cancel();
         self.watches.close();
+        lease::close(&self.store);
         self.jobs.close();
     }
 

@@ -33,6 +33,7 @@ pub mod graph;
 #[doc(hidden)]
 pub mod index;
 pub mod insight;
+pub mod lease;
 #[doc(hidden)]
 pub mod memory;
 pub mod stats;

@@ -75,6 +75,14 @@ pub struct EngineConfig {
     pub preload_parallelism_default: usize,
     /// Items of one job fetched at once at most.
     pub preload_parallelism_max: usize,
+    /// How long a lease lasts unless it is extended; above zero.
+    pub lease_duration: Duration,
+    /// Keys at most that are leased or held off.
+    pub leases_max: usize,
+    /// Callers at most that wait for one key's lease.
+    pub lease_waiters_per_key_max: usize,
+    /// Callers at most that wait for a lease.
+    pub lease_waiters_max: usize,
     /// Request ids remembered at most.
     pub request_ids_max: usize,
     /// Entries dropped by the cascade of one Invalidate at most.
@@ -148,6 +156,10 @@ impl Default for EngineConfig {
             preload_items_max: 10_000,
             preload_parallelism_default: 4,
             preload_parallelism_max: 32,
+            lease_duration: Duration::from_secs(10),
+            leases_max: 16_384,
+            lease_waiters_per_key_max: 1024,
+            lease_waiters_max: 2048,
             request_ids_max: 16_384,
             cascade_entries_max: 10_000,
             cascade_depth_max: 32,

@@ -185,7 +185,9 @@ fn a_value_that_fits_to_the_byte_is_stored_and_one_more_byte_is_not() {
     let answer = cache.put(request("", "k", vec![1; BYTES])).unwrap();
     assert!(matches!(answer, PutAnswer::Stored { .. }));
     let answer = cache.put(request("", "o", vec![1; BYTES + 1])).unwrap();
-    let PutAnswer::NotAdmitted { why, position: None } = answer else { panic!("it is not refused as it should be") };
+    let PutAnswer::NotAdmitted { why, position: None, .. } = answer else {
+        panic!("it is not refused as it should be")
+    };
     assert!(why.contains("bytes_max"), "{why}");
     assert!(holds(&cache, "", "k"), "a value that cannot fit evicts nothing");
     assert!(matches!(get(&cache, "", "o", true), Lookup::Miss(MissReason::NotAdmitted)));

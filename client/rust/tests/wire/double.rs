@@ -239,6 +239,20 @@ impl CacheService for Service {
         Err(Status::unimplemented("not part of this double"))
     }
 
+    async fn extend_lease(
+        &self,
+        _: Request<v1::ExtendLeaseRequest>,
+    ) -> Result<Response<v1::ExtendLeaseResponse>, Status> {
+        Err(Status::unimplemented("not part of this double"))
+    }
+
+    async fn release_lease(
+        &self,
+        _: Request<v1::ReleaseLeaseRequest>,
+    ) -> Result<Response<v1::ReleaseLeaseResponse>, Status> {
+        Err(Status::unimplemented("not part of this double"))
+    }
+
     async fn get_server_info(
         &self,
         request: Request<v1::GetServerInfoRequest>,

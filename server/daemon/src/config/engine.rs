@@ -36,6 +36,11 @@ impl Settings {
             preload_items_max: self.preload.items_max,
             preload_parallelism_default: self.preload.parallelism_default,
             preload_parallelism_max: self.preload.parallelism_max,
+            lease_duration: self.leases.duration,
+            leases_max: self.leases.held_max,
+            lease_waiters_per_key_max: self.leases.waiters_per_key_max,
+            // Whoever waits has a place among the calls: those who compute must still find one.
+            lease_waiters_max: self.leases.waiters_max.min(self.limits.calls_max / 2),
             request_ids_max: self.limits.request_ids_max,
             cascade_entries_max: self.limits.cascade_entries_max,
             cascade_depth_max: self.limits.cascade_depth_max,

@@ -22,7 +22,7 @@ pub use load::{Loaded, Source, environment, load};
 pub use profile::{PROFILES, Profile};
 pub use settings::{ROWS, Row, find};
 pub use shape::{
-    AccessSettings, Create, GrpcSettings, HttpSettings, LimitSettings, LogFormat, LogLevel, LogSettings,
+    AccessSettings, Create, GrpcSettings, HttpSettings, LeaseSettings, LimitSettings, LogFormat, LogLevel, LogSettings,
     MemorySettings, NamespaceSettings, NamespacesSettings, OriginSettings, PreloadSettings, Secret, ServerSettings,
     Settings, ShutdownSettings, TlsSettings, TokenSettings, TtlSettings, WatchSettings,
 };

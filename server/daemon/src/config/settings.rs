@@ -380,6 +380,24 @@ pub const ROWS: &[Row] = &[
     row("watch.history_bytes_max", (64 * KIB, TIB), "Bytes of those changes at most.", |s| {
         Slot::Bytes(&mut s.watch.history_bytes_max)
     }),
+    row("leases.duration", (100, 10 * MINUTE), "How long a lease lasts unless it is extended.", |s| {
+        Slot::Duration(&mut s.leases.duration)
+    }),
+    row("leases.held_max", (1, 1_000_000), "Keys at most that are leased or held off at once.", |s| {
+        Slot::Count(&mut s.leases.held_max)
+    }),
+    row("leases.waiters_per_key_max", (0, 1_000_000), "Callers at most that wait for one key.", |s| {
+        Slot::Count(&mut s.leases.waiters_per_key_max)
+    }),
+    row(
+        "leases.waiters_max",
+        (0, 1_000_000),
+        "Callers at most that wait, for any key; never more than half of `limits.calls_max`.",
+        |s| Slot::Count(&mut s.leases.waiters_max),
+    ),
+    row("leases.wait_max", (1, 10 * MINUTE), "Longest time a Get waits for who has the lease.", |s| {
+        Slot::Duration(&mut s.leases.wait_max)
+    }),
     row("preload.jobs_max", (1, 10_000), "Preload jobs at most that run or are remembered.", |s| {
         Slot::Count(&mut s.preload.jobs_max)
     }),

@@ -37,6 +37,8 @@ pub struct Settings {
     pub watch: WatchSettings,
     /// What statistics remember.
     pub insight: InsightSettings,
+    /// Leases on what is missing.
+    pub leases: LeaseSettings,
     /// Preload jobs.
     pub preload: PreloadSettings,
     /// Threads.
@@ -313,6 +315,21 @@ pub struct WatchSettings {
     pub history_bytes_max: usize,
 }
 
+/// Leases on what is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseSettings {
+    /// How long a lease lasts unless it is extended.
+    pub duration: Duration,
+    /// Keys at most that are leased or held off.
+    pub held_max: usize,
+    /// Callers at most that wait for one key.
+    pub waiters_per_key_max: usize,
+    /// Callers at most that wait.
+    pub waiters_max: usize,
+    /// Longest time one waits.
+    pub wait_max: Duration,
+}
+
 /// Preload jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreloadSettings {
@@ -377,6 +394,13 @@ impl Default for Settings {
                 history_bytes_max: 32 << 20,
             },
             insight: InsightSettings { ghosts_max: 16_384, samples_max: 4096, sample_every: 16, top_keys_max: 64 },
+            leases: LeaseSettings {
+                duration: Duration::from_secs(10),
+                held_max: 16_384,
+                waiters_per_key_max: 1024,
+                waiters_max: 2048,
+                wait_max: Duration::from_secs(30),
+            },
             preload: PreloadSettings { jobs_max: 64, items_max: 10_000, parallelism_default: 4, parallelism_max: 32 },
             server: ServerSettings::default(),
             shutdown: ShutdownSettings { drain_delay: Duration::ZERO, deadline: Duration::from_secs(10) },

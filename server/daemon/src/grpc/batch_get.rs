@@ -24,6 +24,7 @@ pub(crate) fn batch_get(
     let mut results: Vec<v1::BatchGetResult> = Vec::with_capacity(request.items.len());
     for (number, mut item) in request.items.into_iter().enumerate() {
         let found = convert::batch_namespace(&request.namespace, &mut item.namespace)
+            .and_then(|()| convert::only_reported(&item))
             .and_then(|()| get::find(parts, item))
             .map_err(|failure| failure.within(&format!("items[{number}]")));
         let result = match found {

@@ -115,7 +115,7 @@ impl Parts {
         let streaming = rpc.is_none_or(|rpc| matches!(rpc, "Watch" | "Preload"));
         let place = if streaming { None } else { Some(self.admission.place()?) };
         let end = if streaming { self.stream_end(asked, &caller) } else { Some((head, Failure::deadline())) };
-        let call = rpc.map(|rpc| Arc::new(Call { rpc, caller, permission, started }));
+        let call = rpc.map(|rpc| Arc::new(Call { rpc, caller, permission, started, time: head }));
         Ok(Pass { ends_with_server: call.is_none(), call, place, head: Some(head), end })
     }
 

@@ -17,12 +17,18 @@ pub(crate) fn put(parts: &Parts, call: &Call, request: v1::PutRequest) -> Result
 
 /// Stores one entry for a caller who may; the items of a batch come here as well.
 pub(super) fn store(parts: &Parts, request: v1::PutRequest) -> Result<Answer<v1::PutResponse>, Failure> {
-    let answer = parts.cache.put(convert::put_request(request)?)?;
+    let lease = convert::lease_token("lease_token", &request.lease_token)?;
+    let request = convert::put_request(request)?;
+    let answer = match lease {
+        None => parts.cache.put(request)?,
+        Some(token) => parts.cache.put_leased(request, token)?,
+    };
     let outcome = match answer {
         PutAnswer::Stored { .. } => "stored",
         PutAnswer::Refreshed { .. } => "refreshed",
         PutAnswer::PreconditionFailed { .. } => "precondition_failed",
         PutAnswer::NotAdmitted { .. } => "not_admitted",
+        PutAnswer::LeaseLost => "lease_lost",
     };
     Ok(Answer { message: convert::put_response(answer), outcome })
 }

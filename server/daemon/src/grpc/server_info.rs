@@ -13,12 +13,13 @@ use super::{
 use crate::config::Settings;
 
 /// What this server can do, for clients that may meet older ones.
-const FEATURES: [&str; 9] = [
+const FEATURES: [&str; 10] = [
     "batch",
     "conditional_get",
     "conditional_put",
     "explain_key",
     "invalidate_selectors",
+    "leases",
     "min_position",
     "preload",
     "stale_while_revalidate",

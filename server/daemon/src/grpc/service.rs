@@ -8,8 +8,8 @@ use hotplate_proto::v1::{self, cache_service_server::CacheService};
 use tonic::{Code, Request, Response, Status};
 
 use super::{
-    batch_get, batch_put, explain_key, get, invalidate, list_entries, preload, put, server_info, stats,
-    status::Failure, touch, watch,
+    batch_get, batch_put, explain_key, extend_lease, get, invalidate, list_entries, preload, put, release_lease,
+    server_info, stats, status::Failure, touch, watch,
 };
 use crate::{
     access::{Caller, Permission},
@@ -26,7 +26,7 @@ pub(crate) type Messages<T> = BoxStream<'static, Result<T, Status>>;
 const PREFIX: &str = "/hotplate.v1.CacheService/";
 
 /// The RPCs of the service.
-const RPCS: [&str; 12] = [
+const RPCS: [&str; 14] = [
     "Get",
     "BatchGet",
     "Put",
@@ -38,6 +38,8 @@ const RPCS: [&str; 12] = [
     "Watch",
     "ListEntries",
     "ExplainKey",
+    "ExtendLease",
+    "ReleaseLease",
     "GetServerInfo",
 ];
 
@@ -58,6 +60,8 @@ pub(crate) struct Parts {
     pub(crate) batch_items_max: usize,
     /// Bytes of a response at most.
     pub(crate) message_bytes_max: usize,
+    /// Longest time a Get waits for who has the lease.
+    pub(crate) lease_wait_max: Duration,
     /// What `GetServerInfo` answers.
     pub(crate) info: v1::GetServerInfoResponse,
 }
@@ -77,6 +81,8 @@ pub(crate) struct Call {
     pub(crate) permission: Permission,
     /// When it came in.
     pub(crate) started: Moment,
+    /// Time it has from then on until its answer must begin.
+    pub(crate) time: Duration,
 }
 
 impl Call {
@@ -88,6 +94,24 @@ impl Call {
     /// Refuses a namespace in which the caller lacks one more permission.
     pub(crate) fn allow_also(&self, permission: Permission, namespace: &str) -> Result<(), Failure> {
         self.caller.check(permission, namespace).map_err(Failure::from)
+    }
+}
+
+/// A call that is being served, and what it is about.
+struct Entered {
+    call: Arc<Call>,
+    namespace: String,
+    key: Option<String>,
+}
+
+impl Entered {
+    fn new<Q: About>(request: Request<Q>) -> Result<(Self, Q), Status> {
+        let Some(call) = request.extensions().get::<Arc<Call>>().cloned() else {
+            return Err(Failure::bug("a call came past the gate").into());
+        };
+        let request = request.into_inner();
+        let (namespace, key) = (request.namespace().to_owned(), request.key().map(str::to_owned));
+        Ok((Self { call, namespace, key }, request))
     }
 }
 
@@ -136,7 +160,7 @@ macro_rules! about {
 
 about!(
     BatchGetRequest, BatchPutRequest, InvalidateRequest, PreloadRequest, StatsRequest, WatchRequest, ListEntriesRequest;
-    with key: GetRequest, PutRequest, TouchRequest, ExplainKeyRequest
+    with key: GetRequest, PutRequest, TouchRequest, ExplainKeyRequest, ExtendLeaseRequest, ReleaseLeaseRequest
 );
 
 impl About for v1::GetServerInfoRequest {
@@ -157,26 +181,28 @@ impl CacheRpcs {
         request: Request<Q>,
         handler: impl FnOnce(&Parts, &Call, Q) -> Result<Answer<A>, Failure>,
     ) -> Result<Response<A>, Status> {
-        let Some(call) = request.extensions().get::<Arc<Call>>().cloned() else {
-            return Err(Failure::bug("a call came past the gate").into());
-        };
-        let request = request.into_inner();
-        let (namespace, key) = (request.namespace().to_owned(), request.key().map(str::to_owned));
-        let result = handler(&self.0, &call, request);
+        let (entered, request) = Entered::new(request)?;
+        let result = handler(&self.0, &entered.call, request);
+        self.leave(&entered, result)
+    }
+
+    /// Records what came of a call.
+    fn leave<A>(&self, entered: &Entered, result: Result<Answer<A>, Failure>) -> Result<Response<A>, Status> {
+        let Entered { call, namespace, key } = entered;
         let (outcome, code, reason) = match &result {
             Ok(answer) => (answer.outcome, Code::Ok, ""),
             Err(failure) => ("", failure.code(), failure.reason()),
         };
         self.0.telemetry.call(&CallRecord {
             rpc: call.rpc,
-            namespace: &namespace,
+            namespace,
             key: key.as_deref(),
             outcome,
             tier: if matches!(outcome, "hit" | "stale" | "negative" | "not_modified") { "memory" } else { "" },
             code,
             reason,
             caller: call.caller.id(),
-            elapsed: self.elapsed(&call),
+            elapsed: self.elapsed(call),
         });
         Ok(Response::new(result?.message))
     }
@@ -192,7 +218,9 @@ impl CacheService for CacheRpcs {
     type WatchStream = Messages<v1::WatchResponse>;
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
-        self.answer(request, get::get)
+        let (entered, request) = Entered::new(request)?;
+        let result = get::get(&self.0, &entered.call, request).await;
+        self.leave(&entered, result)
     }
 
     async fn batch_get(&self, request: Request<v1::BatchGetRequest>) -> Result<Response<v1::BatchGetResponse>, Status> {
@@ -242,6 +270,20 @@ impl CacheService for CacheRpcs {
         request: Request<v1::ExplainKeyRequest>,
     ) -> Result<Response<v1::ExplainKeyResponse>, Status> {
         self.answer(request, explain_key::explain_key)
+    }
+
+    async fn extend_lease(
+        &self,
+        request: Request<v1::ExtendLeaseRequest>,
+    ) -> Result<Response<v1::ExtendLeaseResponse>, Status> {
+        self.answer(request, extend_lease::extend_lease)
+    }
+
+    async fn release_lease(
+        &self,
+        request: Request<v1::ReleaseLeaseRequest>,
+    ) -> Result<Response<v1::ReleaseLeaseResponse>, Status> {
+        self.answer(request, release_lease::release_lease)
     }
 
     async fn get_server_info(

@@ -16,7 +16,7 @@ use tonic::Code;
 use super::{CallRecord, names};
 
 /// RPCs whose time to the answer is counted.
-const UNARY: [&str; 10] = [
+const UNARY: [&str; 12] = [
     "Get",
     "BatchGet",
     "Put",
@@ -26,6 +26,8 @@ const UNARY: [&str; 10] = [
     "Stats",
     "ListEntries",
     "ExplainKey",
+    "ExtendLease",
+    "ReleaseLease",
     "GetServerInfo",
 ];
 /// RPCs whose duration says how long somebody listened, not how long the server took.

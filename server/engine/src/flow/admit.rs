@@ -11,9 +11,10 @@ use crate::{
     event::{Event, MissReason, RemovalReason},
     fence::Stamp,
     key::Key,
+    lease::Claim,
     memory::{
         Guard, Store, Taken,
-        beside::Removal,
+        beside::{Filled, Removal},
         budget::Room,
         content::Content,
         held,
@@ -24,7 +25,7 @@ use crate::{
         table::Slot,
     },
     policy::Objective,
-    position::{AsOf, Positions},
+    position::{AsOf, Position, Positions},
 };
 
 /// How often the gate makes room before it gives up: only reached when others take it away each time.
@@ -57,21 +58,26 @@ pub enum Right {
     /// It was fetched: it counts only if nothing that concerns it changed, and no writer confirmed what is stored, since
     /// this ticket was taken.
     Fill(Ticket),
+    /// It was computed under a lease: it counts only if the lease is held and nothing more than its key was invalidated
+    /// since it was granted. What concerns the key alone ends the lease.
+    Lease(Author, Claim),
 }
 
 /// What the gate did.
 #[derive(Debug)]
 pub enum Admitted {
-    /// Stored, with an event.
-    Stored(EntryView, Positions),
-    /// The same content was there and lives on, without an event.
-    Refreshed(EntryView, Positions),
+    /// Stored, with an event, and so many who waited got it.
+    Stored(EntryView, Positions, u32),
+    /// The same content was there and lives on, without an event, and so many who waited got it.
+    Refreshed(EntryView, Positions, u32),
     /// The precondition does not hold.
     PreconditionFailed(Option<EntryView>),
     /// A fill that came too late.
     TooLate,
-    /// It cannot fit: why, and where an older value was dropped.
-    NotAdmitted(String, Option<Positions>),
+    /// Its lease is not held, or what that was granted for was invalidated.
+    LeaseLost,
+    /// It cannot fit: why, where an older value was dropped, and how many who waited got it nevertheless.
+    NotAdmitted(String, Option<Positions>, u32),
 }
 
 /// Decides and, when it may, stores.
@@ -145,12 +151,15 @@ pub fn renew(
     space: &Arc<Space>,
     key: &Key,
     (precondition, lifetime): (&Precondition, Lifetime),
-    author: &Author,
+    (author, lease): (&Author, Option<u128>),
 ) -> Admitted {
     for _ in 0..ATTEMPTS_MAX {
         let mut shard = store.shard(key);
         let now = store.clock.now();
         let as_of = store.as_of(key);
+        if lease.is_some_and(|token| shard.beside.leases.claim(key, token, now).is_none()) {
+            return Admitted::LeaseLost;
+        }
         let slot = drop_ended(store, &mut shard, (space, key), now);
         let current = slot.and_then(|slot| shard.table(&space.shelf)?.get(slot));
         if !holds(precondition, current, &shard.beside.shared) {
@@ -169,7 +178,8 @@ pub fn renew(
         store.note(&mut shard, key, (noted, author.clone()));
         let Some(view) = view(&shard, (space, key), slot, now) else { break };
         space.stats.on_refresh(key.text(), &view.facts.description.kind);
-        return Admitted::Refreshed(view, Positions::new(vec![(key.log(), as_of.key)]));
+        let released = shard.beside.leases.fill(key, &Filled { view: view.clone(), as_of });
+        return Admitted::Refreshed(view, Positions::new(vec![(key.log(), as_of.key)]), released);
     }
     Admitted::PreconditionFailed(None)
 }
@@ -254,6 +264,11 @@ fn refuse(
     (current, own_gone, charge): (Option<Slot>, Option<Stamp>, u64),
 ) -> Option<Admitted> {
     let Admission { space, key, precondition, right, .. } = admission;
+    if let Right::Lease(_, claim) = right
+        && shard.beside.leases.claim(key, claim.token, store.clock.now()).is_none()
+    {
+        return Some(Admitted::LeaseLost);
+    }
     let record = current.and_then(|slot| shard.table(&space.shelf)?.get(slot));
     let held_before = record.is_none() && own_gone.is_some_and(|stamp| shard.beside.fences.admit(key, stamp));
     if !held_before && !holds(precondition, record, &shard.beside.shared) {
@@ -265,6 +280,13 @@ fn refuse(
     {
         store.observer.observe(&Event::FillRefused { namespace: key.namespace().clone() });
         return Some(Admitted::TooLate);
+    }
+    if let Right::Lease(_, claim) = right
+        && !untouched(store, admission, claim.stamp)
+    {
+        shard.beside.leases.revoke(key, store.clock.now(), &mut |key| store.offer(key));
+        store.observer.observe(&Event::FillRefused { namespace: key.namespace().clone() });
+        return Some(Admitted::LeaseLost);
     }
     let own = current.and_then(|slot| shard.table(&space.shelf)?.pin_of(slot)).map_or(0, |pin| pin.worth.bytes);
     let why = cannot_fit(store, space, (charge, own))?;
@@ -279,20 +301,44 @@ fn turn_away(
     (current, why): (Option<Slot>, String),
 ) -> Admitted {
     let Admission { space, key, content, right, .. } = admission;
+    let released = release_without_storing(store, shard, admission);
     space.stats.on_not_admitted(key.text(), &content.description.kind);
     let position = current.and_then(|slot| drop_older(store, shard, (space, key), (slot, &right.author())));
     let removal = Removal { reason: MissReason::NotAdmitted, at: store.clock.now(), idle: false, fence: None };
     shard.beside.remember(key, removal);
     store.note(shard, key, (Noted::NotAdmitted(Arc::from(why.as_str())), right.author()));
-    Admitted::NotAdmitted(why, position)
+    Admitted::NotAdmitted(why, position, released)
+}
+
+/// Gives a value that is turned away to those who wait for it: computing it again would not make it fit. What was fetched
+/// may be too late, and is given to nobody.
+fn release_without_storing(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>) -> u32 {
+    let Admission { space, key, content, lifetime, right, .. } = admission;
+    let now = store.as_of(key);
+    let as_of = match right {
+        Right::Fill(_) => return 0,
+        Right::Write(_) => now,
+        Right::Lease(_, claim) => AsOf { selector: Position { number: claim.stamp.selector, ..now.selector }, ..now },
+    };
+    let stored = store.clock.now();
+    let record =
+        Record::new(key, content, Terms { lifetime: *lifetime, stored, selector: as_of.selector.number }, None);
+    let look = Look { now: stored, hits: 0, order_bytes: space.shelf.order_bytes(), pinned_until: None };
+    let view = record.view(key, &content.description, look);
+    shard.beside.leases.fill(key, &Filled { view, as_of })
 }
 
 /// Whether nothing that concerns a fill happened since its ticket was taken.
 fn in_time(store: &Store, shard: &Guard<'_>, admission: &Admission<'_>, ticket: Ticket) -> bool {
-    let Admission { key, content, .. } = admission;
+    let Admission { key, .. } = admission;
     shard.beside.fences.admit(key, ticket.stamp)
         && shard.beside.confirmations.admit(key, ticket.place)
-        && store.fences.read().allow(key.namespace(), &content.facets(key.text()), ticket.stamp)
+        && untouched(store, admission, ticket.stamp)
+}
+
+/// Whether no invalidation by tag, kind, prefix, glob or namespace concerns what was computed since then.
+fn untouched(store: &Store, Admission { key, content, .. }: &Admission<'_>, since: Stamp) -> bool {
+    store.fences.read().allow(key.namespace(), &content.facets(key.text()), since)
 }
 
 fn holds(precondition: &Precondition, current: Option<&Record>, shared: &Shared) -> bool {
@@ -382,12 +428,12 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     if let Some(until) = admission.pin.max(kept).filter(|until| *until > place.now) {
         store.pin(shard, space, slot, until);
     }
-    let position = Positions::new(vec![(key.log(), store.history.position(key.log()))]);
-    match view(shard, (space, key), slot, place.now) {
-        Some(view) if same => Admitted::Refreshed(view, position),
-        Some(view) => Admitted::Stored(view, position),
-        None => Admitted::PreconditionFailed(None),
-    }
+    let log = store.history.position(key.log());
+    let position = Positions::new(vec![(key.log(), log)]);
+    let Some(view) = view(shard, (space, key), slot, place.now) else { return Admitted::PreconditionFailed(None) };
+    let as_of = AsOf { key: log, ..place.as_of };
+    let released = shard.beside.leases.fill(key, &Filled { view: view.clone(), as_of });
+    if same { Admitted::Refreshed(view, position, released) } else { Admitted::Stored(view, position, released) }
 }
 
 /// Books a write that found its own content.
@@ -432,7 +478,7 @@ fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>,
 impl Right {
     fn author(&self) -> Author {
         match self {
-            Self::Write(author) => author.clone(),
+            Self::Write(author) | Self::Lease(author, _) => author.clone(),
             Self::Fill(_) => Author::default(),
         }
     }

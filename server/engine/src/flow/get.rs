@@ -79,6 +79,35 @@ pub enum Lookup {
 /// # Errors
 /// Bad names; `NAMESPACE_UNKNOWN`; `POSITION_NOT_REACHED`.
 pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
+    let (looked, ()) = look_up(store, request, |_, _, _| ())?;
+    if !request.peek {
+        looked.count(store);
+    }
+    Ok(GetAnswer { outcome: looked.outcome, as_of: looked.as_of })
+}
+
+/// What a look found, before it is counted.
+pub(super) struct Looked {
+    pub(super) key: Key,
+    pub(super) space: Option<Arc<Space>>,
+    pub(super) outcome: Lookup,
+    pub(super) counted: ReadOutcome,
+    pub(super) as_of: AsOf,
+    pub(super) started: Moment,
+}
+
+impl Looked {
+    pub(super) fn count(&self, store: &Store) {
+        count(store, self.space.as_deref(), &self.key, (&self.outcome, self.counted), self.started);
+    }
+}
+
+/// Looks, and does what is to be done then, under the same lock.
+pub(super) fn look_up<T>(
+    store: &Store,
+    request: &GetRequest,
+    then: impl FnOnce(&mut Guard<'_>, &Key, &Lookup) -> T,
+) -> Result<(Looked, T)> {
     let started = store.clock.now();
     let key = Key::new(&request.namespace, &request.key)?;
     let space = store.spaces.find(key.namespace())?;
@@ -95,14 +124,12 @@ pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
             (Lookup::Miss(reason), ReadOutcome::Miss(reason))
         }
     };
-    if !request.peek {
-        if let Some((space, slot)) = space.as_deref().zip(slot).filter(|_| outcome.view().is_some()) {
-            touch(&mut shard, (space, slot), now);
-        }
-        drop(shard);
-        count(store, space.as_deref(), &key, (&outcome, counted), started);
+    if let Some((space, slot)) = space.as_deref().zip(slot).filter(|_| !request.peek && outcome.view().is_some()) {
+        touch(&mut shard, (space, slot), now);
     }
-    Ok(GetAnswer { outcome, as_of })
+    let then = then(&mut shard, &key, &outcome);
+    drop(shard);
+    Ok((Looked { key, space, outcome, counted, as_of, started }, then))
 }
 
 /// A record, what is said of it, and how it is looked at.

@@ -21,7 +21,7 @@ use crate::{
     key::{Key, namespace_name},
     memory::{Guard, Store, space::Space, walk::FOUND_PER_HOLD},
     position::{LogId, Position, Positions},
-    selector::{SELECTORS_MAX, Selector, check_count},
+    selector::{Facets, SELECTORS_MAX, Selector, check_count},
 };
 
 /// What to drop.
@@ -54,6 +54,8 @@ pub struct InvalidateAnswer {
     pub sample_keys: Vec<Arc<str>>,
     /// Where in the history, for every log touched; empty when validating.
     pub position: Positions,
+    /// Leases revoked.
+    pub leases_revoked: u32,
 }
 
 /// Keys that a validating call shows at most.
@@ -87,18 +89,19 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     let fence = raise_sets(store, &namespace, &sets, &author);
     // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
     let swept = fence.map_or(0, |position| sweep(store, &space, &sets, position));
-    let mut logs = BTreeMap::from_iter(fence.map(|position| (LogId::SELECTOR, position)));
-    let mut drop_all = |keys: &[Selector], per_hold| {
-        let (dropped, positions) = drop_keys(store, &space, (keys, per_hold), &author);
-        // Of several changes in one log, the last one is where the call is.
-        logs.extend(positions);
-        dropped
+    let mut dropped = Dropped::default();
+    dropped.logs.extend(fence.map(|position| (LogId::SELECTOR, position)));
+    let named = dropped.add(drop_keys(store, &space, (&keys, SELECTORS_MAX), &author));
+    let depending = dropped.add(drop_keys(store, &space, (&dependents, FOUND_PER_HOLD), &author));
+    let cascaded_count =
+        dropped.add(drop_keys(store, &space, (&cascade.keys(&space, selectors), FOUND_PER_HOLD), &author));
+    let answer = InvalidateAnswer {
+        matched_count: swept + named + depending,
+        cascaded_count,
+        sample_keys: Vec::new(),
+        leases_revoked: dropped.leases + revoke(store, &namespace, &sets),
+        position: Positions::new(dropped.logs.into_iter().collect()),
     };
-    let matched_count = swept + drop_all(&keys, SELECTORS_MAX) + drop_all(&dependents, FOUND_PER_HOLD);
-    let cascaded_count = drop_all(&cascade.keys(&space, selectors), FOUND_PER_HOLD);
-    let logs = logs.into_iter().collect();
-    let position = Positions::new(logs);
-    let answer = InvalidateAnswer { matched_count, cascaded_count, sample_keys: Vec::new(), position };
     repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
     space.stats.on_latency("invalidate", store.clock.now().since(started));
     Ok(answer)
@@ -116,7 +119,13 @@ fn check(request: &InvalidateRequest) -> Result<()> {
 }
 
 fn nothing() -> InvalidateAnswer {
-    InvalidateAnswer { matched_count: 0, cascaded_count: 0, sample_keys: Vec::new(), position: Positions::default() }
+    InvalidateAnswer {
+        matched_count: 0,
+        cascaded_count: 0,
+        sample_keys: Vec::new(),
+        leases_revoked: 0,
+        position: Positions::default(),
+    }
 }
 
 /// Raises one fence for all sets of the call; recording and raising under one lock keeps answers from claiming a
@@ -132,13 +141,44 @@ fn raise_sets(store: &Store, namespace: &Arc<str>, sets: &[Selector], author: &A
     Some(position)
 }
 
+/// Hands on the leases of keys that these sets select by their text. What tags and kind a value will have nobody knows
+/// yet: the fence refuses it when it comes.
+fn revoke(store: &Store, namespace: &Arc<str>, sets: &[Selector]) -> u32 {
+    let by_text = |set: &&Selector| matches!(set, Selector::Prefix(_) | Selector::Glob(_) | Selector::Everything);
+    let sets: Vec<&Selector> = sets.iter().filter(by_text).collect();
+    if sets.is_empty() {
+        return 0;
+    }
+    let selects = |key: &Key| {
+        let facets = Facets { key: key.text(), kind: "", tags: &[], depends_on: &[] };
+        key.namespace() == namespace && sets.iter().any(|set| set.selects(&facets))
+    };
+    let now = store.clock.now();
+    let of = |mut shard: Guard<'_>| shard.beside.leases.revoke_where(selects, now, &mut |key| store.offer(key));
+    store.each_shard().map(of).sum()
+}
+
+/// What dropping named keys did.
+#[derive(Default)]
+struct Dropped {
+    matched: u64,
+    leases: u32,
+    /// Of several changes in one log, the last one is where the call is.
+    logs: BTreeMap<LogId, Position>,
+}
+
+impl Dropped {
+    /// Counts what another call did in with this, and says how many entries that were.
+    fn add(&mut self, other: Self) -> u64 {
+        self.matched += other.matched;
+        self.leases += other.leases;
+        self.logs.extend(other.logs);
+        other.matched
+    }
+}
+
 /// Drops named keys, so many of one log under one lock and as one change.
-fn drop_keys(
-    store: &Store,
-    space: &Space,
-    (selectors, per_hold): (&[Selector], usize),
-    author: &Author,
-) -> (u64, Vec<(LogId, Position)>) {
+fn drop_keys(store: &Store, space: &Space, (selectors, per_hold): (&[Selector], usize), author: &Author) -> Dropped {
     let namespace = &space.name;
     let mut by_log: BTreeMap<LogId, BTreeSet<Arc<str>>> = BTreeMap::new();
     for selector in selectors {
@@ -147,8 +187,7 @@ fn drop_keys(
             by_log.entry(log).or_default().insert(text.clone());
         }
     }
-    let mut matched = 0;
-    let mut positions = Vec::new();
+    let mut all = Dropped::default();
     let texts = by_log.into_iter().map(|(log, texts)| (log, texts.into_iter().collect::<Vec<_>>()));
     let holds: Vec<(LogId, Vec<Arc<str>>)> = texts.flat_map(|(log, texts)| pieces(log, &texts, per_hold)).collect();
     for (log, texts) in holds {
@@ -158,15 +197,18 @@ fn drop_keys(
         let dropped = keys.iter().map(|key| {
             let slot = drop_ended(store, &mut shard, (space, key), now);
             let said = slot.and_then(|slot| store.remove(&mut shard, space, slot, RemovalReason::Invalidated));
-            matched += u64::from(said.is_some());
+            all.matched += u64::from(said.is_some());
             (key.text().clone(), said)
         });
         let what = What::Invalidated(dropped.collect());
         let position = store.history.append(namespace, log, what, author);
-        keys.iter().for_each(|key| shard.beside.fences.raise(key, position.number));
-        positions.push((log, position));
+        for key in &keys {
+            shard.beside.fences.raise(key, position.number);
+            all.leases += u32::from(shard.beside.leases.revoke(key, now, &mut |key| store.offer(key)));
+        }
+        all.logs.insert(log, position);
     }
-    (matched, positions)
+    all
 }
 
 fn pieces(log: LogId, texts: &[Arc<str>], most: usize) -> Vec<(LogId, Vec<Arc<str>>)> {
@@ -208,6 +250,6 @@ fn validate(store: &Store, space: &Space, selectors: &[Selector], cascade: &Casc
         matched_count,
         cascaded_count: cascade.count(store, space, selectors),
         sample_keys: sample.into_iter().collect(),
-        position: Positions::default(),
+        ..nothing()
     }
 }

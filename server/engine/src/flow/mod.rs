@@ -9,6 +9,7 @@ pub mod get;
 pub mod insight;
 pub mod invalidate;
 mod job;
+pub mod lease;
 pub mod lifetime;
 pub mod list;
 mod ports;

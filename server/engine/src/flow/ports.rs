@@ -66,12 +66,12 @@ impl fill::Store for Store {
         let precondition = &Precondition::Always;
         let (right, pin) = (Right::Fill(ticket), pin_for.map(|long| self.clock.now().after(long)));
         match admit(self, &Admission { space, key: &key, content, lifetime, precondition, right, pin }) {
-            admit::Admitted::Stored(view, _) => Ok(Admitted::Stored { pinned: view.facts.pinned }),
-            admit::Admitted::Refreshed(view, _) => Ok(Admitted::Refreshed { pinned: view.facts.pinned }),
+            admit::Admitted::Stored(view, ..) => Ok(Admitted::Stored { pinned: view.facts.pinned }),
+            admit::Admitted::Refreshed(view, ..) => Ok(Admitted::Refreshed { pinned: view.facts.pinned }),
             admit::Admitted::TooLate => Ok(Admitted::TooLate),
-            admit::Admitted::NotAdmitted(why, _) => Ok(Admitted::NotAdmitted(why)),
-            admit::Admitted::PreconditionFailed(_) => {
-                Err(Error::new(Kind::Internal, Reason::Bug, "a fill without condition failed its condition"))
+            admit::Admitted::NotAdmitted(why, ..) => Ok(Admitted::NotAdmitted(why)),
+            admit::Admitted::PreconditionFailed(_) | admit::Admitted::LeaseLost => {
+                Err(Error::new(Kind::Internal, Reason::Bug, "a fill without condition and lease failed by one"))
             }
         }
     }

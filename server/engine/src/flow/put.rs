@@ -66,6 +66,8 @@ pub enum PutAnswer {
         entry: EntryView,
         /// Where in the history.
         position: Positions,
+        /// Callers who waited for it and got it.
+        waiters_released: u32,
     },
     /// The same content was there and was renewed.
     Refreshed {
@@ -73,7 +75,11 @@ pub enum PutAnswer {
         entry: EntryView,
         /// Where the history is.
         position: Positions,
+        /// Callers who waited for it and got it.
+        waiters_released: u32,
     },
+    /// The lease is not held, or what it was granted for was invalidated.
+    LeaseLost,
     /// The condition does not hold.
     PreconditionFailed {
         /// What is in the way.
@@ -85,6 +91,8 @@ pub enum PutAnswer {
         why: String,
         /// Where in the history, when an older value was dropped.
         position: Option<Positions>,
+        /// Callers who waited for it and got it nevertheless.
+        waiters_released: u32,
     },
 }
 
@@ -92,7 +100,15 @@ pub enum PutAnswer {
 ///
 /// # Errors
 /// Anything out of its bounds; `DIGEST_MISMATCH`; `DEPENDENCY_CYCLE`; `NAMESPACE_UNKNOWN`; `TOO_MANY_NAMESPACES`.
-pub fn put(store: &Store, repeats: &Repeats, mut request: PutRequest) -> Result<PutAnswer> {
+pub fn put(store: &Store, repeats: &Repeats, request: PutRequest) -> Result<PutAnswer> {
+    put_under(store, repeats, request, None)
+}
+
+/// Stores one entry, under the lease that this token names if there is one.
+///
+/// # Errors
+/// Anything out of its bounds; `DIGEST_MISMATCH`; `DEPENDENCY_CYCLE`; `NAMESPACE_UNKNOWN`; `TOO_MANY_NAMESPACES`.
+pub fn put_under(store: &Store, repeats: &Repeats, mut request: PutRequest, lease: Option<u128>) -> Result<PutAnswer> {
     let started = store.clock.now();
     let key = Key::new(&request.namespace, &request.key)?;
     check(store, &mut request)?;
@@ -102,8 +118,8 @@ pub fn put(store: &Store, repeats: &Repeats, mut request: PutRequest) -> Result<
     }
     let author = Author { client_id: request.client_id.clone(), reason: None };
     let answer = match request.payload.take() {
-        Some(payload) => store_payload(store, &space, &key, &request, (payload, author))?,
-        None => renew(store, &space, &key, (&request, &author))?,
+        Some(payload) => store_payload(store, &space, &key, &request, (payload, author, lease))?,
+        None => renew(store, &space, &key, (&request, &author, lease))?,
     };
     repeats.remember(key.namespace(), &request.request_id, Answer::Put(answer.without_value()));
     space.stats.on_latency("put", store.clock.now().since(started));
@@ -129,7 +145,7 @@ fn store_payload(
     space: &Arc<Space>,
     key: &Key,
     request: &PutRequest,
-    (payload, author): (Payload, Author),
+    (payload, author, lease): (Payload, Author, Option<u128>),
 ) -> Result<PutAnswer> {
     let lifetime = decide(store, space, request, matches!(payload, Payload::Negative(_)))?;
     // Kept until it is stored: two writers who link each to the other's key must not both find no cycle.
@@ -138,28 +154,48 @@ fn store_payload(
     if linking.is_some() {
         description.depends_on = Some(cascade::close(space, key, request.description.made_from())?);
     }
-    let content = Content::new(compact(payload), description);
+    let mut content = Content::new(compact(payload), description);
     if request.digest.is_some_and(|digest| digest != content.digest) {
         let rule = "digest is not the SHA-256 of the value that arrived: send the value again";
         return Err(Error::invalid(Reason::DigestMismatch, "digest", rule));
     }
+    let right = match lease {
+        None => Right::Write(author),
+        Some(token) => {
+            let now = store.clock.now();
+            let claim = store.shard(key).beside.leases.claim(key, token, now);
+            let Some(claim) = claim else { return Ok(PutAnswer::LeaseLost) };
+            content.measure(now.since(claim.granted));
+            Right::Lease(author, claim)
+        }
+    };
     let precondition = &request.precondition;
-    let admission = Admission { space, key, content, lifetime, precondition, right: Right::Write(author), pin: None };
+    let admission = Admission { space, key, content, lifetime, precondition, right, pin: None };
     answer(admit(store, &admission))
 }
 
 fn answer(admitted: Admitted) -> Result<PutAnswer> {
     Ok(match admitted {
-        Admitted::Stored(entry, position) => PutAnswer::Stored { entry, position },
-        Admitted::Refreshed(entry, position) => PutAnswer::Refreshed { entry, position },
+        Admitted::Stored(entry, position, waiters_released) => PutAnswer::Stored { entry, position, waiters_released },
+        Admitted::Refreshed(entry, position, waiters_released) => {
+            PutAnswer::Refreshed { entry, position, waiters_released }
+        }
         Admitted::PreconditionFailed(entry) => PutAnswer::PreconditionFailed { entry },
-        Admitted::NotAdmitted(why, position) => PutAnswer::NotAdmitted { why, position },
+        Admitted::LeaseLost => PutAnswer::LeaseLost,
+        Admitted::NotAdmitted(why, position, waiters_released) => {
+            PutAnswer::NotAdmitted { why, position, waiters_released }
+        }
         Admitted::TooLate => return Err(Error::new(Kind::Internal, Reason::Bug, "a write was taken for a fill")),
     })
 }
 
 /// Renews what is stored, if it still has the etag.
-fn renew(store: &Store, space: &Arc<Space>, key: &Key, (request, author): (&PutRequest, &Author)) -> Result<PutAnswer> {
+fn renew(
+    store: &Store,
+    space: &Arc<Space>,
+    key: &Key,
+    (request, author, lease): (&PutRequest, &Author, Option<u128>),
+) -> Result<PutAnswer> {
     let (kind, negative) = {
         let shard = store.shard(key);
         let slot = store.find(&shard, space, key);
@@ -169,7 +205,7 @@ fn renew(store: &Store, space: &Arc<Space>, key: &Key, (request, author): (&PutR
     };
     let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind: &kind, negative };
     let lifetime = rules.decide(&request.expiration, store.clock.now(), store.random())?;
-    answer(admit::renew(store, space, key, (&request.precondition, lifetime), author))
+    answer(admit::renew(store, space, key, (&request.precondition, lifetime), (author, lease)))
 }
 
 fn decide(store: &Store, space: &Space, request: &PutRequest, negative: bool) -> Result<Lifetime> {
@@ -192,10 +228,14 @@ impl PutAnswer {
     fn without_value(&self) -> Self {
         let empty = |entry: &EntryView| EntryView { payload: Payload::Value(Bytes::new()), ..entry.clone() };
         match self {
-            Self::Stored { entry, position } => Self::Stored { entry: empty(entry), position: position.clone() },
-            Self::Refreshed { entry, position } => Self::Refreshed { entry: empty(entry), position: position.clone() },
+            Self::Stored { entry, position, waiters_released: released } => {
+                Self::Stored { entry: empty(entry), position: position.clone(), waiters_released: *released }
+            }
+            Self::Refreshed { entry, position, waiters_released: released } => {
+                Self::Refreshed { entry: empty(entry), position: position.clone(), waiters_released: *released }
+            }
             Self::PreconditionFailed { entry } => Self::PreconditionFailed { entry: entry.as_ref().map(empty) },
-            Self::NotAdmitted { .. } => self.clone(),
+            Self::NotAdmitted { .. } | Self::LeaseLost => self.clone(),
         }
     }
 }

@@ -84,7 +84,7 @@ fn weight(call: &Call, answer: &Answer) -> usize {
     let entry = match answer {
         Answer::Put(PutAnswer::Stored { entry, .. } | PutAnswer::Refreshed { entry, .. }) => Some(entry),
         Answer::Put(PutAnswer::PreconditionFailed { entry }) => entry.as_ref(),
-        Answer::Put(PutAnswer::NotAdmitted { .. }) | Answer::Invalidate(_) => None,
+        Answer::Put(PutAnswer::NotAdmitted { .. } | PutAnswer::LeaseLost) | Answer::Invalidate(_) => None,
     };
     let said = entry.map_or(0, |entry| entry.key.len() + entry.facts.description.bytes());
     ANSWER_BYTES_FIXED + call.1.len() + said + positions
@@ -101,6 +101,7 @@ mod tests {
             matched_count: 1,
             sample_keys: Vec::new(),
             position: Positions::default(),
+            leases_revoked: 0,
         })
     }
 

@@ -1,17 +1,20 @@
 //! What the store keeps in each shard beside the entries, under the same lock: what fills are tested against, why keys
-//! are missing, which entries have a tag, and descriptions that many entries share.
+//! are missing, which entries have a tag, descriptions that many entries share, and who computes what is missing.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use lru::LruCache;
 
 use crate::{
     clock::Moment,
+    entry::EntryView,
     event::MissReason,
     fence::{Confirmations, Fenced, KeyFences},
     index::Index,
     key::Key,
+    lease::{Census, Leases},
     memory::{notes::Notes, shared::Shared},
+    position::AsOf,
 };
 
 /// Keys whose last authoritative change each shard remembers.
@@ -32,6 +35,15 @@ pub struct Removal {
     pub fence: Option<Fenced>,
 }
 
+/// What those who wait for a key get.
+#[derive(Clone, Debug)]
+pub struct Filled {
+    /// The entry.
+    pub view: EntryView,
+    /// How current that is.
+    pub as_of: AsOf,
+}
+
 /// What the store keeps in each shard beside the entries.
 #[derive(Debug)]
 pub struct Beside {
@@ -45,12 +57,14 @@ pub struct Beside {
     pub shared: Shared,
     /// What happened to keys without a change in the history.
     pub notes: Notes,
+    /// Who computes what is missing, and who waits for it.
+    pub leases: Leases<Filled>,
 }
 
 impl Beside {
-    /// Nothing, in a history with this epoch.
+    /// Nothing, in a history with this epoch; leases are counted in this census.
     #[must_use]
-    pub fn new(epoch: u64) -> Self {
+    pub fn new(epoch: u64, census: Arc<Census>) -> Self {
         Self {
             fences: KeyFences::new(epoch, KEY_FENCES),
             confirmations: Confirmations::new(KEY_FENCES),
@@ -58,6 +72,7 @@ impl Beside {
             indexes: Vec::new(),
             shared: Shared::default(),
             notes: Notes::default(),
+            leases: Leases::new(census),
         }
     }
 

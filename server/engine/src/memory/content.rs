@@ -33,6 +33,14 @@ impl Content {
         Self { payload, description: Arc::new(description), digest, cost, cost_measured: false }
     }
 
+    /// Notes what computing it took, unless the writer says what it cost.
+    pub fn measure(&mut self, took: Duration) {
+        if self.cost.is_none() {
+            self.cost = Some(to_the_microsecond(took));
+            self.cost_measured = true;
+        }
+    }
+
     /// The value's bytes; none for a negative result.
     #[must_use]
     pub fn value(&self) -> &[u8] {

@@ -50,6 +50,7 @@ use crate::{
         what_if::{Item, Quota},
     },
     key::Key,
+    lease::{Census, LeaseLimits, Offer},
     namespace::EngineConfig,
     policy::{self, Worth},
     position::{AsOf, KEY_LOGS, LogId},
@@ -89,6 +90,8 @@ pub struct Store {
     pub pool: Pool<Beside, Record>,
     /// What that means.
     pub insight: Insight,
+    /// What is leased, and who waits, in all shards.
+    pub leases: Arc<Census>,
     /// Who hears what happens.
     pub observer: Arc<dyn Observer>,
     epoch: u64,
@@ -115,7 +118,13 @@ impl Store {
             objective: config.objective,
         };
         let insight = Insight::new(&config);
-        let pool = Pool::new(size, || Beside::new(epoch));
+        let leases = Census::new(LeaseLimits {
+            duration: config.lease_duration,
+            held_max: config.leases_max,
+            waiters_per_key_max: config.lease_waiters_per_key_max,
+            waiters_max: config.lease_waiters_max,
+        });
+        let pool = Pool::new(size, || Beside::new(epoch, leases.clone()));
         Ok(Self {
             spaces: Spaces::new(&config, clock.clone(), &|policy, quota, weight| {
                 open((&pool, &insight), policy, (quota, weight))
@@ -130,6 +139,7 @@ impl Store {
             random: Mutex::new(random),
             pool,
             insight,
+            leases,
             observer,
             epoch,
             config,
@@ -200,6 +210,11 @@ impl Store {
     /// A random number from 0 to 1.
     pub fn random(&self) -> f64 {
         self.random.lock().random()
+    }
+
+    /// What a new holder of a key's lease gets. Call it under the lock of the key's shard.
+    pub fn offer(&self, key: &Key) -> Offer {
+        Offer { token: self.random.lock().random(), stamp: self.as_of(key).into() }
     }
 
     /// 128 random bits as hexadecimal digits.

@@ -165,7 +165,7 @@ impl Subject {
                 expect_refusable(&reference.setup, id.0, written, why);
                 self.gone.insert(id);
             }
-            PutAnswer::PreconditionFailed { .. } => panic!("put {id:?}: nothing is in the way"),
+            PutAnswer::PreconditionFailed { .. } | PutAnswer::LeaseLost => panic!("put {id:?}: nothing is in the way"),
         }
         self.note_evictions(reference, own);
     }

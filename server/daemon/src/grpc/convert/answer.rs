@@ -52,12 +52,14 @@ pub(crate) fn put_response(answer: PutAnswer) -> v1::PutResponse {
     use v1::PutOutcome;
     let of = |outcome: PutOutcome| v1::PutResponse { outcome: outcome.into(), ..Default::default() };
     match answer {
-        PutAnswer::Stored { entry, position } => v1::PutResponse {
+        PutAnswer::Stored { entry, position, waiters_released } => v1::PutResponse {
+            waiters_released,
             metadata: Some(wire_facts(&entry.facts)),
             position: wire_positions(&position),
             ..of(PutOutcome::Stored)
         },
-        PutAnswer::Refreshed { entry, position } => v1::PutResponse {
+        PutAnswer::Refreshed { entry, position, waiters_released } => v1::PutResponse {
+            waiters_released,
             metadata: Some(wire_facts(&entry.facts)),
             position: wire_positions(&position),
             ..of(PutOutcome::Refreshed)
@@ -66,7 +68,9 @@ pub(crate) fn put_response(answer: PutAnswer) -> v1::PutResponse {
             metadata: entry.map(|entry| wire_facts(&entry.facts)),
             ..of(PutOutcome::PreconditionFailed)
         },
-        PutAnswer::NotAdmitted { why, position } => v1::PutResponse {
+        PutAnswer::LeaseLost => of(PutOutcome::LeaseLost),
+        PutAnswer::NotAdmitted { why, position, waiters_released } => v1::PutResponse {
+            waiters_released,
             position: position.as_ref().and_then(wire_positions),
             not_admitted_reason: why,
             ..of(PutOutcome::NotAdmitted)
@@ -93,6 +97,7 @@ pub(crate) fn invalidate_response(answer: InvalidateAnswer) -> v1::InvalidateRes
         cascaded_count: answer.cascaded_count,
         sample_keys: answer.sample_keys.iter().map(ToString::to_string).collect(),
         position: wire_positions(&answer.position),
+        leases_revoked: answer.leases_revoked,
     }
 }
 

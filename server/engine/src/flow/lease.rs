@@ -1,0 +1,222 @@
+//! Leases on misses: one caller computes, the others wait for its value; and how a lease is kept, given back and handed on.
+//! What is stored under one passes the gate like everything else.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{
+    get::{GetAnswer, GetRequest, Looked, Lookup, look_up},
+    put::{self, Precondition, PutAnswer, PutRequest},
+    repeat::Repeats,
+};
+use crate::{
+    entry::{Description, Expiration, Negative, Payload},
+    error::{Error, Reason, Result},
+    event::ReadOutcome,
+    key::Key,
+    lease::{Asked, Grant, News, Waiting},
+    memory::{Guard, Store, beside::Filled},
+    position::AsOf,
+};
+
+/// Longest time for which nobody gets a lease that was given back.
+pub const HOLD_OFF_MAX: Duration = Duration::from_secs(60);
+/// When to ask again at the latest, where the end of another's lease is further away.
+const RETRY_MAX: Duration = Duration::from_millis(500);
+/// When to ask again at the earliest.
+const RETRY_MIN: Duration = Duration::from_millis(10);
+
+/// What a Get found that asks for a lease.
+#[derive(Clone, Debug)]
+pub enum LeasedAnswer {
+    /// What any Get finds; and the lease, when it is a miss or stale and nobody else has it.
+    Found(Box<GetAnswer>, Option<Grant>),
+    /// Another computes the value: when to ask again, and how current that is.
+    Pending(Duration, AsOf),
+}
+
+/// How a lease is given back.
+#[derive(Clone, Debug)]
+pub enum Release {
+    /// For the next of those who wait, or for anybody.
+    Next,
+    /// For nobody before this time is over: above zero, at most [`HOLD_OFF_MAX`].
+    HoldOff(Duration),
+    /// The computation ended with this, which is remembered for so long and given to those who wait.
+    Failure(Negative, Expiration),
+}
+
+/// One who waits. Dropped, it does so no more; what it was given and nobody took is handed on.
+struct Place {
+    store: Arc<Store>,
+    key: Key,
+    waiting: Waiting<Filled>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let store = &self.store;
+        let mut shard = store.shard(&self.key);
+        shard.beside.leases.leave(&self.key, self.waiting.number);
+        if let Ok(News::Granted(Grant { token, .. })) = self.waiting.news.try_recv() {
+            let now = store.clock.now();
+            shard.beside.leases.release(&self.key, (token, None), now, &mut |key| store.offer(key));
+        }
+    }
+}
+
+/// What became of the wish for a lease, under the lock of the look.
+enum Wish {
+    /// There was none: something fresh was found.
+    None,
+    Asked(Asked),
+    Waits(Waiting<Filled>),
+}
+
+/// Finds one entry; when there is nothing fresh, gets the key's lease, or waits for the value up to `wait`. Without
+/// `wait` it never waits.
+///
+/// # Errors
+/// As [`super::get::get`]; `BAD_ARGUMENT` for a Get that leaves no trace; `TOO_MANY_NAMESPACES`.
+pub async fn get(store: &Arc<Store>, request: &GetRequest, wait: Option<Duration>) -> Result<LeasedAnswer> {
+    if request.peek {
+        let rule = "a Get that leaves no trace takes no lease: leave out `peek` or `miss_policy`";
+        return Err(Error::invalid(Reason::BadArgument, "miss_policy", rule));
+    }
+    let key = Key::new(&request.namespace, &request.key)?;
+    store.open(key.namespace())?;
+    let waits = wait.is_some_and(|time| !time.is_zero());
+    let (looked, wish) = look_up(store, request, |shard, key, found| wish(store, shard, (key, found), waits))?;
+    let stale = looked.outcome.view().is_some();
+    match wish {
+        Wish::None => Ok(answer(store, looked, None)),
+        Wish::Asked(Asked::Granted(grant)) => Ok(answer(store, looked, Some(grant))),
+        Wish::Asked(_) if stale => Ok(answer(store, looked, None)),
+        Wish::Asked(Asked::Taken(time)) => Ok(pending(store, &looked, time)),
+        Wish::Asked(Asked::Full) => Ok(pending(store, &looked, RETRY_MAX)),
+        Wish::Waits(waiting) => {
+            let place = Place { store: store.clone(), key, waiting };
+            Ok(wait_for(place, looked, (request, wait.unwrap_or_default())).await)
+        }
+    }
+}
+
+fn wish(store: &Store, shard: &mut Guard<'_>, (key, found): (&Key, &Lookup), waits: bool) -> Wish {
+    let stale = match found {
+        Lookup::Hit(_) | Lookup::Negative(_) | Lookup::NotModified(_) => return Wish::None,
+        Lookup::Stale(_) => true,
+        Lookup::Miss(_) => false,
+    };
+    let leases = &mut shard.beside.leases;
+    let asked = leases.ask(key, store.clock.now(), &mut |key| store.offer(key));
+    match asked {
+        Asked::Taken(_) if waits && !stale => leases.wait(key).map_or(Wish::Asked(asked), Wish::Waits),
+        _ => Wish::Asked(asked),
+    }
+}
+
+async fn wait_for(mut place: Place, mut looked: Looked, (request, time): (&GetRequest, Duration)) -> LeasedAnswer {
+    let news = timeout(time, &mut place.waiting.news).await;
+    let store = place.store.clone();
+    match news {
+        Ok(Ok(News::Filled(Filled { view, as_of }))) => {
+            let unchanged = !request.if_etag_not.is_empty() && *view.facts.etag == *request.if_etag_not;
+            let negative = matches!(view.payload, Payload::Negative(_));
+            (looked.outcome, looked.counted) = match (unchanged, negative) {
+                (true, true) => (Lookup::NotModified(view), ReadOutcome::Negative),
+                (true, false) => (Lookup::NotModified(view), ReadOutcome::Hit),
+                (false, true) => (Lookup::Negative(view), ReadOutcome::Negative),
+                (false, false) => (Lookup::Hit(view), ReadOutcome::Hit),
+            };
+            looked.as_of = as_of;
+            answer(&store, looked, None)
+        }
+        Ok(Ok(News::Granted(grant))) => answer(&store, looked, Some(grant)),
+        // Its time is over, or the server goes.
+        Ok(Err(_)) | Err(_) => pending(&store, &looked, RETRY_MIN),
+    }
+}
+
+fn answer(store: &Store, looked: Looked, lease: Option<Grant>) -> LeasedAnswer {
+    looked.count(store);
+    LeasedAnswer::Found(Box::new(GetAnswer { outcome: looked.outcome, as_of: looked.as_of }), lease)
+}
+
+fn pending(store: &Store, looked: &Looked, time: Duration) -> LeasedAnswer {
+    looked.count(store);
+    LeasedAnswer::Pending(time.clamp(RETRY_MIN, RETRY_MAX), looked.as_of)
+}
+
+/// Lets a lease last for one more duration; `None`: it is not held.
+///
+/// # Errors
+/// Bad names.
+pub fn extend(store: &Store, (namespace, text): (&str, &str), token: u128) -> Result<Option<Grant>> {
+    let key = Key::new(namespace, text)?;
+    let mut shard = store.shard(&key);
+    Ok(shard.beside.leases.extend(&key, token, store.clock.now()))
+}
+
+/// Gives a lease back; how many who waited got the failure, `None`: it is not held.
+///
+/// # Errors
+/// Bad names; a hold-off or a failure out of its bounds.
+pub fn release(
+    store: &Store,
+    repeats: &Repeats,
+    (namespace, text): (&str, &str),
+    token: u128,
+    how: Release,
+) -> Result<Option<u32>> {
+    let key = Key::new(namespace, text)?;
+    let hold_off = match how {
+        Release::Failure(negative, expiration) => {
+            let request = failure(&key, negative, expiration);
+            return Ok(match put::put_under(store, repeats, request, Some(token))? {
+                PutAnswer::Stored { waiters_released, .. }
+                | PutAnswer::Refreshed { waiters_released, .. }
+                | PutAnswer::NotAdmitted { waiters_released, .. } => Some(waiters_released),
+                PutAnswer::LeaseLost | PutAnswer::PreconditionFailed { .. } => None,
+            });
+        }
+        Release::HoldOff(long) if long.is_zero() || long > HOLD_OFF_MAX => {
+            let rule = "a hold-off is above zero and at most 60 s";
+            return Err(Error::invalid(Reason::BadArgument, "hold_off", rule));
+        }
+        Release::HoldOff(long) => Some(long),
+        Release::Next => None,
+    };
+    let mut shard = store.shard(&key);
+    let now = store.clock.now();
+    let held = shard.beside.leases.release(&key, (token, hold_off), now, &mut |key| store.offer(key));
+    Ok(held.then_some(0))
+}
+
+fn failure(key: &Key, negative: Negative, expiration: Expiration) -> PutRequest {
+    PutRequest {
+        namespace: key.namespace().to_string(),
+        key: key.text().to_string(),
+        payload: Some(Payload::Negative(negative)),
+        digest: None,
+        description: Description::default(),
+        expiration,
+        precondition: Precondition::Always,
+        request_id: String::new(),
+        client_id: None,
+    }
+}
+
+/// Hands on the leases whose time is over.
+pub fn lapse(store: &Store) {
+    let now = store.clock.now();
+    for number in 0..store.pool.shards() {
+        while store.pool.lock(number).beside.leases.lapse(now, &mut |key| store.offer(key)) {}
+    }
+}
+
+/// Sends all away who wait, and lets nobody wait from now on.
+pub fn close(store: &Store) {
+    store.leases.close();
+    store.each_shard().for_each(|mut shard| shard.beside.leases.close());
+}
