@@ -94,7 +94,7 @@ impl Calls {
         self.unary(plan, request, |mut stub, request| async move { stub.batch_get(request).await }).await
     }
 
-    /// Stores one entry. A conditional Put without `request_id` gets one, so that a retry meets its own first answer.
+    /// Stores one entry. A Put with a condition or a lease and without `request_id` gets one, so that a retry meets its own first answer.
     ///
     /// # Errors
     /// As [`Calls::get`].
@@ -159,6 +159,29 @@ impl Calls {
         self.unary(plan, request, |mut stub, request| async move { stub.explain_key(request).await }).await
     }
 
+    /// Keeps a lease for one more duration.
+    ///
+    /// # Errors
+    /// As [`Calls::get`]; a lease that is not held any more is an outcome.
+    pub async fn extend_lease(&self, request: v1::ExtendLeaseRequest) -> Result<v1::ExtendLeaseResponse> {
+        let plan = self.small(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.extend_lease(request).await }).await
+    }
+
+    /// Gives a lease back without a value. A retry whose first try was carried out answers that the lease is lost.
+    ///
+    /// # Errors
+    /// As [`Calls::get`]; a lease that is not held any more is an outcome.
+    pub async fn release_lease(&self, request: v1::ReleaseLeaseRequest) -> Result<v1::ReleaseLeaseResponse> {
+        let plan = self.small(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.release_lease(request).await }).await
+    }
+
+    /// The deadline of a call on one key.
+    pub(crate) fn time(&self) -> Duration {
+        self.timeout.unwrap_or(self.wire.profile.call_timeout)
+    }
+
     /// Tells version, limits and features.
     ///
     /// # Errors
@@ -192,8 +215,7 @@ impl Calls {
     }
 
     fn small(&self, repeat: Repeat) -> Plan {
-        let timeout = self.timeout.unwrap_or(self.wire.profile.call_timeout);
-        Plan { timeout, attempts: self.attempts, repeat }
+        Plan { timeout: self.time(), attempts: self.attempts, repeat }
     }
 
     fn bulk(&self, repeat: Repeat) -> Plan {
@@ -287,9 +309,10 @@ fn stub(channel: Channel) -> CacheServiceClient<Channel> {
         .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
-/// A condition is judged against what the first try may already have changed: only an id makes repeating it safe.
+/// A condition, or a lease, is judged against what the first try may already have changed: only an id makes repeating it
+/// safe.
 fn identify_put(request: &mut v1::PutRequest) {
-    if request.precondition.is_some() {
+    if request.precondition.is_some() || !request.lease_token.is_empty() {
         identify(&mut request.request_id);
     }
 }

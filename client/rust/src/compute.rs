@@ -1,25 +1,41 @@
-//! Computing what is missing, once, and storing it for everyone. Who waits for whom lives in `flight`.
+//! Computing what is missing, once, and storing it for everyone. Who waits for whom in this process lives in `flight`,
+//! who computes of all processes is found out in `claim`.
 
 use std::{any::TypeId, fmt, future::Future, sync::Arc};
 
+use tokio::time::Instant;
+
 use crate::{
-    AsKey, CacheMode, ComputeOptions, Error, ErrorKind, Lookup, Namespace, ReadOptions, Result, clock,
+    AsKey, CacheMode, ComputeOptions, Error, ErrorKind, Lookup, Namespace, ReadOptions, Result,
+    claim::{Claim, Right},
+    clock,
     codec::{Codec, Decode, Encode},
     flight::{Course, FlightKey},
+    lease::{COMPUTE_FAILED, GiveBack, Held},
     v1,
 };
 
 impl<C: Codec> Namespace<C> {
     /// Returns the stored value, or computes and stores it.
     ///
-    /// - However many callers of this process ask for a key at once, it is looked up and computed once.
+    /// - However many callers of this process ask for a key at once, it is looked up once. Of all processes that miss it
+    ///   at once, one gets the key's lease and computes; the others wait for its value on the server, at most
+    ///   [`ComputeOptions::wait`], and then compute for themselves, which is not stored.
     /// - The computation runs in a task of its own: a caller that gives up does not stop it for the others; when the
-    ///   last one does, it is cancelled at its next await.
-    /// - A failure or panic of the computation is returned to all who wait, as an error of kind `Compute`; it is not
-    ///   remembered. With [`ComputeOptions::stale_if_error`] a stale value is returned instead, when there is one.
-    /// - Storing is best effort: its failure is logged and never the caller's.
+    ///   last one does, it is cancelled at its next await. The lease is extended meanwhile, by another task: on a runtime
+    ///   with one thread, a computation that blocks it for longer than the lease lasts loses the lease.
+    /// - A failure or panic of the computation is returned to all of this process who wait, as an error of kind
+    ///   `Compute`. The lease is given back, so that one of the other processes tries at once, unless
+    ///   [`ComputeOptions::remember_failure`] or [`ComputeOptions::hold_off`] say otherwise; so it is when nobody waits
+    ///   any more. A process that is killed holds the others up until its lease lapses.
+    /// - With [`ComputeOptions::stale_while_revalidate`], and for a value that is to be renewed ahead of its end, the
+    ///   caller gets what is there, and the next value is computed behind it. With [`ComputeOptions::stale_if_error`], a
+    ///   stale value is returned in place of a failure.
+    /// - Storing is best effort: its failure is logged and never the caller's. A lease that was lost, because of an
+    ///   invalidation for instance, stores nothing, and the caller still gets its value.
     /// - A value stored by something else that cannot be read is computed anew and replaced.
-    /// - What is invalidated through this client meanwhile is not stored.
+    /// - A cache that is away costs one computation in each process. A token that may only read takes no lease: what it
+    ///   misses is computed in each process and not stored.
     ///
     /// ```no_run
     /// # async fn run(ml: hotplate::Namespace) -> Result<(), hotplate::Error> {
@@ -36,7 +52,7 @@ impl<C: Codec> Namespace<C> {
     /// ```
     ///
     /// # Errors
-    /// `Compute` with the computation's own message; `NotFound` with reason `NOT_CACHED` in mode
+    /// `Compute` with the computation's own message, with reason `COMPUTE_FAILED` when it was remembered; `NotFound` with reason `NOT_CACHED` in mode
     /// [`CacheMode::Only`], or with the stored reason when the key is remembered as negative; with
     /// [`crate::OnError::Raise`] also what kept the cache from answering.
     pub async fn get_or_compute<T, E, F, R>(&self, key: impl AsKey, options: &ComputeOptions, compute: F) -> Result<T>
@@ -81,63 +97,134 @@ impl<C: Codec> Namespace<C> {
     async fn look_compute_store<T, F, R>(
         &self,
         key: String,
-        mut options: ComputeOptions,
+        options: ComputeOptions,
         course: Course,
         compute: F,
     ) -> Result<T>
     where
         C: Encode<T> + Decode<T>,
-        F: FnOnce() -> R,
-        R: Future<Output = Result<T>>,
+        T: Send + Sync + 'static,
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<T>> + Send + 'static,
     {
-        let stale = match options.mode {
-            CacheMode::Refresh => None,
-            _ => match self.get_with(&*key, &reading(&options)).await {
-                Ok(Lookup::Hit(hit)) if !hit.stale => return Ok(hit.value),
-                Ok(Lookup::Hit(hit)) => Some(hit.value),
-                Ok(Lookup::Negative(negative)) => return Err(remembered(&negative.reason, &negative.message)),
-                Ok(Lookup::Miss(_)) => None,
-                Err(error) if error.kind == ErrorKind::Codec => {
-                    tracing::warn!(%error, "a stored value cannot be read and is computed anew");
-                    None
-                }
-                Err(error) => return Err(error),
-            },
+        let claim = match options.mode {
+            CacheMode::Refresh => Claim::Compute(Right::Free),
+            _ => self.claim(&key, &options).await?,
+        };
+        let right = match claim {
+            Claim::Found(value, None) => return Ok(value),
+            Claim::Found(value, Some(held)) => {
+                self.renew(key, options, held, compute);
+                return Ok(value);
+            }
+            Claim::Negative(negative) => return Err(remembered(&negative.reason, &negative.message)),
+            Claim::Compute(right) => right,
         };
         let began = clock::now();
-        let value = match (compute().await, stale) {
-            (Ok(value), _) => value,
-            (Err(error), Some(stale)) => {
-                tracing::warn!(kind = %error.kind, "a computation failed and a stale value is used");
-                return Ok(stale);
+        match compute().await {
+            Ok(value) => {
+                course.computed();
+                if course.may_store() {
+                    self.store((key, right), &value, &options, began).await;
+                }
+                Ok(value)
             }
-            (Err(error), None) => return Err(error),
-        };
-        course.computed();
-        options.write.cost.get_or_insert_with(|| clock::now().saturating_duration_since(began));
-        if course.may_store() {
-            self.store(key, &value, &options).await;
+            Err(error) => self.fall_back(&key, &options, right, error).await,
         }
-        Ok(value)
     }
 
-    async fn store<T>(&self, key: String, value: &T, options: &ComputeOptions)
+    /// Computes the next value behind the current one, in a task of its own. When as many computations run as may, the
+    /// lease goes to someone else.
+    fn renew<T, F, R>(&self, key: String, options: ComputeOptions, held: Held, compute: F)
+    where
+        C: Encode<T>,
+        T: Send + Sync + 'static,
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<T>> + Send + 'static,
+    {
+        let Some(slot) = self.client.flights().slot() else { return };
+        let space = self.clone();
+        self.client.tasks().spawn(async move {
+            let began = clock::now();
+            match compute().await {
+                Ok(value) => space.store((key, Right::Lease(held)), &value, &options, began).await,
+                Err(error) => {
+                    tracing::warn!(kind = %error.kind, "a value could not be renewed and is used while it may be");
+                    give_back(held, options.hold_off.map_or(GiveBack::Next, GiveBack::HoldOff));
+                }
+            }
+            drop(slot);
+        });
+    }
+
+    /// Stores a value, if there is a right to.
+    async fn store<T>(&self, (key, right): (String, Right), value: &T, options: &ComputeOptions, began: Instant)
     where
         C: Encode<T>,
     {
-        let stored = match self.put_request(key, value, &options.write) {
-            Ok(request) => self.send(request).await,
-            Err(error) => Err(error),
+        let mut write = options.write.clone();
+        write.cost.get_or_insert_with(|| clock::now().saturating_duration_since(began));
+        let stored = match (self.put_request(key, value, &write), right) {
+            (Err(error), _) => Err(error),
+            (Ok(request), Right::Lease(held)) => held.put(request).await,
+            (Ok(request), Right::Free) => self.send(request).await.map(drop),
+            (Ok(_), Right::None) => Ok(()),
         };
         if let Err(error) = stored {
             tracing::warn!(%error, "a computed value could not be stored");
         }
     }
+
+    /// What the caller gets whose computation failed, and what becomes of the lease.
+    async fn fall_back<T>(&self, key: &str, options: &ComputeOptions, right: Right, error: Error) -> Result<T>
+    where
+        C: Decode<T>,
+    {
+        let stale = match options.stale_if_error && options.mode == CacheMode::Use {
+            true => self.stale(key, options).await,
+            false => None,
+        };
+        let hold_off = options.hold_off.map_or(GiveBack::Next, GiveBack::HoldOff);
+        if let Right::Lease(held) = right {
+            match (&stale, &options.failure_ttl) {
+                // Remembering it would replace the value.
+                (Some(_), _) | (None, None) => give_back(held, hold_off),
+                (None, Some(ttl)) => give_back(held, GiveBack::Failure(&error, ttl.clone())),
+            }
+        }
+        let Some(stale) = stale else { return Err(error) };
+        tracing::warn!(kind = %error.kind, "a computation failed and a stale value is used");
+        Ok(stale)
+    }
+
+    async fn stale<T>(&self, key: &str, options: &ComputeOptions) -> Option<T>
+    where
+        C: Decode<T>,
+    {
+        let reading = ReadOptions { stale: v1::StalePolicy::IfError, max_age: options.max_age, peek: false };
+        match self.get_with(key, &reading).await {
+            Ok(found) => found.value(),
+            Err(error) => {
+                tracing::warn!(%error, "a computation failed and whether there is a stale value is not known");
+                None
+            }
+        }
+    }
 }
 
 fn reading(options: &ComputeOptions) -> ReadOptions {
-    let stale = if options.stale_if_error { v1::StalePolicy::IfError } else { v1::StalePolicy::Refuse };
+    let stale = match (options.stale_while_revalidate, options.stale_if_error) {
+        (true, _) => v1::StalePolicy::WhileRevalidate,
+        (false, true) => v1::StalePolicy::IfError,
+        (false, false) => v1::StalePolicy::Refuse,
+    };
     ReadOptions { stale, max_age: options.max_age, peek: false }
+}
+
+fn give_back(held: Held, how: GiveBack<'_>) {
+    if let Err(error) = held.give_back(how) {
+        tracing::warn!(%error, "a lease is given back for the next");
+    }
 }
 
 fn failed(cause: &impl fmt::Display) -> Error {
@@ -145,5 +232,9 @@ fn failed(cause: &impl fmt::Display) -> Error {
 }
 
 fn remembered(reason: &str, message: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("remembered as absent: {message}")).with_reason(reason)
+    let error = match reason == COMPUTE_FAILED {
+        true => Error::new(ErrorKind::Compute, message),
+        false => Error::new(ErrorKind::NotFound, format!("remembered as absent: {message}")),
+    };
+    error.with_reason(reason)
 }

@@ -11,7 +11,7 @@ use std::{
 
 use futures::FutureExt;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, ErrorKind, Result, task::Tasks};
@@ -102,6 +102,11 @@ impl Flights {
             Some(value) => Ok(value.clone()),
             None => Err(Error::new(ErrorKind::Internal, "a computation answered with another type than was asked for")),
         }
+    }
+
+    /// A place for one more computation besides those that are waited for, if there is one.
+    pub(crate) fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
     }
 
     /// Marks what is under way in a namespace as computed from what no longer holds: its callers get it, nobody else

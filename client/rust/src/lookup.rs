@@ -141,7 +141,7 @@ impl Written {
         let etag = response.metadata.as_ref().map(|metadata| metadata.etag.clone());
         match response.outcome() {
             v1::PutOutcome::Refreshed => Self::Refreshed { etag: etag.unwrap_or_default() },
-            // This client puts under no lease: that answer would say that nothing was stored.
+            // Only `get_or_compute` puts under a lease, and it reads that outcome by itself.
             v1::PutOutcome::PreconditionFailed | v1::PutOutcome::LeaseLost => Self::PreconditionFailed { etag },
             v1::PutOutcome::NotAdmitted => Self::NotAdmitted { reason: response.not_admitted_reason },
             v1::PutOutcome::Stored | v1::PutOutcome::Unspecified => Self::Stored { etag: etag.unwrap_or_default() },

@@ -341,7 +341,7 @@ impl<C: Codec> Namespace<C> {
         v1::PutRequest { namespace: self.name.to_string(), client_id: self.client.client_id().to_owned(), ..request }
     }
 
-    fn get_request(&self, key: String, options: &ReadOptions) -> Result<v1::GetRequest> {
+    pub(crate) fn get_request(&self, key: String, options: &ReadOptions) -> Result<v1::GetRequest> {
         Ok(v1::GetRequest {
             namespace: self.name.to_string(),
             key,

@@ -1,4 +1,4 @@
-//! What a caller may ask of a read, a write, a computation or an invalidation.
+//! What a caller may ask of a read, a write or an invalidation. Computations have `compute_options`.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -176,79 +176,6 @@ impl ReadOptions {
     pub fn peek(mut self) -> Self {
         self.peek = true;
         self
-    }
-}
-
-/// How one call of [`crate::Namespace::get_or_compute`] uses the cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CacheMode {
-    /// Reads, computes on a miss, stores.
-    #[default]
-    Use,
-    /// Computes; neither reads nor stores.
-    Bypass,
-    /// Computes and stores; does not read.
-    Refresh,
-    /// Reads; never computes. A miss is an error of kind `NotFound` with reason `NOT_CACHED`.
-    Only,
-}
-
-/// How [`crate::Namespace::get_or_compute`] reads, computes and stores.
-#[derive(Clone, Debug, Default)]
-pub struct ComputeOptions {
-    pub(crate) write: WriteOptions,
-    pub(crate) mode: CacheMode,
-    pub(crate) stale_if_error: bool,
-    pub(crate) max_age: Option<Duration>,
-}
-
-impl ComputeOptions {
-    /// The namespace's defaults, mode [`CacheMode::Use`].
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How the result is stored.
-    #[must_use]
-    pub fn write(mut self, options: WriteOptions) -> Self {
-        self.write = options;
-        self
-    }
-
-    /// How the result's lifetime is set; short for [`ComputeOptions::write`] with a TTL.
-    #[must_use]
-    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
-        self.write = self.write.ttl(ttl);
-        self
-    }
-
-    /// How this call uses the cache.
-    #[must_use]
-    pub fn mode(mut self, mode: CacheMode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// When the computation fails and a stale value is there, returns that. It needs entries stored with
-    /// [`WriteOptions::stale_for`].
-    #[must_use]
-    pub fn stale_if_error(mut self, accept: bool) -> Self {
-        self.stale_if_error = accept;
-        self
-    }
-
-    /// Computes anew when the stored value is older than this.
-    #[must_use]
-    pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = Some(age);
-        self
-    }
-}
-
-impl From<WriteOptions> for ComputeOptions {
-    fn from(write: WriteOptions) -> Self {
-        Self::new().write(write)
     }
 }
 

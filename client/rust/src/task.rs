@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The tasks of a client.
@@ -23,7 +24,13 @@ impl Tasks {
         });
     }
 
-    /// Ends all tasks and waits for them.
+    /// Runs a task that has to be told to the server even when the client ends now. It ends by itself, within the time of
+    /// a call. May be called outside of the runtime, such as from a drop.
+    pub(crate) fn last_word(&self, word: impl Future<Output = ()> + Send + 'static, runtime: &Handle) {
+        self.tracker.spawn_on(word, runtime);
+    }
+
+    /// Ends all tasks, lets last words be said, and waits for all of them.
     pub(crate) async fn close(&self) {
         self.cancel.cancel();
         self.tracker.close();

@@ -1,0 +1,155 @@
+//! Finding out who computes: looks a key up, takes its lease when nobody has it, or waits for who has. What is done with
+//! the answer is decided in `compute`, what becomes of a lease in `lease`.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    ComputeOptions, ErrorKind, Lookup, Namespace, Negative, ReadOptions, Result, clock,
+    codec::{Codec, Decode},
+    gate::Attempt,
+    lease::Held,
+    lookup::lookup,
+    retry, ttl, v1,
+};
+
+/// Shortest time a server is asked to let a caller wait in one call. A longer wait is made of several calls, so that a
+/// server that froze is found out.
+const WAIT_CALL_MIN: Duration = Duration::from_secs(1);
+/// When to ask again, where the server does not say.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// What a caller has to do.
+pub(crate) enum Claim<T> {
+    /// Return this value; and when there is a lease, renew it.
+    Found(T, Option<Held>),
+    /// Return that it is known to be absent, or to fail.
+    Negative(Negative),
+    /// Compute.
+    Compute(Right),
+}
+
+/// The right by which a computed value is stored.
+pub(crate) enum Right {
+    /// This lease.
+    Lease(Held),
+    /// None is needed: the cache did not answer, or was not asked for one.
+    Free,
+    /// There is none: another process computes the same, or the caller may only read.
+    None,
+}
+
+/// How one call asks.
+#[derive(Clone, Copy)]
+enum Ask {
+    /// For what is there.
+    Look,
+    /// For the lease as well.
+    Lease,
+    /// For the lease, or for the value as soon as it is there within this time.
+    Wait(Duration),
+}
+
+impl<C: Codec> Namespace<C> {
+    /// Asks until it is known what to do, within the time the caller wants to wait.
+    ///
+    /// # Errors
+    /// What the server refused; with [`crate::OnError::Raise`] also what kept it from answering.
+    pub(crate) async fn claim<T>(&self, key: &str, options: &ComputeOptions) -> Result<Claim<T>>
+    where
+        C: Decode<T>,
+    {
+        let ends = clock::now() + options.wait;
+        let mut may_write = true;
+        loop {
+            let began = clock::now();
+            let ask = self.next_ask(options, may_write, ends.saturating_duration_since(began));
+            let (request, time) = self.claim_request(key, options, ask)?;
+            let calls = self.client.calls().with_timeout(time);
+            let response = match self.client.gate().read(Box::pin(calls.get(request))).await {
+                Ok(Attempt::Answer(response)) => response,
+                Ok(Attempt::Away(_)) => return Ok(Claim::Compute(Right::Free)),
+                // A lease takes the right to write. Who may only read still reads.
+                Err(error) if error.kind == ErrorKind::PermissionDenied && !matches!(ask, Ask::Look) => {
+                    may_write = false;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if response.outcome() != v1::GetOutcome::Pending {
+                return self.claimed(key, response, may_write);
+            }
+            if !ask_again(&response, (ask, began), ends).await {
+                tracing::debug!("another process computes for longer than this caller waits");
+                return Ok(Claim::Compute(Right::None));
+            }
+        }
+    }
+
+    fn next_ask(&self, options: &ComputeOptions, may_write: bool, left: Duration) -> Ask {
+        match options.per_process || !may_write {
+            true => Ask::Look,
+            false if left.is_zero() => Ask::Lease,
+            false => Ask::Wait(left.min(self.client.raw().time().max(WAIT_CALL_MIN))),
+        }
+    }
+
+    /// The request, and the time it may take.
+    fn claim_request(&self, key: &str, options: &ComputeOptions, ask: Ask) -> Result<(v1::GetRequest, Duration)> {
+        let stale = match options.stale_while_revalidate {
+            true => v1::StalePolicy::WhileRevalidate,
+            false => v1::StalePolicy::Refuse,
+        };
+        let reading = ReadOptions { stale, max_age: options.max_age, peek: false };
+        let mut request = self.get_request(key.to_owned(), &reading)?;
+        let mut time = self.client.raw().time();
+        match ask {
+            Ask::Look => {}
+            Ask::Lease => request.set_miss_policy(v1::MissPolicy::Lease),
+            Ask::Wait(longest) => {
+                request.set_miss_policy(v1::MissPolicy::LeaseOrWait);
+                request.wait_timeout = Some(ttl::wire_duration("wait", longest)?);
+                time += longest;
+            }
+        }
+        Ok((request, time))
+    }
+
+    fn claimed<T>(&self, key: &str, mut response: v1::GetResponse, may_write: bool) -> Result<Claim<T>>
+    where
+        C: Decode<T>,
+    {
+        let lease = response.lease.take();
+        let held = lease.map(|lease| Held::new(self.client.clone(), &self.name, key, lease));
+        match lookup(&self.codec, response) {
+            Ok(Lookup::Hit(hit)) => return Ok(Claim::Found(hit.value, held)),
+            Ok(Lookup::Negative(negative)) => return Ok(Claim::Negative(negative)),
+            Ok(Lookup::Miss(_)) => {}
+            Err(error) if error.kind == ErrorKind::Codec => {
+                tracing::warn!(%error, "a stored value cannot be read and is computed anew");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Claim::Compute(match held {
+            Some(held) => Right::Lease(held),
+            None if may_write => Right::Free,
+            None => Right::None,
+        }))
+    }
+}
+
+/// Pauses before the next call; `false` when the time is over. Who waited on the server asks again at once, who was sent
+/// away comes back when the server said.
+async fn ask_again(response: &v1::GetResponse, (ask, began): (Ask, Instant), ends: Instant) -> bool {
+    let now = clock::now();
+    let Ask::Wait(asked) = ask else { return false };
+    if now >= ends {
+        return false;
+    }
+    if now.saturating_duration_since(began) < asked / 2 {
+        let said = response.pending.as_ref().and_then(|pending| ttl::from_wire(pending.retry_after.as_ref()));
+        tokio::time::sleep_until(ends.min(now + retry::jittered(said.unwrap_or(RETRY_AFTER)))).await;
+    }
+    true
+}
