@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use crate::lease_table::{Leases, outcome};
 use futures::{Stream, StreamExt};
 use hotplate::{
     Builder, Client, Profile,
@@ -55,6 +56,8 @@ pub(crate) struct State {
     pub(crate) watch_scripts: Mutex<VecDeque<WatchScript>>,
     pub(crate) watches: Mutex<Vec<v1::WatchRequest>>,
     pub(crate) preloads: Mutex<Vec<v1::PreloadRequest>>,
+    pub(crate) gets: Mutex<Vec<v1::GetRequest>>,
+    pub(crate) leases: Leases,
 }
 
 impl State {
@@ -76,14 +79,23 @@ impl State {
     }
 
     fn answer(&self, request: &v1::GetRequest) -> v1::GetResponse {
+        self.gets.lock().push(request.clone());
         let Some(entry) = self.entries.lock().get(&request.key).cloned() else {
-            return v1::GetResponse {
-                outcome: v1::GetOutcome::Miss.into(),
-                miss_reason: v1::MissReason::NeverStored.into(),
-                ..v1::GetResponse::default()
+            return match self.leases.ask(request) {
+                Ok(lease) => v1::GetResponse {
+                    outcome: v1::GetOutcome::Miss.into(),
+                    miss_reason: v1::MissReason::NeverStored.into(),
+                    lease: Some(lease).filter(|lease| !lease.token.is_empty()),
+                    ..v1::GetResponse::default()
+                },
+                Err(pending) => pending,
             };
         };
         let stale = self.stale.lock().contains(&request.key);
+        let lease = (stale || self.leases.renew_ahead.lock().remove(&request.key))
+            .then(|| self.leases.ask(request))
+            .and_then(Result::ok)
+            .filter(|lease| !lease.token.is_empty());
         let outcome = match (&entry.payload, stale, request.stale_policy()) {
             (Some(v1::entry::Payload::Negative(_)), ..) => v1::GetOutcome::Negative,
             (_, false, _) => v1::GetOutcome::Hit,
@@ -92,6 +104,7 @@ impl State {
                 return v1::GetResponse {
                     outcome: v1::GetOutcome::Miss.into(),
                     miss_reason: v1::MissReason::Expired.into(),
+                    lease,
                     ..v1::GetResponse::default()
                 };
             }
@@ -100,11 +113,15 @@ impl State {
             outcome: outcome.into(),
             entry: Some(entry),
             served_from: v1::Tier::Memory.into(),
+            lease,
             ..v1::GetResponse::default()
         }
     }
 
     fn store(&self, request: v1::PutRequest) -> v1::PutResponse {
+        if !self.leases.uses(&request.key, &request.lease_token) {
+            return v1::PutResponse { outcome: v1::PutOutcome::LeaseLost.into(), ..v1::PutResponse::default() };
+        }
         let payload = match request.payload.clone() {
             Some(v1::put_request::Payload::Value(value)) => Some(v1::entry::Payload::Value(value)),
             Some(v1::put_request::Payload::Negative(negative)) => Some(v1::entry::Payload::Negative(negative)),
@@ -241,16 +258,22 @@ impl CacheService for Service {
 
     async fn extend_lease(
         &self,
-        _: Request<v1::ExtendLeaseRequest>,
+        request: Request<v1::ExtendLeaseRequest>,
     ) -> Result<Response<v1::ExtendLeaseResponse>, Status> {
-        Err(Status::unimplemented("not part of this double"))
+        let request = self.0.begin("extend_lease", request).await?;
+        let held = self.0.leases.holds(&request.key, &request.token);
+        let lease = held.then(|| self.0.leases.lease(request.token));
+        Ok(Response::new(v1::ExtendLeaseResponse { outcome: outcome(held), lease }))
     }
 
     async fn release_lease(
         &self,
-        _: Request<v1::ReleaseLeaseRequest>,
+        request: Request<v1::ReleaseLeaseRequest>,
     ) -> Result<Response<v1::ReleaseLeaseResponse>, Status> {
-        Err(Status::unimplemented("not part of this double"))
+        let request = self.0.begin("release_lease", request).await?;
+        let held = self.0.leases.uses(&request.key, &request.token);
+        self.0.leases.released.lock().push(request);
+        Ok(Response::new(v1::ReleaseLeaseResponse { outcome: outcome(held), waiters_released: 0 }))
     }
 
     async fn get_server_info(

@@ -1,9 +1,12 @@
 //! The client against a server that misbehaves on purpose: refuses, stalls, vanishes and comes back. What a healthy
 //! server does is tested against the real one.
 
+mod cached;
 mod calls;
 mod compute;
 mod degradation;
 mod double;
+mod lease;
+mod lease_table;
 mod typed;
 mod watch;
