@@ -11,6 +11,7 @@ mod wire;
 mod access;
 mod batch_get;
 mod batch_put;
+mod compute;
 mod config;
 mod deadline;
 mod depend;

@@ -23,7 +23,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// What a caller has to do.
 pub(crate) enum Claim<T> {
     /// Return this value; and when there is a lease, renew it.
-    Found(T, Option<Held>),
+    Found(T, Option<Box<Held>>),
     /// Return that it is known to be absent, or to fail.
     Negative(Negative),
     /// Compute.
@@ -33,7 +33,7 @@ pub(crate) enum Claim<T> {
 /// The right by which a computed value is stored.
 pub(crate) enum Right {
     /// This lease.
-    Lease(Held),
+    Lease(Box<Held>),
     /// None is needed: the cache did not answer, or was not asked for one.
     Free,
     /// There is none: another process computes the same, or the caller may only read.
@@ -121,7 +121,7 @@ impl<C: Codec> Namespace<C> {
         C: Decode<T>,
     {
         let lease = response.lease.take();
-        let held = lease.map(|lease| Held::new(self.client.clone(), &self.name, key, lease));
+        let held = lease.map(|lease| Box::new(Held::new(self.client.clone(), &self.name, key, lease)));
         match lookup(&self.codec, response) {
             Ok(Lookup::Hit(hit)) => return Ok(Claim::Found(hit.value, held)),
             Ok(Lookup::Negative(negative)) => return Ok(Claim::Negative(negative)),

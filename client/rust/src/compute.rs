@@ -135,7 +135,7 @@ impl<C: Codec> Namespace<C> {
 
     /// Computes the next value behind the current one, in a task of its own. When as many computations run as may, the
     /// lease goes to someone else.
-    fn renew<T, F, R>(&self, key: String, options: ComputeOptions, held: Held, compute: F)
+    fn renew<T, F, R>(&self, key: String, options: ComputeOptions, held: Box<Held>, compute: F)
     where
         C: Encode<T>,
         T: Send + Sync + 'static,
@@ -221,7 +221,7 @@ fn reading(options: &ComputeOptions) -> ReadOptions {
     ReadOptions { stale, max_age: options.max_age, peek: false }
 }
 
-fn give_back(held: Held, how: GiveBack<'_>) {
+fn give_back(held: Box<Held>, how: GiveBack<'_>) {
     if let Err(error) = held.give_back(how) {
         tracing::warn!(%error, "a lease is given back for the next");
     }

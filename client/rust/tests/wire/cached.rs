@@ -78,7 +78,8 @@ async fn what_a_function_outdates_is_dropped_after_it_ran_and_also_when_it_faile
     let state = Arc::clone(&double.state);
     let train = Invalidates::new(&space, selectors.clone(), move |fails: bool| {
         let before = state.invalidates.lock().len();
-        async move { if fails { Err(Failure::Training(before)) } else { Ok(before) } }
+        let result = if fails { Err(Failure::Training(before)) } else { Ok(before) };
+        async move { result }
     });
     assert_eq!(train.call(false).await, Ok(0), "it ran before anything was invalidated");
     assert_eq!(train.call(true).await, Err(Failure::Training(1)));

@@ -88,7 +88,11 @@ impl State {
                     lease: Some(lease).filter(|lease| !lease.token.is_empty()),
                     ..v1::GetResponse::default()
                 },
-                Err(pending) => pending,
+                Err(pending) => v1::GetResponse {
+                    outcome: v1::GetOutcome::Pending.into(),
+                    pending: Some(pending),
+                    ..v1::GetResponse::default()
+                },
             };
         };
         let stale = self.stale.lock().contains(&request.key);

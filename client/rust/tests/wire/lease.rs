@@ -208,7 +208,7 @@ async fn who_waited_long_enough_computes_for_itself_and_stores_nothing() {
     let double = Double::start();
     taken(&double);
     let space = double.client().default_namespace();
-    let options = ComputeOptions::new().wait(Duration::from_millis(35));
+    let options = ComputeOptions::new().wait(Duration::from_millis(200));
     assert_eq!(compute(&space, &options, Ok(1)).await, Ok(1));
     assert!(double.state.count("get") > 1 && double.state.entries.lock().is_empty());
     double.state.gets.lock().clear();

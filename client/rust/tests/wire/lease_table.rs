@@ -33,18 +33,13 @@ impl Default for Leases {
 
 impl Leases {
     /// The lease, when the request wants one and nobody has it; one without token, when it does not want any.
-    #[expect(clippy::result_large_err, reason = "it is what the double answers")]
-    pub(crate) fn ask(&self, request: &v1::GetRequest) -> Result<v1::Lease, v1::GetResponse> {
+    pub(crate) fn ask(&self, request: &v1::GetRequest) -> Result<v1::Lease, v1::Pending> {
         if !matches!(request.miss_policy(), v1::MissPolicy::Lease | v1::MissPolicy::LeaseOrWait) {
             return Ok(v1::Lease::default());
         }
         let mut held = self.held.lock();
         if held.contains_key(&request.key) {
-            return Err(v1::GetResponse {
-                outcome: v1::GetOutcome::Pending.into(),
-                pending: Some(v1::Pending { retry_after: Some(wire(Duration::from_millis(10))) }),
-                ..v1::GetResponse::default()
-            });
+            return Err(v1::Pending { retry_after: Some(wire(Duration::from_millis(10))) });
         }
         *self.granted.lock() += 1;
         let token = format!("{:032x}", *self.granted.lock());
