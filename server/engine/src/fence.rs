@@ -107,6 +107,63 @@ impl Confirmations {
     }
 }
 
+/// For each key of one shard, when what is made from it was last dropped together with it. A key's own fence says nothing of
+/// that: another content in its place leaves what was made from it alone. Bounded: the oldest are forgotten and raise the
+/// floor, which refuses everything that depends on anything and was computed before.
+#[derive(Debug)]
+pub struct DependencyFences {
+    hits: LruCache<(LogId, u64), Hit>,
+    floor: Hit,
+}
+
+/// When what is made from a key was dropped; zero: never that way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hit {
+    /// By its name: the place in the store's order of uses.
+    pub place: u64,
+    /// By more than its name: the number in the selector log.
+    pub selector: u64,
+}
+
+impl DependencyFences {
+    /// Remembers at most `keys_max` keys.
+    #[must_use]
+    pub fn new(keys_max: NonZeroUsize) -> Self {
+        Self { hits: LruCache::new(keys_max), floor: Hit::default() }
+    }
+
+    /// Notes that what is made from this key was dropped.
+    pub fn raise(&mut self, key: &Key, hit: Hit) {
+        let name = (key.log(), key.hash());
+        let hit = self.hit(key).or(hit);
+        if let Some((forgotten, old)) = self.hits.push(name, hit)
+            && forgotten != name
+        {
+            self.floor = self.floor.or(old);
+        }
+    }
+
+    /// When what is made from this key was last dropped, or later.
+    #[must_use]
+    pub fn hit(&self, key: &Key) -> Hit {
+        self.hits.peek(&(key.log(), key.hash())).copied().unwrap_or(self.floor)
+    }
+
+    /// Whether what is made from this key, and whose computation began here, may be stored.
+    #[must_use]
+    pub fn admit(&self, key: &Key, (stamp, place): (Stamp, u64)) -> bool {
+        let hit = self.hit(key);
+        place > hit.place && stamp.selector >= hit.selector
+    }
+}
+
+impl Hit {
+    /// The later of both, in either way.
+    fn or(self, other: Self) -> Self {
+        Self { place: self.place.max(other.place), selector: self.selector.max(other.selector) }
+    }
+}
+
 /// The fences that select more than a key: tags, kinds, prefixes, globs and whole namespaces. Bounded: the oldest are
 /// forgotten and raise the floor of their namespace, below which everything in it counts as invalid.
 #[derive(Debug)]

@@ -47,6 +47,8 @@ pub struct Offer {
     pub token: u128,
     /// The place in the history at which the computation begins.
     pub stamp: Stamp,
+    /// And in the store's order of uses.
+    pub place: u64,
 }
 
 /// A lease as its holder sees it.
@@ -65,6 +67,8 @@ pub struct Claim {
     pub token: u128,
     /// The place in the history at which the computation began.
     pub stamp: Stamp,
+    /// And in the store's order of uses.
+    pub place: u64,
     /// When it was granted.
     pub granted: Moment,
 }
@@ -165,9 +169,9 @@ impl<V: Clone> Leases<V> {
         if !take(&self.census.held, self.census.limits.held_max) {
             return Asked::Full;
         }
-        let Offer { token, stamp } = offer(key);
+        let Offer { token, stamp, place } = offer(key);
         let (number, until) = (self.number(), now.after(self.census.limits.duration));
-        let holder = Some(Claim { token, stamp, granted: now });
+        let holder = Some(Claim { token, stamp, place, granted: now });
         self.seats.insert(key.clone(), Seat { number, holder, until, waiters: VecDeque::new() });
         self.due.insert((until, number), key.clone());
         Asked::Granted(Grant { token, duration: self.census.limits.duration })
@@ -296,9 +300,9 @@ impl<V: Clone> Leases<V> {
         let duration = self.census.limits.duration;
         while let Some((_, waiter)) = seat.waiters.pop_front() {
             self.census.waiting.fetch_sub(1, Relaxed);
-            let Offer { token, stamp } = offer(key);
+            let Offer { token, stamp, place } = offer(key);
             if waiter.send(News::Granted(Grant { token, duration })).is_ok() {
-                seat.holder = Some(Claim { token, stamp, granted: now });
+                seat.holder = Some(Claim { token, stamp, place, granted: now });
                 seat.until = now.after(duration);
                 self.due.insert((seat.until, seat.number), key.clone());
                 return;

@@ -9,7 +9,7 @@ use futures::{FutureExt, future::BoxFuture};
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::{Dependencies, Description, Expiration, Payload},
     event::Silent,
     flow::{
         get::{GetRequest, Lookup},
@@ -47,12 +47,20 @@ impl Origin for Gated {
 }
 
 fn put(cache: &Cache, value: &'static [u8]) -> PutAnswer {
+    put_as(cache, "k", (value, &[]))
+}
+
+fn put_as(cache: &Cache, key: &str, (value, on): (&'static [u8], &[&str])) -> PutAnswer {
     let request = PutRequest {
         namespace: String::new(),
-        key: "k".to_owned(),
+        key: key.to_owned(),
         payload: Some(Payload::Value(Bytes::from_static(value))),
         digest: None,
-        description: Description { tags: vec!["t".into()], ..Description::default() },
+        description: Description {
+            tags: vec!["t".into()],
+            depends_on: Dependencies::of(on.iter().map(|name| Arc::from(*name))),
+            ..Description::default()
+        },
         expiration: Expiration::default(),
         precondition: Precondition::Always,
         request_id: String::new(),
@@ -145,6 +153,44 @@ async fn a_write_wins() {
     let (cache, state) = overtake(|cache| assert!(matches!(put(cache, b"new"), PutAnswer::Stored { .. }))).await;
     assert!(too_late(&state));
     assert_eq!(value(&cache), Some(Bytes::from_static(b"new")));
+}
+
+/// Has nothing new, after it was let go.
+struct Unchanged(Gated);
+
+impl Origin for Unchanged {
+    fn load(&self, request: OriginRequest) -> BoxFuture<'_, Result<OriginAnswer, OriginError>> {
+        async { self.0.load(request).await.map(|_| OriginAnswer::NotModified { ttl: None }) }.boxed()
+    }
+}
+
+/// What is being renewed made room for others meanwhile, so that the cascade of what it was made from did not find it.
+#[tokio::test]
+async fn an_invalidate_of_what_it_was_made_from_wins() {
+    for (selector, late) in [("source", true), ("other", false)] {
+        let origin = Arc::new(Unchanged(Gated { asked: Semaphore::new(0), go: Semaphore::new(0) }));
+        let named: BTreeMap<String, Arc<dyn Origin>> = [("o".to_owned(), origin.clone() as Arc<dyn Origin>)].into();
+        let origins: Origins = [("default".to_owned(), named)].into();
+        let config = EngineConfig { seed: Some(1), entries_max: 1, shards: 1, ..EngineConfig::default() };
+        let cache = Cache::new(config, Clock::manual(), Arc::new(Silent), origins).unwrap();
+        put_as(&cache, "k", (b"old", &["source"]));
+        let item = PreloadItem { key: "k".to_owned(), ..PreloadItem::default() };
+        let mut job =
+            cache.preload(PreloadRequest { items: vec![item], force: true, ..PreloadRequest::default() }).unwrap();
+        origin.0.asked.acquire().await.unwrap().forget();
+        put_as(&cache, "more", (b"v", &[]));
+        assert_eq!(value(&cache), None, "it made room");
+        invalidate(&cache, Selector::key(selector).unwrap());
+        origin.0.go.add_permits(1);
+        let mut state = None;
+        while let Some(progress) = job.next().await {
+            state = progress.results.into_iter().next().map(|result| result.state).or(state);
+        }
+        let state = state.unwrap();
+        assert_eq!(too_late(&state), late, "{selector}: {state:?}");
+        assert_eq!(value(&cache).is_none(), late, "{selector}");
+        cache.check_invariants().unwrap();
+    }
 }
 
 /// The source went from `old` to `fetched` and back while it was asked: the writer who says `old` again is newer.

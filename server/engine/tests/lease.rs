@@ -99,7 +99,7 @@ impl Run {
         let tokens = &mut self.tokens;
         let mut offer = |_: &Key| {
             *tokens += 1;
-            Offer { token: *tokens, stamp: Stamp { epoch: 1, key: 0, selector: 0 } }
+            Offer { token: *tokens, stamp: Stamp { epoch: 1, key: 0, selector: 0 }, place: 0 }
         };
         call(&mut self.leases, self.now, &mut offer)
     }
@@ -248,7 +248,7 @@ fn many_that_lapse_at_once_are_handed_on_a_few_at_a_time() {
     let mut token = 0;
     let mut offer = |_: &Key| {
         token += 1;
-        Offer { token, stamp: Stamp { epoch: 1, key: 0, selector: 0 } }
+        Offer { token, stamp: Stamp { epoch: 1, key: 0, selector: 0 }, place: 0 }
     };
     for number in 0..100 {
         leases.ask(&Key::new("", &number.to_string()).unwrap(), Moment(0), &mut offer);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{fill::Ticket, put::Precondition};
+use super::{fill::Ticket, overtaken, put::Precondition};
 use crate::{
     changes::{Author, Stored, What},
     clock::Moment,
@@ -80,9 +80,12 @@ pub enum Admitted {
     NotAdmitted(String, Option<Positions>, u32),
 }
 
-/// Decides and, when it may, stores.
+/// Decides and, when it may, stores. What was made from something is given with the namespace's linking locked.
 pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
     let Admission { space, key, content, lifetime, .. } = admission;
+    if overtaken::is(store, admission) {
+        return too_late(store, &mut store.shard(key), admission);
+    }
     // Set when this call itself made room with the key's own entry: what the condition on it was, it still is.
     let mut own_gone = None;
     let mut weighed = false;
@@ -256,6 +259,18 @@ fn turn_away_now(store: &Store, admission: &Admission<'_>, why: String) -> Admit
         .unwrap_or_else(|| turn_away(store, &mut shard, admission, (current, why)))
 }
 
+/// Refuses what was computed before something that concerns it.
+fn too_late(store: &Store, shard: &mut Guard<'_>, Admission { key, right, .. }: &Admission<'_>) -> Admitted {
+    store.observer.observe(&Event::FillRefused { namespace: key.namespace().clone() });
+    let Right::Lease(_, claim) = right else { return Admitted::TooLate };
+    let now = store.clock.now();
+    // Not another's, which has taken its place since.
+    if shard.beside.leases.claim(key, claim.token, now).is_some() {
+        shard.beside.leases.revoke(key, now, &mut |key| store.offer(key));
+    }
+    Admitted::LeaseLost
+}
+
 /// Why it may not be stored, if so. Room is not looked at yet, only whether it could ever fit.
 fn refuse(
     store: &Store,
@@ -278,15 +293,12 @@ fn refuse(
     if let Right::Fill(ticket) = right
         && !in_time(store, shard, admission, *ticket)
     {
-        store.observer.observe(&Event::FillRefused { namespace: key.namespace().clone() });
-        return Some(Admitted::TooLate);
+        return Some(too_late(store, shard, admission));
     }
     if let Right::Lease(_, claim) = right
         && !untouched(store, admission, claim.stamp)
     {
-        shard.beside.leases.revoke(key, store.clock.now(), &mut |key| store.offer(key));
-        store.observer.observe(&Event::FillRefused { namespace: key.namespace().clone() });
-        return Some(Admitted::LeaseLost);
+        return Some(too_late(store, shard, admission));
     }
     let own = current.and_then(|slot| shard.table(&space.shelf)?.pin_of(slot)).map_or(0, |pin| pin.worth.bytes);
     let why = cannot_fit(store, space, (charge, own))?;

@@ -3,7 +3,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::list::usable;
+use parking_lot::MutexGuard;
+
+use super::{list::usable, overtaken};
 use crate::{
     entry::Dependencies,
     error::{Error, Kind, Reason, Result},
@@ -16,6 +18,8 @@ use crate::{
 /// What an Invalidate leads to, as it was before anything was dropped.
 #[derive(Debug, Default)]
 pub(super) struct Cascade {
+    /// Whether there is more to do than what the selectors do themselves.
+    asked: bool,
     roots: Vec<Arc<str>>,
     reached: HashSet<Arc<str>>,
 }
@@ -46,16 +50,6 @@ pub(super) fn close(space: &Space, key: &Key, own: &[Arc<str>]) -> Result<Arc<De
     })
 }
 
-/// Keys of what selectors name as dependents of something.
-#[must_use]
-pub(super) fn dependents(space: &Space, selectors: &[Selector]) -> Vec<Selector> {
-    let named = |selector: &Selector| match selector {
-        Selector::DependentsOf(target) => space.graph.named(target),
-        _ => Vec::new(),
-    };
-    selectors.iter().flat_map(named).map(Selector::Key).collect()
-}
-
 impl Cascade {
     /// What these selectors lead to. Ask before anything is dropped: tags and kinds are known only of what is there.
     ///
@@ -63,26 +57,49 @@ impl Cascade {
     /// `CASCADE_TOO_LARGE`.
     pub(super) fn plan(store: &Store, space: &Space, selectors: &[Selector]) -> Result<Self> {
         // Everything goes anyway.
-        if space.graph.is_empty() || selectors.contains(&Selector::Everything) {
-            return Ok(Self::default());
+        let asked = !selectors.contains(&Selector::Everything);
+        if space.graph.is_empty() || !asked {
+            return Ok(Self { asked, ..Self::default() });
         }
-        let roots = roots(store, space, selectors);
+        let roots = roots(space, selectors, &|target| is_named(store, space, selectors, target));
         let reach = Reach { entries_max: store.config.cascade_entries_max, depth_max: store.config.cascade_depth_max };
         let named = |key: &str| by_name(selectors, key);
         let reached = space.graph.reached(&roots, &named, reach).map_err(|beyond| too_large(beyond, reach))?;
-        Ok(Self { roots, reached })
+        Ok(Self { asked, roots, reached })
     }
 
-    /// Everything to drop, once what was named is gone: also what was stored meanwhile, by a writer who may have read what
-    /// was dropped.
+    /// What there was to drop besides what is named.
     #[must_use]
-    pub(super) fn keys(mut self, space: &Space, selectors: &[Selector]) -> Vec<Selector> {
-        if !self.roots.is_empty() {
-            let named = |key: &str| by_name(selectors, key);
-            let all = Reach { entries_max: usize::MAX, depth_max: usize::MAX };
-            self.reached.extend(space.graph.reached(&self.roots, &named, all).unwrap_or_default());
+    pub(super) fn keys(&self) -> Vec<Selector> {
+        self.reached.iter().cloned().map(Selector::Key).collect()
+    }
+
+    /// What was stored meanwhile by who may have read what was dropped: to be dropped before others may link again. Ask
+    /// once all that is known is dropped and its fences raised; `dependents`: what was dropped because a selector names
+    /// what it was made from; `fence`: the number of what was raised for the selectors.
+    #[must_use]
+    pub(super) fn late<'a>(
+        self,
+        store: &Store,
+        space: &'a Space,
+        (selectors, dependents): (&[Selector], &[Selector]),
+        fence: u64,
+    ) -> Option<(Vec<Selector>, MutexGuard<'a, ()>)> {
+        if !self.asked {
+            return None;
         }
-        self.reached.into_iter().map(Selector::Key).collect()
+        let linking = space.graph.linking();
+        if space.graph.is_empty() {
+            return None;
+        }
+        let hit = |target: &Arc<str>| {
+            named_by_text(selectors, target) || (fence > 0 && overtaken::was_hit(store, space, target, fence))
+        };
+        let now = roots(space, selectors, &hit).into_iter().chain(roots(space, dependents, &|_| false));
+        let roots: Vec<Arc<str>> = self.roots.into_iter().chain(self.reached).chain(now).collect();
+        let all = Reach { entries_max: usize::MAX, depth_max: usize::MAX };
+        let late = space.graph.reached(&roots, &|key: &str| by_name(selectors, key), all).unwrap_or_default();
+        Some((late.into_iter().map(Selector::Key).collect(), linking))
     }
 
     /// How many entries there are to drop besides those that are selected anyway.
@@ -125,8 +142,8 @@ fn by_name(selectors: &[Selector], key: &str) -> bool {
     })
 }
 
-/// What is depended on and named by these selectors.
-fn roots(store: &Store, space: &Space, selectors: &[Selector]) -> Vec<Arc<str>> {
+/// What is depended on and named by these selectors; `is_named` says so of what they do not name by key.
+fn roots(space: &Space, selectors: &[Selector], is_named: &dyn Fn(&Arc<str>) -> bool) -> Vec<Arc<str>> {
     let one = |selector: &Selector| match selector {
         Selector::Key(key) => vec![key.clone()],
         Selector::DependentsOf(target) => space.graph.named(target),
@@ -135,21 +152,27 @@ fn roots(store: &Store, space: &Space, selectors: &[Selector]) -> Vec<Arc<str>> 
     let mut roots: Vec<Arc<str>> = selectors.iter().flat_map(one).collect();
     roots.retain(|key| !key.starts_with(TAG_PREFIX));
     if selectors.iter().any(|selector| !matches!(selector, Selector::Key(_) | Selector::DependentsOf(_))) {
-        let targets = space.graph.targets();
-        roots.extend(targets.into_iter().filter(|target| is_named(store, space, selectors, target)));
+        roots.extend(space.graph.targets().into_iter().filter(is_named));
     }
     roots
 }
 
+/// Whether a target is named, whatever is stored.
+fn named_by_text(selectors: &[Selector], target: &str) -> bool {
+    match target.strip_prefix(TAG_PREFIX) {
+        Some(tag) => selectors.iter().any(|selector| matches!(selector, Selector::Tag(named) if **named == *tag)),
+        None => by_name(selectors, target),
+    }
+}
+
 fn is_named(store: &Store, space: &Space, selectors: &[Selector], target: &Arc<str>) -> bool {
-    if let Some(tag) = target.strip_prefix(TAG_PREFIX) {
-        return selectors.iter().any(|selector| matches!(selector, Selector::Tag(named) if **named == *tag));
-    }
-    by_name(selectors, target) || {
-        let key = Key::trusted(space.name.clone(), target.clone());
-        let shard = store.shard(&key);
-        let record =
-            store.find(&shard, space, &key).and_then(|slot| shard.table(&space.shelf).and_then(|t| t.get(slot)));
-        record.is_some_and(|record| any_selects(selectors, &record.facets(record.description(&shard.beside.shared))))
-    }
+    named_by_text(selectors, target)
+        || !target.starts_with(TAG_PREFIX) && {
+            let key = Key::trusted(space.name.clone(), target.clone());
+            let shard = store.shard(&key);
+            let record =
+                store.find(&shard, space, &key).and_then(|slot| shard.table(&space.shelf).and_then(|t| t.get(slot)));
+            record
+                .is_some_and(|record| any_selects(selectors, &record.facets(record.description(&shard.beside.shared))))
+        }
 }

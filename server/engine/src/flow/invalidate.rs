@@ -8,8 +8,9 @@ use std::{
 use super::{
     admit::drop_ended,
     bounds::{ID_BYTES_MAX, REASON_BYTES_MAX, length},
-    cascade::{self, Cascade},
+    cascade::Cascade,
     list::usable,
+    overtaken,
     repeat::{Answer, Repeats},
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     entry::Freshness,
     error::{Error, Reason, Result},
     event::RemovalReason,
-    fence::Fenced,
+    fence::{Fenced, Hit},
     key::{Key, namespace_name},
     memory::{Guard, Store, space::Space, walk::FOUND_PER_HOLD},
     position::{LogId, Position, Positions},
@@ -84,17 +85,21 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     let author = Author { client_id: request.client_id.clone(), reason: request.reason.clone() };
     let (keys, mut sets): (Vec<_>, Vec<_>) =
         selectors.iter().cloned().partition(|selector| matches!(selector, Selector::Key(_)));
-    let dependents = cascade::dependents(&space, selectors);
     sets.retain(|selector| !matches!(selector, Selector::DependentsOf(_)));
     let fence = raise_sets(store, &namespace, &sets, &author);
+    let dependents = dependents(store, &space, selectors);
     // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
     let swept = fence.map_or(0, |position| sweep(store, &space, &sets, position));
     let mut dropped = Dropped::default();
     dropped.logs.extend(fence.map(|position| (LogId::SELECTOR, position)));
-    let named = dropped.add(drop_keys(store, &space, (&keys, SELECTORS_MAX), &author));
-    let depending = dropped.add(drop_keys(store, &space, (&dependents, FOUND_PER_HOLD), &author));
-    let cascaded_count =
-        dropped.add(drop_keys(store, &space, (&cascade.keys(&space, selectors), FOUND_PER_HOLD), &author));
+    let named = dropped.add(drop_keys(store, &space, (&keys, SELECTORS_MAX), (&author, request.cascade)));
+    let depending = dropped.add(drop_keys(store, &space, (&dependents, FOUND_PER_HOLD), (&author, request.cascade)));
+    let mut cascaded_count = dropped.add(drop_keys(store, &space, (&cascade.keys(), FOUND_PER_HOLD), (&author, true)));
+    if let Some((late, _linking)) =
+        cascade.late(store, &space, (selectors, &dependents), fence.map_or(0, |fence| fence.number))
+    {
+        cascaded_count += dropped.add(drop_keys(store, &space, (&late, FOUND_PER_HOLD), (&author, true)));
+    }
     let answer = InvalidateAnswer {
         matched_count: swept + named + depending,
         cascaded_count,
@@ -141,6 +146,23 @@ fn raise_sets(store: &Store, namespace: &Arc<str>, sets: &[Selector], author: &A
     Some(position)
 }
 
+/// Keys that the call names as dependents, once what is being made from the same is kept out.
+fn dependents(store: &Store, space: &Space, selectors: &[Selector]) -> Vec<Selector> {
+    let targets = || {
+        selectors.iter().filter_map(|selector| match selector {
+            Selector::DependentsOf(target) => Some(target),
+            _ => None,
+        })
+    };
+    if targets().next().is_none() {
+        return Vec::new();
+    }
+    overtaken::raise(store, space, targets());
+    // Who asked before has linked what it stored once this is locked.
+    let _settled = space.graph.linking();
+    targets().flat_map(|target| space.graph.named(target)).map(Selector::Key).collect()
+}
+
 /// Hands on the leases of keys that these sets select by their text. What tags and kind a value will have nobody knows
 /// yet: the fence refuses it when it comes.
 fn revoke(store: &Store, namespace: &Arc<str>, sets: &[Selector]) -> u32 {
@@ -177,8 +199,14 @@ impl Dropped {
     }
 }
 
-/// Drops named keys, so many of one log under one lock and as one change.
-fn drop_keys(store: &Store, space: &Space, (selectors, per_hold): (&[Selector], usize), author: &Author) -> Dropped {
+/// Drops named keys, so many of one log under one lock and as one change; `with_dependents`: what is being made from them
+/// is kept out.
+fn drop_keys(
+    store: &Store,
+    space: &Space,
+    (selectors, per_hold): (&[Selector], usize),
+    (author, with_dependents): (&Author, bool),
+) -> Dropped {
     let namespace = &space.name;
     let mut by_log: BTreeMap<LogId, BTreeSet<Arc<str>>> = BTreeMap::new();
     for selector in selectors {
@@ -204,6 +232,9 @@ fn drop_keys(store: &Store, space: &Space, (selectors, per_hold): (&[Selector], 
         let position = store.history.append(namespace, log, what, author);
         for key in &keys {
             shard.beside.fences.raise(key, position.number);
+            if with_dependents {
+                shard.beside.dependencies.raise(key, Hit { place: store.tick(), selector: 0 });
+            }
             all.leases += u32::from(shard.beside.leases.revoke(key, now, &mut |key| store.offer(key)));
         }
         all.logs.insert(log, position);

@@ -12,6 +12,7 @@ mod job;
 pub mod lease;
 pub mod lifetime;
 pub mod list;
+mod overtaken;
 mod ports;
 pub mod preload;
 pub mod put;

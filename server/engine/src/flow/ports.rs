@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     admit::{self, Admission, Right, admit},
-    bounds,
+    bounds, cascade,
     fill::{self, Admitted, Fill, Ticket},
     lifetime::Rules,
     list::{page, usable},
@@ -62,6 +62,10 @@ impl fill::Store for Store {
         let rules =
             Rules { namespace: &space.config, classes: &self.config.ttl_classes, kind: &description.kind, negative };
         let lifetime = rules.decide(&expiration, self.clock.now(), self.random())?;
+        let linking = description.depends_on.is_some().then(|| space.graph.linking());
+        if linking.is_some() {
+            description.depends_on = Some(cascade::close(space, &key, description.made_from())?);
+        }
         let content = Content { cost_measured, ..Content::new(payload, description) };
         let precondition = &Precondition::Always;
         let (right, pin) = (Right::Fill(ticket), pin_for.map(|long| self.clock.now().after(long)));

@@ -148,7 +148,8 @@ fn store_payload(
     (payload, author, lease): (Payload, Author, Option<u128>),
 ) -> Result<PutAnswer> {
     let lifetime = decide(store, space, request, matches!(payload, Payload::Negative(_)))?;
-    // Kept until it is stored: two writers who link each to the other's key must not both find no cycle.
+    // Kept until it is stored: two writers who link each to the other's key must not both find no cycle, and whoever
+    // invalidates what this was made from must find it when the gate did not refuse it.
     let linking = request.description.depends_on.is_some().then(|| space.graph.linking());
     let mut description = request.description.clone();
     if linking.is_some() {

@@ -9,7 +9,7 @@ use crate::{
     clock::Moment,
     entry::EntryView,
     event::MissReason,
-    fence::{Confirmations, Fenced, KeyFences},
+    fence::{Confirmations, DependencyFences, Fenced, KeyFences},
     index::Index,
     key::Key,
     lease::{Census, Leases},
@@ -51,6 +51,8 @@ pub struct Beside {
     pub fences: KeyFences,
     /// What fills are tested against as well: writers that changed nothing.
     pub confirmations: Confirmations,
+    /// What is made from other entries is tested against these of theirs.
+    pub dependencies: DependencyFences,
     removals: LruCache<u64, Removal>,
     indexes: Vec<Index>,
     /// What many entries have in common.
@@ -68,6 +70,7 @@ impl Beside {
         Self {
             fences: KeyFences::new(epoch, KEY_FENCES),
             confirmations: Confirmations::new(KEY_FENCES),
+            dependencies: DependencyFences::new(KEY_FENCES),
             removals: LruCache::new(REMOVALS),
             indexes: Vec::new(),
             shared: Shared::default(),

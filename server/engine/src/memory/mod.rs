@@ -43,7 +43,7 @@ use crate::{
     entry::Description,
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
-    fence::{Fenced, SelectorFences, Stamp},
+    fence::{Fenced, Hit, SelectorFences, Stamp},
     insight::{
         Insight,
         ghosts::Ghost,
@@ -214,7 +214,7 @@ impl Store {
 
     /// What a new holder of a key's lease gets. Call it under the lock of the key's shard.
     pub fn offer(&self, key: &Key) -> Offer {
-        Offer { token: self.random.lock().random(), stamp: self.as_of(key).into() }
+        Offer { token: self.random.lock().random(), stamp: self.as_of(key).into(), place: self.tick() }
     }
 
     /// 128 random bits as hexadecimal digits.
@@ -333,6 +333,9 @@ impl Store {
             let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
             let (at, idle) = (self.clock.now(), reason == RemovalReason::Idle);
             shard.beside.remember(&key, Removal { reason: missing, at, idle, fence });
+            if let Some(fence) = fence.or_else(|| self.unnoticed(space, record, description)) {
+                shard.beside.dependencies.raise(&key, Hit { place: 0, selector: fence.number });
+            }
             self.learn_removal(space, &key, (&taken, reason));
             self.record_change(&key, description, reason);
         }
@@ -344,6 +347,13 @@ impl Store {
         self.observer.observe(&event);
         shard.drop_later(taken.record);
         Some(taken.description)
+    }
+
+    /// The fence that selects a record which goes for another reason before anybody noticed.
+    fn unnoticed(&self, space: &Space, record: &Record, said: &Description) -> Option<Fenced> {
+        let (fences, facets) = (self.fences.read(), record.facets(said));
+        let valid = fences.allow(&space.name, &facets, self.stamp(record));
+        (!valid).then(|| fences.concerning(&space.name, &facets)).flatten()
     }
 
     fn record_change(&self, key: &Key, description: &Arc<Description>, reason: RemovalReason) {

@@ -1,0 +1,67 @@
+//! Whether something that a value was made from was invalidated while it was being computed. Who asks, and what happens
+//! then, is decided elsewhere.
+//!
+//! Whoever stores keeps the namespace's linking locked from asking here until it has stored. Whoever invalidates raises the
+//! fences of all it knows, then locks linking, and looks for and drops what was linked meanwhile before others may link
+//! again. So of both at least one sees the other, although no two shards are ever locked together.
+
+use std::sync::Arc;
+
+use super::admit::{Admission, Right, drop_ended};
+use crate::{
+    fence::{Hit, Stamp},
+    key::Key,
+    memory::{Store, space::Space},
+    selector::{Facets, TAG_PREFIX},
+};
+
+/// Whether something that this was made from was invalidated since its computation began. What a writer says counts from
+/// now on. Call it with the namespace's linking locked and no shard.
+pub(super) fn is(store: &Store, admission: &Admission<'_>) -> bool {
+    let Admission { space, content, right, .. } = admission;
+    let since = match right {
+        Right::Write(_) => return false,
+        Right::Fill(ticket) => (ticket.stamp, ticket.place),
+        Right::Lease(_, claim) => (claim.stamp, claim.place),
+    };
+    let names = content.description.depends_on.as_deref();
+    names.is_some_and(|names| !untouched(store, space, names.all(), since))
+}
+
+/// Whether nothing of all this was invalidated since `since`.
+fn untouched<'a>(store: &Store, space: &Space, names: impl Iterator<Item = &'a Arc<str>>, since: (Stamp, u64)) -> bool {
+    for name in names {
+        let tag = name.strip_prefix(TAG_PREFIX).map(|tag| [Arc::from(tag)]);
+        let tags = tag.as_ref().map_or(&[][..], |tag| tag);
+        let facets = Facets { key: if tags.is_empty() { name } else { "" }, kind: "", tags, depends_on: &[] };
+        if !store.fences.read().allow(&space.name, &facets, since.0) || !admits(store, space, name, since) {
+            return false;
+        }
+    }
+    true
+}
+
+fn admits(store: &Store, space: &Space, name: &Arc<str>, since: (Stamp, u64)) -> bool {
+    let key = Key::trusted(space.name.clone(), name.clone());
+    let mut shard = store.shard(&key);
+    // What is still there although a fence selects it goes now, and is noted.
+    drop_ended(store, &mut shard, (space, &key), store.clock.now());
+    shard.beside.dependencies.admit(&key, since)
+}
+
+/// Whether the fence with this number, or a later one, selected an entry with this key.
+pub(super) fn was_hit(store: &Store, space: &Space, name: &Arc<str>, fence: u64) -> bool {
+    let key = Key::trusted(space.name.clone(), name.clone());
+    let mut shard = store.shard(&key);
+    drop_ended(store, &mut shard, (space, &key), store.clock.now());
+    shard.beside.dependencies.hit(&key).selector >= fence
+}
+
+/// Notes that what is made from these is invalidated, whether they are there or not.
+pub(super) fn raise<'a>(store: &Store, space: &Space, names: impl Iterator<Item = &'a Arc<str>>) {
+    for name in names {
+        let key = Key::trusted(space.name.clone(), name.clone());
+        let mut shard = store.shard(&key);
+        shard.beside.dependencies.raise(&key, Hit { place: store.tick(), selector: 0 });
+    }
+}
