@@ -399,3 +399,24 @@ async fn e4_ttl_by_operation() {
     assert_eq!(client.drop_all(vec![select::kind("summarize")]).await.matched_count, 1, "and by operation they go");
     let _kept = Arc::new(server);
 }
+
+#[tokio::test]
+async fn e6_invalidate_by_pattern_and_by_operation_with_a_recorded_reason() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    for (key, operation) in [("llm:summary:1", "summarise"), ("llm:summary:2", "summarise"), ("llm:title:1", "title")] {
+        client.store(put_kind(key, "an answer", operation)).await;
+    }
+    let drops = [
+        (select::glob("llm:*:2"), "document 2 was edited", "llm:summary:2"),
+        (select::kind("title"), "the prompt for titles changed", "llm:title:1"),
+    ];
+    for (selector, reason, key) in drops {
+        let request = v1::InvalidateRequest { reason: reason.to_owned(), ..invalidate(vec![selector.clone()]) };
+        assert_eq!(client.invalidate(request).await.unwrap().into_inner().matched_count, 1, "{key}");
+        let asked = v1::ExplainKeyRequest { key: key.to_owned(), ..Default::default() };
+        let cause = client.explain_key(asked).await.unwrap().into_inner().cause.unwrap();
+        assert_eq!((cause.reason.as_str(), cause.selector), (reason, Some(selector)), "{key}");
+    }
+    assert!(client.value("llm:summary:1").await.is_ok(), "what nothing named stays");
+}
