@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod example;
 mod generate;
+mod history;
 mod model;
 mod program;
 mod report;
@@ -52,6 +53,12 @@ enum Command {
     /// Check leases, fences, near cache and Watch in every order that can happen
     #[command(disable_help_flag = true)]
     Model {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Record what clients see of a real server under faults, and judge it
+    #[command(disable_help_flag = true)]
+    History {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -117,6 +124,7 @@ fn main() -> ExitCode {
         Command::Soak { minutes, what } => soak::run(minutes, what.as_ref()),
         Command::Bench { what } => return what.run(),
         Command::Model { arguments } => return as_it_ended(model::run(&arguments)),
+        Command::History { arguments } => return as_it_ended(history::run(&arguments)),
         Command::Ci { only } => return ci::run(&only),
     };
     match done {

@@ -10,6 +10,7 @@ use crate::{
 mod bench;
 mod contract;
 mod deploy;
+mod history;
 mod model;
 mod readme;
 
@@ -58,6 +59,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("test", "cargo test --workspace", test),
         step("interleavings", "the memory tier under a scheduler that chooses who goes on", interleavings),
         step("model", "leases, fences, near cache and Watch in every order", model::check),
+        step("history", "a server under faults, as clients in several processes saw it", history::check),
         step("bench", "a trace replayed by every cache", bench::check),
         step("example", "a fitted model from Python and from Rust", run_example),
         step("deploy", "Dockerfile, compose file, Kubernetes manifests", deploy::check),

@@ -1,0 +1,181 @@
+//! Nothing older than what was acknowledged.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Judged, time};
+use crate::{
+    load::History,
+    record::{Answer, Call, Found, Got, Operation},
+    universe::{self, Concern},
+};
+
+/// What invalidations that had been answered by some moment forbid.
+#[derive(Clone, Copy, Default)]
+struct Floor {
+    answered: u64,
+    /// Computed under a lease from an older version than this.
+    truth: u64,
+    /// There before this moment.
+    there: u64,
+}
+
+/// A Get that began after an Invalidate was answered returns nothing that was computed under a lease from an older truth
+/// than the Invalidate's, and nothing that was there, or was read by anyone, before the Invalidate began.
+pub(super) fn nothing_older_than_acknowledged(history: &History) -> Judged {
+    older(history, |get_is_near| !get_is_near, 0)
+}
+
+/// The same of Gets through a near cache, which may be behind by this much, in nanoseconds.
+#[must_use]
+pub fn near_within(history: &History, bound: u64) -> Judged {
+    older(history, |get_is_near| get_is_near, bound)
+}
+
+fn older(history: &History, judges: impl Fn(bool) -> bool, behind: u64) -> Judged {
+    let known = Known::of(history);
+    let mut floors: HashMap<(&str, bool), Vec<Floor>> = HashMap::new();
+    let mut judged = Judged::default();
+    for operation in &history.operations {
+        let (Call::Get(get), Some(seen)) = (&operation.call, operation.seen()) else { continue };
+        if !judges(get.near) || universe::is_register(&get.key) {
+            continue;
+        }
+        let failure = matches!(operation.answer, Answer::Got(Got { found: Found::Negative(_), .. }));
+        let floors = floors.entry((&get.key, failure)).or_insert_with(|| floors_of(history, &get.key, failure));
+        let before = floors.partition_point(|floor| floor.answered + behind < operation.start);
+        let Some(floor) = before.checked_sub(1).map(|index| floors[index]) else { continue };
+        let too_old = known.leased.contains(seen.computation.as_str()) && seen.truth < floor.truth;
+        let was_there = known.there.get(seen.computation.as_str()).is_some_and(|there| *there < floor.there);
+        let violation = || {
+            format!(
+                "{}: at {} {} got {} of truth {}, {} an Invalidate that had been answered (truth {})",
+                get.key,
+                time(history, operation.start),
+                operation.client,
+                seen.computation,
+                seen.truth,
+                if too_old { "computed before" } else { "which was there before" },
+                floor.truth,
+            )
+        };
+        judged.fact((too_old || was_there).then(violation));
+    }
+    judged
+}
+
+/// What is known of computations.
+struct Known<'a> {
+    /// Those whose values are refused when an Invalidate came between.
+    leased: BTreeSet<&'a str>,
+    /// The earliest moment by which each surely was in the cache.
+    there: HashMap<&'a str, u64>,
+}
+
+impl<'a> Known<'a> {
+    fn of(history: &'a History) -> Self {
+        let mut known = Self { leased: BTreeSet::new(), there: HashMap::new() };
+        for operation in &history.operations {
+            let written = operation.written().map(|written| written.computation.as_str());
+            let plain = matches!(&operation.call, Call::Put(put) if put.token.is_none());
+            known.leased.extend(written.filter(|_| !plain));
+            if let Some(written) = written.filter(|_| operation.stored()) {
+                known.is_there(written, operation.end);
+            }
+            if let Some(seen) = operation.seen() {
+                known.is_there(&seen.computation, operation.end);
+            }
+        }
+        known
+    }
+
+    fn is_there(&mut self, computation: &'a str, by: Option<u64>) {
+        let Some(by) = by else { return };
+        let there = self.there.entry(computation).or_insert(by);
+        *there = by.min(*there);
+    }
+}
+
+/// In the order in which invalidations of the key were answered: what all up to there forbid.
+fn floors_of(history: &History, key: &str, failure: bool) -> Vec<Floor> {
+    let answered = history.operations.iter().filter(|operation| matches!(operation.answer, Answer::Invalidated { .. }));
+    let mut floors: Vec<Floor> = answered.filter_map(|operation| floor(operation, key, failure)).collect();
+    floors.sort_by_key(|floor| floor.answered);
+    let mut all = Floor::default();
+    for floor in &mut floors {
+        all.truth = all.truth.max(floor.truth);
+        all.there = all.there.max(floor.there);
+        *floor = Floor { answered: floor.answered, ..all };
+    }
+    floors
+}
+
+fn floor(operation: &Operation, key: &str, failure: bool) -> Option<Floor> {
+    let Call::Invalidate(call) = &operation.call else { return None };
+    let answered = operation.end?;
+    let concern = if failure { universe::concern_of_failure(call, key) } else { universe::concern(call, key) };
+    match concern {
+        Concern::Selected | Concern::Follows => Some(Floor { answered, truth: call.truth, there: operation.start }),
+        Concern::Maybe | Concern::None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::example::{KEY, history, invalidated, put, read, seen},
+        *,
+    };
+    use crate::{
+        clock::milliseconds,
+        record::{Outcome, Selects},
+    };
+
+    fn found(operations: impl IntoIterator<Item = Operation>) -> usize {
+        nothing_older_than_acknowledged(&history(operations)).violations.len()
+    }
+
+    fn dropped(at: (u64, u64)) -> Operation {
+        invalidated(at, Selects::Tag("t0".into()), 100)
+    }
+
+    #[test]
+    fn what_was_computed_before_an_invalidate_is_found() {
+        let late = || put((50, 60), Some("a"), "c", Outcome::Stored);
+        let old = read((70, 80), Found::Fresh(seen("c", 50)));
+        assert_eq!(found([dropped((10, 20)), late(), old.clone()]), 1);
+        assert_eq!(found([dropped((10, 75)), late(), old]), 0, "it was not answered yet");
+        let right = read((70, 80), Found::Fresh(seen("c", 100)));
+        assert_eq!(found([dropped((10, 20)), late(), right]), 0);
+    }
+
+    #[test]
+    fn what_was_there_before_an_invalidate_is_found() {
+        let plain = || put((0, 5), None, "c", Outcome::Stored);
+        let old = || read((70, 80), Found::Fresh(seen("c", 0)));
+        assert_eq!(found([plain(), dropped((10, 20)), old()]), 1);
+        assert_eq!(
+            found([put((12, 15), None, "c", Outcome::Stored), dropped((10, 20)), old()]),
+            0,
+            "it may have come after"
+        );
+        let unknown = Operation { answer: Answer::Unknown, ..plain() };
+        assert_eq!(found([unknown.clone(), dropped((10, 20)), old()]), 0);
+        let read_early = read((6, 8), Found::Fresh(seen("c", 0)));
+        assert_eq!(found([unknown, read_early, dropped((10, 20)), old()]), 1);
+    }
+
+    #[test]
+    fn a_near_cache_beyond_its_bound_is_found() {
+        let near = |start: u64| {
+            let operation = read((start, start + 1), Found::Fresh(seen("c", 0)));
+            let Call::Get(get) = operation.call.clone() else { panic!("it is a Get of {KEY}") };
+            Operation { call: Call::Get(crate::record::Get { near: true, ..get }), ..operation }
+        };
+        let judge = |start| {
+            let history = history([put((0, 5), None, "c", Outcome::Stored), dropped((10, 20)), near(start)]);
+            assert_eq!(nothing_older_than_acknowledged(&history).checked, 0);
+            near_within(&history, milliseconds(3_000)).violations.len()
+        };
+        assert_eq!((judge(2_000), judge(3_500)), (0, 1));
+    }
+}
