@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Every RPC of the contract, and the selector that needs more.
-const CALLS: [&str; 16] = [
+const CALLS: [&str; 18] = [
     "Get",
     "GetLease",
     "BatchGet",
@@ -24,6 +24,8 @@ const CALLS: [&str; 16] = [
     "Preload",
     "Stats",
     "Watch",
+    "UpdateWatch",
+    "Revalidate",
     "ListEntries",
     "ExplainKey",
     "ExtendLease",
@@ -68,6 +70,7 @@ async fn call_inline(client: &mut Client, name: &str, namespace: String, token: 
             done(client.stats(with_token(request, token)).await)
         }
         "Watch" => done(client.watch(with_token(v1::WatchRequest { namespace, ..watch(vec![]) }, token)).await),
+        "UpdateWatch" | "Revalidate" => Box::pin(call_of_a_near_cache(client, name, namespace, token)).await,
         "ListEntries" => {
             let request = v1::ListEntriesRequest { namespace, ..Default::default() };
             done(client.list_entries(with_token(request, token)).await)
@@ -90,13 +93,25 @@ async fn call_inline(client: &mut Client, name: &str, namespace: String, token: 
     }
 }
 
+async fn call_of_a_near_cache(client: &mut Client, name: &str, namespace: String, token: &str) -> Result<(), Status> {
+    if name == "Revalidate" {
+        let items = vec![v1::RevalidateItem { key: "k".to_owned(), etag: "e".to_owned() }];
+        return done(client.revalidate(with_token(v1::RevalidateRequest { namespace, items }, token)).await);
+    }
+    let request = v1::UpdateWatchRequest { namespace, ..Default::default() };
+    let status = client.update_watch(with_token(request, token)).await.unwrap_err();
+    // There is no such watch: who hears that was let through.
+    if status.code() == Code::NotFound { Ok(()) } else { Err(status) }
+}
+
 fn done<T>(result: Result<tonic::Response<T>, Status>) -> Result<(), Status> {
     result.map(drop)
 }
 
 fn may(role: Role, call: &str) -> bool {
     match call {
-        "Get" | "BatchGet" | "Stats" | "Watch" | "ListEntries" | "ExplainKey" | "GetServerInfo" => true,
+        "Get" | "BatchGet" | "Revalidate" | "Stats" | "Watch" | "UpdateWatch" | "ListEntries" | "ExplainKey"
+        | "GetServerInfo" => true,
         "InvalidateAll" => role == Role::Admin,
         _ => role != Role::Reader,
     }

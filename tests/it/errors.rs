@@ -29,6 +29,7 @@ async fn small() -> (Local, Client, Origin) {
         settings.preload.jobs_max = 1;
         settings.limits.batch_items_max = 1;
         settings.limits.calls_max = 1;
+        settings.watch.keys_max = 1;
         settings.limits.cascade_entries_max = 1;
         settings.limits.value_bytes_max = 1000;
         settings.limits.message_bytes_max = 128 << 10;
@@ -77,6 +78,10 @@ async fn of_what_there_is_not(server: &Local, client: &mut Client) -> Vec<(Failu
     let _running = client.preload(one).await.unwrap();
     let other = v1::PreloadRequest { items: item("b"), ..Default::default() };
     found.push((failure(client.preload(other).await), Code::ResourceExhausted));
+    let unknown = v1::UpdateWatchRequest { watch_id: "none".to_owned(), ..Default::default() };
+    found.push((failure(client.update_watch(unknown).await), Code::NotFound));
+    let too_many = v1::WatchRequest { follow_keys: true, keys: texts(&["a", "b"]), ..watch(vec![]) };
+    found.push((failure(client.watch(too_many).await), Code::ResourceExhausted));
     let _watching = Follower::open(client, watch(vec![])).await;
     found.push((failure(client.watch(watch(vec![])).await), Code::ResourceExhausted));
     let third = v1::PutRequest { namespace: "third".to_owned(), ..put("k", "v") };

@@ -13,6 +13,7 @@ async fn limits_and_classes_are_those_configured() {
         settings.limits.batch_items_max = 17;
         settings.preload.items_max = 19;
         settings.watch.pending_max = 23;
+        settings.watch.keys_max = 29;
         settings.ttl_classes.insert("blink".to_owned(), Duration::from_secs(1));
     })
     .await;
@@ -20,7 +21,7 @@ async fn limits_and_classes_are_those_configured() {
     let limits = info.limits.unwrap();
     assert_eq!((limits.key_bytes_max, limits.value_bytes_max, limits.batch_items_max), (1024, 12_345, 17));
     assert_eq!((limits.tags_max, limits.message_bytes_max), (64, 4 << 20));
-    assert_eq!((limits.preload_items_max, limits.watch_pending_max), (19, 23));
+    assert_eq!((limits.preload_items_max, limits.watch_pending_max, limits.watch_keys_max), (19, 23, 29));
     assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
     assert!(info.features.iter().all(|feature| !feature.is_empty()), "{:?}", info.features);
     let classes = [

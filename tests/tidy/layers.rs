@@ -172,7 +172,8 @@ fn files_of(rpc: &str) -> Vec<String> {
     let verb = match name.as_str() {
         "list_entries" => Some("ls"),
         "explain_key" => Some("explain"),
-        "server_info" | "batch_get" | "batch_put" | "extend_lease" | "release_lease" => None,
+        "server_info" | "batch_get" | "batch_put" | "extend_lease" | "release_lease" | "update_watch"
+        | "revalidate" => None,
         verb => Some(verb),
     };
     let mut files = vec![format!("server/daemon/src/grpc/{name}.rs"), format!("tests/it/{name}.rs")];

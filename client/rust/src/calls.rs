@@ -150,6 +150,24 @@ impl Calls {
         self.unary(plan, request, |mut stub, request| async move { stub.list_entries(request).await }).await
     }
 
+    /// Changes which single keys an open watch follows.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn update_watch(&self, request: v1::UpdateWatchRequest) -> Result<v1::UpdateWatchResponse> {
+        let plan = self.small(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.update_watch(request).await }).await
+    }
+
+    /// Tells which copies are still what is stored.
+    ///
+    /// # Errors
+    /// As [`Calls::get`]; failures of single items are in the answer.
+    pub async fn revalidate(&self, request: v1::RevalidateRequest) -> Result<v1::RevalidateResponse> {
+        let plan = self.bulk(Repeat::Safe);
+        self.unary(plan, request, |mut stub, request| async move { stub.revalidate(request).await }).await
+    }
+
     /// Explains a key: what a Get would say and why, and what happened to it.
     ///
     /// # Errors

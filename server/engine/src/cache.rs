@@ -18,9 +18,10 @@ use crate::{
         preload::{Jobs, PreloadRequest, PreloadStream},
         put::{self, PutAnswer, PutRequest},
         repeat::Repeats,
+        revalidate::{self, RevalidateAnswer, RevalidateRequest},
         stats::{self, Watching},
         touch::{self, TouchAnswer, TouchRequest},
-        watch::{WatchLimits, Watcher, Watches},
+        watch::{UpdateAnswer, UpdateRequest, WatchLimits, Watcher, Watches},
     },
     key::namespace_name,
     lease::Grant,
@@ -53,7 +54,12 @@ impl Cache {
     pub fn new(config: EngineConfig, clock: Clock, observer: Arc<dyn Observer>, origins: Origins) -> Result<Arc<Self>> {
         let store = Arc::new(Store::new(config, clock.clone(), observer.clone())?);
         let config = &store.config;
-        let limits = WatchLimits { watches_max: config.watches_max, pending_max: config.watch_pending_max };
+        let limits = WatchLimits {
+            watches_max: config.watches_max,
+            pending_max: config.watch_pending_max,
+            keys_max: config.watch_keys_max,
+            keys_bytes_max: config.watch_keys_bytes_max,
+        };
         Ok(Arc::new(Self {
             repeats: Repeats::new(config.request_ids_max),
             watches: Watches::new(limits, store.history.clone(), store.clone(), observer.clone()),
@@ -167,6 +173,22 @@ impl Cache {
     pub fn watch(self: &Arc<Self>, request: WatchRequest) -> Result<Watcher> {
         self.store.spaces.find(&namespace_name(&request.namespace)?)?;
         self.watches.watch(request)
+    }
+
+    /// Changes which single keys an open watch follows.
+    ///
+    /// # Errors
+    /// No such watch; bad names; too many keys.
+    pub fn update_watch(&self, request: UpdateRequest) -> Result<UpdateAnswer> {
+        self.watches.update(request)
+    }
+
+    /// Compares a copy with what is stored. Leaves no trace.
+    ///
+    /// # Errors
+    /// Bad names; no etag.
+    pub fn revalidate(&self, request: &RevalidateRequest<'_>) -> Result<RevalidateAnswer> {
+        revalidate::revalidate(&self.store, request)
     }
 
     /// Counts; `None`: of all namespaces.

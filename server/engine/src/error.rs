@@ -53,10 +53,14 @@ pub enum Reason {
     NamespaceUnknown,
     /// No preload job has this id.
     JobUnknown,
+    /// No open watch of the namespace has this id.
+    WatchUnknown,
     /// The namespace has no origin of this name.
     NoOrigin,
     /// Too many watches, jobs or namespaces.
     TooManyWatches,
+    /// A watch, or all of them together, would follow too many single keys.
+    TooManyKeys,
     /// Too many preload jobs.
     TooManyJobs,
     /// Too many namespaces.
@@ -88,8 +92,10 @@ impl Reason {
             Self::BadResumeToken => "BAD_RESUME_TOKEN",
             Self::NamespaceUnknown => "NAMESPACE_UNKNOWN",
             Self::JobUnknown => "JOB_UNKNOWN",
+            Self::WatchUnknown => "WATCH_UNKNOWN",
             Self::NoOrigin => "NO_ORIGIN",
             Self::TooManyWatches => "TOO_MANY_WATCHES",
+            Self::TooManyKeys => "TOO_MANY_KEYS",
             Self::TooManyJobs => "TOO_MANY_JOBS",
             Self::TooManyNamespaces => "TOO_MANY_NAMESPACES",
             Self::PositionNotReached => "POSITION_NOT_REACHED",

@@ -67,6 +67,10 @@ pub struct EngineConfig {
     pub watches_max: usize,
     /// Events that may wait for one watch at most.
     pub watch_pending_max: usize,
+    /// Single keys that one watch may follow at most.
+    pub watch_keys_max: usize,
+    /// Bytes that the single keys of all watches may take together.
+    pub watch_keys_bytes_max: usize,
     /// Preload jobs at most that run or are remembered.
     pub preload_jobs_max: usize,
     /// Items of one job at most.
@@ -152,6 +156,8 @@ impl Default for EngineConfig {
             history_bytes_max: 32 << 20,
             watches_max: 10_000,
             watch_pending_max: 4096,
+            watch_keys_max: 65_536,
+            watch_keys_bytes_max: 64 << 20,
             preload_jobs_max: 64,
             preload_items_max: 10_000,
             preload_parallelism_default: 4,

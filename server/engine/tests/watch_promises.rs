@@ -54,7 +54,7 @@ type Recording = Vec<Message>;
 
 fn world(ring: usize, watches_max: usize) -> World {
     let history = Arc::new(History::new(EPOCH, (ring, 1 << 20), Clock::manual()));
-    let limits = WatchLimits { watches_max, pending_max: 64 };
+    let limits = WatchLimits { watches_max, pending_max: 64, keys_max: 64, keys_bytes_max: 1 << 20 };
     let watches = Watches::new(limits, history.clone(), Arc::new(Nothing), Arc::new(Silent));
     World { history, watches, truth: Vec::new() }
 }
@@ -133,8 +133,8 @@ fn events(recording: &[Message]) -> impl Iterator<Item = &hotplate_engine::watch
 // === validators, one for each promise ===
 
 fn validate_created_first(recording: &[Message]) {
-    assert!(matches!(recording[0].body, Body::Created(_)));
-    assert!(recording[1..].iter().all(|message| !matches!(message.body, Body::Created(_))));
+    assert!(matches!(recording[0].body, Body::Created { .. }));
+    assert!(recording[1..].iter().all(|message| !matches!(message.body, Body::Created { .. })));
 }
 
 fn validate_ordered(recording: &[Message]) {
@@ -320,7 +320,7 @@ async fn a_token_of_another_history_is_answered_with_new_epoch_and_goes_on_from_
     world.put("a");
     let mut recording = Recording::new();
     drain(&mut watcher, &mut recording, 2);
-    assert!(matches!(recording[0].body, Body::Created(_)));
+    assert!(matches!(recording[0].body, Body::Created { .. }));
     assert!(matches!(recording[1].body, Body::Discontinuity { reason: Discontinuity::NewEpoch, .. }));
     world.put("b");
     drain(&mut watcher, &mut recording, 9);

@@ -256,6 +256,17 @@ impl CacheService for Service {
         Err(Status::unimplemented("not part of this double"))
     }
 
+    async fn update_watch(
+        &self,
+        _: Request<v1::UpdateWatchRequest>,
+    ) -> Result<Response<v1::UpdateWatchResponse>, Status> {
+        Err(Status::unimplemented("not part of this double"))
+    }
+
+    async fn revalidate(&self, _: Request<v1::RevalidateRequest>) -> Result<Response<v1::RevalidateResponse>, Status> {
+        Err(Status::unimplemented("not part of this double"))
+    }
+
     async fn explain_key(&self, _: Request<v1::ExplainKeyRequest>) -> Result<Response<v1::ExplainKeyResponse>, Status> {
         Err(Status::unimplemented("not part of this double"))
     }

@@ -9,7 +9,7 @@ fn message(token: &str, message: v1::watch_response::Message) -> v1::WatchRespon
 }
 
 fn created(token: &str) -> v1::WatchResponse {
-    message(token, v1::watch_response::Message::Created(v1::WatchCreated { position: None }))
+    message(token, v1::watch_response::Message::Created(v1::WatchCreated::default()))
 }
 
 fn event(token: &str, key: &str) -> v1::WatchResponse {

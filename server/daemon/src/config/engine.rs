@@ -32,6 +32,8 @@ impl Settings {
             history_bytes_max: self.watch.history_bytes_max,
             watches_max: self.watch.streams_max,
             watch_pending_max: self.watch.pending_max,
+            watch_keys_max: self.watch.keys_max,
+            watch_keys_bytes_max: self.watch.keys_bytes_max,
             preload_jobs_max: self.preload.jobs_max,
             preload_items_max: self.preload.items_max,
             preload_parallelism_default: self.preload.parallelism_default,

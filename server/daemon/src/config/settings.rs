@@ -374,6 +374,12 @@ pub const ROWS: &[Row] = &[
     row("watch.pending_max", (1, 1_000_000), "Events that may wait for one slow watch at most.", |s| {
         Slot::Count(&mut s.watch.pending_max)
     }),
+    row("watch.keys_max", (1, 10_000_000), "Single keys that one watch may follow at most.", |s| {
+        Slot::Count(&mut s.watch.keys_max)
+    }),
+    row("watch.keys_bytes_max", (64 * KIB, TIB), "Bytes of the single keys of all watches together at most.", |s| {
+        Slot::Bytes(&mut s.watch.keys_bytes_max)
+    }),
     row("watch.history_changes_max", (1, 100_000_000), "Changes kept for a watch to resume from.", |s| {
         Slot::Count(&mut s.watch.history_changes_max)
     }),

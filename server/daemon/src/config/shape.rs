@@ -309,6 +309,10 @@ pub struct WatchSettings {
     pub streams_max: usize,
     /// Events that may wait for one watch at most.
     pub pending_max: usize,
+    /// Single keys that one watch may follow at most.
+    pub keys_max: usize,
+    /// Bytes that the single keys of all watches may take together.
+    pub keys_bytes_max: usize,
     /// Changes kept to resume from.
     pub history_changes_max: usize,
     /// Bytes of those changes at most.
@@ -390,6 +394,8 @@ impl Default for Settings {
             watch: WatchSettings {
                 streams_max: 10_000,
                 pending_max: 4096,
+                keys_max: 65_536,
+                keys_bytes_max: 64 << 20,
                 history_changes_max: 65_536,
                 history_bytes_max: 32 << 20,
             },

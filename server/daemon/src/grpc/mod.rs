@@ -14,11 +14,13 @@ pub(crate) mod preload;
 pub(crate) mod put;
 pub(crate) mod reflection;
 pub(crate) mod release_lease;
+pub(crate) mod revalidate;
 pub(crate) mod server_info;
 pub(crate) mod service;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod touch;
+pub(crate) mod update_watch;
 pub(crate) mod watch;
 
 pub use status::{DOMAIN, REASONS};

@@ -13,7 +13,7 @@ use super::{
 use crate::config::Settings;
 
 /// What this server can do, for clients that may meet older ones.
-const FEATURES: [&str; 10] = [
+const FEATURES: [&str; 12] = [
     "batch",
     "conditional_get",
     "conditional_put",
@@ -22,7 +22,9 @@ const FEATURES: [&str; 10] = [
     "leases",
     "min_position",
     "preload",
+    "revalidate",
     "stale_while_revalidate",
+    "update_watch",
     "watch_resume",
 ];
 
@@ -49,6 +51,7 @@ pub(crate) fn describe(settings: &Settings, started: Duration) -> v1::GetServerI
         message_bytes_max: settings.limits.message_bytes_max as u64,
         preload_items_max: convert::count(settings.preload.items_max),
         watch_pending_max: convert::count(settings.watch.pending_max),
+        watch_keys_max: convert::count(settings.watch.keys_max),
     };
     let classes = settings.ttl_classes.iter();
     v1::GetServerInfoResponse {

@@ -9,7 +9,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::{
     batch_get, batch_put, explain_key, extend_lease, get, invalidate, list_entries, preload, put, release_lease,
-    server_info, stats, status::Failure, touch, watch,
+    revalidate, server_info, stats, status::Failure, touch, update_watch, watch,
 };
 use crate::{
     access::{Caller, Permission},
@@ -26,7 +26,7 @@ pub(crate) type Messages<T> = BoxStream<'static, Result<T, Status>>;
 const PREFIX: &str = "/hotplate.v1.CacheService/";
 
 /// The RPCs of the service.
-const RPCS: [&str; 14] = [
+const RPCS: [&str; 16] = [
     "Get",
     "BatchGet",
     "Put",
@@ -36,6 +36,8 @@ const RPCS: [&str; 14] = [
     "Preload",
     "Stats",
     "Watch",
+    "UpdateWatch",
+    "Revalidate",
     "ListEntries",
     "ExplainKey",
     "ExtendLease",
@@ -159,7 +161,8 @@ macro_rules! about {
 }
 
 about!(
-    BatchGetRequest, BatchPutRequest, InvalidateRequest, PreloadRequest, StatsRequest, WatchRequest, ListEntriesRequest;
+    BatchGetRequest, BatchPutRequest, InvalidateRequest, PreloadRequest, StatsRequest, WatchRequest, UpdateWatchRequest,
+    RevalidateRequest, ListEntriesRequest;
     with key: GetRequest, PutRequest, TouchRequest, ExplainKeyRequest, ExtendLeaseRequest, ReleaseLeaseRequest
 );
 
@@ -256,6 +259,20 @@ impl CacheService for CacheRpcs {
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         self.answer(request, watch::watch)
+    }
+
+    async fn update_watch(
+        &self,
+        request: Request<v1::UpdateWatchRequest>,
+    ) -> Result<Response<v1::UpdateWatchResponse>, Status> {
+        self.answer(request, update_watch::update_watch)
+    }
+
+    async fn revalidate(
+        &self,
+        request: Request<v1::RevalidateRequest>,
+    ) -> Result<Response<v1::RevalidateResponse>, Status> {
+        self.answer(request, revalidate::revalidate)
     }
 
     async fn list_entries(

@@ -53,10 +53,17 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("TOKEN_INVALID", Code::Unauthenticated, "The token is malformed, unknown or wrong."),
     ("TOKEN_MISSING", Code::Unauthenticated, "This server needs a token and the call shows none."),
     ("TOO_MANY_JOBS", Code::ResourceExhausted, "As many preload jobs as `preload.jobs_max` run."),
+    (
+        "TOO_MANY_KEYS",
+        Code::ResourceExhausted,
+        "A watch would follow more single keys than `watch.keys_max`, or all watches together more bytes of them than \
+         `watch.keys_bytes_max`: nothing was changed.",
+    ),
     ("TOO_MANY_NAMESPACES", Code::ResourceExhausted, "There are as many namespaces as `namespaces.max`."),
     ("TOO_MANY_WATCHES", Code::ResourceExhausted, "There are as many watches as `watch.streams_max`."),
     ("TTL_OUT_OF_BOUNDS", Code::InvalidArgument, "A lifetime is zero, negative or too long, or names no class."),
     ("VALUE_TOO_LARGE", Code::InvalidArgument, "A value is larger than `limits.value_bytes_max`."),
+    ("WATCH_UNKNOWN", Code::NotFound, "No open watch of this namespace has this id."),
 ];
 
 /// Why a call, or an item of a batch, failed.

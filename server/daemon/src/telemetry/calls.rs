@@ -16,7 +16,7 @@ use tonic::Code;
 use super::{CallRecord, names};
 
 /// RPCs whose time to the answer is counted.
-const UNARY: [&str; 12] = [
+const UNARY: [&str; 14] = [
     "Get",
     "BatchGet",
     "Put",
@@ -24,6 +24,8 @@ const UNARY: [&str; 12] = [
     "Touch",
     "Invalidate",
     "Stats",
+    "UpdateWatch",
+    "Revalidate",
     "ListEntries",
     "ExplainKey",
     "ExtendLease",

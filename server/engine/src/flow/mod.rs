@@ -17,6 +17,7 @@ mod ports;
 pub mod preload;
 pub mod put;
 pub mod repeat;
+pub mod revalidate;
 pub mod stats;
 pub mod touch;
 pub mod watch;

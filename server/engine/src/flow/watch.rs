@@ -1,31 +1,32 @@
-//! Watch: follow the history from one place on, message by message, each with the token to continue after it.
+//! Watch: opens watches that follow the history from one place on, bounds them, changes what they follow, ends them.
 //!
 //! A watch is a cursor that its reader pulls; nothing runs for it in the background and no writer waits for it.
 
+mod watcher;
+
 use std::{
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
     time::Duration,
 };
 
-use tokio::{sync::watch::Receiver, time::Sleep};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use self::watcher::Own;
+pub use self::watcher::Watcher;
 use crate::{
-    changes::{Batch, Change, History, Numbers},
-    entry::EntryView,
+    changes::{History, Numbers},
     error::{Error, Kind, Reason, Result},
-    event::{Event, Observer},
-    key::namespace_name,
-    position::Position,
+    event::Observer,
+    key::{Key, namespace_name},
+    position::{LogId, Position, Positions},
     selector::check_count,
     watch::{
-        Body, Content, Discontinuity, Entries, EventType, Message, WatchEvent, WatchRequest,
-        filter::{Filter, Followed, Subject},
-        pending::{Overflow, Pending},
+        Discontinuity, Entries, WatchRequest,
+        filter::Filter,
+        keys::{FollowedKeys, KeyBudget, check_keys},
         token::{Token, bad},
     },
 };
@@ -33,42 +34,93 @@ use crate::{
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const INTERVAL_MAX: Duration = Duration::from_secs(600);
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
-/// Changes copied under one lock of the history.
-const READ_BATCH: usize = 256;
-/// Events of a message, unless one change has more.
-const MESSAGE_EVENTS: usize = 256;
-/// Bytes of a message's events, unless one change has more.
-const MESSAGE_BYTES: usize = 32 << 10;
-/// Entries and bytes of a message about what is present, unless one entry is larger.
-const PRESENT_ENTRIES: usize = 100;
-const PRESENT_BYTES: usize = 1 << 20;
-/// Bytes an event takes besides its texts and value.
-const EVENT_BYTES: usize = 64;
 
 /// All watches of a cache: opens them, bounds their number, ends them.
 pub struct Watches {
     history: Arc<History>,
     entries: Arc<dyn Entries>,
     observer: Arc<dyn Observer>,
-    watches_max: usize,
-    pending_max: usize,
-    open: Arc<AtomicUsize>,
+    limits: WatchLimits,
+    budget: Arc<KeyBudget>,
+    open: Arc<Mutex<Open>>,
     stop: CancellationToken,
 }
 
-impl std::fmt::Debug for Watches {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watches").field("open", &self.open).finish_non_exhaustive()
+impl fmt::Debug for Watches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watches").field("open", &self.open()).finish_non_exhaustive()
     }
 }
 
-/// How many watches, and how many events may wait for each.
+/// How many watches, and what each may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct WatchLimits {
     /// Watches at most.
     pub watches_max: usize,
     /// Events that may wait for one watch at most.
     pub pending_max: usize,
+    /// Single keys that one watch may follow at most.
+    pub keys_max: usize,
+    /// Bytes that the single keys of all watches may take together.
+    pub keys_bytes_max: usize,
+}
+
+/// The open watches by their ids.
+type Open = HashMap<WatchId, Opened>;
+
+#[derive(Debug)]
+struct Opened {
+    namespace: Arc<str>,
+    /// Unless it follows selectors only.
+    keys: Option<Arc<FollowedKeys>>,
+}
+
+/// Names an open watch. Random and long: who knows it got it from that watch.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct WatchId(u128);
+
+impl WatchId {
+    /// From its text, if it is one.
+    fn parse(text: &str) -> Option<Self> {
+        const DIGITS: usize = 32;
+        let hex = text.len() == DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(Self)
+    }
+}
+
+impl fmt::Display for WatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for WatchId {
+    /// Whoever reads a log is not to change what others follow.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WatchId")
+    }
+}
+
+/// Which single keys an open watch is to follow.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateRequest {
+    /// The namespace of the watch; empty means `default`.
+    pub namespace: String,
+    /// The watch, as its first message named it.
+    pub watch_id: String,
+    /// Keys to follow besides.
+    pub add: Vec<String>,
+    /// Keys not to follow any longer; one that is also in `add` is followed.
+    pub remove: Vec<String>,
+}
+
+/// What a watch follows now.
+#[derive(Clone, Debug)]
+pub struct UpdateAnswer {
+    /// Single keys it follows.
+    pub key_count: usize,
+    /// Every later change of an added key is told: its log, and the selector log.
+    pub position: Positions,
 }
 
 impl Watches {
@@ -80,15 +132,14 @@ impl Watches {
         entries: Arc<dyn Entries>,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let WatchLimits { watches_max, pending_max } = limits;
-        let (open, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
-        Self { history, entries, observer, watches_max, pending_max, open, stop }
+        let budget = Arc::new(KeyBudget::new(limits.keys_bytes_max));
+        Self { history, entries, observer, limits, budget, open: Arc::default(), stop: CancellationToken::new() }
     }
 
     /// Open watches.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.open.lock().len()
     }
 
     /// Ends every watch with a final Progress and opens no more.
@@ -99,51 +150,86 @@ impl Watches {
     /// Opens a watch.
     ///
     /// # Errors
-    /// `BAD_NAMESPACE`, `BAD_ARGUMENT`, `BAD_RESUME_TOKEN`; `TOO_MANY_WATCHES`; `DRAINING` after closing.
+    /// `BAD_NAMESPACE`, `BAD_ARGUMENT`, `BAD_KEY`, `BAD_RESUME_TOKEN`; `TOO_MANY_WATCHES`; `TOO_MANY_KEYS`; `DRAINING`
+    /// after closing.
     pub fn watch(&self, request: WatchRequest) -> Result<Watcher> {
         let namespace = namespace_name(&request.namespace)?;
         let interval = check(&request)?;
-        let start = self.start(&request)?;
-        if request.max_pending_events > self.pending_max {
-            let rule = format!("at most {} events may wait for a watch: ask for less, or for 0", self.pending_max);
+        let pending_max = self.limits.pending_max;
+        if request.max_pending_events > pending_max {
+            let rule = format!("at most {pending_max} events may wait for a watch: ask for less, or for 0");
             return Err(Error::invalid(Reason::BadArgument, "max_pending_events", rule));
         }
-        let place = self.take_place()?;
-        let bound = if request.max_pending_events == 0 { self.pending_max } else { request.max_pending_events };
-        Ok(Watcher {
-            filter: Filter::new(namespace, &request),
-            content: request.content,
-            pending: Pending::new(bound),
-            phase: Phase::Created { lost: start.lost, present: request.include_present },
-            cursor: start.cursor,
-            delivered: start.numbers,
-            scanned: start.numbers,
-            arrivals: self.history.arrivals(),
-            history: self.history.clone(),
-            entries: self.entries.clone(),
-            observer: self.observer.clone(),
-            stop: self.stop.clone(),
-            interval,
-            idle: None,
-            progress_due: false,
-            _place: place,
+        let keys = self.first_keys(&request)?;
+        let place = self.take_place(&namespace, keys.clone())?;
+        // Read after the keys are there, so that nothing that happens from here on is passed over.
+        let start = self.start(&request)?;
+        let pending_max = if request.max_pending_events == 0 { pending_max } else { request.max_pending_events };
+        let filter = Filter::new(namespace, &request, keys);
+        Ok(Watcher::new(self, &request, Own { filter, start, interval, pending_max, place }))
+    }
+
+    /// Changes which single keys a watch follows: all that is asked for, or nothing.
+    ///
+    /// # Errors
+    /// `BAD_NAMESPACE`, `BAD_KEY`; `WATCH_UNKNOWN`; `BAD_ARGUMENT` for a watch that follows selectors only;
+    /// `TOO_MANY_KEYS`.
+    pub fn update(&self, request: UpdateRequest) -> Result<UpdateAnswer> {
+        let namespace = namespace_name(&request.namespace)?;
+        let keys = self.keys_of(&namespace, &request.watch_id)?;
+        check_keys("add_keys", &request.add)?;
+        check_keys("remove_keys", &request.remove)?;
+        let logs: BTreeSet<LogId> =
+            request.add.iter().map(|key| Key::trusted(namespace.clone(), key.as_str().into()).log()).collect();
+        let key_count = keys.change(request.add, &request.remove)?;
+        // Only now: what is appended from here on is looked at with the keys in place.
+        let (numbers, _) = self.history.now();
+        let at = |log: LogId| (log, Position { epoch: self.history.epoch(), number: numbers[log.index()] });
+        let position = Positions::new(logs.into_iter().chain([LogId::SELECTOR]).map(at).collect());
+        Ok(UpdateAnswer { key_count, position })
+    }
+
+    /// A watch of another namespace is as unknown as one that has ended: its id tells nothing there.
+    fn keys_of(&self, namespace: &str, id: &str) -> Result<Arc<FollowedKeys>> {
+        let unknown = || {
+            let rule = "no open watch of this namespace has this id: open one, and name what it is to follow";
+            Error::new(Kind::NotFound, Reason::WatchUnknown, rule).field("watch_id")
+        };
+        let id = WatchId::parse(id).ok_or_else(unknown)?;
+        let open = self.open.lock();
+        let watch = open.get(&id).filter(|watch| &*watch.namespace == namespace).ok_or_else(unknown)?;
+        watch.keys.clone().ok_or_else(|| {
+            let rule = "this watch follows selectors only: open one with follow_keys";
+            Error::invalid(Reason::BadArgument, "watch_id", rule)
         })
     }
 
-    fn take_place(&self) -> Result<Place> {
+    fn first_keys(&self, request: &WatchRequest) -> Result<Option<Arc<FollowedKeys>>> {
+        if !request.follow_keys {
+            return Ok(None);
+        }
+        check_keys("keys", &request.keys)?;
+        let keys = FollowedKeys::new(self.limits.keys_max, self.budget.clone());
+        keys.change(request.keys.clone(), &[])?;
+        Ok(Some(Arc::new(keys)))
+    }
+
+    fn take_place(&self, namespace: &Arc<str>, keys: Option<Arc<FollowedKeys>>) -> Result<Place> {
         if self.stop.is_cancelled() {
             return Err(Error::new(Kind::Unavailable, Reason::Draining, "the server is closing: watch another one"));
         }
-        let below = |open: usize| (open < self.watches_max).then_some(open + 1);
-        if self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below).is_err() {
-            let what = format!(
-                "all {} watches this server allows are open: close one, or raise watches_max",
-                self.watches_max
-            );
+        let mut open = self.open.lock();
+        let watches_max = self.limits.watches_max;
+        if open.len() >= watches_max {
+            let what =
+                format!("all {watches_max} watches this server allows are open: close one, or raise watches_max");
             let error = Error::new(Kind::ResourceExhausted, Reason::TooManyWatches, what);
             return Err(error.retry_after(Duration::from_secs(1)));
         }
-        Ok(Place(self.open.clone()))
+        let id = WatchId(rand::random());
+        open.insert(id, Opened { namespace: namespace.clone(), keys });
+        drop(open);
+        Ok(Place { id, open: self.open.clone() })
     }
 
     fn start(&self, request: &WatchRequest) -> Result<Start> {
@@ -172,6 +258,14 @@ fn check(request: &WatchRequest) -> Result<Duration> {
         let rule = "include_present starts anew, resume_token goes on: send one of them";
         return Err(Error::invalid(Reason::BadArgument, "include_present", rule));
     }
+    if request.follow_keys && request.include_present {
+        let rule = "include_present shows what selectors select, follow_keys follows keys one by one: send one of them";
+        return Err(Error::invalid(Reason::BadArgument, "follow_keys", rule));
+    }
+    if !request.follow_keys && !request.keys.is_empty() {
+        let rule = "keys are followed one by one with follow_keys only";
+        return Err(Error::invalid(Reason::BadArgument, "keys", rule));
+    }
     let interval = request.progress_interval.unwrap_or(INTERVAL_DEFAULT);
     if !(INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) {
         let rule = "a progress interval is 100 ms to 10 min";
@@ -188,241 +282,19 @@ struct Start {
 
 /// One of the places for watches; given back when dropped.
 #[derive(Debug)]
-struct Place(Arc<AtomicUsize>);
+struct Place {
+    id: WatchId,
+    open: Arc<Mutex<Open>>,
+}
+
+impl Place {
+    fn id(&self) -> WatchId {
+        self.id
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let _ended = self.open.lock().remove(&self.id);
     }
-}
-
-/// A stream of messages of one watch. Dropping it ends the watch.
-pub struct Watcher {
-    filter: Filter,
-    content: Content,
-    history: Arc<History>,
-    entries: Arc<dyn Entries>,
-    observer: Arc<dyn Observer>,
-    arrivals: Receiver<u64>,
-    stop: CancellationToken,
-    phase: Phase,
-    /// Next change of the ring to look at.
-    cursor: u64,
-    /// Everything up to here was looked at.
-    scanned: Numbers,
-    /// Everything up to here that is followed was delivered: what a token says.
-    delivered: Numbers,
-    pending: Pending,
-    interval: Duration,
-    /// Runs out when nothing was delivered for an interval.
-    idle: Option<Pin<Box<Sleep>>>,
-    progress_due: bool,
-    _place: Place,
-}
-
-impl std::fmt::Debug for Watcher {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watcher").field("phase", &self.phase).field("cursor", &self.cursor).finish_non_exhaustive()
-    }
-}
-
-/// What comes next.
-#[derive(Clone, Debug)]
-enum Phase {
-    Created { lost: Option<Discontinuity>, present: bool },
-    Lost(Discontinuity),
-    Present { after: Option<Arc<str>> },
-    Live,
-    Ended,
-}
-
-impl Watcher {
-    /// The next message; `None` after the last one. Nothing is lost when the future is dropped.
-    pub async fn next(&mut self) -> Option<Message> {
-        loop {
-            if matches!(self.phase, Phase::Ended) {
-                return None;
-            }
-            if let Some(message) = self.ready() {
-                self.idle = None;
-                self.progress_due = false;
-                return Some(message);
-            }
-            self.wait().await;
-        }
-    }
-
-    async fn wait(&mut self) {
-        let interval = self.interval;
-        let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(interval)));
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => {}
-            () = idle => {
-                self.idle = None;
-                self.progress_due = true;
-            }
-            _arrived = self.arrivals.changed() => {}
-        }
-    }
-
-    fn ready(&mut self) -> Option<Message> {
-        match self.phase.clone() {
-            Phase::Created { lost, present } => Some(self.created(lost, present)),
-            _ if self.stop.is_cancelled() => Some(self.closing()),
-            Phase::Lost(reason) => Some(self.lost(reason)),
-            Phase::Present { after } => Some(self.present(after.as_deref())),
-            Phase::Live => self.live(),
-            Phase::Ended => None,
-        }
-    }
-
-    fn created(&mut self, lost: Option<Discontinuity>, present: bool) -> Message {
-        self.phase = match lost {
-            Some(reason) => Phase::Lost(reason),
-            None if present => Phase::Present { after: None },
-            None => Phase::Live,
-        };
-        let message = self.message(Body::Created(self.history.positions(&self.delivered)));
-        if present { without_token(message.body) } else { message }
-    }
-
-    fn closing(&mut self) -> Message {
-        let unsynced = matches!(self.phase, Phase::Present { .. });
-        self.phase = Phase::Ended;
-        let positions = self.history.positions(&self.delivered);
-        let message = self.message(Body::Progress { positions, closing: true });
-        if unsynced { without_token(message.body) } else { message }
-    }
-
-    /// Starts anew from now: what waited is covered by the Discontinuity.
-    fn lost(&mut self, reason: Discontinuity) -> Message {
-        self.pending.clear();
-        (self.scanned, self.cursor) = self.history.now();
-        self.delivered = self.scanned;
-        self.phase = Phase::Live;
-        self.observer.observe(&Event::WatchDiscontinued { namespace: self.filter.namespace().clone() });
-        self.message(Body::Discontinuity { reason, positions: self.history.positions(&self.delivered) })
-    }
-
-    fn present(&mut self, after: Option<&str>) -> Message {
-        let page = self.entries.page(self.filter.namespace(), self.filter.selectors(), after, PRESENT_ENTRIES);
-        let mut bytes = 0;
-        let fits = |entry: &EntryView| {
-            let first = bytes == 0;
-            bytes += entry_bytes(entry, self.content);
-            first || bytes <= PRESENT_BYTES
-        };
-        let entries: Vec<EntryView> = page.into_iter().take_while(fits).collect();
-        match entries.last() {
-            Some(last) => {
-                self.phase = Phase::Present { after: Some(last.key.clone()) };
-                without_token(Body::Present(entries))
-            }
-            None => {
-                self.phase = Phase::Live;
-                self.message(Body::Synced(self.history.positions(&self.delivered)))
-            }
-        }
-    }
-
-    fn live(&mut self) -> Option<Message> {
-        // Marked as seen before reading, so that what arrives meanwhile wakes again.
-        self.arrivals.borrow_and_update();
-        if self.scan().is_err() {
-            return Some(self.lost(Discontinuity::SlowConsumer));
-        }
-        if !self.pending.is_empty() {
-            return Some(self.events());
-        }
-        let positions = self.progress_due.then(|| self.history.positions(&self.delivered))?;
-        Some(self.message(Body::Progress { positions, closing: false }))
-    }
-
-    /// Looks at every change up to the present end of the history.
-    fn scan(&mut self) -> std::result::Result<(), Overflow> {
-        let (_, end) = self.history.now();
-        while self.cursor < end {
-            let Batch::Changes(changes, next) = self.history.read(self.cursor, READ_BATCH) else {
-                return Err(Overflow);
-            };
-            changes.iter().try_for_each(|change| self.look_at(change))?;
-            self.cursor = next;
-        }
-        self.pending.settle()?;
-        if self.pending.is_empty() {
-            self.delivered = self.scanned;
-        }
-        Ok(())
-    }
-
-    /// Passes over what the token that was resumed from covers already.
-    fn look_at(&mut self, change: &Arc<Change>) -> std::result::Result<(), Overflow> {
-        let seen = &mut self.scanned[change.log.index()];
-        if change.number <= *seen {
-            return Ok(());
-        }
-        *seen = change.number;
-        self.pending.push(self.filter.followed(change))
-    }
-
-    fn events(&mut self) -> Message {
-        let mut events = Vec::new();
-        let mut bytes = 0;
-        while events.len() < MESSAGE_EVENTS
-            && bytes < MESSAGE_BYTES
-            && let Some(change) = self.pending.pop()
-        {
-            for followed in change {
-                self.delivered[followed.change.log.index()] = followed.change.number;
-                let event = self.event(followed);
-                bytes += event_bytes(&event, self.content);
-                events.push(event);
-            }
-        }
-        if self.pending.is_empty() {
-            self.delivered = self.scanned;
-        }
-        self.message(Body::Events(events))
-    }
-
-    fn event(&self, followed: Followed) -> WatchEvent {
-        let Followed { change, event_type, subject } = followed;
-        let (key, selector) = match subject {
-            Subject::Key(key) => (Some(key), None),
-            Subject::Set(selector) => (None, Some(selector)),
-        };
-        let wanted = event_type == EventType::Put && self.content != Content::Keys;
-        let put = key.as_ref().filter(|_| wanted);
-        WatchEvent {
-            event_type,
-            entry: put.and_then(|key| self.entries.view(self.filter.namespace(), key)),
-            key,
-            selector,
-            log: change.log,
-            position: Position { epoch: self.history.epoch(), number: change.number },
-            client_id: change.author.client_id.clone(),
-            reason: change.author.reason.clone(),
-        }
-    }
-
-    fn message(&self, body: Body) -> Message {
-        let token = Token { epoch: self.history.epoch(), numbers: self.delivered };
-        Message { body, resume_token: token.encode() }
-    }
-}
-
-fn without_token(body: Body) -> Message {
-    Message { body, resume_token: Vec::new() }
-}
-
-fn event_bytes(event: &WatchEvent, content: Content) -> usize {
-    let entry = event.entry.as_ref().map_or(0, |entry| entry_bytes(entry, content));
-    EVENT_BYTES + event.key.as_ref().map_or(0, |key| key.len()) + entry
-}
-
-fn entry_bytes(entry: &EntryView, content: Content) -> usize {
-    let value = if content == Content::Values { entry.facts.size_bytes } else { 0 };
-    let described = entry.facts.charged_bytes.saturating_sub(entry.facts.size_bytes);
-    entry.key.len() + usize::try_from(value.saturating_add(described)).unwrap_or(usize::MAX)
 }

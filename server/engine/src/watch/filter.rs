@@ -6,7 +6,7 @@ use crate::{
     changes::{Change, What},
     entry::Description,
     selector::{Facets, Selector, any_selects},
-    watch::{EventType, WatchRequest},
+    watch::{EventType, WatchRequest, keys::FollowedKeys},
 };
 
 /// What one watch follows.
@@ -16,6 +16,8 @@ pub struct Filter {
     selectors: Vec<Selector>,
     event_types: BTreeSet<EventType>,
     exclude_client_id: Option<Arc<str>>,
+    /// Single keys besides; then no selectors select nothing.
+    keys: Option<Arc<FollowedKeys>>,
 }
 
 /// One event of a change that a watch follows.
@@ -41,15 +43,21 @@ pub enum Subject {
 impl Filter {
     /// What `request` asks for, in this namespace.
     #[must_use]
-    pub fn new(namespace: Arc<str>, request: &WatchRequest) -> Self {
+    pub fn new(namespace: Arc<str>, request: &WatchRequest, keys: Option<Arc<FollowedKeys>>) -> Self {
         let usual = [EventType::Put, EventType::Invalidated, EventType::Expired, EventType::SetInvalidated];
         let asked = &request.event_types;
-        let event_types = if asked.is_empty() { usual.into() } else { asked.iter().copied().collect() };
+        let mut event_types: BTreeSet<_> =
+            if asked.is_empty() { usual.into() } else { asked.iter().copied().collect() };
+        if keys.is_some() {
+            // Whoever keeps copies of single keys has to hear of every set that may hold one of them.
+            event_types.insert(EventType::SetInvalidated);
+        }
         Self {
             namespace,
             selectors: request.selectors.clone(),
             event_types,
             exclude_client_id: request.exclude_client_id.clone(),
+            keys,
         }
     }
 
@@ -59,7 +67,7 @@ impl Filter {
         &self.namespace
     }
 
-    /// What any of these selects is followed; none: everything.
+    /// What any of these selects is followed; none: everything, unless single keys are.
     #[must_use]
     pub fn selectors(&self) -> &[Selector] {
         &self.selectors
@@ -108,13 +116,22 @@ impl Filter {
     fn selects(&self, key: &str, description: &Description) -> bool {
         let facets =
             Facets { key, kind: &description.kind, tags: &description.tags, depends_on: description.made_from() };
-        any_selects(&self.selectors, &facets)
+        match &self.keys {
+            None => any_selects(&self.selectors, &facets),
+            Some(keys) => self.selectors.iter().any(|selector| selector.selects(&facets)) || keys.contains(key),
+        }
+    }
+
+    /// Whether nothing says what to follow: then everything is.
+    fn follows_all(&self) -> bool {
+        self.selectors.is_empty() && self.keys.is_none()
     }
 
     /// Whether a key of which nothing else is known may be followed.
     fn may_select(&self, key: &str) -> bool {
         let facets = Facets::of_key(key);
-        self.selectors.is_empty()
+        self.follows_all()
+            || self.keys.as_ref().is_some_and(|keys| keys.contains(key))
             || self.selectors.iter().any(|selector| match selector {
                 Selector::Tag(_) | Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_) => true,
                 by_name => by_name.selects(&facets),
@@ -123,7 +140,7 @@ impl Filter {
 
     /// Whether a set may have a key in it that is followed.
     fn meets(&self, set: &Selector) -> bool {
-        self.selectors.is_empty() || self.selectors.iter().any(|own| overlap(own, set))
+        self.follows_all() || self.keys.is_some() || self.selectors.iter().any(|own| overlap(own, set))
     }
 }
 

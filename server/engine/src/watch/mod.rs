@@ -1,6 +1,8 @@
-//! What a watch asks for, the messages it gets, and the parts it is made of: tokens, filter, the events that wait.
+//! What a watch asks for, the messages it gets, and the parts it is made of: tokens, filter, followed keys, the events
+//! that wait.
 
 pub mod filter;
+pub mod keys;
 pub mod pending;
 pub mod token;
 
@@ -48,6 +50,10 @@ pub struct WatchRequest {
     pub max_pending_events: usize,
     /// Leave out changes made under this client id.
     pub exclude_client_id: Option<Arc<str>>,
+    /// Follow single keys besides what `selectors` select; then no selectors mean none.
+    pub follow_keys: bool,
+    /// The keys to begin with.
+    pub keys: Vec<String>,
 }
 
 /// How much of an entry a watch delivers.
@@ -89,8 +95,13 @@ pub struct Message {
 /// What a message says.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// The watch exists from here on.
-    Created(Positions),
+    /// The watch exists.
+    Created {
+        /// From here on.
+        positions: Positions,
+        /// Names it for who changes what it follows.
+        watch_id: Arc<str>,
+    },
     /// Entries that were there.
     Present(Vec<EntryView>),
     /// All of them were delivered.

@@ -8,6 +8,7 @@ use hotplate_engine::{
         invalidate::InvalidateAnswer,
         list::ListAnswer,
         put::PutAnswer,
+        revalidate::{CopyState, RevalidateAnswer},
         touch::TouchAnswer,
     },
     stats::{Group, Quantiles, Snapshot},
@@ -16,6 +17,23 @@ use hotplate_proto::v1;
 
 use super::insight::{recommendation, top_key, trend_minute, what_if};
 use super::values::{wire_duration, wire_entry, wire_facts, wire_positions};
+
+/// How a copy relates to what is stored.
+pub(crate) fn revalidate_result(answer: RevalidateAnswer) -> v1::RevalidateResult {
+    use v1::RevalidateState::{Changed, Current, Gone};
+    let (state, remaining) = match answer.state {
+        CopyState::Current { fresh_for, usable_for } => (Current, Some((fresh_for, usable_for))),
+        CopyState::Changed => (Changed, None),
+        CopyState::Gone => (Gone, None),
+    };
+    v1::RevalidateResult {
+        state: state.into(),
+        fresh_for: remaining.map(|(fresh_for, _)| wire_duration(fresh_for)),
+        usable_for: remaining.map(|(_, usable_for)| wire_duration(usable_for)),
+        as_of: wire_positions(&answer.as_of.positions()),
+        error: None,
+    }
+}
 
 /// What a Get found; `with_value` false leaves values out.
 pub(crate) fn get_response(answer: GetAnswer, with_value: bool) -> v1::GetResponse {

@@ -10,7 +10,8 @@ mod stream;
 mod values;
 
 pub(crate) use answer::{
-    get_response, invalidate_response, list_response, put_response, stats_response, touch_response, value_bytes,
+    get_response, invalidate_response, list_response, put_response, revalidate_result, stats_response, touch_response,
+    value_bytes,
 };
 pub(crate) use explain::{explain_request, explain_response};
 pub(crate) use insight::{minutes, top_keys};
@@ -22,5 +23,7 @@ pub(crate) use request::{
     batch_namespace, check_batch, get_request, group_by, invalidate_request, list_request, put_request, touch_request,
     wants_value,
 };
-pub(crate) use stream::{preload_request, preload_response, watch_request, watch_responses};
+pub(crate) use stream::{
+    preload_request, preload_response, update_request, update_response, watch_request, watch_responses,
+};
 pub(crate) use values::{count, wire_duration, wire_time};

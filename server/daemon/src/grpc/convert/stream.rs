@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hotplate_engine::{
-    flow::preload::{PreloadItem, PreloadProgress, PreloadRequest, PreloadResult, PreloadState},
+    flow::{
+        preload::{PreloadItem, PreloadProgress, PreloadRequest, PreloadResult, PreloadState},
+        watch::{UpdateAnswer, UpdateRequest},
+    },
     watch::{Body, Content, Discontinuity, EventType, Message, WatchEvent, WatchRequest},
 };
 use hotplate_proto::v1;
@@ -12,8 +15,8 @@ use hotplate_proto::v1;
 use super::{
     request::UNKNOWN,
     values::{
-        argument, duration, expiration, optional, positive, selectors, tags, wire_duration, wire_entry, wire_place,
-        wire_positions, wire_selector,
+        argument, count, duration, expiration, optional, positive, selectors, tags, wire_duration, wire_entry,
+        wire_place, wire_positions, wire_selector,
     },
 };
 use crate::grpc::status::Failure;
@@ -46,7 +49,20 @@ pub(crate) fn watch_request(request: v1::WatchRequest) -> Result<WatchRequest, F
         progress_interval: duration("progress_interval", request.progress_interval, argument)?,
         max_pending_events: request.max_pending_events as usize,
         exclude_client_id: optional(request.exclude_client_id),
+        follow_keys: request.follow_keys,
+        keys: request.keys,
     })
+}
+
+/// Which single keys a watch is to follow.
+pub(crate) fn update_request(request: v1::UpdateWatchRequest) -> UpdateRequest {
+    let v1::UpdateWatchRequest { namespace, watch_id, add_keys, remove_keys } = request;
+    UpdateRequest { namespace, watch_id, add: add_keys, remove: remove_keys }
+}
+
+/// What a watch follows now.
+pub(crate) fn update_response(answer: &UpdateAnswer) -> v1::UpdateWatchResponse {
+    v1::UpdateWatchResponse { key_count: count(answer.key_count), position: wire_positions(&answer.position) }
 }
 
 fn event_type(given: i32) -> Option<EventType> {
@@ -76,7 +92,10 @@ pub(crate) fn watch_responses(message: Message, content: Content, bytes_max: usi
     let with_values = content == Content::Values;
     let room = bytes_max.saturating_sub(AROUND);
     let bodies = match message.body {
-        Body::Created(at) => vec![Wire::Created(v1::WatchCreated { position: wire_positions(&at) })],
+        Body::Created { positions, watch_id } => {
+            let (position, watch_id) = (wire_positions(&positions), watch_id.to_string());
+            vec![Wire::Created(v1::WatchCreated { position, watch_id })]
+        }
         Body::Synced(at) => vec![Wire::Synced(v1::WatchSynced { position: wire_positions(&at) })],
         Body::Progress { positions, closing } => {
             vec![Wire::Progress(v1::WatchProgress { position: wire_positions(&positions), closing })]
