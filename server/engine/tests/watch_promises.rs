@@ -285,6 +285,29 @@ async fn promises_hold_for_small_bounds_and_losses_are_told() {
     assert!(losses > 0, "bounds this small must have been reached");
 }
 
+#[track_caller]
+fn ends_with_a_loss_and_the_word_that_it_is_over(recording: &[Message], why: Discontinuity) {
+    let [.., lost, caught_up] = recording else { panic!("{recording:?}") };
+    let reason = if let Body::Discontinuity { reason, .. } = &lost.body { Some(*reason) } else { None };
+    assert_eq!(reason, Some(why), "{lost:?}");
+    assert!(matches!(caught_up.body, Body::Progress { closing: false, .. }), "{caught_up:?}");
+}
+
+#[tokio::test]
+async fn who_comes_back_hears_at_once_that_it_has_caught_up() {
+    let mut world = world(64, 8);
+    let mut recording = Recording::new();
+    drain(&mut world.watch(WatchRequest::default()), &mut recording, 9);
+    assert_eq!(recording.len(), 1, "a new watch has nothing to catch up with");
+    let resume_token = recording[0].resume_token.clone();
+    world.put("a");
+    let mut resumed = world.watch(WatchRequest { resume_token, ..WatchRequest::default() });
+    recording.clear();
+    drain(&mut resumed, &mut recording, 9);
+    assert!(matches!(recording[1].body, Body::Events(_)) && recording.len() == 3, "{recording:?}");
+    assert!(matches!(&recording[2].body, Body::Progress { positions, .. } if numbers_of(positions) == world.numbers()));
+}
+
 #[tokio::test]
 async fn a_slow_reader_gets_the_last_event_of_each_key() {
     let mut world = world(4096, 1);
@@ -295,8 +318,7 @@ async fn a_slow_reader_gets_the_last_event_of_each_key() {
     assert_eq!(events(&recording).count(), 2);
     ["c", "d", "e"].into_iter().for_each(|key| world.put(key));
     drain(&mut watcher, &mut recording, usize::MAX);
-    let last = &recording.last().unwrap().body;
-    assert!(matches!(last, Body::Discontinuity { reason: Discontinuity::SlowConsumer, .. }), "{last:?}");
+    ends_with_a_loss_and_the_word_that_it_is_over(&recording, Discontinuity::SlowConsumer);
 }
 
 #[tokio::test]
@@ -308,8 +330,7 @@ async fn a_token_that_reaches_back_too_far_is_answered_with_trimmed() {
     (0..10).for_each(|_| world.put("a"));
     let resume_token = recording[0].resume_token.clone();
     drain(&mut world.watch(WatchRequest { resume_token, ..WatchRequest::default() }), &mut recording, 9);
-    let last = &recording.last().unwrap().body;
-    assert!(matches!(last, Body::Discontinuity { reason: Discontinuity::HistoryTrimmed, .. }), "{last:?}");
+    ends_with_a_loss_and_the_word_that_it_is_over(&recording, Discontinuity::HistoryTrimmed);
 }
 
 #[tokio::test]
