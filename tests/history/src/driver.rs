@@ -2,6 +2,7 @@
 //! All of it is recorded in one folder; judging comes later.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -22,6 +23,7 @@ use crate::{
     server::Server,
     truth,
     worker::{Record, tick},
+    wrong::{self, Wrong},
 };
 
 /// How long processes of clients may take to end after their time is over: the longest call, and what watchers add.
@@ -36,6 +38,8 @@ pub struct Driver {
     pub server: PathBuf,
     /// The program that is a process of clients when it is called so: usually this one.
     pub program: PathBuf,
+    /// How the server is made to be wrong.
+    pub wrong: Option<Wrong>,
     /// Where everything is recorded.
     pub folder: PathBuf,
 }
@@ -77,21 +81,35 @@ impl Driver {
         let truth = listener.local_addr().map_err(text)?.to_string();
         let until = clock::now() + clock::nanoseconds(Duration::from_secs(self.run.seconds));
         let ground = Ground { driver: self, record: record.clone(), truth, until };
+        let front = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
+        let behind = if self.wrong.is_some() { front.local_addr().map_err(text)? } else { server.address };
         let (mut wires, mut proxies) = (Vec::new(), Vec::new());
         for _ in 0..self.run.processes {
             let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
             let grpc = listener.local_addr().map_err(text)?.to_string();
-            let (wire, runs) = proxy::proxy(listener, server.address);
+            let (wire, runs) = proxy::proxy(listener, behind);
             wires.push((wire, grpc));
             proxies.push(runs);
         }
+        let server_address = server.address;
         tokio::select! {
             ended = truth::serve(listener) => Err(format!("nobody can ask for the truth any more: {ended:?}")),
+            ended = self.be_wrong(front, server_address) => Err(format!("the wrong server has ended: {ended:?}")),
             ended = tick(record, u64::MAX) => Err(format!("cannot record: {ended:?}")),
             _ended = join_all(proxies) => Err("the proxies have ended".to_owned()),
             done = ground.play(&mut server, wires, told) => done,
         }?;
         server.end().await
+    }
+}
+
+impl Driver {
+    /// Does nothing for ever when the server is to be as it is.
+    async fn be_wrong(&self, front: TcpListener, server: SocketAddr) -> std::io::Result<()> {
+        match self.wrong {
+            Some(wrong) => wrong::serve(front, server, wrong).await,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -18,3 +18,4 @@ pub mod universe;
 pub mod validate;
 pub mod value;
 pub mod worker;
+pub mod wrong;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
-use hotplate_history::{driver::Driver, load::History, record::Run, report::Report, worker::Worker};
+use hotplate_history::{driver::Driver, load::History, record::Run, report::Report, worker::Worker, wrong::Wrong};
 use indicatif::{ProgressBar, ProgressStyle};
 
 const EXAMPLES: &str = "Examples:
@@ -18,6 +18,7 @@ const EXAMPLES: &str = "Examples:
   cargo x history --seconds 600 --seed 7      ten minutes of other choices and faults
   cargo x history --keep /tmp/h -o json       keeps what was recorded, prints {seed,operations,faults,validators,...}
   cargo x history --recheck /tmp/h            judges it again, without a server
+  cargo x history --wrong keeps-answers       a wrong server, which has to be found
   cargo x history --server ./hotplate-1.2     another server than the one that was just built
 
 Clients in several processes compute under leases, write, read and invalidate, while connections are cut, clients are
@@ -59,6 +60,9 @@ struct Arguments {
     /// The server's program; the one that was built beside this one when it is left out
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
+    /// Make the server wrong on purpose: the run is good when the validator that has to find it does
+    #[arg(long, value_enum)]
+    wrong: Option<Wrong>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -98,11 +102,11 @@ fn run(arguments: Arguments) -> Result<bool, String> {
         return worker.run().map(|()| true);
     }
     if let Some(folder) = &arguments.recheck {
-        return judge(folder, arguments.output, Some(folder));
+        return judge(folder, &arguments, Some(folder));
     }
     let folder = folder(arguments.keep.as_deref(), arguments.seed)?;
     record(&arguments, &folder).map_err(|reason| format!("{reason}\nrecorded so far: {}", folder.display()))?;
-    let good = judge(&folder, arguments.output, arguments.keep.as_deref())?;
+    let good = judge(&folder, &arguments, arguments.keep.as_deref())?;
     if good && arguments.keep.is_none() {
         std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
@@ -136,7 +140,7 @@ fn record(arguments: &Arguments, folder: &Path) -> Result<(), String> {
     };
     let program = this_program()?;
     let server = arguments.server.clone().unwrap_or_else(|| program.with_file_name("hotplate"));
-    let driver = Driver { run, server, program, folder: folder.to_owned() };
+    let driver = Driver { run, server, program, wrong: arguments.wrong, folder: folder.to_owned() };
     let bar = ProgressBar::new(arguments.seconds);
     let style = ProgressStyle::with_template("{bar:30} {elapsed} of {len} s {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -150,14 +154,17 @@ fn record(arguments: &Arguments, folder: &Path) -> Result<(), String> {
 }
 
 /// Judges what is recorded there, and prints it.
-fn judge(folder: &Path, output: Format, kept: Option<&Path>) -> Result<bool, String> {
+fn judge(folder: &Path, arguments: &Arguments, kept: Option<&Path>) -> Result<bool, String> {
     let history = History::read(folder)?;
     let mut report = Report::of(&history);
-    let good = report.good();
+    let good = match arguments.wrong {
+        Some(wrong) => report.finds(wrong),
+        None => report.good(),
+    };
     if kept.is_some() || !good {
         report.kept = Some(folder.display().to_string());
     }
-    match output {
+    match arguments.output {
         Format::Json => println!("{}", report.json()?),
         Format::Table => println!("{}", report.tables()),
     }

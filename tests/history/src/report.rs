@@ -10,6 +10,7 @@ use crate::{
     mutate::MUTANTS,
     record::{FaultKind, Run},
     validate::{Judged, VALIDATORS},
+    wrong::Wrong,
 };
 
 /// Violations that are shown of each validator.
@@ -107,6 +108,14 @@ impl Report {
     pub fn good(&self) -> bool {
         self.validators.iter().all(|verdict| verdict.violations == 0 && verdict.checked > 0)
             && self.mutants.iter().all(|mutant| mutant.caught)
+    }
+
+    /// Whether a server that was wrong in this way was found.
+    pub fn finds(&mut self, wrong: Wrong) -> bool {
+        let validator = wrong.found_by();
+        let found = self.validators.iter().any(|verdict| verdict.name == validator && verdict.violations > 0);
+        self.mutants = vec![Caught { mutant: wrong.name(), validator, caught: found }];
+        found
     }
 
     /// As JSON.

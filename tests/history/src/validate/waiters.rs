@@ -28,7 +28,6 @@ pub(super) fn every_waiter_released_in_time(history: &History) -> Judged {
         let taken = Spans::new(operations.iter().filter_map(|operation| taken(history, operation)).collect());
         for operation in operations {
             if let (Call::Get(Get { miss: Miss::Wait(wait), .. }), Some(end)) = (&operation.call, operation.end)
-                && operation.answered()
                 && !disturbed(history, operation)
             {
                 judged.fact(late(history, operation, (*wait, end)));
