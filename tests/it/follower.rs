@@ -6,6 +6,7 @@ use hotplate_proto::v1::{
 };
 use tonic::Streaming;
 
+use crate::promises::events_of;
 use crate::wire::{Client, PATIENCE, within};
 
 /// One open Watch and what it said so far.
@@ -90,18 +91,6 @@ impl Follower {
     pub(crate) fn all_events(&self) -> Vec<WatchEvent> {
         events_of(&self.seen)
     }
-}
-
-/// The events of a recording.
-pub(crate) fn events_of(recording: &[WatchResponse]) -> Vec<WatchEvent> {
-    let messages = recording.iter().filter_map(|message| message.message.as_ref());
-    messages
-        .filter_map(|message| match message {
-            Message::Events(events) => Some(events.events.clone()),
-            _ => None,
-        })
-        .flatten()
-        .collect()
 }
 
 fn reached(progress: &WatchProgress, position: &Position) -> bool {

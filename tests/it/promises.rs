@@ -1,13 +1,12 @@
 //! The eight promises of a Watch as validators over recordings: each is one function that names what it found. They
-//! know nothing of how a server works, and each is shown to fail by a recording that breaks it.
+//! know nothing of how a server works, and each is shown to fail by a recording that breaks it. They are used on histories
+//! of several processes as well (`tests/history`), so nothing here needs more than the contract.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hotplate_proto::v1::{
     EventType, LogPosition, Position, Selector, WatchEvent, WatchResponse, watch_response::Message,
 };
-
-use crate::follower::events_of;
 
 /// A change that a writer was told has happened: the truth a recording is held against.
 #[derive(Clone, Debug)]
@@ -18,6 +17,18 @@ pub(crate) struct Change {
 }
 
 type Found = Vec<String>;
+
+/// The events of a recording.
+pub(crate) fn events_of(recording: &[WatchResponse]) -> Vec<WatchEvent> {
+    recording.iter().flat_map(events_in).cloned().collect()
+}
+
+fn events_in(message: &WatchResponse) -> &[WatchEvent] {
+    match message.message.as_ref() {
+        Some(Message::Events(events)) => &events.events,
+        _ => &[],
+    }
+}
 
 fn at(event: &WatchEvent) -> LogPosition {
     event.position.expect("every event has a position")
@@ -126,11 +137,13 @@ fn covered_by_loss(recording: &[WatchResponse], change: &Change) -> bool {
 pub(crate) fn resumable(before: &[WatchResponse], after: &[WatchResponse], truth: &[Change]) -> Found {
     let together: Vec<WatchResponse> = before.iter().chain(after).cloned().collect();
     let mut found = unique(&together);
-    let events = events_of(&together);
-    let missing = truth.iter().filter(|change| {
-        let later = |event: &WatchEvent| event.key == change.key && at(event).number >= change.at.number;
-        !events.iter().any(later)
-    });
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    for event in together.iter().flat_map(events_in) {
+        let number = last.entry(&event.key).or_default();
+        *number = at(event).number.max(*number);
+    }
+    let later = |change: &Change| last.get(change.key.as_str()).is_some_and(|number| *number >= change.at.number);
+    let missing = truth.iter().filter(|change| !later(change));
     found.extend(missing.map(|change| format!("lost across the resumption: {change:?}")));
     found
 }
@@ -138,16 +151,21 @@ pub(crate) fn resumable(before: &[WatchResponse], after: &[WatchResponse], truth
 /// Bookmarkable: when a Progress names a position, everything up to it went out before on the same stream.
 pub(crate) fn bookmarkable(recording: &[WatchResponse], truth: &[Change]) -> Found {
     let mut found = Found::new();
+    let mut sent: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut open: Vec<&Change> = truth.iter().collect();
     for (index, message) in recording.iter().enumerate() {
+        for event in events_in(message) {
+            let last = sent.entry(&event.key).or_default();
+            *last = at(event).number.max(*last);
+        }
         let Some(Message::Progress(progress)) = message.message.as_ref() else { continue };
         let Some(position) = progress.position.as_ref() else { continue };
-        let sent = events_of(&recording[..index]);
-        for change in truth.iter().filter(|change| reached(position, &change.at)) {
-            let newer = |event: &WatchEvent| event.key == change.key && at(event).number >= change.at.number;
-            if !sent.iter().any(newer) && !covered_by_loss(&recording[..index], change) {
-                found.push(format!("message {index} claims {change:?}, which had not gone out"));
-            }
-        }
+        let (claimed, later): (Vec<_>, Vec<_>) = open.into_iter().partition(|change| reached(position, &change.at));
+        let newer = |change: &Change| sent.get(change.key.as_str()).is_some_and(|last| *last >= change.at.number);
+        let missing = claimed.into_iter().filter(|change| !newer(change));
+        let silent = missing.filter(|change| !covered_by_loss(&recording[..index], change));
+        found.extend(silent.map(|change| format!("message {index} claims {change:?}, which had not gone out")));
+        open = later;
     }
     found
 }
@@ -208,6 +226,7 @@ pub(crate) fn names(event: &WatchEvent, selector: &Selector) -> bool {
     event.r#type() == EventType::SetInvalidated && event.selector.as_ref() == Some(selector)
 }
 
+#[cfg(test)]
 mod can_fail {
     //! Recordings that break one promise each.
 
