@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod ci;
+mod demo;
 mod example;
 mod generate;
 mod history;
@@ -62,6 +63,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Show what the cache does with real processes: `cargo x demo herd --help` says what there is
+    Demo {
+        /// Build with optimisation, to measure
+        #[arg(long)]
+        release: bool,
+        /// What to show, and how
+        #[command(subcommand)]
+        what: Demo,
+    },
     /// Put the engine to the test for minutes, and measure what no test can decide
     #[command(args_conflicts_with_subcommands = true)]
     Soak {
@@ -77,6 +87,25 @@ enum Command {
         #[arg(long, value_name = "STEP")]
         only: Vec<String>,
     },
+}
+
+/// Arguments go to the demo.
+#[derive(Subcommand)]
+enum Demo {
+    /// Hundreds of callers in several processes want one missing result at once
+    #[command(disable_help_flag = true)]
+    Herd {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+impl Demo {
+    fn run(self, release: bool) -> ExitCode {
+        let Self::Herd { mut arguments } = self;
+        arguments.insert(0, "herd".to_owned());
+        as_it_ended(demo::run(release, &arguments))
+    }
 }
 
 /// Arguments go to the bench: `cargo x bench hit-ratio --help` says which there are.
@@ -125,6 +154,7 @@ fn main() -> ExitCode {
         Command::Bench { what } => return what.run(),
         Command::Model { arguments } => return as_it_ended(model::run(&arguments)),
         Command::History { arguments } => return as_it_ended(history::run(&arguments)),
+        Command::Demo { release, what } => return what.run(release),
         Command::Ci { only } => return ci::run(&only),
     };
     match done {

@@ -1,0 +1,94 @@
+//! The herd with real processes against a real server, as `cargo x demo herd` shows it: who computes, who is answered and
+//! how long the longest wait is. Its numbers are counted by the demo; what they have to be is decided here.
+
+use std::process::{Command, Stdio};
+
+use hotplate_daemon::{Running, config::Settings};
+use hotplate_engine::clock::Clock;
+use serde::Deserialize;
+
+/// Processor time is shared with whatever else the machine does: the best of so many herds counts for the wait.
+const TRIES: u32 = 3;
+/// What an answer may take beyond the computation.
+const BEYOND_MS: u64 = 100;
+/// What the end of a lease may be late, besides.
+const LAPSE_MS: u64 = 200;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Herd {
+    computations: u32,
+    callers: u32,
+    answered: u32,
+    max_wait_ms: u64,
+    lost_with_holder: Option<u32>,
+}
+
+async fn server() -> Running {
+    let mut settings = Settings::default();
+    settings.grpc.listen.set_port(0);
+    settings.http.listen.set_port(0);
+    Box::pin(hotplate_daemon::start(settings, Clock::system())).await.expect("the server starts")
+}
+
+/// Lets a herd loose on a server.
+async fn herd(server: &Running, arguments: &[&str]) -> Herd {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_hotplate-demo"));
+    demo.args(["herd", "--url", &format!("hotplate://{}", server.grpc_addr()), "-o", "json"]).args(arguments);
+    demo.stdin(Stdio::null());
+    let ended = tokio::task::spawn_blocking(move || demo.output()).await;
+    let output = ended.expect("no panic").expect("the demo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_callers_in_four_processes_cost_one_computation() {
+    let server = server().await;
+    let mut waits = Vec::new();
+    for _ in 0..TRIES {
+        let herd = herd(&server, &["--callers", "500", "--processes", "4", "--compute-ms", "2000"]).await;
+        assert_eq!((herd.computations, herd.callers, herd.answered), (1, 500, 500), "{herd:?}");
+        assert!(herd.lost_with_holder.is_none() && herd.max_wait_ms >= 2000, "{herd:?}");
+        waits.push(herd.max_wait_ms);
+        if herd.max_wait_ms <= 2000 + BEYOND_MS {
+            break;
+        }
+    }
+    assert!(waits.iter().any(|wait| *wait <= 2000 + BEYOND_MS), "the longest waits were {waits:?} ms");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_process_that_computes_is_killed_one_other_computes_and_nobody_is_forgotten() {
+    let server = server().await;
+    let arguments = ["--callers", "500", "--processes", "4", "--compute-ms", "2000", "--kill-holder-at-ms", "1000"];
+    let herd = herd(&server, &arguments).await;
+    assert_eq!((herd.computations, herd.callers, herd.answered), (2, 500, 375), "{herd:?}");
+    assert_eq!(herd.lost_with_holder, Some(125));
+    let (lease, computation) = (10_000, 2_000);
+    assert!((lease..=lease + computation + BEYOND_MS + LAPSE_MS).contains(&herd.max_wait_ms), "{herd:?}");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_joining_in_their_process_callers_still_cost_one_computation() {
+    let server = server().await;
+    let herd = herd(&server, &["--callers", "60", "--processes", "3", "--compute-ms", "300", "--apart"]).await;
+    assert_eq!((herd.computations, herd.answered), (1, 60), "{herd:?}");
+    server.shutdown().await;
+}
+
+#[test]
+fn a_herd_that_cannot_be_is_refused() {
+    for (arguments, reason) in [
+        (vec!["--compute-ms", "5", "--kill-holder-at-ms", "5"], "less than --compute-ms"),
+        (vec!["--callers", "0"], "1..=100000"),
+        (vec!["--rounds", "2"], "--against"),
+        (vec!["--url", "hotplate://127.0.0.1:1?nonsense=1"], "unknown setting"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_hotplate-demo")).arg("herd").args(&arguments).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && errors.contains(reason), "{arguments:?}: {errors}");
+    }
+}
