@@ -199,7 +199,8 @@ async fn collect(options: &Options, processes: &mut [Process], killed: Option<us
             continue;
         }
         let line = timeout(patience, process.line("its callers were answered"));
-        let line = line.await.map_err(|_| format!("process {} had no answer after {patience:?}", process.pid))??;
+        let line =
+            line.await.map_err(|_elapsed| format!("process {} had no answer after {patience:?}", process.pid))??;
         reports.push(
             serde_json::from_str(&line).map_err(|error| format!("process {} said {line:?}: {error}", process.pid))?,
         );

@@ -54,7 +54,9 @@ impl Server {
     pub(crate) async fn start(kind: Kind, program: Option<&Path>, folder: &Path) -> Result<Self, String> {
         if kind == Kind::Hotplate {
             let program = program.map_or_else(beside_this, |program| Ok(program.to_owned()))?;
-            return timeout(START, hotplate(&program)).await.map_err(|_| "hotplate does not say where it listens")?;
+            return timeout(START, hotplate(&program))
+                .await
+                .map_err(|_elapsed| "hotplate does not say where it listens")?;
         }
         let port = free_port()?;
         let mut command = match kind {
@@ -115,7 +117,7 @@ async fn hotplate(program: &Path) -> Result<Server, String> {
         BufReader::new(output).read_line(&mut line).await.map_err(failed)?;
     }
     let said = || format!("{} printed {line:?} instead of its addresses", program.display());
-    let addresses: serde_json::Value = serde_json::from_str(&line).map_err(|_| said())?;
+    let addresses: serde_json::Value = serde_json::from_str(&line).map_err(|_other| said())?;
     let address = |name: &str| addresses[name].as_str().ok_or_else(said);
     Ok(Server {
         address: format!("hotplate://{}", address("grpc")?),

@@ -51,6 +51,6 @@ impl Line {
         let mut bytes = vec![0; count + 2];
         self.stream.read_exact(&mut bytes).await.map_err(|error| format!("cannot receive: {error}"))?;
         bytes.truncate(count);
-        String::from_utf8(bytes).map_err(|_| "a value that is no text is none of the herd's".into())
+        String::from_utf8(bytes).map_err(|_binary| "a value that is no text is none of the herd's".into())
     }
 }

@@ -76,7 +76,7 @@ fn command(words: &[&str]) -> String {
 fn size(line: &str) -> Result<Option<usize>, String> {
     match line.strip_prefix('$').map(str::parse::<i64>) {
         Some(Ok(-1)) => Ok(None),
-        Some(Ok(size)) => usize::try_from(size).map(Some).map_err(|_| format!("Redis said {line:?}")),
+        Some(Ok(size)) => usize::try_from(size).map(Some).map_err(|_negative| format!("Redis said {line:?}")),
         _ => Err(format!("Redis said {line:?}")),
     }
 }
