@@ -12,10 +12,11 @@ use crate::{
 };
 
 /// Every RPC of the contract, and the selector that needs more.
-const CALLS: [&str; 18] = [
+const CALLS: [&str; 19] = [
     "Get",
     "GetLease",
     "BatchGet",
+    "BatchGetLease",
     "Put",
     "BatchPut",
     "Touch",
@@ -44,6 +45,10 @@ async fn call_inline(client: &mut Client, name: &str, namespace: String, token: 
         "GetLease" => done(client.get(with_token(v1::GetRequest { namespace, ..lease("k") }, token)).await),
         "BatchGet" => {
             let request = v1::BatchGetRequest { namespace, items: vec![get("k")] };
+            done(client.batch_get(with_token(request, token)).await)
+        }
+        "BatchGetLease" => {
+            let request = v1::BatchGetRequest { namespace, items: vec![get("a"), lease("k")] };
             done(client.batch_get(with_token(request, token)).await)
         }
         "Put" => done(client.put(with_token(v1::PutRequest { namespace, ..put("k", "v") }, token)).await),

@@ -208,6 +208,42 @@ async fn a_write_without_lease_takes_the_lease_and_releases_who_waits() {
 }
 
 #[tokio::test]
+async fn a_remembered_absence_releases_who_waits_at_once() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    let token = token_of(&client.ask(lease("k")).await);
+    let waiters = [ask(&client, lease_or_wait("k")), ask(&client, lease_or_wait("k"))];
+    waiting(&server, 2).await;
+    let none = v1::Negative { reason: "NOT_FOUND".to_owned(), message: "there is none".to_owned() };
+    let absent = v1::PutRequest {
+        payload: Some(v1::put_request::Payload::Negative(none)),
+        expiration: Some(ttl(60)),
+        ..put_under(&token, "k", "")
+    };
+    let stored = client.store(absent).await;
+    assert_eq!((stored.outcome(), stored.waiters_released), (PutOutcome::Stored, 2));
+    for waiter in waiters {
+        let answer = answered("the absence", waiter).await;
+        assert_eq!((answer.outcome(), answer.lease), (GetOutcome::Negative, None));
+    }
+    assert_eq!(client.ask(lease_or_wait("k")).await.outcome(), GetOutcome::Negative, "and it is remembered");
+}
+
+/// Its connection is gone, and with it every call on it.
+#[tokio::test]
+async fn waiters_of_a_client_that_is_gone_are_freed_at_once() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    client.ask(lease("k")).await;
+    let gone = server.client().await;
+    let calls: Vec<_> = (0..5).map(|_| ask(&gone, lease_or_wait("k"))).collect();
+    waiting(&server, 5).await;
+    drop(gone);
+    calls.iter().for_each(JoinHandle::abort);
+    waiting(&server, 0).await;
+}
+
+#[tokio::test]
 async fn a_value_that_cannot_be_stored_still_releases_who_waits() {
     let server = Local::with(|settings| {
         namespace(settings, "default").bytes_max = Some(64 << 10);
@@ -261,12 +297,6 @@ async fn what_makes_no_sense_with_a_lease_is_refused() {
     }
     let refused = failure(client.put(put_under("not a token", "k", "v")).await);
     refused.is(tonic::Code::InvalidArgument, "BAD_ARGUMENT").blames("lease_token");
-    let batch = v1::BatchGetRequest { items: vec![get("a"), lease("k")], ..Default::default() };
-    let results = client.batch_get(batch).await.unwrap().into_inner().results;
-    match &results[1].result {
-        Some(v1::batch_get_result::Result::Error(error)) => assert_eq!(error.field, "items[1].miss_policy"),
-        other => panic!("not refused: {other:?}"),
-    }
     assert_eq!(client.ask(lease("k")).await.outcome(), GetOutcome::Miss, "nobody has got the lease");
 }
 

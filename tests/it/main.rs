@@ -10,6 +10,7 @@ mod wire;
 
 mod access;
 mod batch_get;
+mod batch_lease;
 mod batch_put;
 mod compute;
 mod config;

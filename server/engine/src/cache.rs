@@ -13,7 +13,7 @@ use crate::{
         get::{self, GetAnswer, GetRequest},
         insight::{self, InsightAnswer, InsightRequest},
         invalidate::{self, InvalidateAnswer, InvalidateRequest},
-        lease::{self, LeasedAnswer, Release},
+        lease::{self, LeasedAnswer, OnMiss, Release},
         list::{self, ListAnswer, ListRequest},
         preload::{Jobs, PreloadRequest, PreloadStream},
         put::{self, PutAnswer, PutRequest},
@@ -101,6 +101,12 @@ impl Cache {
     /// Bad names; a position that was not reached; a Get that leaves no trace.
     pub async fn get_leased(&self, request: &GetRequest, wait: Option<Duration>) -> Result<LeasedAnswer> {
         lease::get(&self.store, request, wait).await
+    }
+
+    /// Finds several entries, each for itself, with leases where they are asked for; nobody who is given one waits. Needs a
+    /// tokio runtime.
+    pub async fn get_many(&self, items: &[(GetRequest, OnMiss)]) -> Vec<Result<LeasedAnswer>> {
+        lease::get_many(&self.store, items).await
     }
 
     /// Lets the lease of a namespace's key last for one more duration; `None`: it is not held.

@@ -1,10 +1,15 @@
-//! BatchGet: several look-ups, each for itself, as many as fit the response.
+//! BatchGet: several look-ups, each for itself, as many as fit the response. Those that wait do so together.
 
-use hotplate_proto::v1::{self, batch_get_result::Result as Found};
+use hotplate_engine::flow::{
+    get::GetRequest,
+    lease::{LeasedAnswer, OnMiss, Release},
+};
+use hotplate_proto::v1::{self, Permission, batch_get_result::Result as Found};
 use prost::Message;
 
 use super::{
-    convert, get,
+    convert,
+    get::{self, Wish},
     service::{Answer, Call, Parts},
     status::Failure,
 };
@@ -13,7 +18,7 @@ use super::{
 const AROUND: usize = 24;
 
 /// Serves `BatchGet`.
-pub(crate) fn batch_get(
+pub(crate) async fn batch_get(
     parts: &Parts,
     call: &Call,
     request: v1::BatchGetRequest,
@@ -21,26 +26,69 @@ pub(crate) fn batch_get(
     call.allow(&request.namespace)?;
     convert::check_batch(request.items.len(), parts.batch_items_max)?;
     let mut room = parts.message_bytes_max.saturating_sub(request.items.len() * AROUND);
-    let mut results: Vec<v1::BatchGetResult> = Vec::with_capacity(request.items.len());
-    for (number, mut item) in request.items.into_iter().enumerate() {
-        let found = convert::batch_namespace(&request.namespace, &mut item.namespace)
-            .and_then(|()| convert::only_reported(&item))
-            .and_then(|()| get::find(parts, item))
-            .map_err(|failure| failure.within(&format!("items[{number}]")));
-        let result = match found {
-            Ok(answer) => Found::Response(answer.message),
-            Err(failure) => Found::Error(failure.item()),
-        };
+    let (mut asked, mut wishes) = (Vec::new(), Vec::with_capacity(request.items.len()));
+    for mut item in request.items {
+        let wish = convert::batch_namespace(&request.namespace, &mut item.namespace)
+            .and_then(|()| Wish::new(parts, call, item));
+        wishes.push(wish.map(|wish| {
+            asked.push((wish.request, wish.on_miss));
+            wish.with_value
+        }));
+    }
+    if asked.iter().any(|(_, on_miss)| *on_miss != OnMiss::Report) {
+        call.allow_also(Permission::Write, &request.namespace)?;
+    }
+    let mut found = parts.cache.get_many(&asked).await.into_iter().zip(&asked);
+    let mut results: Vec<v1::BatchGetResult> = Vec::with_capacity(wishes.len());
+    for (number, wish) in wishes.into_iter().enumerate() {
+        let Item { result, lease } = Item::new(wish, &mut found, number);
         let whole = v1::BatchGetResult { result: Some(result) };
         let length = whole.encoded_len();
         // The first always goes out, so that every call brings its caller further.
         if number == 0 || length <= room {
             room = room.saturating_sub(length);
             results.push(whole);
-        } else {
-            let deferred = v1::DeferredItem { size_bytes: convert::value_bytes(&whole) };
-            results.push(v1::BatchGetResult { result: Some(Found::Deferred(deferred)) });
+            continue;
         }
+        if let Some((request, token)) = lease {
+            // Its caller does not hear of it.
+            parts.cache.release_lease((&request.namespace, &request.key), token, Release::Next)?;
+        }
+        let deferred = v1::DeferredItem { size_bytes: convert::value_bytes(&whole) };
+        results.push(v1::BatchGetResult { result: Some(Found::Deferred(deferred)) });
     }
     Ok(Answer::plain(v1::BatchGetResponse { results }))
+}
+
+/// What is known of an item at the end.
+struct Item<'a> {
+    result: Found,
+    /// The lease it was given, by key and token.
+    lease: Option<(&'a GetRequest, u128)>,
+}
+
+/// What the engine says of an item, with what was asked.
+type Said<'a> = (hotplate_engine::error::Result<LeasedAnswer>, &'a (GetRequest, OnMiss));
+
+impl<'a> Item<'a> {
+    /// The item with this number; `found` are the answers to those that could be asked, `wish` says whether this one could
+    /// and wants the value.
+    fn new(wish: Result<bool, Failure>, found: &mut impl Iterator<Item = Said<'a>>, number: usize) -> Self {
+        let said = wish.and_then(|with_value| {
+            let (answer, (request, _)) = found.next().ok_or_else(|| Failure::bug("an item has no answer"))?;
+            Ok((answer?, request, with_value))
+        });
+        match said {
+            Ok((answer, request, with_value)) => {
+                let lease = match &answer {
+                    LeasedAnswer::Found(_, Some(grant)) => Some((request, grant.token)),
+                    LeasedAnswer::Found(..) | LeasedAnswer::Pending(..) => None,
+                };
+                Self { result: Found::Response(get::answer(answer, with_value).message), lease }
+            }
+            Err(failure) => {
+                Self { result: Found::Error(failure.within(&format!("items[{number}]")).item()), lease: None }
+            }
+        }
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use hotplate_engine::flow::{get::Lookup, lease::LeasedAnswer};
+use hotplate_engine::flow::{
+    get::{GetRequest, Lookup},
+    lease::{LeasedAnswer, OnMiss},
+};
 use hotplate_proto::v1::{self, Permission};
 
 use super::{
@@ -21,35 +24,53 @@ pub(crate) async fn get(
     request: v1::GetRequest,
 ) -> Result<Answer<v1::GetResponse>, Failure> {
     call.allow(&request.namespace)?;
-    let wait = match convert::miss_policy(&request)? {
-        convert::MissPolicy::Report => return find(parts, request),
-        convert::MissPolicy::Lease => None,
-        convert::MissPolicy::Wait(asked) => {
-            let left = call.time.saturating_sub(parts.cache.clock().now().since(call.started));
-            let most = left.saturating_sub(ANSWER_TIME.min(left / 10)).min(parts.lease_wait_max);
-            Some(asked.map_or(most, |asked| asked.min(most)))
+    let Wish { request, on_miss, with_value } = Wish::new(parts, call, request)?;
+    let found = match on_miss {
+        OnMiss::Report => LeasedAnswer::Found(Box::new(parts.cache.get(&request)?), None),
+        OnMiss::Lease | OnMiss::Wait(_) => {
+            call.allow_also(Permission::Write, &request.namespace)?;
+            let wait = if let OnMiss::Wait(time) = on_miss { Some(time) } else { None };
+            parts.cache.get_leased(&request, wait).await?
         }
     };
-    call.allow_also(Permission::Write, &request.namespace)?;
-    let with_value = convert::wants_value(request.view)?;
-    let found = parts.cache.get_leased(&convert::get_request(request)?, wait).await?;
-    let (answer, lease) = match found {
-        LeasedAnswer::Found(answer, lease) => (*answer, lease),
-        LeasedAnswer::Pending(retry_after, as_of) => {
-            return Ok(Answer { message: convert::pending_response(retry_after, as_of), outcome: "pending" });
-        }
-    };
-    let outcome = word(&answer.outcome);
-    let lease = lease.as_ref().map(convert::wire_lease);
-    Ok(Answer { message: v1::GetResponse { lease, ..convert::get_response(answer, with_value) }, outcome })
+    Ok(answer(found, with_value))
 }
 
-/// Finds one entry for a caller who may; the items of a batch come here as well.
-pub(super) fn find(parts: &Parts, request: v1::GetRequest) -> Result<Answer<v1::GetResponse>, Failure> {
-    let with_value = convert::wants_value(request.view)?;
-    let answer = parts.cache.get(&convert::get_request(request)?)?;
-    let outcome = word(&answer.outcome);
-    Ok(Answer { message: convert::get_response(answer, with_value), outcome })
+/// What a Get wants, checked; the items of a batch are such as well.
+pub(super) struct Wish {
+    pub(super) request: GetRequest,
+    pub(super) on_miss: OnMiss,
+    pub(super) with_value: bool,
+}
+
+impl Wish {
+    pub(super) fn new(parts: &Parts, call: &Call, request: v1::GetRequest) -> Result<Self, Failure> {
+        let on_miss = match convert::miss_policy(&request)? {
+            convert::MissPolicy::Report => OnMiss::Report,
+            convert::MissPolicy::Lease => OnMiss::Lease,
+            convert::MissPolicy::Wait(asked) => {
+                let left = call.time.saturating_sub(parts.cache.clock().now().since(call.started));
+                let most = left.saturating_sub(ANSWER_TIME.min(left / 10)).min(parts.lease_wait_max);
+                OnMiss::Wait(asked.map_or(most, |asked| asked.min(most)))
+            }
+        };
+        let with_value = convert::wants_value(request.view)?;
+        Ok(Self { request: convert::get_request(request)?, on_miss, with_value })
+    }
+}
+
+/// What was found, as it is answered.
+pub(super) fn answer(found: LeasedAnswer, with_value: bool) -> Answer<v1::GetResponse> {
+    match found {
+        LeasedAnswer::Found(found, lease) => {
+            let outcome = word(&found.outcome);
+            let lease = lease.as_ref().map(convert::wire_lease);
+            Answer { message: v1::GetResponse { lease, ..convert::get_response(*found, with_value) }, outcome }
+        }
+        LeasedAnswer::Pending(retry_after, as_of) => {
+            Answer { message: convert::pending_response(retry_after, as_of), outcome: "pending" }
+        }
+    }
 }
 
 fn word(found: &Lookup) -> &'static str {

@@ -227,7 +227,9 @@ impl CacheService for CacheRpcs {
     }
 
     async fn batch_get(&self, request: Request<v1::BatchGetRequest>) -> Result<Response<v1::BatchGetResponse>, Status> {
-        self.answer(request, batch_get::batch_get)
+        let (entered, request) = Entered::new(request)?;
+        let result = batch_get::batch_get(&self.0, &entered.call, request).await;
+        self.leave(&entered, result)
     }
 
     async fn put(&self, request: Request<v1::PutRequest>) -> Result<Response<v1::PutResponse>, Status> {

@@ -1,12 +1,13 @@
 //! Leases on misses: one caller computes, the others wait for its value; and how a lease is kept, given back and handed on.
 //! What is stored under one passes the gate like everything else.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::timeout;
 
 use super::{
-    get::{GetAnswer, GetRequest, Looked, Lookup, look_up},
+    get::{self, GetAnswer, GetRequest, Looked, Lookup, look_up},
     put::{self, Precondition, PutAnswer, PutRequest},
     repeat::Repeats,
 };
@@ -34,6 +35,17 @@ pub enum LeasedAnswer {
     Found(Box<GetAnswer>, Option<Grant>),
     /// Another computes the value: when to ask again, and how current that is.
     Pending(Duration, AsOf),
+}
+
+/// What to do when nothing fresh is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnMiss {
+    /// Say so.
+    Report,
+    /// Get the key's lease.
+    Lease,
+    /// Get the key's lease, or wait for so long for who has it.
+    Wait(Duration),
 }
 
 /// How a lease is given back.
@@ -74,32 +86,99 @@ enum Wish {
     Waits(Waiting<Filled>),
 }
 
+/// What comes of asking.
+enum Outcome {
+    Ended(LeasedAnswer),
+    /// Nothing yet: where it waits, what was found, and for how long it may.
+    Waits(Box<(Place, Looked)>, Duration),
+}
+
 /// Finds one entry; when there is nothing fresh, gets the key's lease, or waits for the value up to `wait`. Without
 /// `wait` it never waits.
 ///
 /// # Errors
 /// As [`super::get::get`]; `BAD_ARGUMENT` for a Get that leaves no trace; `TOO_MANY_NAMESPACES`.
 pub async fn get(store: &Arc<Store>, request: &GetRequest, wait: Option<Duration>) -> Result<LeasedAnswer> {
+    match ask(store, request, wait.map_or(OnMiss::Lease, OnMiss::Wait))? {
+        Outcome::Ended(answer) => Ok(answer),
+        Outcome::Waits(both, time) => {
+            let (mut place, looked) = *both;
+            let news = timeout(time, &mut place.waiting.news).await;
+            Ok(settle(store, (looked, request), news.ok().and_then(std::result::Result::ok)))
+        }
+    }
+}
+
+/// Finds several entries, each for itself and in this order. Whoever is given a lease waits for nothing else: otherwise two
+/// that ask for the same keys in another order could wait for each other. So it waits only while it has no lease, for all
+/// values together, and what is not there then is pending.
+pub async fn get_many(store: &Arc<Store>, items: &[(GetRequest, OnMiss)]) -> Vec<Result<LeasedAnswer>> {
+    let mut answers: Vec<Option<Result<LeasedAnswer>>> = Vec::with_capacity(items.len());
+    let (mut waits, mut looks) = (FuturesUnordered::new(), Vec::new());
+    let mut granted = false;
+    for (number, (request, on_miss)) in items.iter().enumerate() {
+        let outcome = ask(store, request, *on_miss);
+        answers.push(match outcome {
+            Ok(Outcome::Waits(both, time)) => {
+                let (mut place, looked) = *both;
+                looks.push((number, looked));
+                // The place stays with its wait: both go when nobody asks any more.
+                waits.push(async move { (number, timeout(time, &mut place.waiting.news).await, place) });
+                None
+            }
+            Ok(Outcome::Ended(answer)) => {
+                granted |= matches!(answer, LeasedAnswer::Found(_, Some(_)));
+                Some(Ok(answer))
+            }
+            Err(error) => Some(Err(error)),
+        });
+    }
+    let mut heard = HashMap::new();
+    // With a lease in hand nothing is awaited any more, but what is there already is taken.
+    while let Some((number, news, _place)) =
+        if granted { waits.next().now_or_never().flatten() } else { waits.next().await }
+    {
+        let news = news.ok().and_then(std::result::Result::ok);
+        granted |= matches!(news, Some(News::Granted(_)));
+        heard.insert(number, news);
+    }
+    drop(waits);
+    for (number, looked) in looks {
+        let news = heard.remove(&number).flatten();
+        answers[number] = Some(Ok(settle(store, (looked, &items[number].0), news)));
+    }
+    answers.into_iter().flatten().collect()
+}
+
+/// Finds one entry and does what it may without waiting.
+fn ask(store: &Arc<Store>, request: &GetRequest, on_miss: OnMiss) -> Result<Outcome> {
+    let time = match on_miss {
+        OnMiss::Report => {
+            return get::get(store, request).map(|found| Outcome::Ended(LeasedAnswer::Found(Box::new(found), None)));
+        }
+        OnMiss::Lease => Duration::ZERO,
+        OnMiss::Wait(time) => time,
+    };
     if request.peek {
         let rule = "a Get that leaves no trace takes no lease: leave out `peek` or `miss_policy`";
         return Err(Error::invalid(Reason::BadArgument, "miss_policy", rule));
     }
     let key = Key::new(&request.namespace, &request.key)?;
     store.open(key.namespace())?;
-    let waits = wait.is_some_and(|time| !time.is_zero());
-    let (looked, wish) = look_up(store, request, |shard, key, found| wish(store, shard, (key, found), waits))?;
+    let (looked, wish) =
+        look_up(store, request, |shard, key, found| wish(store, shard, (key, found), !time.is_zero()))?;
     let stale = looked.outcome.view().is_some();
-    match wish {
-        Wish::None => Ok(answer(store, looked, None)),
-        Wish::Asked(Asked::Granted(grant)) => Ok(answer(store, looked, Some(grant))),
-        Wish::Asked(_) if stale => Ok(answer(store, looked, None)),
-        Wish::Asked(Asked::Taken(time)) => Ok(pending(store, &looked, time)),
-        Wish::Asked(Asked::Full) => Ok(pending(store, &looked, RETRY_MAX)),
+    Ok(Outcome::Ended(match wish {
+        Wish::None => answer(store, looked, None),
+        Wish::Asked(Asked::Granted(grant)) => answer(store, looked, Some(grant)),
+        Wish::Asked(_) if stale => answer(store, looked, None),
+        Wish::Asked(Asked::Taken(time)) => pending(store, &looked, time),
+        Wish::Asked(Asked::Full) => pending(store, &looked, RETRY_MAX),
         Wish::Waits(waiting) => {
             let place = Place { store: store.clone(), key, waiting };
-            Ok(wait_for(place, looked, (request, wait.unwrap_or_default())).await)
+            return Ok(Outcome::Waits(Box::new((place, looked)), time));
         }
-    }
+    }))
 }
 
 fn wish(store: &Store, shard: &mut Guard<'_>, (key, found): (&Key, &Lookup), waits: bool) -> Wish {
@@ -116,11 +195,10 @@ fn wish(store: &Store, shard: &mut Guard<'_>, (key, found): (&Key, &Lookup), wai
     }
 }
 
-async fn wait_for(mut place: Place, mut looked: Looked, (request, time): (&GetRequest, Duration)) -> LeasedAnswer {
-    let news = timeout(time, &mut place.waiting.news).await;
-    let store = place.store.clone();
+/// What one who waited is answered; without news its time is over, or the server goes.
+fn settle(store: &Store, (mut looked, request): (Looked, &GetRequest), news: Option<News<Filled>>) -> LeasedAnswer {
     match news {
-        Ok(Ok(News::Filled(Filled { view, as_of }))) => {
+        Some(News::Filled(Filled { view, as_of })) => {
             let unchanged = !request.if_etag_not.is_empty() && *view.facts.etag == *request.if_etag_not;
             let negative = matches!(view.payload, Payload::Negative(_));
             (looked.outcome, looked.counted) = match (unchanged, negative) {
@@ -130,11 +208,10 @@ async fn wait_for(mut place: Place, mut looked: Looked, (request, time): (&GetRe
                 (false, false) => (Lookup::Hit(view), ReadOutcome::Hit),
             };
             looked.as_of = as_of;
-            answer(&store, looked, None)
+            answer(store, looked, None)
         }
-        Ok(Ok(News::Granted(grant))) => answer(&store, looked, Some(grant)),
-        // Its time is over, or the server goes.
-        Ok(Err(_)) | Err(_) => pending(&store, &looked, RETRY_MIN),
+        Some(News::Granted(grant)) => answer(store, looked, Some(grant)),
+        None => pending(store, &looked, RETRY_MIN),
     }
 }
 

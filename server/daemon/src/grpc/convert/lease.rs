@@ -43,16 +43,6 @@ pub(crate) fn miss_policy(request: &v1::GetRequest) -> Result<MissPolicy, Failur
     }
 }
 
-/// Refuses an item of a batch that wants more than to be told.
-pub(crate) fn only_reported(item: &v1::GetRequest) -> Result<(), Failure> {
-    match miss_policy(item)? {
-        MissPolicy::Report => Ok(()),
-        MissPolicy::Lease | MissPolicy::Wait(_) => {
-            Err(argument("miss_policy".to_owned(), "a batch reports misses: ask for a lease with Get"))
-        }
-    }
-}
-
 /// The token of a lease; `None` when there is none.
 pub(crate) fn lease_token(field: &str, token: &str) -> Result<Option<u128>, Failure> {
     if token.is_empty() {

@@ -16,8 +16,8 @@ pub(crate) use answer::{
 pub(crate) use explain::{explain_request, explain_response};
 pub(crate) use insight::{minutes, top_keys};
 pub(crate) use lease::{
-    MissPolicy, extend_response, lease_token, miss_policy, only_reported, pending_response, release, release_response,
-    required_token, wire_lease,
+    MissPolicy, extend_response, lease_token, miss_policy, pending_response, release, release_response, required_token,
+    wire_lease,
 };
 pub(crate) use request::{
     batch_namespace, check_batch, get_request, group_by, invalidate_request, list_request, put_request, touch_request,
