@@ -1,6 +1,9 @@
 //! How a client is set up. Every setting is checked in `build`, which opens no connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
@@ -12,6 +15,7 @@ use crate::{
     client::{OnError, Setup},
     endpoint::Address,
     env,
+    near::{NearOptions, NearSetup},
     pool::Pool,
     retry::Budget,
     token::Token,
@@ -67,6 +71,8 @@ impl Default for Builder {
             journal_max: JOURNAL_MAX,
             computations_max: COMPUTATIONS_MAX,
             client_id: hex::encode(rand::random::<[u8; 8]>()),
+            client_id_is_own: true,
+            near: NearSetup::default(),
         };
         Self {
             urls: Vec::new(),
@@ -187,6 +193,20 @@ impl Builder {
     /// Default: random.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.setup.client_id = id.into();
+        self.setup.client_id_is_own = false;
+        self
+    }
+
+    /// Keeps values in this process, for as long as the server vouches for them, in every namespace that is not named
+    /// by [`Builder::near_cache_of`]. Without this, nothing is kept.
+    pub fn near_cache(mut self, options: NearOptions) -> Self {
+        self.setup.near.all = Some(options);
+        self
+    }
+
+    /// The same for one namespace; `None` for one that does without.
+    pub fn near_cache_of(mut self, namespace: impl Into<String>, options: Option<NearOptions>) -> Self {
+        self.setup.near.named.insert(namespace.into(), options);
         self
     }
 
@@ -252,7 +272,13 @@ impl Builder {
         let mut setup = self.setup;
         check_setup(&setup)?;
         setup.disabled |= env::disabled();
-        let wire = Wire { pool: Pool::new(&endpoints), profile, authorization, budget: Budget::default() };
+        let wire = Wire {
+            pool: Pool::new(&endpoints),
+            profile,
+            authorization,
+            budget: Budget::default(),
+            repeats: AtomicU64::new(0),
+        };
         Ok(Client::new(Arc::new(wire), namespace, setup))
     }
 
@@ -330,7 +356,7 @@ fn check_setup(setup: &Setup) -> Result<()> {
     if setup.client_id.len() > 128 {
         return Err(Error::configuration("client_id has at most 128 bytes"));
     }
-    Ok(())
+    setup.near.check()
 }
 
 fn read_file(variable: &str, path: &str) -> Result<String> {

@@ -1,7 +1,14 @@
 //! The RPCs as they are: one method each, messages in and out, with token, deadline and retries. No degradation, no
 //! codecs: those live in `namespace`.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tonic::{
@@ -27,6 +34,8 @@ pub(crate) struct Wire {
     pub(crate) profile: Profile,
     pub(crate) authorization: Option<MetadataValue<Ascii>>,
     pub(crate) budget: Budget,
+    /// Calls that were sent again.
+    pub(crate) repeats: AtomicU64,
 }
 
 /// The RPCs of `hotplate.v1.CacheService`, one method each. Cheap to clone.
@@ -232,6 +241,11 @@ impl Calls {
         self.stream(plan, request, |mut stub, request| async move { stub.preload(request).await }).await
     }
 
+    /// How many calls were sent again so far, by all clones. What was sent twice may also happen twice, and later.
+    pub(crate) fn repeats(&self) -> u64 {
+        self.wire.repeats.load(Ordering::Relaxed)
+    }
+
     fn small(&self, repeat: Repeat) -> Plan {
         Plan { timeout: self.time(), attempts: self.attempts, repeat }
     }
@@ -306,6 +320,7 @@ impl Calls {
         match retry::wait_before(next, plan.attempts, plan.repeat, &error) {
             Some(wait) if allowed && clock::now() + wait < ends => {
                 tokio::time::sleep(wait).await;
+                self.wire.repeats.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
             _ => Err(error),

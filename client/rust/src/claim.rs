@@ -67,6 +67,7 @@ impl<C: Codec> Namespace<C> {
             let ask = self.next_ask(options, may_write, ends.saturating_duration_since(began));
             let (request, time) = self.claim_request(key, options, ask)?;
             let calls = self.client.calls().with_timeout(time);
+            let fill = self.near_fill(&ReadOptions::new());
             let response = match self.client.gate().read(Box::pin(calls.get(request))).await {
                 Ok(Attempt::Answer(response)) => response,
                 Ok(Attempt::Away(_)) => return Ok(Claim::Compute(Right::Free)),
@@ -78,6 +79,7 @@ impl<C: Codec> Namespace<C> {
                 Err(error) => return Err(error),
             };
             if response.outcome() != v1::GetOutcome::Pending {
+                fill.iter().for_each(|fill| fill.offer(key, &response));
                 return self.claimed(key, response, may_write);
             }
             if !ask_again(&response, (ask, began), ends).await {

@@ -10,6 +10,7 @@ use crate::{
     codec::Json,
     flight::Flights,
     gate::{DegradationCounts, Gate},
+    near::{NearSetup, Nears},
     task::Tasks,
 };
 
@@ -32,6 +33,9 @@ pub(crate) struct Setup {
     pub(crate) journal_max: usize,
     pub(crate) computations_max: usize,
     pub(crate) client_id: String,
+    /// Whether the name was made up, so that nobody else writes under it.
+    pub(crate) client_id_is_own: bool,
+    pub(crate) near: NearSetup,
 }
 
 /// A cache, wherever it runs. Cheap to clone; clones share connections, retry budget, breaker and computations.
@@ -47,6 +51,7 @@ struct Inner {
     setup: Arc<Setup>,
     gate: Arc<Gate>,
     flights: Arc<Flights>,
+    nears: Nears,
     tasks: Tasks,
 }
 
@@ -71,6 +76,7 @@ impl Client {
             namespace: namespace.into(),
             gate: Arc::new(Gate::new(Arc::clone(&setup))),
             flights: Arc::new(Flights::new(setup.computations_max)),
+            nears: Nears::new(setup.near.clone(), setup.client_id_is_own.then(|| setup.client_id.clone())),
             tasks: Tasks::default(),
             setup,
         }))
@@ -141,6 +147,10 @@ impl Client {
 
     pub(crate) fn flights(&self) -> &Arc<Flights> {
         &self.0.flights
+    }
+
+    pub(crate) fn nears(&self) -> &Nears {
+        &self.0.nears
     }
 
     pub(crate) fn tasks(&self) -> &Tasks {

@@ -64,6 +64,11 @@ impl<C: Codec> Namespace<C> {
         R: Future<Output = Result<T, E>> + Send + 'static,
     {
         let key = key.as_key()?;
+        if options.mode == CacheMode::Use
+            && let Some(found) = self.kept_near(&key, options)
+        {
+            return found;
+        }
         match options.mode {
             CacheMode::Bypass => return compute().await.map_err(|cause| failed(&cause)),
             CacheMode::Only => return self.only(&key, options).await,
@@ -81,6 +86,19 @@ impl<C: Codec> Namespace<C> {
             Box::pin(namespace.look_compute_store(key, options, course, compute)).await
         };
         Box::pin(self.client.flights().join(self.client.tasks(), flight, work)).await
+    }
+
+    /// What this process keeps. What it cannot read is left to who computes it anew.
+    fn kept_near<T>(&self, key: &str, options: &ComputeOptions) -> Option<Result<T>>
+    where
+        C: Decode<T>,
+        T: Clone + Send + Sync + 'static,
+    {
+        match self.near_shared::<T>(key, &reading(options))?.ok()? {
+            Lookup::Hit(hit) => Some(Ok(Arc::unwrap_or_clone(hit.value))),
+            Lookup::Negative(negative) => Some(Err(remembered(&negative.reason, &negative.message))),
+            Lookup::Miss(_) => None,
+        }
     }
 
     async fn only<T>(&self, key: &str, options: &ComputeOptions) -> Result<T>

@@ -5,7 +5,12 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{Calls, Client, Error, Result, Ttl, WriteOptions, gate::Attempt, ttl, v1};
+use crate::{
+    Calls, Client, Error, Result, Ttl, WriteOptions,
+    gate::Attempt,
+    near::{self, Set},
+    ttl, v1,
+};
 
 /// A lease is extended each time this part of its duration is over: two calls may fail before it is lost.
 const EXTEND_AFTER: u32 = 3;
@@ -69,7 +74,10 @@ impl Held {
             return Ok(());
         }
         let request = v1::PutRequest { lease_token: self.request.token.clone(), ..request };
+        let near = self.client.nears().of(&self.request.namespace);
+        let write = near.map(|near| near.write(vec![Set::Key(request.key.as_str().into())], self.client.raw()));
         let put = self.client.gate().write(Box::pin(self.client.raw().put(request))).await?;
+        near::settle(write, &put);
         if let Attempt::Answer(response) = put {
             // A condition that does not hold leaves the lease as it was.
             self.used = response.outcome() != v1::PutOutcome::PreconditionFailed;

@@ -29,6 +29,24 @@ impl<T> Lookup<T> {
         }
     }
 
+    /// The same with another value.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Lookup<U> {
+        match self {
+            Self::Negative(negative) => Lookup::Negative(negative),
+            Self::Miss(reason) => Lookup::Miss(reason),
+            Self::Hit(hit) => Lookup::Hit(Hit {
+                value: change(hit.value),
+                stale: hit.stale,
+                age: hit.age,
+                fresh_for: hit.fresh_for,
+                usable_for: hit.usable_for,
+                tier: hit.tier,
+                etag: hit.etag,
+                near: hit.near,
+            }),
+        }
+    }
+
     /// Whether there is a value.
     #[must_use]
     pub fn is_hit(&self) -> bool {
@@ -54,6 +72,8 @@ pub struct Hit<T> {
     pub tier: v1::Tier,
     /// Its version, for conditional writes.
     pub etag: String,
+    /// Whether it was kept in this process, and the server was not asked.
+    pub near: bool,
 }
 
 /// A remembered absence or failure.
@@ -189,6 +209,7 @@ pub(crate) fn lookup<T, C: Decode<T>>(codec: &C, response: v1::GetResponse) -> R
             usable_for: ttl::from_wire(metadata.usable_for.as_ref()).unwrap_or_default(),
             tier,
             etag: metadata.etag,
+            near: false,
         })),
         Some(_) | None => Ok(Lookup::Miss(reason.into())),
     }

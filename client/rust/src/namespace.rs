@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     AsKey, Client, Error, Invalidated, Lookup, MissReason, Preload, ReadOptions, Result, Selector, Ttl, Watch,
-    WriteOptions, Written,
+    WriteOptions, Written, clock,
     codec::{Codec, Decode, Encode, Json},
     gate::Attempt,
     lookup::lookup,
+    near::{self, Fill, Kept, Near, NearStats, OwnWrite, Set},
     ttl, v1,
 };
 
@@ -41,16 +42,27 @@ pub struct Namespace<C = Json> {
     pub(crate) client: Client,
     pub(crate) name: Arc<str>,
     pub(crate) codec: C,
+    near: Option<Arc<Near>>,
+    reads_near: bool,
 }
 
 impl<C: Codec> Namespace<C> {
     pub(crate) fn new(client: Client, name: Arc<str>, codec: C) -> Self {
-        Self { client, name, codec }
+        let near = client.nears().of(&name);
+        Self { client, name, codec, near, reads_near: true }
     }
 
     /// The same namespace with another codec.
     pub fn codec<D: Codec>(&self, codec: D) -> Namespace<D> {
-        Namespace::new(self.client.clone(), Arc::clone(&self.name), codec)
+        let reads_near = self.reads_near;
+        Namespace { reads_near, ..Namespace::new(self.client.clone(), Arc::clone(&self.name), codec) }
+    }
+
+    /// The same namespace, read from the server every time, and without keeping anything. What is written through it
+    /// still drops what is kept.
+    #[must_use]
+    pub fn without_near_cache(&self) -> Self {
+        Self { reads_near: false, ..self.clone() }
     }
 
     /// Its name.
@@ -84,9 +96,42 @@ impl<C: Codec> Namespace<C> {
     where
         C: Decode<T>,
     {
-        let request = self.get_request(key.as_key()?, options)?;
+        let key = key.as_key()?;
+        match self.near_hit(&key, options) {
+            Some(kept) => kept.lookup(&self.codec, clock::since_boot()),
+            None => self.look_up(&key, options).await,
+        }
+    }
+
+    /// Finds a fresh value and shares it: with a near cache, all who ask for it as this type get the same one, read
+    /// once. A hit there is a look-up in a map: nothing is sent, read or copied.
+    ///
+    /// # Errors
+    /// As [`Namespace::get`].
+    pub async fn get_shared<T>(&self, key: impl AsKey) -> Result<Lookup<Arc<T>>>
+    where
+        C: Decode<T>,
+        T: Send + Sync + 'static,
+    {
+        let (key, options) = (key.as_key()?, ReadOptions::new());
+        match self.near_shared(&key, &options) {
+            Some(found) => found,
+            None => Ok(self.look_up(&key, &options).await?.map(Arc::new)),
+        }
+    }
+
+    /// Asks the server.
+    async fn look_up<T>(&self, key: &str, options: &ReadOptions) -> Result<Lookup<T>>
+    where
+        C: Decode<T>,
+    {
+        let request = self.get_request(key.to_owned(), options)?;
+        let fill = self.near_fill(options);
         match self.client.gate().read(Box::pin(self.client.raw().get(request))).await? {
-            Attempt::Answer(response) => lookup(&self.codec, response),
+            Attempt::Answer(response) => {
+                fill.iter().for_each(|fill| fill.offer(key, &response));
+                lookup(&self.codec, response)
+            }
             Attempt::Away(reason) => Ok(Lookup::Miss(reason)),
         }
     }
@@ -100,13 +145,18 @@ impl<C: Codec> Namespace<C> {
         C: Decode<T>,
     {
         let options = ReadOptions::new();
-        let requests = keys.into_iter().map(|key| self.get_request(key.as_key()?, &options));
-        let requests = requests.collect::<Result<Vec<_>>>()?;
-        let mut found = Vec::with_capacity(requests.len());
+        let keys = keys.into_iter().map(|key| key.as_key()).collect::<Result<Vec<_>>>()?;
+        let near = |key: &String| Some(self.near_hit(key, &options)?.lookup(&self.codec, clock::since_boot()));
+        let mut found: Vec<_> = keys.iter().map(near).collect();
+        let missing = found.iter().zip(&keys).filter(|(found, _)| found.is_none());
+        let requests = missing.map(|(_, key)| self.get_request(key.clone(), &options)).collect::<Result<Vec<_>>>()?;
+        let mut asked = Vec::with_capacity(requests.len());
         for items in requests.chunks(BATCH_ITEMS) {
-            self.get_batch(items, &mut found).await?;
+            self.get_batch(items, &mut asked).await?;
         }
-        Ok(found)
+        let mut asked = asked.into_iter();
+        found.iter_mut().filter(|found| found.is_none()).for_each(|missing| *missing = asked.next());
+        Ok(found.into_iter().flatten().collect())
     }
 
     async fn get_batch<T>(&self, items: &[v1::GetRequest], found: &mut Vec<Result<Lookup<T>>>) -> Result<()>
@@ -114,6 +164,7 @@ impl<C: Codec> Namespace<C> {
         C: Decode<T>,
     {
         let request = v1::BatchGetRequest { namespace: self.name.to_string(), items: items.to_vec() };
+        let fill = self.near_fill(&ReadOptions::new());
         let response = match self.client.gate().read(Box::pin(self.client.raw().batch_get(request))).await? {
             Attempt::Answer(response) => response,
             Attempt::Away(reason) => {
@@ -124,7 +175,10 @@ impl<C: Codec> Namespace<C> {
         same_length(response.results.len(), items.len())?;
         for (result, item) in response.results.into_iter().zip(items) {
             found.push(match result.result {
-                Some(v1::batch_get_result::Result::Response(response)) => lookup(&self.codec, response),
+                Some(v1::batch_get_result::Result::Response(response)) => {
+                    fill.iter().for_each(|fill| fill.offer(&item.key, &response));
+                    lookup(&self.codec, response)
+                }
                 Some(v1::batch_get_result::Result::Error(error)) => Err(Error::from_item(&error)),
                 Some(v1::batch_get_result::Result::Deferred(_)) | None => self.get(item.key.as_str()).await,
             });
@@ -193,7 +247,10 @@ impl<C: Codec> Namespace<C> {
         let mut written = Vec::with_capacity(requests.len());
         for items in requests.chunks(BATCH_ITEMS) {
             let request = v1::BatchPutRequest { namespace: self.name.to_string(), items: items.to_vec() };
-            match self.client.gate().write(Box::pin(self.client.raw().batch_put(request))).await? {
+            let write = self.own_write(|| items.iter().map(|item| Set::Key(item.key.as_str().into())).collect());
+            let attempt = self.client.gate().write(Box::pin(self.client.raw().batch_put(request))).await?;
+            near::settle(write, &attempt);
+            match attempt {
                 Attempt::Away(reason) => written.extend(items.iter().map(|_| Ok(Written::Dropped(reason)))),
                 Attempt::Answer(response) => {
                     same_length(response.results.len(), items.len())?;
@@ -215,7 +272,10 @@ impl<C: Codec> Namespace<C> {
             expiration: WriteOptions::new().ttl(ttl).expiration()?,
             ..v1::TouchRequest::default()
         };
-        match self.client.gate().write(Box::pin(self.client.raw().touch(request))).await? {
+        let write = self.own_write(|| vec![Set::Key(request.key.as_str().into())]);
+        let attempt = self.client.gate().write(Box::pin(self.client.raw().touch(request))).await?;
+        near::settle(write, &attempt);
+        match attempt {
             Attempt::Answer(response) => {
                 Ok(matches!(response.outcome(), v1::TouchOutcome::Touched | v1::TouchOutcome::Unchanged))
             }
@@ -279,8 +339,15 @@ impl<C: Codec> Namespace<C> {
         if self.client.gate().disabled() {
             return Ok(Invalidated::Disabled);
         }
+        // What was made from what is named goes as well, and this client is not told of what it does itself.
+        let write = self.own_write(|| request.selectors.iter().map(Set::of).chain([Set::Dependents]).collect());
         match self.client.gate().invalidate(self.client.raw(), request).await? {
-            Some(response) => Ok(Invalidated::Done { matched: response.matched_count }),
+            Some(response) => {
+                write.into_iter().for_each(OwnWrite::answered);
+                // What was looked up between the first time and the answer may still be what was dropped.
+                self.client.flights().outdate(&self.name);
+                Ok(Invalidated::Done { matched: response.matched_count })
+            }
             None => {
                 self.client.replay();
                 Ok(Invalidated::Queued)
@@ -331,10 +398,50 @@ impl<C: Codec> Namespace<C> {
     }
 
     pub(crate) async fn send(&self, request: v1::PutRequest) -> Result<Written> {
-        match self.client.gate().write(Box::pin(self.client.raw().put(request))).await? {
+        let write = self.own_write(|| vec![Set::Key(request.key.as_str().into())]);
+        let attempt = self.client.gate().write(Box::pin(self.client.raw().put(request))).await?;
+        near::settle(write, &attempt);
+        match attempt {
             Attempt::Answer(response) => Ok(Written::from_wire(response)),
             Attempt::Away(reason) => Ok(Written::Dropped(reason)),
         }
+    }
+
+    /// What this process keeps of a key and a read with these options may be answered with.
+    pub(crate) fn near_hit(&self, key: &str, options: &ReadOptions) -> Option<Arc<Kept>> {
+        self.near_for(options)?.hit(key, options.max_age)
+    }
+
+    /// The same as a value that all share; `None` when the server has to be asked.
+    pub(crate) fn near_shared<T>(&self, key: &str, options: &ReadOptions) -> Option<Result<Lookup<Arc<T>>>>
+    where
+        C: Decode<T>,
+        T: Send + Sync + 'static,
+    {
+        Some(self.near_hit(key, options)?.shared(&self.codec, clock::since_boot()))
+    }
+
+    /// Take it before the server is asked, and offer it the answer.
+    pub(crate) fn near_fill(&self, options: &ReadOptions) -> Option<Fill> {
+        Some(self.near_for(options)?.ask(self.client.tasks(), self.client.raw()))
+    }
+
+    /// Take it before something is written, and tell it of the answer before the caller gets it.
+    pub(crate) fn own_write(&self, sets: impl FnOnce() -> Vec<Set>) -> Option<OwnWrite> {
+        self.near.as_ref().map(|near| near.write(sets(), self.client.raw()))
+    }
+
+    /// What the near cache of this namespace did and holds; `None` where there is none.
+    #[must_use]
+    pub fn near_stats(&self) -> Option<NearStats> {
+        self.near.as_ref().map(|near| near.stats())
+    }
+
+    /// A read that is to leave no trace, or is turned off, is not answered from here. A stale value that may be served
+    /// is never kept, and a fresh one may be served to all.
+    fn near_for(&self, options: &ReadOptions) -> Option<&Arc<Near>> {
+        let reads = self.reads_near && !options.peek && !self.client.gate().disabled();
+        self.near.as_ref().filter(|_| reads)
     }
 
     fn addressed(&self, request: v1::PutRequest) -> v1::PutRequest {

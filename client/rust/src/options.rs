@@ -20,6 +20,7 @@ pub struct WriteOptions {
     jitter: Option<f64>,
     kind: String,
     tags: Vec<String>,
+    depends_on: Vec<String>,
     labels: HashMap<String, String>,
     pub(crate) cost: Option<Duration>,
     condition: Option<v1::precondition::Condition>,
@@ -81,6 +82,13 @@ impl WriteOptions {
         self
     }
 
+    /// What it was made from: a key, or a tag as `tag:NAME`. When that is invalidated, so is this. Call again for more.
+    #[must_use]
+    pub fn depends_on(mut self, name: impl Into<String>) -> Self {
+        self.depends_on.push(name.into());
+        self
+    }
+
     /// A free-form fact.
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -122,6 +130,7 @@ impl WriteOptions {
             expiration: self.expiration()?,
             kind: self.kind.clone(),
             tags: self.tags.clone(),
+            depends_on: self.depends_on.clone(),
             labels: self.labels.clone(),
             precondition: self.condition.clone().map(|condition| v1::Precondition { condition: Some(condition) }),
             compute_cost: self.cost.map(|cost| ttl::wire_duration("compute_cost", cost)).transpose()?,

@@ -97,6 +97,15 @@ pub enum WatchItem {
     Lost(Error),
 }
 
+/// What comes from a watch, as the contract says it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Told {
+    /// A message.
+    Message(v1::watch_response::Message),
+    /// The connection was lost; the watch goes on by itself.
+    Lost(Error),
+}
+
 /// Follows changes, over lost connections and server restarts. Choose what to follow, then call [`Watch::next`].
 ///
 /// ```no_run
@@ -180,16 +189,25 @@ impl Watch {
     /// The next item. Waits as long as it takes, reconnecting with growing waits; `None` after an error, because only
     /// errors that a reconnection cannot mend are returned. Giving up the returned future loses nothing.
     pub async fn next(&mut self) -> Option<Result<WatchItem>> {
+        let told = self.next_told().await?;
+        Some(told.map(|told| match told {
+            Told::Message(message) => item(message),
+            Told::Lost(error) => WatchItem::Lost(error),
+        }))
+    }
+
+    /// The same, as the contract says it.
+    pub(crate) async fn next_told(&mut self) -> Option<Result<Told>> {
         loop {
             if self.ended {
                 return None;
             }
             match self.advance().await {
-                Ok(Some(item)) => return Some(Ok(item)),
+                Ok(Some(message)) => return Some(Ok(Told::Message(message))),
                 Ok(None) => {}
                 Err(error) if is_passing(error.kind) && self.line.failures == 0 => {
                     self.line.failures = 1;
-                    return Some(Ok(WatchItem::Lost(error)));
+                    return Some(Ok(Told::Lost(error)));
                 }
                 Err(error) if is_passing(error.kind) => self.line.failures = self.line.failures.saturating_add(1),
                 Err(error) => {
@@ -206,7 +224,7 @@ impl Watch {
     }
 
     /// Reads one message. `None`: one this client does not know.
-    async fn advance(&mut self) -> Result<Option<WatchItem>> {
+    async fn advance(&mut self) -> Result<Option<v1::watch_response::Message>> {
         let (calls, request) = (&self.calls, &self.request);
         let call = || {
             let (calls, request) = (calls.clone(), request.clone());
@@ -218,7 +236,27 @@ impl Watch {
             // What was there has begun to be told; the token, not a new listing, is what continues it.
             self.request.include_present = false;
         }
-        Ok(message.message.map(item))
+        Ok(message.message)
+    }
+
+    /// Whether a stream is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.line.open.is_some()
+    }
+
+    /// The token after the last message.
+    pub(crate) fn token(&self) -> bytes::Bytes {
+        self.request.resume_token.clone()
+    }
+
+    /// Lets go of the stream, if there is one. The next one continues after `token`, without what `exclude` did, with
+    /// these keys.
+    pub(crate) fn reopen(&mut self, token: bytes::Bytes, exclude: String, keys: Vec<String>) {
+        self.line.open = None;
+        self.line.opening = None;
+        self.request.resume_token = token;
+        self.request.exclude_client_id = exclude;
+        self.request.keys = keys;
     }
 }
 
