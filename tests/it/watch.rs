@@ -50,6 +50,17 @@ async fn a_set_is_one_event_however_many_it_holds() {
 }
 
 #[tokio::test]
+async fn a_set_that_one_call_names_twice_is_told_once() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    client.store(put("k", "v")).await;
+    let mut follower = Follower::open(&mut client, watch(vec![])).await;
+    let position = client.drop_all(vec![select::tag("t"), select::tag("s"), select::tag("t")]).await.position.unwrap();
+    let events = follower.until_progress(&position).await;
+    assert!(names(&events[0], &select::tag("t")) && names(&events[1], &select::tag("s")) && events.len() == 2);
+}
+
+#[tokio::test]
 async fn only_what_is_followed_is_told() {
     let server = Local::start().await;
     let mut client = server.client().await;

@@ -1,7 +1,7 @@
 //! Invalidate: raise the fences, drop what they select, tell the watchers, then answer.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -85,7 +85,9 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     let author = Author { client_id: request.client_id.clone(), reason: request.reason.clone() };
     let (keys, mut sets): (Vec<_>, Vec<_>) =
         selectors.iter().cloned().partition(|selector| matches!(selector, Selector::Key(_)));
-    sets.retain(|selector| !matches!(selector, Selector::DependentsOf(_)));
+    // What is named twice is told once.
+    let mut told = HashSet::new();
+    sets.retain(|selector| !matches!(selector, Selector::DependentsOf(_)) && told.insert(selector.clone()));
     let fence = raise_sets(store, &namespace, &sets, &author);
     let dependents = dependents(store, &space, selectors);
     // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
