@@ -71,13 +71,14 @@ pub(crate) fn ordered(recording: &[WatchResponse]) -> Found {
     found
 }
 
-/// Unique: no change comes twice on a stream.
+/// Unique: no change comes twice on a stream. The sets that one call names share a number.
 pub(crate) fn unique(recording: &[WatchResponse]) -> Found {
     let mut seen = BTreeSet::new();
     let changes = events_of(recording).into_iter().filter(is_change);
     let twice = changes.filter(|event| {
         let place = at(event);
-        !seen.insert((place.log, place.epoch, place.number, event.key.clone(), event.r#type))
+        let what = (event.key.clone(), event.r#type, format!("{:?}", event.selector));
+        !seen.insert((place.log, place.epoch, place.number, what))
     });
     twice.map(|event| format!("{event:?} came twice")).collect()
 }
@@ -284,6 +285,11 @@ mod can_fail {
     #[test]
     fn a_repetition_is_found() {
         assert_eq!(unique(&[events(&[event("a", 1)]), events(&[event("a", 1)])]).len(), 1);
+        let set = |name: &str| {
+            let selector = hotplate_proto::v1::selector::Selector::Tag(name.to_owned());
+            WatchEvent { selector: Some(Selector { selector: Some(selector) }), ..event("", 1) }
+        };
+        assert_eq!(unique(&[events(&[set("s"), set("t"), set("s")])]).len(), 1);
     }
 
     #[test]

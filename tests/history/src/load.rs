@@ -1,14 +1,14 @@
 //! Reads what was recorded in a folder, all processes together, into one history. Judges nothing.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
 };
 
 use crate::{
     clock::milliseconds,
-    record::{Answer, Fault, FaultKind, Line, Operation, Run, Span, Watched},
+    record::{Answer, Fault, FaultKind, Follows, Line, Operation, Run, Selects, Span, Watched},
 };
 
 /// How long after its client has given up a call may still take effect: what was sent lies in buffers while the server is
@@ -24,6 +24,8 @@ pub struct History {
     pub run: Run,
     /// All calls, by when they began.
     pub operations: Vec<Operation>,
+    /// What each watcher follows.
+    pub follows: BTreeMap<String, Vec<Selects>>,
     /// What watchers were told: by watcher, in order.
     pub watched: Vec<Watched>,
     /// When a process did not get to run.
@@ -55,6 +57,9 @@ impl History {
                     begun.insert((operation.client.clone(), operation.number), operation);
                 }
                 Line::Ended(operation) => history.operations.push(operation),
+                Line::Follows(Follows { watcher, selectors }) => {
+                    history.follows.insert(watcher, selectors);
+                }
                 Line::Watched(watched) => history.watched.push(watched),
                 Line::Stalled(span) => history.stalls.push(span),
                 Line::Fault(fault) => history.faults.push(fault),
@@ -109,8 +114,8 @@ impl History {
 
     /// Calls that were answered with a failure, by code.
     #[must_use]
-    pub fn failures(&self) -> std::collections::BTreeMap<String, u64> {
-        let mut failures = std::collections::BTreeMap::new();
+    pub fn failures(&self) -> BTreeMap<String, u64> {
+        let mut failures = BTreeMap::new();
         for operation in &self.operations {
             if let Answer::Failed { code, .. } = &operation.answer {
                 *failures.entry(code.clone()).or_default() += 1;

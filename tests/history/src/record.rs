@@ -13,6 +13,8 @@ pub enum Line {
     Begun(Operation),
     /// An operation has ended.
     Ended(Operation),
+    /// A watcher begins to follow.
+    Follows(Follows),
     /// A watcher was told something, or its stream ended.
     Watched(Watched),
     /// A process did not get to run when it wanted to.
@@ -293,6 +295,15 @@ pub enum Outcome {
     NotAdmitted,
     /// Its lease was lost.
     LeaseLost,
+}
+
+/// What a watcher follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Follows {
+    /// Who.
+    pub watcher: String,
+    /// What any of these selects; none: everything.
+    pub selectors: Vec<Selects>,
 }
 
 /// What a watcher was told.

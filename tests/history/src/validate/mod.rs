@@ -7,6 +7,7 @@ mod registers;
 mod spans;
 mod values;
 mod waiters;
+mod watches;
 
 use crate::load::History;
 
@@ -25,13 +26,21 @@ pub struct Judged {
 pub type Validator = (&'static str, fn(&History) -> Judged);
 
 /// All of them.
-pub const VALIDATORS: [Validator; 6] = [
+pub const VALIDATORS: [Validator; 14] = [
     ("one_computation_per_validity", computations::one_computation_per_validity),
     ("nothing_older_than_acknowledged", floors::nothing_older_than_acknowledged),
     ("every_waiter_released_in_time", waiters::every_waiter_released_in_time),
     ("never_torn", values::never_torn),
     ("linearizable", registers::linearizable),
     ("only_expected_failures", values::only_expected_failures),
+    ("watch_ordered", watches::ordered),
+    ("watch_unique", watches::unique),
+    ("watch_atomic", watches::atomic),
+    ("watch_latest_reliable", watches::latest_reliable),
+    ("watch_resumable", watches::resumable),
+    ("watch_bookmarkable", watches::bookmarkable),
+    ("watch_bounded", watches::bounded),
+    ("watch_authorised", watches::authorised),
 ];
 
 impl Judged {

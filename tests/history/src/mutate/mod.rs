@@ -1,6 +1,8 @@
 //! Histories as servers would leave them that break a promise, made from one that was recorded: every validator has to
 //! find its own. A validator that cannot fail shows nothing.
 
+mod watches;
+
 use std::collections::HashMap;
 
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
 pub type Mutant = (&'static str, &'static str, fn(&mut History));
 
 /// All of them.
-pub const MUTANTS: [Mutant; 11] = [
+pub const MUTANTS: [Mutant; 19] = [
     ("gives-the-lease-to-everyone", "one_computation_per_validity", gives_the_lease_to_everyone),
     ("forgets-what-it-stored", "one_computation_per_validity", forgets_what_it_stored),
     ("takes-a-lost-lease", "one_computation_per_validity", takes_a_lost_lease),
@@ -26,6 +28,14 @@ pub const MUTANTS: [Mutant; 11] = [
     ("loses-a-write", "linearizable", loses_a_write),
     ("checks-no-condition", "linearizable", checks_no_condition),
     ("fails-without-reason", "only_expected_failures", fails_without_reason),
+    ("tells-backwards", "watch_ordered", watches::tells_backwards),
+    ("tells-twice", "watch_unique", watches::tells_twice),
+    ("tells-one-by-one", "watch_atomic", watches::tells_one_by_one),
+    ("stops-telling", "watch_latest_reliable", watches::stops_telling),
+    ("resumes-too-late", "watch_resumable", watches::resumes_too_late),
+    ("claims-too-much", "watch_bookmarkable", watches::claims_too_much),
+    ("loses-in-silence", "watch_bounded", watches::stops_telling),
+    ("tells-everything", "watch_authorised", watches::tells_everything),
 ];
 
 /// What was read of other keys than registers.
