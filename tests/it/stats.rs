@@ -7,6 +7,7 @@ use tonic::Code;
 
 use crate::{
     harness::{Local, namespace},
+    lease::{ask, waiting},
     wire::*,
 };
 
@@ -115,4 +116,62 @@ async fn what_cannot_be_counted_is_refused() {
     let refused = failure(client.stats(deep).await);
     assert_eq!(refused.code, Code::InvalidArgument);
     refused.blames("prefix_segments");
+}
+
+#[tokio::test]
+async fn leases_are_counted_by_what_became_of_them_and_by_kind_once_it_is_known() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    let of_kind = |token: &str, key: &str| v1::PutRequest { kind: "report".to_owned(), ..put_under(token, key, "v") };
+    let token = token_of(&client.ask(lease("r:1")).await);
+    let waiters = [ask(&client, lease_or_wait("r:1")), ask(&client, lease_or_wait("r:1"))];
+    waiting(&server, 2).await;
+    assert_eq!(client.ask(lease("r:1")).await.outcome(), v1::GetOutcome::Pending);
+    client.ask(lease("other")).await;
+    let now = client.count("").await;
+    assert_eq!((now.lease_count, now.lease_waiter_count), (2, 2));
+    let extend = v1::ExtendLeaseRequest { key: "r:1".to_owned(), token: token.clone(), ..Default::default() };
+    client.extend_lease(extend).await.unwrap();
+    server.advance(Duration::from_secs(4));
+    client.store(of_kind(&token, "r:1")).await;
+    for waiter in waiters {
+        within("the value", waiter).await.unwrap();
+    }
+    client.drop_all(vec![select::key("other")]).await;
+    let alone = token_of(&client.ask(lease("r:2")).await);
+    server.advance(Duration::from_secs(1));
+    client.store(of_kind(&alone, "r:2")).await;
+    assert_eq!(client.store(of_kind(&alone, "r:2")).await.outcome(), v1::PutOutcome::LeaseLost);
+    let given_back = token_of(&client.ask(lease("r:3")).await);
+    let release = v1::ReleaseLeaseRequest { key: "r:3".to_owned(), token: given_back, ..Default::default() };
+    client.release_lease(release).await.unwrap();
+    client.ask(lease("r:4")).await;
+    server.advance(Duration::from_secs(10));
+    let counts = client.count("").await;
+    let total = counts.total.unwrap();
+    let expected = v1::LeaseCounts {
+        stampedes_avoided: 1,
+        granted: 5,
+        extended: 1,
+        released: 1,
+        lapsed: 1,
+        revoked: 1,
+        lost: 1,
+        pending: 1,
+    };
+    assert_eq!((counts.lease_count, counts.lease_waiter_count, total.coalesced), (0, 0, 2));
+    assert_eq!((total.leases, std_duration(total.compute_spent)), (Some(expected), Duration::from_secs(5)));
+    let by_kind = v1::StatsRequest { group_by: v1::StatsGroupBy::Kind.into(), ..Default::default() };
+    let groups = client.stats(by_kind).await.unwrap().into_inner().groups;
+    let kind = |name: &str| groups.iter().find(|group| group.name == name).unwrap();
+    let (reports, none) = (kind("report"), kind(""));
+    assert_eq!((reports.coalesced, std_duration(reports.compute_spent)), (2, Duration::from_secs(5)));
+    let leases = reports.leases.unwrap();
+    assert_eq!((leases.stampedes_avoided, leases.lost, leases.granted), (1, 1, 0));
+    assert_eq!((none.leases.unwrap().granted, none.coalesced), (5, 0));
+    let prefix =
+        v1::StatsRequest { group_by: v1::StatsGroupBy::Prefix.into(), prefix_segments: 1, ..Default::default() };
+    let groups = client.stats(prefix).await.unwrap().into_inner().groups;
+    let reports = groups.iter().find(|group| group.name == "r").unwrap();
+    assert_eq!((reports.leases.unwrap().granted, reports.coalesced), (4, 2));
 }

@@ -15,7 +15,8 @@ use crate::{
     output::{Output, Paint, entry, human},
 };
 
-const HEAD: [&str; 8] = ["NAME", "ENTRIES", "BYTES", "HITS", "MISSES", "HIT RATIO", "PUTS", "EVICTED"];
+const HEAD: [&str; 10] =
+    ["NAME", "ENTRIES", "BYTES", "HITS", "MISSES", "HIT RATIO", "PUTS", "EVICTED", "SAVED", "SPENT"];
 /// Reads below which a hit ratio says nothing.
 const READS_MIN: u64 = 100;
 
@@ -151,7 +152,10 @@ fn facts(namespace: &str, total: &v1::StatsGroup, response: &v1::StatsResponse) 
         vec!["puts".to_owned(), puts],
         vec!["removed".to_owned(), removals],
         vec!["compute saved".to_owned(), human::duration(from_proto(total.compute_saved.as_ref()))],
+        vec!["compute spent".to_owned(), human::duration(from_proto(total.compute_spent.as_ref()))],
         vec!["lost to eviction".to_owned(), human::duration(from_proto(total.compute_lost_to_eviction.as_ref()))],
+        vec!["waited for".to_owned(), waited(total)],
+        vec!["leases".to_owned(), leases(total, response)],
         vec!["bookkeeping".to_owned(), format!("{:.0} B per entry", response.bookkeeping_bytes_per_entry)],
         vec!["rounding".to_owned(), human::size(total.rounding_bytes)],
         vec!["pinned".to_owned(), human::size(response.pinned_bytes)],
@@ -171,17 +175,33 @@ fn facts(namespace: &str, total: &v1::StatsGroup, response: &v1::StatsResponse) 
     rows
 }
 
+/// What others computed while a caller waited.
+fn waited(total: &v1::StatsGroup) -> String {
+    let avoided = total.leases.unwrap_or_default().stampedes_avoided;
+    format!("{} ({} stampedes avoided)", human::count(total.coalesced), human::count(avoided))
+}
+
+fn leases(total: &v1::StatsGroup, response: &v1::StatsResponse) -> String {
+    let now = format!("{} held, {} waiting", response.lease_count, response.lease_waiter_count);
+    format!("{now}; so far {}", listed(&lease_counts(total)))
+}
+
 fn by_name(counts: &Map<String, Value>) -> String {
     let total: u64 = counts.values().filter_map(Value::as_u64).sum();
+    match total {
+        0 => "0".to_owned(),
+        total => format!("{} ({})", human::count(total), listed(counts)),
+    }
+}
+
+/// Those that are not zero, in a row.
+fn listed(counts: &Map<String, Value>) -> String {
     let parts: Vec<String> = counts
         .iter()
         .filter_map(|(name, count)| Some((name, count.as_u64().filter(|count| *count > 0)?)))
         .map(|(name, count)| format!("{} {}", human::count(count), name.replace('_', " ")))
         .collect();
-    match parts.is_empty() {
-        true => "0".to_owned(),
-        false => format!("{} ({})", human::count(total), parts.join(", ")),
-    }
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 
 fn group_row(group: &v1::StatsGroup, output: &Output) -> Vec<String> {
@@ -195,6 +215,8 @@ fn group_row(group: &v1::StatsGroup, output: &Output) -> Vec<String> {
         human::share(group.hit_ratio),
         human::count(group.puts),
         human::count(evicted(group)),
+        human::duration(from_proto(group.compute_saved.as_ref())),
+        human::duration(from_proto(group.compute_spent.as_ref())),
     ]
 }
 
@@ -217,6 +239,20 @@ fn removal_counts(group: &v1::StatsGroup) -> Map<String, Value> {
     let named =
         |one: &v1::RemovalCount| (entry::bare(one.reason().as_str_name(), "REMOVAL_REASON_").to_lowercase(), one.count);
     group.removals.iter().map(named).map(|(name, count)| (name, json!(count))).collect()
+}
+
+fn lease_counts(group: &v1::StatsGroup) -> Map<String, Value> {
+    let leases = group.leases.unwrap_or_default();
+    let counts = [
+        ("granted", leases.granted),
+        ("extended", leases.extended),
+        ("released", leases.released),
+        ("lapsed", leases.lapsed),
+        ("revoked", leases.revoked),
+        ("lost", leases.lost),
+        ("pending", leases.pending),
+    ];
+    counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect()
 }
 
 /// One sentence: how it goes, and what to do when it does not go well.
@@ -259,6 +295,8 @@ fn as_json(namespace: &str, response: &v1::StatsResponse) -> Value {
     object.insert("uptime_seconds".to_owned(), json!(from_proto(response.uptime.as_ref()).as_secs_f64()));
     object.insert("watch_count".to_owned(), json!(response.watch_count));
     object.insert("pinned_bytes".to_owned(), json!(response.pinned_bytes));
+    object.insert("lease_count".to_owned(), json!(response.lease_count));
+    object.insert("lease_waiter_count".to_owned(), json!(response.lease_waiter_count));
     let groups: Vec<Value> = response.groups.iter().map(|group| Value::Object(group_json(group))).collect();
     object.insert("groups".to_owned(), Value::Array(groups));
     insight::add_json(&mut object, response);
@@ -287,6 +325,10 @@ fn group_json(group: &v1::StatsGroup) -> Map<String, Value> {
         "rounding_bytes": group.rounding_bytes,
         "compute_saved_seconds": from_proto(group.compute_saved.as_ref()).as_secs_f64(),
         "compute_lost_seconds": from_proto(group.compute_lost_to_eviction.as_ref()).as_secs_f64(),
+        "compute_spent_seconds": from_proto(group.compute_spent.as_ref()).as_secs_f64(),
+        "coalesced": group.coalesced,
+        "stampedes_avoided": group.leases.unwrap_or_default().stampedes_avoided,
+        "leases": lease_counts(group),
         "latency": latency,
     });
     match object {

@@ -45,6 +45,31 @@ impl RemovalReason {
     pub const ALL: [Self; 5] = [Self::Expired, Self::Idle, Self::Evicted, Self::Invalidated, Self::Replaced];
 }
 
+/// How it goes on with a key's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LeaseTurn {
+    /// A caller got it.
+    Granted,
+    /// Its holder keeps it for longer.
+    Extended,
+    /// Its holder gave it back without a value.
+    Released,
+    /// Its time was over.
+    Lapsed,
+    /// An Invalidate took it away.
+    Revoked,
+    /// A Put came under one that was not held any more, and nothing was stored.
+    Lost,
+    /// A Get was told to come back, because another had it.
+    Pending,
+}
+
+impl LeaseTurn {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 7] =
+        [Self::Granted, Self::Extended, Self::Released, Self::Lapsed, Self::Revoked, Self::Lost, Self::Pending];
+}
+
 /// How a Get was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadOutcome {

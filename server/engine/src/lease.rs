@@ -4,8 +4,9 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -13,7 +14,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::{clock::Moment, fence::Stamp, key::Key};
+use crate::{clock::Moment, event::LeaseTurn, fence::Stamp, key::Key};
 
 /// Leases whose time is over that one call of [`Leases::lapse`] handles.
 pub const LAPSES_PER_CALL: usize = 64;
@@ -31,13 +32,16 @@ pub struct LeaseLimits {
     pub waiters_max: usize,
 }
 
+/// Hears how it goes on with the lease of a key. Called with the table locked.
+pub type Listener = Box<dyn Fn(&Key, LeaseTurn) + Send + Sync>;
+
 /// What several tables count together.
-#[derive(Debug)]
 pub struct Census {
     limits: LeaseLimits,
     held: AtomicUsize,
     waiting: AtomicUsize,
     closed: AtomicBool,
+    listener: OnceLock<Listener>,
 }
 
 /// What a new holder gets.
@@ -119,6 +123,8 @@ struct Seat<V> {
     holder: Option<Claim>,
     until: Moment,
     waiters: VecDeque<(u64, oneshot::Sender<News<V>>)>,
+    /// Who asked while another had it, and has not got it since.
+    others: u64,
 }
 
 impl Census {
@@ -126,7 +132,18 @@ impl Census {
     #[must_use]
     pub fn new(limits: LeaseLimits) -> Arc<Self> {
         let (held, waiting) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { limits, held, waiting, closed: AtomicBool::new(false) })
+        Arc::new(Self { limits, held, waiting, closed: AtomicBool::new(false), listener: OnceLock::new() })
+    }
+
+    /// Tells this one from now on; the first that asks stays.
+    pub fn tell(&self, listener: Listener) {
+        self.listener.get_or_init(|| listener);
+    }
+
+    fn turn(&self, key: &Key, turn: LeaseTurn) {
+        if let Some(listener) = self.listener.get() {
+            listener(key, turn);
+        }
     }
 
     /// Keys that are leased or held off.
@@ -147,6 +164,12 @@ impl Census {
     }
 }
 
+impl fmt::Debug for Census {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Census").field("held", &self.held()).field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
+
 fn take(count: &AtomicUsize, most: usize) -> bool {
     count.fetch_update(Relaxed, Relaxed, |held| (held < most).then_some(held + 1)).is_ok()
 }
@@ -161,9 +184,10 @@ impl<V: Clone> Leases<V> {
     /// Asks for a key's lease.
     pub fn ask(&mut self, key: &Key, now: Moment, offer: &mut dyn FnMut(&Key) -> Offer) -> Asked {
         if self.seats.get(key).is_some_and(|seat| seat.until <= now) {
-            self.promote(key, now, offer);
+            self.promote(key, now, LeaseTurn::Lapsed, offer);
         }
-        if let Some(seat) = self.seats.get(key) {
+        if let Some(seat) = self.seats.get_mut(key) {
+            seat.others += 1;
             return Asked::Taken(seat.until.since(now));
         }
         if !take(&self.census.held, self.census.limits.held_max) {
@@ -172,8 +196,9 @@ impl<V: Clone> Leases<V> {
         let Offer { token, stamp, place } = offer(key);
         let (number, until) = (self.number(), now.after(self.census.limits.duration));
         let holder = Some(Claim { token, stamp, place, granted: now });
-        self.seats.insert(key.clone(), Seat { number, holder, until, waiters: VecDeque::new() });
+        self.seats.insert(key.clone(), Seat { number, holder, until, waiters: VecDeque::new(), others: 0 });
         self.due.insert((until, number), key.clone());
+        self.census.turn(key, LeaseTurn::Granted);
         Asked::Granted(Grant { token, duration: self.census.limits.duration })
     }
 
@@ -206,6 +231,17 @@ impl<V: Clone> Leases<V> {
         seat.holder.filter(|holder| holder.token == token)
     }
 
+    /// Whether others asked for a key while one computed it.
+    #[must_use]
+    pub fn wanted(&self, key: &Key) -> bool {
+        self.seats.get(key).is_some_and(|seat| seat.holder.is_some() && seat.others > 0)
+    }
+
+    /// The leases that are held, with how many wait for each key; those held off with none holding.
+    pub fn each(&self) -> impl Iterator<Item = (&Key, bool, usize)> {
+        self.seats.iter().map(|(key, seat)| (key, seat.holder.is_some(), seat.waiters.len()))
+    }
+
     /// Whether somebody waits for a key.
     #[must_use]
     pub fn awaited(&self, key: &Key) -> bool {
@@ -217,6 +253,7 @@ impl<V: Clone> Leases<V> {
         self.claim(key, token, now)?;
         let duration = self.census.limits.duration;
         self.reschedule(key, now.after(duration));
+        self.census.turn(key, LeaseTurn::Extended);
         Some(Grant { token, duration })
     }
 
@@ -232,8 +269,9 @@ impl<V: Clone> Leases<V> {
             return false;
         }
         match hold_off {
-            None => self.promote(key, now, offer),
+            None => self.promote(key, now, LeaseTurn::Released, offer),
             Some(long) => {
+                self.census.turn(key, LeaseTurn::Released);
                 self.reschedule(key, now.after(long));
                 if let Some(seat) = self.seats.get_mut(key) {
                     seat.holder = None;
@@ -259,7 +297,7 @@ impl<V: Clone> Leases<V> {
     pub fn revoke(&mut self, key: &Key, now: Moment, offer: &mut dyn FnMut(&Key) -> Offer) -> bool {
         let Some(seat) = self.seats.get(key).filter(|seat| seat.holder.is_some()) else { return false };
         let held = seat.until > now;
-        self.promote(key, now, offer);
+        self.promote(key, now, if held { LeaseTurn::Revoked } else { LeaseTurn::Lapsed }, offer);
         held
     }
 
@@ -280,7 +318,7 @@ impl<V: Clone> Leases<V> {
         for _ in 0..LAPSES_PER_CALL {
             let first = self.due.first_key_value().filter(|((until, _), _)| *until <= now);
             let Some(key) = first.map(|(_, key)| key.clone()) else { return false };
-            self.promote(&key, now, offer);
+            self.promote(&key, now, LeaseTurn::Lapsed, offer);
         }
         true
     }
@@ -293,9 +331,12 @@ impl<V: Clone> Leases<V> {
         }
     }
 
-    /// The next in the line gets the lease; without one the key is free.
-    fn promote(&mut self, key: &Key, now: Moment, offer: &mut dyn FnMut(&Key) -> Offer) {
+    /// The next in the line gets the lease, which ended in this way; without one the key is free.
+    fn promote(&mut self, key: &Key, now: Moment, ended: LeaseTurn, offer: &mut dyn FnMut(&Key) -> Offer) {
         let Some(seat) = self.seats.get_mut(key) else { return };
+        if seat.holder.is_some() {
+            self.census.turn(key, ended);
+        }
         self.due.remove(&(seat.until, seat.number));
         let duration = self.census.limits.duration;
         while let Some((_, waiter)) = seat.waiters.pop_front() {
@@ -304,7 +345,9 @@ impl<V: Clone> Leases<V> {
             if waiter.send(News::Granted(Grant { token, duration })).is_ok() {
                 seat.holder = Some(Claim { token, stamp, place, granted: now });
                 seat.until = now.after(duration);
+                seat.others = seat.others.saturating_sub(1);
                 self.due.insert((seat.until, seat.number), key.clone());
+                self.census.turn(key, LeaseTurn::Granted);
                 return;
             }
         }

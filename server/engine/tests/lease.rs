@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use hotplate_engine::{
     Cache,
     clock::{Clock, Moment},
     entry::{Description, Expiration, Payload, Ttl},
-    event::Silent,
+    event::{LeaseTurn, Silent},
     fence::Stamp,
     flow::{
         get::GetRequest,
@@ -81,6 +81,10 @@ struct Run {
     callers: Vec<(usize, Waiting<u64>)>,
     now: Moment,
     tokens: u128,
+    /// How it went on with leases, as it was told.
+    turns: Arc<Mutex<BTreeMap<LeaseTurn, u128>>>,
+    /// Leases that ended with a value.
+    filled: u128,
 }
 
 fn key(number: usize) -> Key {
@@ -91,7 +95,11 @@ impl Run {
     fn new() -> Self {
         let census = Census::new(LIMITS);
         let leases = Leases::new(census.clone());
-        Self { leases, census, model: BTreeMap::new(), callers: Vec::new(), now: Moment(0), tokens: 0 }
+        let turns: Arc<Mutex<BTreeMap<LeaseTurn, u128>>> = Arc::default();
+        let told = turns.clone();
+        census.tell(Box::new(move |_, turn| *told.lock().unwrap().entry(turn).or_default() += 1));
+        let (model, callers) = (BTreeMap::new(), Vec::new());
+        Self { leases, census, model, callers, now: Moment(0), tokens: 0, turns, filled: 0 }
     }
 
     /// Calls something that may offer leases.
@@ -186,7 +194,9 @@ impl Run {
     }
 
     fn fill(&mut self, number: usize) {
-        let line = self.model.remove(&number).map(|model| model.line).unwrap_or_default();
+        let model = self.model.remove(&number).unwrap_or_default();
+        self.filled += u128::from(model.token.is_some());
+        let line = model.line;
         assert_eq!(self.leases.fill(&key(number), &7), u32::try_from(line.len()).unwrap());
         self.callers.retain_mut(|(_, caller)| match line.contains(&caller.number) {
             true => {
@@ -218,6 +228,13 @@ impl Run {
             assert_eq!(self.leases.awaited(&key(number)), awaited);
         }
         assert_eq!((self.census.held(), self.census.waiting()), (self.model.len(), self.callers.len()));
+        let turns = self.turns.lock().unwrap();
+        let told = |turn| turns.get(&turn).copied().unwrap_or(0);
+        let ended = [LeaseTurn::Released, LeaseTurn::Lapsed, LeaseTurn::Revoked].map(told).into_iter().sum::<u128>();
+        let holders = self.model.values().filter(|model| model.token.is_some()).count();
+        assert_eq!(told(LeaseTurn::Granted), self.tokens, "each that was offered was granted, and told of");
+        assert_eq!(self.tokens - ended - self.filled, holders as u128, "and ended once, or is held");
+        drop(turns);
         for (_, caller) in &mut self.callers {
             assert!(caller.news.try_recv().is_err(), "who waits has heard nothing yet");
         }

@@ -113,4 +113,6 @@ fn add(sum: &mut Group, group: &Group) {
     sum.rounding_bytes += group.rounding_bytes;
     sum.compute_saved += group.compute_saved;
     sum.compute_lost += group.compute_lost;
+    sum.compute_spent += group.compute_spent;
+    sum.leases += &group.leases;
 }

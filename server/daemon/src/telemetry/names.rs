@@ -175,6 +175,49 @@ pub(super) const COMPUTE_LOST: Metric = metric(
     "seconds",
     "Compute cost, as far as it was given or measured, of entries that were evicted and then missed",
 );
+/// Compute spent.
+pub(super) const COMPUTE_SPENT: Metric = metric(
+    "hotplate_compute_spent_seconds",
+    Kind::Counter,
+    NAMESPACE,
+    "seconds",
+    "Compute cost, as far as it was given or measured, of what was put and fetched",
+);
+/// Reads that waited.
+pub(super) const COALESCED_READS: Metric = metric(
+    "hotplate_coalesced_reads",
+    Kind::Counter,
+    NAMESPACE,
+    "entries",
+    "Reads that waited for another caller's computation and were answered with it",
+);
+/// Stampedes.
+pub(super) const STAMPEDES_AVOIDED: Metric = metric(
+    "hotplate_stampedes_avoided",
+    Kind::Counter,
+    NAMESPACE,
+    "entries",
+    "Computations under a lease for which other callers asked meanwhile, who would have computed as well",
+);
+/// Leases, by what became of them.
+pub(super) const LEASE_TURNS: Metric = metric(
+    "hotplate_lease_turns",
+    Kind::Counter,
+    &["namespace", "turn"],
+    "leases",
+    "How it went on with leases: granted, extended, released without a value, lapsed, revoked by an Invalidate, lost (a \
+     Put came without the lease) or pending (a Get was told to come back)",
+);
+/// Leases.
+pub(super) const LEASES: Metric = metric("hotplate_leases", Kind::Gauge, NAMESPACE, "leases", "Leases held");
+/// Who waits.
+pub(super) const LEASE_WAITERS: Metric = metric(
+    "hotplate_lease_waiters",
+    Kind::Gauge,
+    NAMESPACE,
+    "calls",
+    "Callers who wait for another caller's computation",
+);
 /// Bookkeeping.
 pub(super) const BOOKKEEPING_BYTES: Metric = metric(
     "hotplate_bookkeeping_bytes",
@@ -229,6 +272,12 @@ pub const METRICS: &[&Metric] = &[
     &SERVER_CHARGED_BYTES_MAX,
     &COMPUTE_SAVED,
     &COMPUTE_LOST,
+    &COMPUTE_SPENT,
+    &COALESCED_READS,
+    &STAMPEDES_AVOIDED,
+    &LEASE_TURNS,
+    &LEASES,
+    &LEASE_WAITERS,
     &BOOKKEEPING_BYTES,
     &WATCHES,
     &WATCH_DISCONTINUITIES,

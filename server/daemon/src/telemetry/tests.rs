@@ -6,9 +6,9 @@ use std::{
 };
 
 use hotplate_engine::{
-    event::{MissReason, RemovalReason},
+    event::{LeaseTurn, MissReason, RemovalReason},
     namespace::{EngineConfig, NamespaceConfig},
-    stats::{Group, Snapshot},
+    stats::{Group, LeaseCounts, Snapshot},
 };
 use serde_json::Value;
 
@@ -45,6 +45,14 @@ fn group(name: &str, hits: u64) -> Group {
         entry_count: 6,
         charged_bytes: 7,
         compute_saved: Duration::from_millis(1500),
+        compute_spent: Duration::from_millis(500),
+        leases: LeaseCounts {
+            turns: BTreeMap::from([(LeaseTurn::Granted, 8), (LeaseTurn::Lapsed, 1)]),
+            coalesced: 11,
+            stampedes_avoided: 2,
+            held: 3,
+            waiting: 4,
+        },
         ..Group::default()
     }
 }
@@ -132,6 +140,13 @@ fn a_scrape_tells_the_numbers() {
         "hotplate_entries_max{namespace=\"default\"} 1000000",
         "hotplate_charged_bytes_max{namespace=\"models\"} 268435456",
         "hotplate_compute_saved_seconds_total{namespace=\"models\"} 1.5",
+        "hotplate_compute_spent_seconds_total{namespace=\"models\"} 0.5",
+        "hotplate_coalesced_reads_total{namespace=\"models\"} 11",
+        "hotplate_stampedes_avoided_total{namespace=\"models\"} 2",
+        "hotplate_lease_turns_total{namespace=\"models\",turn=\"granted\"} 8",
+        "hotplate_lease_turns_total{namespace=\"models\",turn=\"lapsed\"} 1",
+        "hotplate_leases{namespace=\"models\"} 3",
+        "hotplate_lease_waiters{namespace=\"models\"} 4",
         "hotplate_fills_refused_total{namespace=\"models\"} 1",
         "hotplate_origin_calls_total{origin=\"odd \\\"origin\\\"\\\\\",result=\"usable\"} 1",
     ] {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Error, time::Duration};
 
 use hotplate_engine::{
-    event::{MissReason, RemovalReason},
+    event::{LeaseTurn, MissReason, RemovalReason},
     namespace::EngineConfig,
     stats::{Group, Snapshot},
 };
@@ -119,6 +119,12 @@ impl View {
             (&names::SERVER_CHARGED_BYTES_MAX, whole(self.limits.server.1)),
             (&names::COMPUTE_SAVED, self.each(|group| Number::Broken(group.compute_saved.as_secs_f64()))),
             (&names::COMPUTE_LOST, self.each(|group| Number::Broken(group.compute_lost.as_secs_f64()))),
+            (&names::COMPUTE_SPENT, self.each(|group| Number::Broken(group.compute_spent.as_secs_f64()))),
+            (&names::COALESCED_READS, self.each(|group| Number::Whole(group.leases.coalesced))),
+            (&names::STAMPEDES_AVOIDED, self.each(|group| Number::Whole(group.leases.stampedes_avoided))),
+            (&names::LEASE_TURNS, self.by(lease_turns)),
+            (&names::LEASES, self.each(|group| Number::Whole(group.leases.held))),
+            (&names::LEASE_WAITERS, self.each(|group| Number::Whole(group.leases.waiting))),
             (&names::BOOKKEEPING_BYTES, self.each(|group| Number::Whole(group.bookkeeping_bytes()))),
         ]
     }
@@ -191,6 +197,19 @@ fn removals(group: &Group) -> Vec<(&'static str, u64)> {
     group.removals.iter().map(|(reason, count)| (name(reason), *count)).collect()
 }
 
+fn lease_turns(group: &Group) -> Vec<(&'static str, u64)> {
+    let name = |turn: &LeaseTurn| match turn {
+        LeaseTurn::Granted => "granted",
+        LeaseTurn::Extended => "extended",
+        LeaseTurn::Released => "released",
+        LeaseTurn::Lapsed => "lapsed",
+        LeaseTurn::Revoked => "revoked",
+        LeaseTurn::Lost => "lost",
+        LeaseTurn::Pending => "pending",
+    };
+    group.leases.turns.iter().map(|(turn, count)| (name(turn), *count)).collect()
+}
+
 fn add(sum: &mut Group, group: &Group) {
     sum.hits += group.hits;
     sum.stale_hits += group.stale_hits;
@@ -205,6 +224,8 @@ fn add(sum: &mut Group, group: &Group) {
     sum.rounding_bytes += group.rounding_bytes;
     sum.compute_saved += group.compute_saved;
     sum.compute_lost += group.compute_lost;
+    sum.compute_spent += group.compute_spent;
+    sum.leases += &group.leases;
     for (reason, count) in &group.misses {
         *sum.misses.entry(*reason).or_default() += count;
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{fill::Ticket, overtaken, put::Precondition};
+use super::{fill::Ticket, lease::hand_over, overtaken, put::Precondition};
 use crate::{
     changes::{Author, Stored, What},
     clock::Moment,
@@ -181,7 +181,7 @@ pub fn renew(
         store.note(&mut shard, key, (noted, author.clone()));
         let Some(view) = view(&shard, (space, key), slot, now) else { break };
         space.stats.on_refresh(key.text(), &view.facts.description.kind);
-        let released = shard.beside.leases.fill(key, &Filled { view: view.clone(), as_of });
+        let released = hand_over(&mut shard, space, key, &Filled { view: view.clone(), as_of });
         return Admitted::Refreshed(view, Positions::new(vec![(key.log(), as_of.key)]), released);
     }
     Admitted::PreconditionFailed(None)
@@ -290,14 +290,12 @@ fn refuse(
         let in_the_way = current.and_then(|slot| view(shard, (space, key), slot, store.clock.now()));
         return Some(Admitted::PreconditionFailed(in_the_way));
     }
-    if let Right::Fill(ticket) = right
-        && !in_time(store, shard, admission, *ticket)
-    {
-        return Some(too_late(store, shard, admission));
-    }
-    if let Right::Lease(_, claim) = right
-        && !untouched(store, admission, claim.stamp)
-    {
+    let late = match right {
+        Right::Write(_) => false,
+        Right::Fill(ticket) => !in_time(store, shard, admission, *ticket),
+        Right::Lease(_, claim) => !untouched(store, admission, claim.stamp),
+    };
+    if late {
         return Some(too_late(store, shard, admission));
     }
     let own = current.and_then(|slot| shard.table(&space.shelf)?.pin_of(slot)).map_or(0, |pin| pin.worth.bytes);
@@ -314,6 +312,7 @@ fn turn_away(
 ) -> Admitted {
     let Admission { space, key, content, right, .. } = admission;
     let released = release_without_storing(store, shard, admission);
+    space.stats.on_spent(key.text(), &content.description.kind, content.cost);
     space.stats.on_not_admitted(key.text(), &content.description.kind);
     let position = current.and_then(|slot| drop_older(store, shard, (space, key), (slot, &right.author())));
     let removal = Removal { reason: MissReason::NotAdmitted, at: store.clock.now(), idle: false, fence: None };
@@ -337,7 +336,7 @@ fn release_without_storing(store: &Store, shard: &mut Guard<'_>, admission: &Adm
         Record::new(key, content, Terms { lifetime: *lifetime, stored, selector: as_of.selector.number }, None);
     let look = Look { now: stored, hits: 0, order_bytes: space.shelf.order_bytes(), pinned_until: None };
     let view = record.view(key, &content.description, look);
-    shard.beside.leases.fill(key, &Filled { view, as_of })
+    hand_over(shard, space, key, &Filled { view, as_of })
 }
 
 /// Whether nothing that concerns a fill happened since its ticket was taken.
@@ -417,6 +416,10 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
         store.pool.release(&space.shelf, spare);
     }
     let same = old.as_ref().is_some_and(|old| old.record.content(&old.description).equals(content));
+    // An origin that has nothing new computed nothing.
+    if !(same && matches!(admission.right, Right::Fill(_))) {
+        space.stats.on_spent(key.text(), &content.description.kind, content.cost);
+    }
     if same {
         confirm(store, shard, admission);
     } else {
@@ -444,7 +447,7 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     let position = Positions::new(vec![(key.log(), log)]);
     let Some(view) = view(shard, (space, key), slot, place.now) else { return Admitted::PreconditionFailed(None) };
     let as_of = AsOf { key: log, ..place.as_of };
-    let released = shard.beside.leases.fill(key, &Filled { view: view.clone(), as_of });
+    let released = hand_over(shard, space, key, &Filled { view: view.clone(), as_of });
     if same { Admitted::Refreshed(view, position, released) } else { Admitted::Stored(view, position, released) }
 }
 

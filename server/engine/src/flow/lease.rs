@@ -14,10 +14,10 @@ use super::{
 use crate::{
     entry::{Description, Expiration, Negative, Payload},
     error::{Error, Reason, Result},
-    event::ReadOutcome,
+    event::{LeaseTurn, ReadOutcome},
     key::Key,
     lease::{Asked, Grant, News, Waiting},
-    memory::{Guard, Store, beside::Filled},
+    memory::{Guard, Store, beside::Filled, space::Space},
     position::AsOf,
 };
 
@@ -222,6 +222,9 @@ fn answer(store: &Store, looked: Looked, lease: Option<Grant>) -> LeasedAnswer {
 
 fn pending(store: &Store, looked: &Looked, time: Duration) -> LeasedAnswer {
     looked.count(store);
+    if let Some(space) = &looked.space {
+        space.stats.on_lease(looked.key.text(), "", LeaseTurn::Pending);
+    }
     LeasedAnswer::Pending(time.clamp(RETRY_MIN, RETRY_MAX), looked.as_of)
 }
 
@@ -282,6 +285,16 @@ fn failure(key: &Key, negative: Negative, expiration: Expiration) -> PutRequest 
         request_id: String::new(),
         client_id: None,
     }
+}
+
+/// Gives what came to those who wait for it, and counts what that spared; how many got it.
+pub(super) fn hand_over(shard: &mut Guard<'_>, space: &Space, key: &Key, filled: &Filled) -> u32 {
+    let wanted = shard.beside.leases.wanted(key);
+    let waiters = shard.beside.leases.fill(key, filled);
+    if wanted || waiters > 0 {
+        space.stats.on_shared(key.text(), &filled.view.facts.description.kind, (waiters, wanted));
+    }
+    waiters
 }
 
 /// Hands on the leases whose time is over.

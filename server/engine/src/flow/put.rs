@@ -15,6 +15,7 @@ use crate::{
     changes::Author,
     entry::{Description, EntryView, Expiration, Payload},
     error::{Error, Kind, Reason, Result},
+    event::LeaseTurn,
     key::Key,
     memory::{Store, content::Content, record::Lifetime, space::Space},
     position::Positions,
@@ -121,6 +122,9 @@ pub fn put_under(store: &Store, repeats: &Repeats, mut request: PutRequest, leas
         Some(payload) => store_payload(store, &space, &key, &request, (payload, author, lease))?,
         None => renew(store, &space, &key, (&request, &author, lease))?,
     };
+    if matches!(answer, PutAnswer::LeaseLost) {
+        space.stats.on_lease(key.text(), &request.description.kind, LeaseTurn::Lost);
+    }
     repeats.remember(key.namespace(), &request.request_id, Answer::Put(answer.without_value()));
     space.stats.on_latency("put", store.clock.now().since(started));
     Ok(answer)

@@ -1,6 +1,6 @@
 //! Stats: the counters of one namespace or of all, next to the limits they are read against.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
     error::Result,
@@ -39,6 +39,7 @@ pub fn stats(store: &Store, namespace: Option<&str>, group_by: GroupBy, watching
         pinned_bytes: pinned,
     };
     let mut snapshot = store.spaces.stats().snapshot(name.as_deref(), group_by, around);
+    count_leases(store, name.as_deref(), group_by, &mut snapshot);
     if name.is_none() {
         // The namespaces' counters are read one after the other: what went from one and came to another meanwhile would
         // be counted twice.
@@ -46,4 +47,22 @@ pub fn stats(store: &Store, namespace: Option<&str>, group_by: GroupBy, watching
         (snapshot.total.entry_count, snapshot.total.charged_bytes) = (used.entries, used.bytes);
     }
     Ok(snapshot)
+}
+
+/// Leases that are held, and who waits, now.
+fn count_leases(store: &Store, namespace: Option<&str>, group_by: GroupBy, snapshot: &mut Snapshot) {
+    let mut counted: HashMap<Arc<str>, (u64, u64)> = HashMap::new();
+    for shard in store.each_shard() {
+        for (key, held, waiting) in shard.beside.leases.each() {
+            let of = counted.entry(key.namespace().clone()).or_default();
+            *of = (of.0 + u64::from(held), of.1 + waiting as u64);
+        }
+    }
+    let of = |name: &str| counted.get(name).copied().unwrap_or_default();
+    let all = || counted.values().fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+    let leases = &mut snapshot.total.leases;
+    (leases.held, leases.waiting) = namespace.map_or_else(all, of);
+    for group in snapshot.groups.iter_mut().filter(|_| group_by == GroupBy::Namespace) {
+        (group.leases.held, group.leases.waiting) = of(&group.name);
+    }
 }

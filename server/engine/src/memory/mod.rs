@@ -125,10 +125,14 @@ impl Store {
             waiters_max: config.lease_waiters_max,
         });
         let pool = Pool::new(size, || Beside::new(epoch, leases.clone()));
+        let spaces = Spaces::new(&config, clock.clone(), &|policy, quota, weight| {
+            open((&pool, &insight), policy, (quota, weight))
+        })?;
+        let stats = spaces.stats().clone();
+        // What kind a value will have nobody knows yet.
+        leases.tell(Box::new(move |key, turn| stats.namespace(key.namespace()).on_lease(key.text(), "", turn)));
         Ok(Self {
-            spaces: Spaces::new(&config, clock.clone(), &|policy, quota, weight| {
-                open((&pool, &insight), policy, (quota, weight))
-            })?,
+            spaces,
             history: Arc::new(History::new(
                 epoch,
                 (config.history_changes_max, config.history_bytes_max),

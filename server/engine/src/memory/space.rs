@@ -51,7 +51,7 @@ pub struct Spaces {
     namespaces_max: usize,
     top_keys_max: usize,
     clock: Clock,
-    stats: Stats,
+    stats: Arc<Stats>,
 }
 
 impl Spaces {
@@ -66,7 +66,7 @@ impl Spaces {
             namespaces_max: config.namespaces_max,
             top_keys_max: config.insight_top_keys_max,
             clock,
-            stats: Stats::new(config.stats_groups_max),
+            stats: Arc::new(Stats::new(config.stats_groups_max)),
         };
         for (name, settings) in &config.namespaces {
             let name = key::namespace_name(name)?;
@@ -118,7 +118,7 @@ impl Spaces {
 
     /// What is counted of all of them.
     #[must_use]
-    pub fn stats(&self) -> &Stats {
+    pub fn stats(&self) -> &Arc<Stats> {
         &self.stats
     }
 

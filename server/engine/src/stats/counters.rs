@@ -12,7 +12,7 @@ use std::{
 use parking_lot::RwLock;
 
 use super::{Group, GroupBy, Quantiles, histogram::Histogram};
-use crate::event::{MissReason, ReadOutcome, RemovalReason};
+use crate::event::{LeaseTurn, MissReason, ReadOutcome, RemovalReason};
 
 /// The group that counts what found no place in a full table.
 pub(super) const OTHER: &str = "_other";
@@ -40,6 +40,10 @@ struct Counters {
     /// In microseconds: nanoseconds would overflow within hours where what takes minutes is read a thousand times a second.
     saved_micros: AtomicU64,
     lost_micros: AtomicU64,
+    spent_micros: AtomicU64,
+    leases: [AtomicU64; LeaseTurn::ALL.len()],
+    coalesced: AtomicU64,
+    stampedes_avoided: AtomicU64,
 }
 
 /// Something to count.
@@ -51,6 +55,9 @@ enum Tally {
     NotAdmitted,
     Removed(RemovalReason),
     Lost(Duration),
+    Spent(Duration),
+    Lease(LeaseTurn),
+    Shared { waiters: u32, wanted: bool },
     Held(Held),
 }
 
@@ -130,6 +137,23 @@ impl NamespaceStats {
     /// An entry that was evicted is missed: computing it again costs this.
     pub fn on_lost(&self, key: &str, kind: &str, cost: Duration) {
         self.count(key, kind, Tally::Lost(cost));
+    }
+
+    /// A value came; `cost`: what computing it had cost, if that is known.
+    pub fn on_spent(&self, key: &str, kind: &str, cost: Option<Duration>) {
+        if let Some(cost) = cost {
+            self.count(key, kind, Tally::Spent(cost));
+        }
+    }
+
+    /// It went on with the lease of a key; `kind`: empty where nobody knows it yet.
+    pub fn on_lease(&self, key: &str, kind: &str, turn: LeaseTurn) {
+        self.count(key, kind, Tally::Lease(turn));
+    }
+
+    /// A value came for which so many waited; `wanted`: others asked while one computed it.
+    pub fn on_shared(&self, key: &str, kind: &str, (waiters, wanted): (u32, bool)) {
+        self.count(key, kind, Tally::Shared { waiters, wanted });
     }
 
     /// What is held has changed.
@@ -219,6 +243,12 @@ impl Counters {
             Tally::NotAdmitted => add(&self.not_admitted),
             Tally::Removed(reason) => add(&self.removals[reason as usize]),
             Tally::Lost(cost) => add_time(&self.lost_micros, cost),
+            Tally::Spent(cost) => add_time(&self.spent_micros, cost),
+            Tally::Lease(turn) => add(&self.leases[turn as usize]),
+            Tally::Shared { waiters, wanted } => {
+                self.coalesced.fetch_add(u64::from(waiters), Relaxed);
+                self.stampedes_avoided.fetch_add(u64::from(wanted), Relaxed);
+            }
             Tally::Held(held) => {
                 self.entries.fetch_add(held.entries, Relaxed);
                 self.charged_bytes.fetch_add(held.charged, Relaxed);
@@ -261,6 +291,12 @@ impl Counters {
         group.rounding_bytes += count_of(&self.rounding_bytes);
         group.compute_saved += Duration::from_micros(self.saved_micros.load(Relaxed));
         group.compute_lost += Duration::from_micros(self.lost_micros.load(Relaxed));
+        group.compute_spent += Duration::from_micros(self.spent_micros.load(Relaxed));
+        for (turn, count) in LeaseTurn::ALL.into_iter().zip(&self.leases) {
+            *group.leases.turns.entry(turn).or_default() += count.load(Relaxed);
+        }
+        group.leases.coalesced += self.coalesced.load(Relaxed);
+        group.leases.stampedes_avoided += self.stampedes_avoided.load(Relaxed);
     }
 }
 

@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 
 use self::counters::OTHER;
 pub use self::counters::{Held, NamespaceStats};
-use crate::event::{MissReason, RemovalReason};
+use crate::event::{LeaseTurn, MissReason, RemovalReason};
 
 /// How to group a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,12 +82,43 @@ pub struct Group {
     pub compute_saved: Duration,
     /// Compute cost of what was evicted and then missed.
     pub compute_lost: Duration,
+    /// Compute cost of what was put and fetched.
+    pub compute_spent: Duration,
+    /// Who computes, and who waits.
+    pub leases: LeaseCounts,
     /// Bytes of values served; only for namespaces and the total.
     pub served_bytes: u64,
     /// Hits whose compute cost is known; only for namespaces and the total.
     pub priced_hits: u64,
     /// Time in the engine by verb (`get`, `put`, `invalidate`); only for namespaces and the total.
     pub latency: BTreeMap<&'static str, Quantiles>,
+}
+
+/// Counters of leases.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeaseCounts {
+    /// How it went on with them. Before a value is there its kind is not known: by kind they count under none.
+    pub turns: BTreeMap<LeaseTurn, u64>,
+    /// Reads that waited and were answered with what another computed.
+    pub coalesced: u64,
+    /// Computations for which others asked meanwhile, who would have computed as well.
+    pub stampedes_avoided: u64,
+    /// Leases held now; only for namespaces and the total.
+    pub held: u64,
+    /// Callers who wait now; only for namespaces and the total.
+    pub waiting: u64,
+}
+
+impl std::ops::AddAssign<&Self> for LeaseCounts {
+    fn add_assign(&mut self, other: &Self) {
+        for (turn, count) in &other.turns {
+            *self.turns.entry(*turn).or_default() += count;
+        }
+        self.coalesced += other.coalesced;
+        self.stampedes_avoided += other.stampedes_avoided;
+        self.held += other.held;
+        self.waiting += other.waiting;
+    }
 }
 
 /// How long calls took.

@@ -1,7 +1,7 @@
 //! Answers of unary calls, from the engine to the wire.
 
 use hotplate_engine::{
-    event::{MissReason, RemovalReason},
+    event::{LeaseTurn, MissReason, RemovalReason},
     flow::{
         get::{GetAnswer, Lookup},
         insight::InsightAnswer,
@@ -11,7 +11,7 @@ use hotplate_engine::{
         revalidate::{CopyState, RevalidateAnswer},
         touch::TouchAnswer,
     },
-    stats::{Group, Quantiles, Snapshot},
+    stats::{Group, LeaseCounts, Quantiles, Snapshot},
 };
 use hotplate_proto::v1;
 
@@ -136,6 +136,8 @@ pub(crate) fn stats_response(snapshot: &Snapshot, insight: InsightAnswer) -> v1:
         limits: Some(v1::StatsLimits { entries_max: snapshot.entries_max, bytes_max }),
         bookkeeping_bytes_per_entry: per_entry(&snapshot.total),
         pinned_bytes: snapshot.pinned_bytes,
+        lease_count: snapshot.total.leases.held,
+        lease_waiter_count: snapshot.total.leases.waiting,
         top_keys: insight.top_keys.into_iter().map(top_key).collect(),
         what_if: insight.what_if.map(|curve| what_if(&curve, bytes_max)),
         recommendations: insight.advice.into_iter().map(recommendation).collect(),
@@ -168,7 +170,24 @@ fn group(group: &Group) -> v1::StatsGroup {
         compute_lost_to_eviction: Some(wire_duration(group.compute_lost)),
         bookkeeping_bytes: group.bookkeeping_bytes(),
         rounding_bytes: group.rounding_bytes,
+        coalesced: group.leases.coalesced,
+        compute_spent: Some(wire_duration(group.compute_spent)),
+        leases: Some(lease_counts(&group.leases)),
         latency: group.latency.iter().map(|(verb, quantiles)| latency(verb, quantiles)).collect(),
+    }
+}
+
+fn lease_counts(leases: &LeaseCounts) -> v1::LeaseCounts {
+    let of = |turn| leases.turns.get(&turn).copied().unwrap_or(0);
+    v1::LeaseCounts {
+        stampedes_avoided: leases.stampedes_avoided,
+        granted: of(LeaseTurn::Granted),
+        extended: of(LeaseTurn::Extended),
+        released: of(LeaseTurn::Released),
+        lapsed: of(LeaseTurn::Lapsed),
+        revoked: of(LeaseTurn::Revoked),
+        lost: of(LeaseTurn::Lost),
+        pending: of(LeaseTurn::Pending),
     }
 }
 
