@@ -19,6 +19,8 @@ use crate::{
 const REFUSED_WAIT: Duration = Duration::from_secs(10);
 /// Keys told, or asked about, in one call.
 const KEYS_PER_CALL: usize = 100;
+/// First and longest wait before a stream is opened again whose messages cannot be taken in.
+const LATE_WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// Wait after a call about keys that failed.
 const TELL_WAIT: Duration = Duration::from_millis(500);
 
@@ -64,6 +66,7 @@ impl Feed {
         };
         let mut token = bytes::Bytes::new();
         let silence = self.core.options().progress_max;
+        let mut lates = 0;
         self.prepare(&mut watch, &token);
         loop {
             let told = tokio::select! {
@@ -90,13 +93,17 @@ impl Feed {
                 }
                 Ok(Some(Ok(Told::Message(message)))) => message,
             };
-            match self.core.take(&message, !token.is_empty(), clock::since_boot()) {
-                Ok(()) => {
-                    token = watch.token();
-                    self.signals.tell.notify_one();
-                }
-                Err(_late) => self.prepare(&mut watch, &token),
+            if self.core.take(&message, !token.is_empty(), clock::since_boot()).is_ok() {
+                token = watch.token();
+                // That a stream begins does not show that it makes sense.
+                lates *= u32::from(matches!(message, v1::watch_response::Message::Created(_)));
+                self.signals.tell.notify_one();
+                continue;
             }
+            self.core.lost();
+            lates += 1;
+            tokio::time::sleep(retry::jittered(retry::backoff(lates, LATE_WAIT.0, LATE_WAIT.1))).await;
+            self.prepare(&mut watch, &token);
         }
     }
 

@@ -8,5 +8,6 @@ mod degradation;
 mod double;
 mod lease;
 mod lease_table;
+mod near;
 mod typed;
 mod watch;
