@@ -74,17 +74,22 @@ impl Invalidate {
             output.note("nothing was dropped")?;
             return Ok(Exit::Negative);
         }
+        // How many many were is answered as an estimate, and none is none only when they were counted.
+        let counted_before =
+            if self.fail_empty { Some(connection.calls.invalidate(request.clone()).await?) } else { None };
         let dropped = connection.calls.invalidate(v1::InvalidateRequest { validate_only: false, ..request }).await?;
         if output.wants_json() {
             output.json(&json!({
                 "dropped": dropped.matched_count,
+                "estimated": dropped.estimated,
                 "cascaded": dropped.cascaded_count,
                 "dry_run": false,
             }))?;
         } else {
             output.note(&format!("dropped {}", counted(&dropped)))?;
         }
-        Ok(self.exit(dropped.matched_count))
+        let exact = counted_before.filter(|_| dropped.estimated);
+        Ok(self.exit(exact.map_or(dropped.matched_count, |before| before.matched_count)))
     }
 
     fn selectors(&self) -> Result<Vec<Selector>, Failure> {
@@ -151,7 +156,8 @@ fn show_preview(preview: &v1::InvalidateResponse, output: &mut Output) -> Result
 
 /// How many were selected, and how many follow.
 fn counted(response: &v1::InvalidateResponse) -> String {
-    let selected = human::entries(response.matched_count);
+    let about = if response.estimated { "about " } else { "" };
+    let selected = format!("{about}{}", human::entries(response.matched_count));
     match response.cascaded_count {
         0 => selected,
         more => format!("{selected} and {} made from them", human::count(more)),

@@ -181,7 +181,7 @@ impl Written {
 pub enum Invalidated {
     /// Done: this many entries were selected.
     Done {
-        /// Entries selected.
+        /// Entries selected; an estimate where a set selected many.
         matched: u64,
     },
     /// The cache is away: remembered, and carried out before this client reads again.

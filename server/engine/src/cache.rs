@@ -25,7 +25,10 @@ use crate::{
     },
     key::namespace_name,
     lease::Grant,
-    memory::{Store, reclaim::RECLAIM_PAUSE},
+    memory::{
+        Store,
+        reclaim::{ENDED_PER_PAUSE, RECLAIM_PAUSE},
+    },
     namespace::EngineConfig,
     origin::Origins,
     stats::{GroupBy, Snapshot},
@@ -231,15 +234,17 @@ impl Cache {
         &self.store.clock
     }
 
-    /// Hands on leases whose time is over, reclaims what has expired up to now, and closes the minutes of statistics that are over. Cheap when nothing has; call it about every 128 ms.
+    /// Hands on leases whose time is over, reclaims what was invalidated and what has expired up to now, and closes the
+    /// minutes of statistics that are over. Cheap when nothing has; call it about every 128 ms.
     pub fn maintain(&self) {
         lease::lapse(&self.store);
+        self.store.sweep_all(None);
         self.store.reclaim();
         insight::maintain(&self.store);
     }
 
-    /// Hands on leases whose time is over and reclaims what has expired, about every 128 ms until the cache closes, and pauses between lock holds when that is
-    /// much. Returns when it has closed.
+    /// Hands on leases whose time is over and reclaims what has expired, about every 128 ms, and what was invalidated, at
+    /// once, until the cache closes. Pauses between lock holds when that is much. Returns when it has closed.
     pub async fn run_maintenance(self: Arc<Self>) {
         let forever = async {
             loop {
@@ -247,7 +252,28 @@ impl Cache {
                 self.maintain_gently().await;
             }
         };
-        self.closed.run_until_cancelled(forever).await;
+        let both = async { tokio::join!(forever, self.sweep_gently()) };
+        self.closed.run_until_cancelled(both).await;
+    }
+
+    /// Takes out what invalidations left behind, as soon as there is something.
+    async fn sweep_gently(&self) {
+        loop {
+            self.store.sweeps.arrived().await;
+            self.sweep_what_waits().await;
+        }
+    }
+
+    async fn sweep_what_waits(&self) {
+        let mut taken = 0;
+        while let Some(removed) = self.store.sweep_some(None) {
+            taken += removed;
+            if taken >= ENDED_PER_PAUSE {
+                taken = 0;
+                tokio::time::sleep(RECLAIM_PAUSE).await;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn maintain_gently(&self) {
@@ -267,6 +293,13 @@ impl Cache {
         self.watches.close();
         lease::close(&self.store);
         self.jobs.close();
+    }
+
+    /// Invalidations whose entries are not all taken out yet, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sweeps_pending(&self) -> usize {
+        self.store.sweeps.pending()
     }
 
     /// Checks that what is counted, indexed and scheduled agrees with what is held, for tests.

@@ -45,6 +45,22 @@ impl Index {
         self.tags.get(tag).map(Slots::all).unwrap_or_default()
     }
 
+    /// How many entries have this tag.
+    #[must_use]
+    pub fn count(&self, tag: &str) -> usize {
+        self.tags.get(tag).map_or(0, Slots::len)
+    }
+
+    /// Some entries with this tag, at most `most`.
+    #[must_use]
+    pub fn some_tagged(&self, tag: &str, most: usize) -> Vec<Slot> {
+        match self.tags.get(tag) {
+            Some(Slots::Many(slots)) => slots.iter().copied().take(most).collect(),
+            Some(Slots::One(only)) => vec![*only],
+            None => Vec::new(),
+        }
+    }
+
     /// Places in all groups together, for checking.
     #[must_use]
     pub fn places(&self) -> usize {
@@ -111,6 +127,8 @@ mod tests {
         }
         index.insert(100, &tagged(&["alone"]));
         assert_eq!(index.tagged("alone"), [100]);
+        assert_eq!((index.count("alone"), index.count("even"), index.count("none")), (1, 50, 0));
+        assert_eq!((index.some_tagged("even", 7).len(), index.some_tagged("alone", 7)), (7, vec![100]));
         assert_eq!((index.tagged("all").len(), index.tagged("even").len(), index.places()), (100, 50, 201));
         index.remove(100, &tagged(&["alone"]));
         assert!(index.tagged("alone").is_empty() && index.tagged("none").is_empty());

@@ -107,6 +107,9 @@ pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
             return write(store, &mut shard, admission, Place { current, charge, now, as_of });
         }
         drop(shard);
+        if store.sweep_for(space, room) {
+            continue;
+        }
         if !weighed && let Some(why) = not_worth_it(store, admission, (charge, room)) {
             return turn_away_now(store, admission, why);
         }

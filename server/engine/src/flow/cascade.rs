@@ -28,8 +28,13 @@ pub(super) struct Cascade {
 ///
 /// # Errors
 /// `DEPENDENCY_CYCLE`; `BAD_ARGUMENT` for too many.
-pub(super) fn close(space: &Space, key: &Key, own: &[Arc<str>]) -> Result<Arc<Dependencies>> {
-    space.graph.close(key.text(), own).map(Arc::new).map_err(|refusal| match refusal {
+pub(super) fn close(store: &Store, (space, key): (&Space, &Key), own: &[Arc<str>]) -> Result<Arc<Dependencies>> {
+    let mut closed = space.graph.close(key.text(), own);
+    // What was invalidated and is not swept yet is no reason to refuse anything.
+    if closed.is_err() && store.sweep_all(Some(space)) {
+        closed = space.graph.close(key.text(), own);
+    }
+    closed.map(Arc::new).map_err(|refusal| match refusal {
         Refusal::Cycle { place, between } => {
             let rule = match between {
                 0 if *own[place] == **key.text() => "an entry cannot depend on itself".to_owned(),

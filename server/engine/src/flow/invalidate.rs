@@ -15,12 +15,11 @@ use super::{
 };
 use crate::{
     changes::{Author, What},
-    entry::Freshness,
     error::{Error, Reason, Result},
     event::RemovalReason,
-    fence::{Fenced, Hit},
+    fence::Hit,
     key::{Key, namespace_name},
-    memory::{Guard, Store, space::Space, walk::FOUND_PER_HOLD},
+    memory::{Guard, Store, space::Space, sweep::Weight, walk::FOUND_PER_HOLD},
     position::{LogId, Position, Positions},
     selector::{Facets, SELECTORS_MAX, Selector, check_count},
 };
@@ -49,6 +48,8 @@ pub struct InvalidateRequest {
 pub struct InvalidateAnswer {
     /// Entries selected.
     pub matched_count: u64,
+    /// Whether that is an estimate: sets that select much are counted by a sample.
+    pub estimated: bool,
     /// Entries dropped besides, because they were made from what was selected.
     pub cascaded_count: u64,
     /// The first keys in order, at most 100; only when validating.
@@ -62,8 +63,9 @@ pub struct InvalidateAnswer {
 /// Keys that a validating call shows at most.
 const SAMPLE_KEYS_MAX: usize = 100;
 
-/// Drops entries. In this order: the fences rise and watchers are told, what was stored before is dropped, the caller
-/// gets its answer. So whoever has the answer never sees anything older on this server.
+/// Drops entries. In this order: the fences rise and watchers are told, the caller gets its answer. So whoever has the
+/// answer never sees anything older on this server. What sets select is taken out at once when it is little, and after
+/// the answer when it is much.
 ///
 /// # Errors
 /// `NO_SELECTOR`; too many selectors; texts out of their bounds; `NAMESPACE_UNKNOWN`; `CASCADE_TOO_LARGE`.
@@ -88,10 +90,12 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     // What is named twice is told once.
     let mut told = HashSet::new();
     sets.retain(|selector| !matches!(selector, Selector::DependentsOf(_)) && told.insert(selector.clone()));
+    let weight = store.weigh(&space, &sets);
     let fence = raise_sets(store, &namespace, &sets, &author);
     let dependents = dependents(store, &space, selectors);
     // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
-    let swept = fence.map_or(0, |position| sweep(store, &space, &sets, position));
+    let leases_revoked = revoke(store, &namespace, &sets);
+    let (swept, estimated) = fence.map_or((0, false), |position| sweep(store, space.clone(), sets, (weight, position)));
     let mut dropped = Dropped::default();
     dropped.logs.extend(fence.map(|position| (LogId::SELECTOR, position)));
     let named = dropped.add(drop_keys(store, &space, (&keys, SELECTORS_MAX), (&author, request.cascade)));
@@ -106,7 +110,8 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
         matched_count: swept + named + depending,
         cascaded_count,
         sample_keys: Vec::new(),
-        leases_revoked: dropped.leases + revoke(store, &namespace, &sets),
+        estimated,
+        leases_revoked: dropped.leases + leases_revoked,
         position: Positions::new(dropped.logs.into_iter().collect()),
     };
     repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
@@ -130,6 +135,7 @@ fn nothing() -> InvalidateAnswer {
         matched_count: 0,
         cascaded_count: 0,
         sample_keys: Vec::new(),
+        estimated: false,
         leases_revoked: 0,
         position: Positions::default(),
     }
@@ -248,20 +254,14 @@ fn pieces(log: LogId, texts: &[Arc<str>], most: usize) -> Vec<(LogId, Vec<Arc<st
     texts.chunks(most).map(|piece| (log, piece.to_vec())).collect()
 }
 
-/// Drops what any set selects and was stored before its fence, a slice under each lock: the fence already keeps all of it
-/// from being read.
-fn sweep(store: &Store, space: &Space, sets: &[Selector], fence: Position) -> u64 {
-    let (mut matched, now) = (0, store.clock.now());
-    let mut walk = store.walk(space, sets);
-    let mut drop_old = |shard: &mut Guard<'_>, slot| {
-        let record = shard.table(&space.shelf).and_then(|table| table.get(slot));
-        let Some(record) = record.filter(|record| record.selector() < fence.number) else { return };
-        matched += u64::from(record.freshness(now) != Freshness::Gone);
-        let fence = Fenced { number: fence.number, floor: false };
-        store.remove_by(shard, space, slot, (RemovalReason::Invalidated, Some(fence)));
-    };
-    while walk.step(&mut drop_old) {}
-    matched
+/// Drops what any set selects and was stored before its fence, or leaves that for later when it is much: the fence already
+/// keeps all of it from being read. How much it is, and whether that is an estimate.
+fn sweep(store: &Store, space: Arc<Space>, sets: Vec<Selector>, (weight, fence): (Weight, Position)) -> (u64, bool) {
+    if weight.light {
+        return (store.sweep(&space, &sets, fence.number), false);
+    }
+    store.sweep_later(space, sets, fence.number);
+    (weight.estimate, true)
 }
 
 /// Counts what would be dropped and shows the first keys.

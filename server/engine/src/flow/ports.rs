@@ -64,11 +64,15 @@ impl fill::Store for Store {
         let lifetime = rules.decide(&expiration, self.clock.now(), self.random())?;
         let linking = description.depends_on.is_some().then(|| space.graph.linking());
         if linking.is_some() {
-            description.depends_on = Some(cascade::close(space, &key, description.made_from())?);
+            description.depends_on = Some(cascade::close(self, (space, &key), description.made_from())?);
         }
         let content = Content { cost_measured, ..Content::new(payload, description) };
         let precondition = &Precondition::Always;
         let (right, pin) = (Right::Fill(ticket), pin_for.map(|long| self.clock.now().after(long)));
+        if pin.is_some() {
+            // What was pinned and is dead holds no place that could be pinned again.
+            self.sweep_all(Some(space));
+        }
         match admit(self, &Admission { space, key: &key, content, lifetime, precondition, right, pin }) {
             admit::Admitted::Stored(view, ..) => Ok(Admitted::Stored { pinned: view.facts.pinned }),
             admit::Admitted::Refreshed(view, ..) => Ok(Admitted::Refreshed { pinned: view.facts.pinned }),

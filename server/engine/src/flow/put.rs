@@ -157,7 +157,7 @@ fn store_payload(
     let linking = request.description.depends_on.is_some().then(|| space.graph.linking());
     let mut description = request.description.clone();
     if linking.is_some() {
-        description.depends_on = Some(cascade::close(space, key, request.description.made_from())?);
+        description.depends_on = Some(cascade::close(store, (space, key), request.description.made_from())?);
     }
     let mut content = Content::new(compact(payload), description);
     if request.digest.is_some_and(|digest| digest != content.digest) {

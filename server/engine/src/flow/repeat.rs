@@ -99,6 +99,7 @@ mod tests {
         Answer::Invalidate(InvalidateAnswer {
             cascaded_count: 0,
             matched_count: 1,
+            estimated: false,
             sample_keys: Vec::new(),
             position: Positions::default(),
             leases_revoked: 0,

@@ -25,6 +25,8 @@ pub struct Watching {
 pub fn stats(store: &Store, namespace: Option<&str>, group_by: GroupBy, watching: Watching) -> Result<Snapshot> {
     let name = namespace.map(namespace_name).transpose()?;
     let space = name.as_ref().map(|name| store.spaces.find(name)).transpose()?.flatten();
+    // What is dead is not held: whoever asks what is hears of no room that is only waiting to be given back.
+    store.sweep_all(space.as_deref());
     let server = store.pool.budget().max();
     let own = space.as_ref().map_or(server, |space| space.shelf.budget.max());
     let pinned = match (&name, &space) {

@@ -19,6 +19,7 @@ pub mod shared;
 pub mod shelf;
 mod small_key;
 pub mod space;
+pub mod sweep;
 pub mod table;
 pub mod walk;
 pub mod wheel;
@@ -35,6 +36,7 @@ use self::{
     pool::{Pool, PoolConfig, Victim},
     record::Record,
     space::{Space, Spaces},
+    sweep::Sweeps,
     table::{Held as _, Slot},
 };
 use crate::{
@@ -92,6 +94,8 @@ pub struct Store {
     pub insight: Insight,
     /// What is leased, and who waits, in all shards.
     pub leases: Arc<Census>,
+    /// What invalidations left behind.
+    pub sweeps: Sweeps,
     /// Who hears what happens.
     pub observer: Arc<dyn Observer>,
     epoch: u64,
@@ -144,6 +148,7 @@ impl Store {
             pool,
             insight,
             leases,
+            sweeps: Sweeps::default(),
             observer,
             epoch,
             config,
@@ -371,8 +376,12 @@ impl Store {
     }
 
     /// Removes the entry whose turn it is, so that the namespace gets this room: of its own when its own limit is in the
-    /// way, else of all. `before` sees it under the lock. False when there is nothing to remove.
+    /// way, else of all. What an invalidation left behind goes first. `before` sees the entry under the lock. False when
+    /// there is nothing to remove.
     pub fn evict_one(&self, space: &Space, room: Room, before: impl FnOnce(&Guard<'_>, &Record)) -> bool {
+        if self.sweep_for(space, room) {
+            return true;
+        }
         let Some(Victim { mut shard, shelf, slot }) = self.pool.victim(&space.shelf, room) else { return false };
         let Some(space) = self.spaces.of(&shelf) else { return false };
         if let Some(record) = shard.table(&shelf).and_then(|table| table.get(slot)) {

@@ -112,6 +112,7 @@ pub(crate) fn touch_response(answer: TouchAnswer) -> v1::TouchResponse {
 pub(crate) fn invalidate_response(answer: InvalidateAnswer) -> v1::InvalidateResponse {
     v1::InvalidateResponse {
         matched_count: answer.matched_count,
+        estimated: answer.estimated,
         cascaded_count: answer.cascaded_count,
         sample_keys: answer.sample_keys.iter().map(ToString::to_string).collect(),
         position: wire_positions(&answer.position),
