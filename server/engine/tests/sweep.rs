@@ -214,14 +214,14 @@ fn what_is_dead_is_listed_nowhere_and_no_reason_to_refuse() {
 async fn maintenance_gives_the_memory_back_without_being_asked() {
     let cache = cache(|_| {});
     fill(&cache, MANY, "t");
-    let maintained = cache.clone();
-    let maintenance = tokio::spawn(async move { maintained.run_maintenance().await });
     invalidate(&cache, tag("t"));
-    while cache.sweeps_pending() > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    cache.close();
-    maintenance.await.unwrap();
+    let swept = async {
+        while cache.sweeps_pending() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        cache.close();
+    };
+    tokio::join!(cache.clone().run_maintenance(), swept);
 }
 
 #[test]
