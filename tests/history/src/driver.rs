@@ -160,6 +160,8 @@ impl Ground<'_> {
                 hit.wire.set(Mode::Silent);
                 sleep(lasts).await;
                 hit.wire.cut();
+                // What was held back goes with its connection.
+                sleep(Duration::from_millis(20)).await;
                 hit.wire.set(Mode::Open);
             }
             FaultKind::Delay => {
@@ -190,7 +192,8 @@ impl Ground<'_> {
         command.args(["worker", "--grpc", grpc, "--truth", &self.truth, "--process", &process.to_string()]);
         command.args(["--incarnation", &incarnation.to_string(), "--seed", &run.seed.to_string()]);
         command.args(["--clients", &run.clients.to_string(), "--until", &self.until.to_string()]);
-        command.args(["--lease-ms", &run.lease_ms.to_string(), "--file"]).arg(file);
+        command.args(["--lease-ms", &run.lease_ms.to_string()]);
+        command.args(["--near-ms", &run.near_ms.to_string(), "--file"]).arg(file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         command.spawn().map_err(|error| format!("cannot start {}: {error}", self.driver.program.display()))
     }

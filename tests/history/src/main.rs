@@ -51,11 +51,14 @@ struct Arguments {
     /// How long the server's leases last, in milliseconds
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(100..=10_000))]
     lease_ms: u64,
+    /// How long the server may be silent before near caches serve nothing, in milliseconds
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(300..=10_000))]
+    near_ms: u64,
     /// Keep the record in this folder, which must be empty or not exist
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Judge the record in this folder again; nothing is run
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["keep", "seconds", "seed", "processes", "clients", "lease_ms"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["keep", "seconds", "seed", "processes", "clients", "lease_ms", "near_ms"])]
     recheck: Option<PathBuf>,
     /// The server's program; the one that was built beside this one when it is left out
     #[arg(long, value_name = "FILE")]
@@ -137,6 +140,7 @@ fn record(arguments: &Arguments, folder: &Path) -> Result<(), String> {
         processes: arguments.processes,
         clients: arguments.clients,
         lease_ms: arguments.lease_ms,
+        near_ms: arguments.near_ms,
     };
     let program = this_program()?;
     let server = arguments.server.clone().unwrap_or_else(|| program.with_file_name("hotplate"));

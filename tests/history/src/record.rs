@@ -36,6 +36,8 @@ pub struct Run {
     pub clients: u32,
     /// How long the server's leases last, in milliseconds.
     pub lease_ms: u64,
+    /// How long the server may be silent before nothing is served from a near cache, in milliseconds.
+    pub near_ms: u64,
 }
 
 /// A stretch of time.
@@ -103,7 +105,7 @@ pub struct Get {
     pub miss: Miss,
     /// Whether only what is younger than a bound was asked for, so that a miss says little.
     pub young: bool,
-    /// Whether it was asked through a near cache.
+    /// Whether what it found was kept in the client's own process. Misses of such a client are its own as well.
     pub near: bool,
 }
 

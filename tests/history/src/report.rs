@@ -82,7 +82,7 @@ impl Report {
             *faults_by_kind.entry(fault.kind).or_default() += 1;
         }
         let stalled: u64 = history.stalls.iter().map(|span| span.to - span.from).sum();
-        let Run { seed, seconds, processes, clients, lease_ms } = history.run;
+        let Run { seed, seconds, processes, clients, lease_ms, near_ms } = history.run;
         Self {
             seed,
             seconds,
@@ -98,7 +98,7 @@ impl Report {
             mutants: MUTANTS.iter().map(|mutant| caught(history, mutant)).collect(),
             kept: None,
             replay: format!(
-                "cargo x history --seed {seed} --seconds {seconds} --processes {processes} --clients {clients} --lease-ms {lease_ms}"
+                "cargo x history --seed {seed} --seconds {seconds} --processes {processes} --clients {clients} --lease-ms {lease_ms} --near-ms {near_ms}"
             ),
         }
     }

@@ -16,12 +16,13 @@ use crate::{
 pub type Mutant = (&'static str, &'static str, fn(&mut History));
 
 /// All of them.
-pub const MUTANTS: [Mutant; 19] = [
+pub const MUTANTS: [Mutant; 20] = [
     ("gives-the-lease-to-everyone", "one_computation_per_validity", gives_the_lease_to_everyone),
     ("forgets-what-it-stored", "one_computation_per_validity", forgets_what_it_stored),
     ("takes-a-lost-lease", "one_computation_per_validity", takes_a_lost_lease),
     ("serves-the-first-value-for-ever", "nothing_older_than_acknowledged", serves_the_first_value_for_ever),
     ("stores-what-was-overtaken", "nothing_older_than_acknowledged", stores_what_was_overtaken),
+    ("keeps-near-values-for-ever", "near_within_bound", keeps_near_values_for_ever),
     ("forgets-who-waits", "every_waiter_released_in_time", forgets_who_waits),
     ("mixes-two-values", "never_torn", mixes_two_values),
     ("answers-with-another-key", "never_torn", answers_with_another_key),
@@ -87,6 +88,19 @@ fn serves_the_first_value_for_ever(history: &mut History) {
     let mut first: HashMap<String, Seen> = HashMap::new();
     for (key, seen) in read(history) {
         *seen = first.entry(key.to_owned()).or_insert_with(|| seen.clone()).clone();
+    }
+}
+
+/// A near cache that hears of nothing.
+fn keeps_near_values_for_ever(history: &mut History) {
+    let mut first: HashMap<(String, String), Seen> = HashMap::new();
+    for Operation { client, call, answer, .. } in &mut history.operations {
+        if let (Call::Get(get @ Get { near: true, .. }), Answer::Got(Got { found: Found::Fresh(seen), .. })) =
+            (&*call, answer)
+        {
+            let kept = first.entry((client.clone(), get.key.clone())).or_insert_with(|| seen.clone());
+            seen.clone_from(kept);
+        }
     }
 }
 

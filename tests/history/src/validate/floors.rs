@@ -4,10 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{Judged, time};
 use crate::{
+    clock::milliseconds,
     load::History,
-    record::{Answer, Call, Found, Got, Operation},
+    record::{Answer, Call, Fault, FaultKind, Found, Got, Operation},
     universe::{self, Concern},
 };
+
+/// How long a message travels at most on a machine that has more to do.
+const TRAVELS: u64 = milliseconds(500);
 
 /// What invalidations that had been answered by some moment forbid.
 #[derive(Clone, Copy, Default)]
@@ -22,16 +26,29 @@ struct Floor {
 /// A Get that began after an Invalidate was answered returns nothing that was computed under a lease from an older truth
 /// than the Invalidate's, and nothing that was there, or was read by anyone, before the Invalidate began.
 pub(super) fn nothing_older_than_acknowledged(history: &History) -> Judged {
-    older(history, |get_is_near| !get_is_near, 0)
+    older(history, |get_is_near| !get_is_near, |_| 0)
 }
 
-/// The same of Gets through a near cache, which may be behind by this much, in nanoseconds.
-#[must_use]
-pub fn near_within(history: &History, bound: u64) -> Judged {
-    older(history, |get_is_near| get_is_near, bound)
+/// The same of what a near cache served from its own process, which may be behind by the silence that it allows, and by
+/// the time a message travels.
+pub(super) fn near_within_bound(history: &History) -> Judged {
+    let bound = milliseconds(history.run.near_ms) + TRAVELS;
+    let behind = |operation: &Operation| {
+        let from = operation.start.saturating_sub(2 * bound);
+        bound + history.excused(from, operation.start) + delayed(history, operation, from)
+    };
+    older(history, |get_is_near| get_is_near, behind)
 }
 
-fn older(history: &History, judges: impl Fn(bool) -> bool, behind: u64) -> Judged {
+/// For how long what the server sent to this client was delayed on purpose, since that moment.
+fn delayed(history: &History, operation: &Operation, from: u64) -> u64 {
+    let process = operation.client.split('.').next().and_then(|process| process.parse().ok());
+    let hits = |fault: &&Fault| fault.kind == FaultKind::Delay && fault.process == process;
+    let overlaps = history.faults.iter().filter(hits).filter(|fault| fault.to >= from && fault.from <= operation.start);
+    overlaps.map(|fault| fault.to - fault.from).sum()
+}
+
+fn older(history: &History, judges: impl Fn(bool) -> bool, behind: impl Fn(&Operation) -> u64) -> Judged {
     let known = Known::of(history);
     let mut floors: HashMap<(&str, bool), Vec<Floor>> = HashMap::new();
     let mut judged = Judged::default();
@@ -42,6 +59,7 @@ fn older(history: &History, judges: impl Fn(bool) -> bool, behind: u64) -> Judge
         }
         let failure = matches!(operation.answer, Answer::Got(Got { found: Found::Negative(_), .. }));
         let floors = floors.entry((&get.key, failure)).or_insert_with(|| floors_of(history, &get.key, failure));
+        let behind = behind(operation);
         let before = floors.partition_point(|floor| floor.answered + behind < operation.start);
         let Some(floor) = before.checked_sub(1).map(|index| floors[index]) else { continue };
         let too_old = known.leased.contains(seen.computation.as_str()) && seen.truth < floor.truth;
@@ -125,10 +143,7 @@ mod tests {
         super::example::{KEY, history, invalidated, put, read, seen},
         *,
     };
-    use crate::{
-        clock::milliseconds,
-        record::{Outcome, Selects},
-    };
+    use crate::record::{Outcome, Selects};
 
     fn found(operations: impl IntoIterator<Item = Operation>) -> usize {
         nothing_older_than_acknowledged(&history(operations)).violations.len()
@@ -172,10 +187,11 @@ mod tests {
             Operation { call: Call::Get(crate::record::Get { near: true, ..get }), ..operation }
         };
         let judge = |start| {
-            let history = history([put((0, 5), None, "c", Outcome::Stored), dropped((10, 20)), near(start)]);
+            let mut history = history([put((0, 5), None, "c", Outcome::Stored), dropped((10, 20)), near(start)]);
+            history.run.near_ms = 3_000;
             assert_eq!(nothing_older_than_acknowledged(&history).checked, 0);
-            near_within(&history, milliseconds(3_000)).violations.len()
+            near_within_bound(&history).violations.len()
         };
-        assert_eq!((judge(2_000), judge(3_500)), (0, 1));
+        assert_eq!((judge(3_000), judge(4_100)), (0, 1));
     }
 }

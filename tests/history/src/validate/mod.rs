@@ -11,8 +11,6 @@ mod watches;
 
 use crate::load::History;
 
-pub use floors::near_within;
-
 /// What a validator found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judged {
@@ -26,9 +24,10 @@ pub struct Judged {
 pub type Validator = (&'static str, fn(&History) -> Judged);
 
 /// All of them.
-pub const VALIDATORS: [Validator; 14] = [
+pub const VALIDATORS: [Validator; 15] = [
     ("one_computation_per_validity", computations::one_computation_per_validity),
     ("nothing_older_than_acknowledged", floors::nothing_older_than_acknowledged),
+    ("near_within_bound", floors::near_within_bound),
     ("every_waiter_released_in_time", waiters::every_waiter_released_in_time),
     ("never_torn", values::never_torn),
     ("linearizable", registers::linearizable),

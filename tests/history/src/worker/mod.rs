@@ -4,6 +4,7 @@
 mod calls;
 mod clients;
 mod computing;
+mod near;
 mod watcher;
 mod wire;
 
@@ -50,6 +51,9 @@ pub struct Worker {
     /// How long a lease of the server lasts, in milliseconds
     #[arg(long)]
     pub lease_ms: u64,
+    /// How long the server may be silent before nothing is served from its near cache, in milliseconds
+    #[arg(long)]
+    pub near_ms: u64,
     /// What it records to
     #[arg(long)]
     pub file: PathBuf,
@@ -107,6 +111,7 @@ impl Worker {
             working.spawn(client.work());
         }
         working.spawn(watcher::watch(self.clone(), record.clone(), watched_until));
+        working.spawn(near::read(self.clone(), record.clone()));
         working.spawn(tick(record, watched_until));
         while let Some(ended) = working.join_next().await {
             ended.map_err(std::io::Error::other)??;
