@@ -14,9 +14,6 @@ use crate::{
     retry, ttl, v1,
 };
 
-/// Shortest time a server is asked to let a caller wait in one call. A longer wait is made of several calls, so that a
-/// server that froze is found out.
-const WAIT_CALL_MIN: Duration = Duration::from_secs(1);
 /// When to ask again, where the server does not say.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -93,7 +90,8 @@ impl<C: Codec> Namespace<C> {
         match options.per_process || !may_write {
             true => Ask::Look,
             false if left.is_zero() => Ask::Lease,
-            false => Ask::Wait(left.min(self.client.raw().time().max(WAIT_CALL_MIN))),
+            // A longer wait is made of several calls, so that a server that froze is found out.
+            false => Ask::Wait(left.min(self.client.raw().time())),
         }
     }
 

@@ -312,3 +312,14 @@ async fn a_server_that_went_while_a_caller_waited_costs_the_computation() {
     double.stop();
     assert_eq!(tasks.join_next().await.expect("ended").expect("no panic"), Ok(1));
 }
+
+#[tokio::test]
+async fn a_server_that_froze_costs_one_call_and_the_computation() {
+    let double = Double::start();
+    let space = double.builder().timeout(Duration::from_millis(100)).build().expect("valid").default_namespace();
+    *double.state.always.lock() = Some(Fault::Stall);
+    let options = ComputeOptions::new();
+    let asked = tokio::time::timeout(Duration::from_secs(5), compute(&space, &options, Ok(1)));
+    assert_eq!(asked.await.expect("not the 30 s of the wait"), Ok(1));
+    assert_eq!(double.state.count("get"), 1);
+}
