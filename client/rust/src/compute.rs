@@ -138,8 +138,11 @@ impl<C: Codec> Namespace<C> {
             Claim::Negative(negative) => return Err(remembered(&negative.reason, &negative.message)),
             Claim::Compute(right) => right,
         };
+        let turn = self.client.flights().turn().await;
         let began = clock::now();
-        match compute().await {
+        let computed = compute().await;
+        drop(turn);
+        match computed {
             Ok(value) => {
                 course.computed();
                 if course.may_store() {

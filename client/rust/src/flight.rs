@@ -11,7 +11,7 @@ use std::{
 
 use futures::FutureExt;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, ErrorKind, Result, task::Tasks};
@@ -104,7 +104,13 @@ impl Flights {
         }
     }
 
-    /// A place for one more computation besides those that are waited for, if there is one.
+    /// Waits until one more computation may run. What is only looked up, or waited for, needs no such place.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes the semaphore.
+        self.slots.acquire().await.ok()
+    }
+
+    /// A place for one more computation, if there is one now.
     pub(crate) fn slot(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.slots).try_acquire_owned().ok()
     }
@@ -153,36 +159,12 @@ impl Flights {
         drop(table);
         let (flights, landed) = (Arc::clone(self), key.clone());
         tasks.spawn(async move {
-            let result = flights.fly(course, compute).await;
+            let result = fly(course, compute).await;
             // Who comes after an end begins anew: failures are not kept.
             flights.land(&landed, id);
             sender.send_replace(Some(result.map(|value| -> Arc<dyn Any + Send + Sync> { Arc::new(value) })));
         });
         (Place { flights: Arc::clone(self), key, id }, outcome)
-    }
-
-    async fn fly<T, F, R>(&self, course: Course, compute: F) -> Result<T>
-    where
-        F: FnOnce(Course) -> R,
-        R: Future<Output = Result<T>>,
-    {
-        let (abandoned, computed) = (course.abandoned.clone(), course.computed.clone());
-        let work = async {
-            let slot = self.slots.acquire().await;
-            let result = AssertUnwindSafe(async { compute(course).await }).catch_unwind().await;
-            drop(slot);
-            // The panic's own text may hold what was computed with.
-            result.unwrap_or_else(|_panic| Err(Error::new(ErrorKind::Compute, "the computation panicked")))
-        };
-        tokio::pin!(work);
-        tokio::select! {
-            result = &mut work => return result,
-            () = abandoned.cancelled() => {}
-        }
-        match computed.is_cancelled() {
-            true => work.await,
-            false => Err(Error::new(ErrorKind::Cancelled, "nobody waited for the computation any more")),
-        }
     }
 
     fn land(&self, key: &FlightKey, id: u64) {
@@ -200,6 +182,29 @@ impl Flights {
             flight.course.abandoned.cancel();
             table.flights.remove(key);
         }
+    }
+}
+
+/// Computes, unless nobody waits any more before there is a value.
+async fn fly<T, F, R>(course: Course, compute: F) -> Result<T>
+where
+    F: FnOnce(Course) -> R,
+    R: Future<Output = Result<T>>,
+{
+    let (abandoned, computed) = (course.abandoned.clone(), course.computed.clone());
+    let work = async {
+        let result = AssertUnwindSafe(async { compute(course).await }).catch_unwind().await;
+        // The panic's own text may hold what was computed with.
+        result.unwrap_or_else(|_panic| Err(Error::new(ErrorKind::Compute, "the computation panicked")))
+    };
+    tokio::pin!(work);
+    tokio::select! {
+        result = &mut work => return result,
+        () = abandoned.cancelled() => {}
+    }
+    match computed.is_cancelled() {
+        true => work.await,
+        false => Err(Error::new(ErrorKind::Cancelled, "nobody waited for the computation any more")),
     }
 }
 

@@ -234,6 +234,18 @@ async fn computations_at_once_are_bounded_and_all_get_their_turn() {
 }
 
 #[tokio::test]
+async fn what_is_there_waits_for_no_computation() {
+    let double = Double::start();
+    let client = double.builder().computations_max(1).build().expect("valid");
+    let (space, slow, mut tasks) = (client.default_namespace(), Slow::new(), JoinSet::new());
+    space.put("there", &1_u32).await.expect("there");
+    start(&mut tasks, &space, &slow);
+    slow.started().await;
+    let found = space.get_or_compute("there", &ComputeOptions::new(), || async { Ok::<u32, String>(2) }).await;
+    assert_eq!(found, Ok(1));
+}
+
+#[tokio::test]
 async fn closing_the_client_ends_what_is_under_way() {
     let double = Double::start();
     let client = double.client();
