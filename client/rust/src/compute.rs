@@ -33,6 +33,7 @@ impl<C: Codec> Namespace<C> {
     ///   stale value is returned in place of a failure.
     /// - Storing is best effort: its failure is logged and never the caller's. A lease that was lost, because of an
     ///   invalidation for instance, stores nothing, and the caller still gets its value.
+    /// - Who asks after a write or an invalidation of this client was answered joins nothing that began before it.
     /// - A value stored by something else that cannot be read is computed anew and replaced.
     /// - A cache that is away costs one computation in each process. A token that may only read takes no lease: what it
     ///   misses is computed in each process and not stored.
@@ -52,9 +53,9 @@ impl<C: Codec> Namespace<C> {
     /// ```
     ///
     /// # Errors
-    /// `Compute` with the computation's own message, with reason `COMPUTE_FAILED` when it was remembered; `NotFound` with reason `NOT_CACHED` in mode
-    /// [`CacheMode::Only`], or with the stored reason when the key is remembered as negative; with
-    /// [`crate::OnError::Raise`] also what kept the cache from answering.
+    /// `Compute` with the computation's own message, with reason `COMPUTE_FAILED` when it was remembered; `NotFound` with
+    /// reason `NOT_CACHED` in mode [`CacheMode::Only`], or with the stored reason when the key is remembered as negative;
+    /// with [`crate::OnError::Raise`] also what kept the cache from answering.
     pub async fn get_or_compute<T, E, F, R>(&self, key: impl AsKey, options: &ComputeOptions, compute: F) -> Result<T>
     where
         C: Encode<T> + Decode<T>,

@@ -118,9 +118,18 @@ impl Flights {
     /// Marks what is under way in a namespace as computed from what no longer holds: its callers get it, nobody else
     /// does, and it is not stored.
     pub(crate) fn outdate(&self, namespace: &str) {
+        self.outdate_if(|flight| &*flight.namespace == namespace);
+    }
+
+    /// The same for one key, which was written.
+    pub(crate) fn outdate_key(&self, namespace: &str, key: &str) {
+        self.outdate_if(|flight| flight.key == key && &*flight.namespace == namespace);
+    }
+
+    fn outdate_if(&self, concerns: impl Fn(&FlightKey) -> bool) {
         let mut table = self.table.lock();
         table.flights.retain(|key, flight| {
-            let other = &*key.namespace != namespace;
+            let other = !concerns(key);
             if !other {
                 flight.course.outdated.cancel();
             }

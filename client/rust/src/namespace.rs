@@ -250,6 +250,7 @@ impl<C: Codec> Namespace<C> {
             let write = self.own_write(|| items.iter().map(|item| Set::Key(item.key.as_str().into())).collect());
             let attempt = self.client.gate().write(Box::pin(self.client.raw().batch_put(request))).await?;
             near::settle(write, &attempt);
+            items.iter().for_each(|item| self.client.flights().outdate_key(&self.name, &item.key));
             match attempt {
                 Attempt::Away(reason) => written.extend(items.iter().map(|_| Ok(Written::Dropped(reason)))),
                 Attempt::Answer(response) => {
@@ -398,9 +399,12 @@ impl<C: Codec> Namespace<C> {
     }
 
     pub(crate) async fn send(&self, request: v1::PutRequest) -> Result<Written> {
-        let write = self.own_write(|| vec![Set::Key(request.key.as_str().into())]);
+        let key = request.key.clone();
+        let write = self.own_write(|| vec![Set::Key(key.as_str().into())]);
         let attempt = self.client.gate().write(Box::pin(self.client.raw().put(request))).await?;
         near::settle(write, &attempt);
+        // Who asks from now on gets no value that was looked up before this write was answered.
+        self.client.flights().outdate_key(&self.name, &key);
         match attempt {
             Attempt::Answer(response) => Ok(Written::from_wire(response)),
             Attempt::Away(reason) => Ok(Written::Dropped(reason)),

@@ -214,6 +214,24 @@ async fn what_was_invalidated_meanwhile_is_returned_but_not_stored() {
 }
 
 #[tokio::test]
+async fn who_asks_after_a_write_joins_nothing_that_began_before_it() {
+    let double = Double::start();
+    let (space, slow, mut tasks) = (double.client().default_namespace(), Slow::new(), JoinSet::new());
+    start(&mut tasks, &space, &slow);
+    slow.started().await;
+    for value in [7_u32, 8] {
+        match value {
+            7 => drop(space.put("k", &value).await.expect("there")),
+            _ => drop(space.put_many([("k", &value)], &WriteOptions::new()).await.expect("there")),
+        }
+        assert_eq!(compute(&space, &ComputeOptions::new(), Ok(9)).await, Ok(value));
+    }
+    slow.go.add_permits(10);
+    assert_eq!(tasks.join_next().await.expect("ended").expect("no panic"), Ok(42));
+    assert_eq!(space.get::<u32>("k").await.expect("there").value(), Some(8), "what was written stays");
+}
+
+#[tokio::test]
 async fn computations_at_once_are_bounded_and_all_get_their_turn() {
     let double = Double::start();
     let client = double.builder().computations_max(2).build().expect("valid");
