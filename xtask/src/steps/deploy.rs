@@ -68,6 +68,19 @@ fn manifests() -> Result<Vec<String>, String> {
 mod tests {
     use super::*;
 
+    /// Cargo reads the manifest of every package, whichever it builds.
+    #[test]
+    fn the_image_is_built_with_every_manifest() {
+        let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+        let workspace = read("Cargo.toml");
+        let members = workspace.split("members = [").nth(1).unwrap().split(']').next().unwrap().split(',');
+        let dockerfile = read("deploy/Dockerfile");
+        for member in members.map(|member| member.trim().trim_matches('"')) {
+            let copy = format!("COPY {member}/Cargo.toml {member}/Cargo.toml\n");
+            assert!(dockerfile.contains(&copy), "deploy/Dockerfile has no `{}`", copy.trim_end());
+        }
+    }
+
     #[test]
     fn a_block_ends_where_its_indentation_does() {
         let yaml = "a: 1\nstringData:\n  x.toml: |\n    [m]\n\n    k = 1\nb: 2\n";
