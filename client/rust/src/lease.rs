@@ -110,7 +110,15 @@ impl Drop for Held {
         }
         let (calls, request) = (self.client.calls(), std::mem::take(&mut self.request));
         let word = async move {
-            if let Err(error) = calls.release_lease(request).await {
+            let plain = v1::ReleaseLeaseRequest { failure: None, expiration: None, hold_off: None, ..request.clone() };
+            let mut given = calls.release_lease(request).await;
+            if let Err(error) = &given
+                && !error.kind.is_outage()
+            {
+                tracing::warn!(%error, "a failure could not be remembered, and is not");
+                given = calls.release_lease(plain).await;
+            }
+            if let Err(error) = given {
                 tracing::warn!(%error, "a lease could not be given back: it lapses");
             }
         };

@@ -323,3 +323,19 @@ async fn a_server_that_froze_costs_one_call_and_the_computation() {
     assert_eq!(asked.await.expect("not the 30 s of the wait"), Ok(1));
     assert_eq!(double.state.count("get"), 1);
 }
+
+#[tokio::test]
+async fn a_failure_that_may_not_be_remembered_still_gives_the_lease_back() {
+    let double = Double::start();
+    let space = double.client().default_namespace();
+    let state = Arc::clone(&double.state);
+    let failing = || async move {
+        let refused = tonic::Status::invalid_argument("a lifetime beyond the namespace's");
+        state.faults.lock().push_back(Fault::Refuse(Box::new(refused)));
+        Err::<u32, _>("disk full")
+    };
+    let options = ComputeOptions::new().remember_failure(Duration::from_secs(9));
+    assert_eq!(space.get_or_compute("k", &options, failing).await.expect_err("failed").message, "disk full");
+    let request = released(&double.state, 1).await;
+    assert_eq!((request.failure, request.expiration, double.state.count("release_lease")), (None, None, 2));
+}
