@@ -105,6 +105,9 @@ pub struct Get {
     pub miss: Miss,
     /// Whether only what is younger than a bound was asked for, so that a miss says little.
     pub young: bool,
+    /// Whether a stale value was asked for as well.
+    #[serde(default)]
+    pub stale: bool,
     /// Whether what it found was kept in the client's own process. Misses of such a client are its own as well.
     pub near: bool,
 }
@@ -133,8 +136,11 @@ pub struct Written {
     pub size: usize,
     /// Checksum of the value, in hexadecimal digits.
     pub sum: String,
-    /// How long it lives, in milliseconds.
+    /// How long it is fresh, in milliseconds.
     pub ttl_ms: u64,
+    /// For how long it may be served as stale afterwards, in milliseconds.
+    #[serde(default)]
+    pub stale_ms: u64,
 }
 
 /// A Put.

@@ -20,7 +20,7 @@ pub fn write(key: &str, truth: u64, computation: &str, filler: usize) -> (String
     let sum = sum(text.as_bytes());
     text.push_str(&sum);
     let size = text.len();
-    (text, Written { truth, computation: computation.to_owned(), size, sum, ttl_ms: 0 })
+    (text, Written { truth, computation: computation.to_owned(), size, sum, ttl_ms: 0, stale_ms: 0 })
 }
 
 /// Reads a value, however broken.

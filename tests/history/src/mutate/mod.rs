@@ -16,13 +16,14 @@ use crate::{
 pub type Mutant = (&'static str, &'static str, fn(&mut History));
 
 /// All of them.
-pub const MUTANTS: [Mutant; 20] = [
+pub const MUTANTS: [Mutant; 21] = [
     ("gives-the-lease-to-everyone", "one_computation_per_validity", gives_the_lease_to_everyone),
     ("forgets-what-it-stored", "one_computation_per_validity", forgets_what_it_stored),
     ("takes-a-lost-lease", "one_computation_per_validity", takes_a_lost_lease),
     ("serves-the-first-value-for-ever", "nothing_older_than_acknowledged", serves_the_first_value_for_ever),
     ("stores-what-was-overtaken", "nothing_older_than_acknowledged", stores_what_was_overtaken),
     ("keeps-near-values-for-ever", "near_within_bound", keeps_near_values_for_ever),
+    ("ends-nothing", "never_past_its_end", serves_the_first_value_for_ever),
     ("forgets-who-waits", "every_waiter_released_in_time", forgets_who_waits),
     ("mixes-two-values", "never_torn", mixes_two_values),
     ("answers-with-another-key", "never_torn", answers_with_another_key),

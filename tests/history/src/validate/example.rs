@@ -49,6 +49,7 @@ pub(super) fn written(computation: &str, truth: u64) -> Written {
         size: 9,
         sum: format!("sum of {computation}"),
         ttl_ms: 60_000,
+        stale_ms: 0,
     }
 }
 

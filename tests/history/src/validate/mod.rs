@@ -2,6 +2,7 @@
 //! history is all they know. Each is shown to find a history that is broken, here and in every run.
 
 mod computations;
+mod ends;
 mod floors;
 mod registers;
 mod spans;
@@ -24,10 +25,11 @@ pub struct Judged {
 pub type Validator = (&'static str, fn(&History) -> Judged);
 
 /// All of them.
-pub const VALIDATORS: [Validator; 15] = [
+pub const VALIDATORS: [Validator; 16] = [
     ("one_computation_per_validity", computations::one_computation_per_validity),
     ("nothing_older_than_acknowledged", floors::nothing_older_than_acknowledged),
     ("near_within_bound", floors::near_within_bound),
+    ("never_past_its_end", ends::never_past_its_end),
     ("every_waiter_released_in_time", waiters::every_waiter_released_in_time),
     ("never_torn", values::never_torn),
     ("linearizable", registers::linearizable),

@@ -69,7 +69,8 @@ impl Client {
     async fn look(&mut self) -> std::io::Result<()> {
         let key = universe::any_key(&mut self.random);
         let young = self.random.random_bool(0.1);
-        let call = Call::Get(Get { key, young, ..Get::default() });
+        let stale = self.random.random_bool(0.3);
+        let call = Call::Get(Get { key, young, stale, ..Get::default() });
         self.caller.call(call.into()).await.map(drop)
     }
 
@@ -108,6 +109,11 @@ impl Client {
             0..3 => self.random.random_range(100..800),
             3..5 => self.random.random_range(800..3_000),
             _ => 60_000,
+        };
+        written.stale_ms = if written.ttl_ms < 60_000 || self.random.random_bool(0.3) {
+            self.random.random_range(200..2_000)
+        } else {
+            0
         };
         (text, written)
     }

@@ -28,7 +28,8 @@ impl Client {
         };
         let impatient = miss != Miss::Lease && self.random.random_bool(0.08);
         let give_up = impatient.then(|| Duration::from_millis(self.random.random_range(5..200)));
-        let get = Get { key: key.clone(), miss, ..Get::default() };
+        let stale = self.random.random_bool(0.3);
+        let get = Get { key: key.clone(), miss, stale, ..Get::default() };
         let (asked, _) = self.caller.call(Asked { give_up, ..Call::Get(get).into() }).await?;
         match asked.granted() {
             Some(lease) => self.fill(&key, lease).await,

@@ -39,7 +39,7 @@ pub(super) async fn read(worker: Worker, record: Record) -> std::io::Result<()> 
             Ok(_) => (Answer::Got(Got::default()), true),
             Err(error) => (Answer::Failed { code: format!("{:?}", error.kind), said: error.to_string() }, true),
         };
-        let call = Call::Get(Get { key, miss: Miss::Report, young: false, near });
+        let call = Call::Get(Get { key, miss: Miss::Report, near, ..Get::default() });
         record.write(&Line::Ended(Operation { client: client.clone(), number, start, end, call, answer }))?;
         tokio::time::sleep(Duration::from_millis(random.random_range(1..PAUSE_MS))).await;
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hotplate_proto::v1::{
-    self, GetOutcome, MissPolicy, PutOutcome, precondition::Condition as WireCondition,
+    self, GetOutcome, MissPolicy, PutOutcome, StalePolicy, precondition::Condition as WireCondition,
     selector::Selector as WireSelector,
 };
 
@@ -22,9 +22,10 @@ fn milliseconds(duration: Option<prost_types::Duration>) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn ttl(milliseconds: u64) -> Option<v1::Expiration> {
-    let lifetime = duration(milliseconds).map(v1::expiration::Lifetime::Ttl);
-    Some(v1::Expiration { lifetime, ..Default::default() })
+fn expiration(written: &Written) -> Option<v1::Expiration> {
+    let lifetime = duration(written.ttl_ms).map(v1::expiration::Lifetime::Ttl);
+    let stale_for = if written.stale_ms > 0 { duration(written.stale_ms) } else { None };
+    Some(v1::Expiration { lifetime, stale_for, ..Default::default() })
 }
 
 /// A Get.
@@ -38,6 +39,7 @@ pub(super) fn get(call: &Get, max_age_ms: u64) -> v1::GetRequest {
         namespace: universe::namespace(&call.key).to_owned(),
         key: call.key.clone(),
         max_age: if call.young { duration(max_age_ms) } else { None },
+        stale_policy: if call.stale { StalePolicy::WhileRevalidate } else { StalePolicy::Refuse }.into(),
         miss_policy: policy.into(),
         wait_timeout: wait,
         ..Default::default()
@@ -57,7 +59,7 @@ pub(super) fn put(call: &Put, text: String, etag: &str) -> v1::PutRequest {
         namespace: universe::namespace(&call.key).to_owned(),
         key: call.key.clone(),
         payload: Some(v1::put_request::Payload::Value(text.into())),
-        expiration: ttl(call.written.ttl_ms),
+        expiration: expiration(&call.written),
         kind: facts.kind,
         tags: facts.tags,
         depends_on: facts.depends_on,
@@ -79,7 +81,7 @@ pub(super) fn release(
         key: key.to_owned(),
         token: token.to_owned(),
         failure: failure.map(|_| v1::Negative { reason: "FAILED".to_owned(), message: text }),
-        expiration: failure.and_then(|failure| ttl(failure.ttl_ms)),
+        expiration: failure.and_then(expiration),
         hold_off: if hold_off_ms > 0 { duration(hold_off_ms) } else { None },
     }
 }
