@@ -15,6 +15,8 @@ pub struct Bounds {
     pub fetches: bool,
     /// Whether fences may be forgotten, at any moment, on the server and in the near cache.
     pub forgets: bool,
+    /// Whether the first key is made from the source, and the second from the first.
+    pub depends: bool,
     /// Whether there is a near cache.
     pub near: bool,
     /// Changes that the history holds.
@@ -33,6 +35,7 @@ impl Bounds {
         writes: &[],
         fetches: false,
         forgets: false,
+        depends: false,
         near: false,
         history: 1,
         disconnects: 0,
@@ -56,10 +59,11 @@ pub struct Configuration {
 const KEY: Call = Call::Invalidate(Target::Key(0));
 const OTHER: Call = Call::Invalidate(Target::Key(1));
 const TAG: Call = Call::Invalidate(Target::Tag);
+const SOURCE: Call = Call::Invalidate(Target::Source);
 const PUT: Call = Call::Put(0);
 
 /// All that are checked, smallest first.
-pub const CONFIGURATIONS: [Configuration; 5] = [
+pub const CONFIGURATIONS: [Configuration; 6] = [
     Configuration {
         name: "leases",
         what: "A and B compute two keys under leases; key, tag and Put",
@@ -91,6 +95,12 @@ pub const CONFIGURATIONS: [Configuration; 5] = [
             ..Bounds::NONE
         },
         finds: &[Mutant::FillWithoutFence, Mutant::FencesExpire],
+    },
+    Configuration {
+        name: "dependencies",
+        what: "one key is made from another, and that from what is invalidated; the cascade takes several steps",
+        bounds: Bounds { calls: 4, changes: 2, writes: &[SOURCE], depends: true, ..Bounds::NONE },
+        finds: &[Mutant::DependencyUnasked, Mutant::CascadeWalksOnce, Mutant::LinkingUnlocked],
     },
     Configuration {
         name: "near",

@@ -55,6 +55,8 @@ pub enum Target {
     Key(usize),
     /// All that carry the tag: both keys.
     Tag,
+    /// What both keys are made from, which is not stored itself.
+    Source,
 }
 
 impl Target {
@@ -62,7 +64,7 @@ impl Target {
     #[must_use]
     pub fn log(self) -> Log {
         match self {
-            Self::Key(_) => Log::Keys,
+            Self::Key(_) | Self::Source => Log::Keys,
             Self::Tag => Log::Selectors,
         }
     }
@@ -70,7 +72,7 @@ impl Target {
     /// Whether it concerns this key.
     #[must_use]
     pub fn selects(self, key: usize) -> bool {
-        self == Self::Tag || self == Self::Key(key)
+        matches!(self, Self::Tag | Self::Source) || self == Self::Key(key)
     }
 }
 
@@ -80,6 +82,8 @@ pub struct Fences {
     keys: [Option<u8>; KEYS],
     tag: Option<u8>,
     floors: Numbers,
+    /// When what is made from the source, and from each key, was last dropped.
+    dependents: [u8; 1 + KEYS],
 }
 
 impl Fences {
@@ -92,8 +96,20 @@ impl Fences {
     fn known_mut(&mut self, target: Target) -> &mut Option<u8> {
         match target {
             Target::Key(key) => &mut self.keys[key],
-            Target::Tag => &mut self.tag,
+            Target::Tag | Target::Source => &mut self.tag,
         }
+    }
+
+    /// Notes that what is made from this is dropped. The number stands for the place in the order of all uses, which
+    /// compares between keys.
+    pub fn raise_dependents(&mut self, target: Target, number: u8) {
+        self.dependents[place(target)] = number;
+    }
+
+    /// Whether what was made from this, and began here, is untouched.
+    #[must_use]
+    pub fn dependents_allow(&self, target: Target, stamp: Numbers) -> bool {
+        stamp.key >= self.dependents[place(target)]
     }
 
     /// Notes a change.
@@ -133,6 +149,13 @@ impl Fences {
     #[must_use]
     pub fn allow(&self, key: usize, stamp: Numbers) -> bool {
         self.key_allows(key, stamp) && self.tag_allows(stamp)
+    }
+}
+
+fn place(target: Target) -> usize {
+    match target {
+        Target::Source | Target::Tag => 0,
+        Target::Key(key) => 1 + key,
     }
 }
 

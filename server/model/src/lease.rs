@@ -22,7 +22,8 @@ impl Protocol {
     pub(crate) fn fetch(state: &mut State, caller: usize, key: usize) {
         state.spent.calls += 1;
         let stamp = state.server.numbers;
-        state.callers[caller] = Caller::Computing(Computation { key, token: None, stamp, value: None, lost: false });
+        state.callers[caller] =
+            Caller::Computing(Computation { key, token: None, stamp, value: None, asked: false, lost: false });
     }
 
     fn grant(&self, state: &mut State, caller: usize, key: usize) {
@@ -33,11 +34,11 @@ impl Protocol {
         let stamp = server.numbers;
         server.leases[key].push(Lease { token, stamp });
         state.callers[caller] =
-            Caller::Computing(Computation { key, token: Some(token), stamp, value: None, lost: false });
+            Caller::Computing(Computation { key, token: Some(token), stamp, value: None, asked: false, lost: false });
     }
 
     /// The first that waits goes on as holder of a lease of its own.
-    fn promote(&self, state: &mut State, key: usize) {
+    pub(crate) fn promote(&self, state: &mut State, key: usize) {
         if !state.server.waiters[key].is_empty() {
             let next = state.server.waiters[key].remove(0);
             self.grant(state, next, key);
@@ -61,10 +62,10 @@ impl Protocol {
     }
 
     /// The computation comes to its end, with what is true now.
-    pub(crate) fn compute(state: &mut State, caller: usize) {
-        if let Caller::Computing(computation) = &mut state.callers[caller] {
-            computation.value = Some(state.truth[computation.key]);
-        }
+    pub(crate) fn compute(&self, state: &mut State, caller: usize) {
+        let Caller::Computing(computation) = state.callers[caller] else { return };
+        let value = Some(self.computed(state, computation.key));
+        state.callers[caller] = Caller::Computing(Computation { value, ..computation });
     }
 
     /// The value arrives. Its caller has it whatever becomes of it here.
@@ -72,6 +73,9 @@ impl Protocol {
         let Caller::Computing(computation) = state.callers[caller] else { return };
         let Computation { key, token, value: Some(value), lost, .. } = computation else { return };
         state.callers[caller] = Caller::Idle;
+        if computation.asked {
+            state.server.linking = false;
+        }
         if token.is_some_and(|token| !take(state, key, token)) {
             if self.is(Mutant::LostLeaseWrites) {
                 let stamp = state.server.numbers;
@@ -138,7 +142,7 @@ impl Protocol {
 }
 
 /// Takes a valid token back; says whether it was valid.
-fn take(state: &mut State, key: usize, token: Token) -> bool {
+pub(crate) fn take(state: &mut State, key: usize, token: Token) -> bool {
     let leases = &mut state.server.leases[key];
     let held = leases.len();
     leases.retain(|lease| lease.token != token);
@@ -184,7 +188,7 @@ mod tests {
     #[test]
     fn what_the_holder_puts_is_stored_and_given_to_who_waits() {
         let mut state = held();
-        Protocol::compute(&mut state, 0);
+        RIGHT.compute(&mut state, 0);
         RIGHT.put(&mut state, 0);
         assert_eq!(state.callers, [Caller::Idle; 2]);
         assert!(RIGHT.served(&state.server, 0).is_some());
@@ -194,7 +198,7 @@ mod tests {
     #[test]
     fn a_lapse_promotes_the_next_and_the_old_token_stores_nothing() {
         let mut state = held();
-        Protocol::compute(&mut state, 0);
+        RIGHT.compute(&mut state, 0);
         RIGHT.lapse(&mut state, 0);
         assert!(token(&state, 1).is_some());
         RIGHT.put(&mut state, 0);
@@ -224,7 +228,7 @@ mod tests {
     #[test]
     fn what_the_tag_overtook_is_not_stored_and_the_next_computes() {
         let mut state = held();
-        Protocol::compute(&mut state, 0);
+        RIGHT.compute(&mut state, 0);
         let number = RIGHT.append(&mut state, Target::Tag);
         state.server.fences.raise(Target::Tag, number);
         RIGHT.put(&mut state, 0);
@@ -237,7 +241,7 @@ mod tests {
         let mut state = State::start();
         RIGHT.get(&mut state, 0, 0);
         Protocol::fetch(&mut state, 1, 0);
-        Protocol::compute(&mut state, 1);
+        RIGHT.compute(&mut state, 1);
         RIGHT.put(&mut state, 1);
         assert!(RIGHT.served(&state.server, 0).is_some());
         assert!(state.server.leases[0].is_empty());

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod configuration;
+mod depend;
 pub mod fences;
 mod lease;
 pub mod mutant;

@@ -38,6 +38,12 @@ pub enum Mutant {
     RefusalForgetsWaiters,
     /// Waiters are given what was refused.
     WaitersGetRefused,
+    /// A value is stored whatever was invalidated of what it was made from.
+    DependencyUnasked,
+    /// A cascade drops what it found before anything was dropped, and does not look again.
+    CascadeWalksOnce,
+    /// A cascade looks for the last time while a value that was let in is not stored yet.
+    LinkingUnlocked,
     /// The near cache keeps whatever answer arrives.
     NearAdmitsUnchecked,
     /// The near cache compares positions of different histories.
@@ -57,7 +63,7 @@ pub enum Mutant {
 }
 
 /// Every mutant, its name, and what it does, in a line.
-pub const MUTANTS: [(Mutant, &str, &str); 25] = [
+pub const MUTANTS: [(Mutant, &str, &str); 28] = [
     (Mutant::AckBeforeApply, "ack-before-apply", "Invalidate answers, then drops"),
     (Mutant::FillWithoutFence, "fill-without-fence", "a fill is stored whatever was invalidated meanwhile"),
     (Mutant::TicketAtPut, "ticket-at-put", "the ticket is taken when the value arrives"),
@@ -75,6 +81,9 @@ pub const MUTANTS: [(Mutant, &str, &str); 25] = [
     (Mutant::RevokeForgetsWaiters, "revoke-forgets-waiters", "nobody is promoted when a lease is revoked"),
     (Mutant::RefusalForgetsWaiters, "refusal-forgets-waiters", "nobody is promoted when a Put is not stored"),
     (Mutant::WaitersGetRefused, "waiters-get-refused", "waiters are given a value that was not stored"),
+    (Mutant::DependencyUnasked, "dependency-unasked", "what a value was made from is not asked about"),
+    (Mutant::CascadeWalksOnce, "cascade-walks-once", "a cascade does not look for what was stored meanwhile"),
+    (Mutant::LinkingUnlocked, "linking-unlocked", "a cascade's last look does not wait for who was let in"),
     (Mutant::NearAdmitsUnchecked, "near-admits-unchecked", "the near cache keeps any answer"),
     (Mutant::NearIgnoresEpoch, "near-ignores-epoch", "positions of different histories are compared"),
     (Mutant::NearFencesExpire, "near-fences-expire", "the near cache forgets events and keeps no floor"),

@@ -32,6 +32,8 @@ pub enum Step {
     Fetch(usize, usize),
     /// A computation ends.
     Compute(usize),
+    /// The gate asks whether what its value was made from is untouched.
+    Ask(usize),
     /// Its value arrives at the server.
     Put(usize),
     /// The holder gives up.
@@ -73,6 +75,7 @@ impl Display for Step {
             Self::Get(caller, key) => write!(to, "{}: get key {key}", name(caller)),
             Self::Fetch(caller, key) => write!(to, "{}: compute key {key} without a lease", name(caller)),
             Self::Compute(caller) => write!(to, "{}: computed", name(caller)),
+            Self::Ask(caller) => write!(to, "{}: ask for what it was made from", name(caller)),
             Self::Put(caller) => write!(to, "{}: put", name(caller)),
             Self::Release(caller) => write!(to, "{}: release", name(caller)),
             Self::Leave(caller) => write!(to, "{}: stop waiting", name(caller)),
@@ -99,6 +102,7 @@ impl Display for Target {
         match self {
             Self::Key(key) => write!(to, "key {key}"),
             Self::Tag => write!(to, "the tag"),
+            Self::Source => write!(to, "the source"),
         }
     }
 }
@@ -122,7 +126,13 @@ impl Protocol {
             Caller::Idle => {}
             Caller::Waiting { .. } => steps.push(Step::Leave(caller)),
             Caller::Computing(computation) => {
-                steps.push(if computation.value.is_none() { Step::Compute(caller) } else { Step::Put(caller) });
+                if computation.value.is_none() {
+                    steps.extend(self.can_compute(state, computation.key).then_some(Step::Compute(caller)));
+                } else if computation.asked || !self.bounds.depends {
+                    steps.push(Step::Put(caller));
+                } else if !state.server.linking {
+                    steps.push(Step::Ask(caller));
+                }
                 if computation.token.is_some() && computation.value.is_none() {
                     steps.push(Step::Release(caller));
                 }
@@ -137,6 +147,8 @@ impl Protocol {
                 steps.extend(self.bounds.writes.iter().copied().map(Step::Begin));
             }
             Writer::Idle => {}
+            // The last look waits for whoever was let in.
+            Writer::Cascading(_, KEYS, _) if state.server.linking => {}
             _ => steps.push(Step::Continue),
         }
         if self.bounds.forgets {
@@ -179,7 +191,8 @@ impl Protocol {
         match step {
             Step::Get(caller, key) => self.get(state, caller, key),
             Step::Fetch(caller, key) => Self::fetch(state, caller, key),
-            Step::Compute(caller) => Self::compute(state, caller),
+            Step::Compute(caller) => self.compute(state, caller),
+            Step::Ask(caller) => self.ask(state, caller),
             Step::Put(caller) => self.put(state, caller),
             Step::Release(caller) => self.release(state, caller),
             Step::Leave(caller) => Self::leave(state, caller),

@@ -46,6 +46,8 @@ pub struct Server {
     pub history: Vec<Change>,
     /// The last number of each log that the history no longer holds.
     pub forgotten: Numbers,
+    /// Somebody was let in and has not stored yet: nobody else links, and nobody looks at what is linked.
+    pub linking: bool,
 }
 
 /// A stored value.
@@ -111,6 +113,8 @@ pub struct Computation {
     pub stamp: Numbers,
     /// What came out, once it has.
     pub value: Option<u8>,
+    /// The gate has asked for what it was made from, and let it in.
+    pub asked: bool,
     /// The server took the lease away. No rule looks at it.
     pub lost: bool,
 }
@@ -126,6 +130,11 @@ pub enum Writer {
     Numbered(Call, u8),
     /// The tag's fence is raised; the entries are still there.
     Fenced(Call),
+    /// What depends on the source was looked up, nothing else is done yet.
+    Planned(Call, [bool; KEYS]),
+    /// The fence of the source is raised; of the plan, the keys from this one on are still to be dropped, and then what
+    /// was stored meanwhile.
+    Cascading(Call, usize, [bool; KEYS]),
     /// Everything is done but the answer.
     Applied(Call),
     /// The answer is given and nothing is done yet: only in a mutant.

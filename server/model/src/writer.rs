@@ -2,6 +2,7 @@
 //! in the order that the promise needs; one call at a time.
 
 use crate::{
+    depend,
     fences::{KEYS, Target},
     mutant::Mutant,
     protocol::Protocol,
@@ -35,6 +36,7 @@ impl Protocol {
                 self.sweep(state);
                 state.writer = self.after(call);
             }
+            Writer::Planned(..) | Writer::Cascading(..) => self.cascade(state),
             Writer::Applied(call) => {
                 acknowledge(state, call);
                 state.writer = Writer::Idle;
@@ -63,6 +65,7 @@ impl Protocol {
                     state.writer = Writer::Fenced(call);
                 }
             }
+            Call::Invalidate(Target::Source) => state.writer = depend::plan(state, call),
             // Under the lock of the key's shard, so all of it is one step.
             Call::Invalidate(target @ Target::Key(key)) => {
                 let number = self.record(state, target);
@@ -83,7 +86,7 @@ impl Protocol {
     }
 
     /// Takes the number, and notes for the properties what it stands for.
-    fn record(&self, state: &mut State, target: Target) -> u8 {
+    pub(crate) fn record(&self, state: &mut State, target: Target) -> u8 {
         let number = self.append(state, target);
         let truth = state.truth;
         let needed = std::array::from_fn(|key| if target.selects(key) { truth[key] } else { 0 });
@@ -152,7 +155,7 @@ mod tests {
     fn a_put_replaces_what_was_there_and_ends_the_lease() {
         let mut state = State::start();
         RIGHT.get(&mut state, 0, 0);
-        Protocol::compute(&mut state, 0);
+        RIGHT.compute(&mut state, 0);
         Protocol::begin(&mut state, Call::Put(0));
         RIGHT.step(&mut state);
         RIGHT.put(&mut state, 0);

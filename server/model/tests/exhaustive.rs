@@ -21,6 +21,11 @@ fn leases_hold_in_every_order() {
 }
 
 #[test]
+fn dependencies_hold_in_every_order() {
+    holds("dependencies");
+}
+
+#[test]
 fn a_near_cache_whose_stream_is_cut_holds_in_every_order() {
     holds("near");
 }
