@@ -55,11 +55,9 @@ pub struct Admission<'a> {
 pub enum Right {
     /// A writer says so: it replaces whatever was computed before.
     Write(Author),
-    /// It was fetched: it counts only if nothing that concerns it changed, and no writer confirmed what is stored, since
-    /// this ticket was taken.
+    /// It was fetched: it counts only if nothing that concerns it changed and no writer confirmed it since this ticket.
     Fill(Ticket),
-    /// It was computed under a lease: it counts only if the lease is held and nothing more than its key was invalidated
-    /// since it was granted. What concerns the key alone ends the lease.
+    /// It was computed under a lease: it counts only if that is held and nothing else that concerns it was invalidated.
     Lease(Author, Claim),
 }
 
@@ -420,9 +418,8 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     }
     let same = old.as_ref().is_some_and(|old| old.record.content(&old.description).equals(content));
     // An origin that has nothing new computed nothing.
-    if !(same && matches!(admission.right, Right::Fill(_))) {
-        space.stats.on_spent(key.text(), &content.description.kind, content.cost);
-    }
+    let cost = content.cost.filter(|_| !(same && matches!(admission.right, Right::Fill(_))));
+    space.stats.on_spent(key.text(), &content.description.kind, cost);
     if same {
         confirm(store, shard, admission);
     } else {
