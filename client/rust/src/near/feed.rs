@@ -109,10 +109,9 @@ impl Feed {
 
     fn watch(&self) -> Result<Watch> {
         let options = self.core.options();
-        let own = v1::EventType::Evicted;
-        let usual = [v1::EventType::Put, v1::EventType::Invalidated, v1::EventType::Expired];
-        let usual = usual.into_iter().chain([v1::EventType::SetInvalidated]);
-        let events = if options.keep_dependents { usual.chain([own]).map(i32::from).collect() } else { Vec::new() };
+        // The usual ones, or all there are: evictions are not among the usual ones.
+        let all = (1..).map_while(|number| v1::EventType::try_from(number).ok());
+        let events = if options.keep_dependents { all.map(i32::from).collect() } else { Vec::new() };
         let prefix = |prefix: &String| v1::Selector { selector: Some(v1::selector::Selector::Prefix(prefix.clone())) };
         let selectors = match &options.follow {
             NearFollow::Prefixes(prefixes) => prefixes.iter().map(prefix).collect(),

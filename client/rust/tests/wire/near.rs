@@ -77,7 +77,9 @@ async fn what_is_followed_is_what_was_asked_for() {
     let selected: Vec<_> = opened.iter().map(|request| request.selectors.len()).collect();
     assert_eq!(selected, [1, 0, 0]);
     assert_eq!(opened.iter().map(|request| request.follow_keys).collect::<Vec<_>>(), [false, true, false]);
-    assert!(opened[0].event_types.is_empty() && opened[2].event_types.contains(&v1::EventType::Evicted.into()));
+    let told = &opened[2].event_types;
+    let named = [v1::EventType::Put, v1::EventType::SetInvalidated, v1::EventType::Evicted];
+    assert!(opened[0].event_types.is_empty() && named.iter().all(|named| told.contains(&i32::from(*named))));
     assert_eq!(opened[2].progress_interval.as_ref().map(|interval| interval.seconds), Some(2));
     let shared = |request: &v1::WatchRequest| request.exclude_client_id.is_empty();
     assert!(opened.iter().all(shared), "others may write under a name that was set");
