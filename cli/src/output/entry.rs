@@ -28,6 +28,17 @@ pub(crate) fn facts(metadata: &v1::EntryMetadata) -> Value {
         "hit_count": metadata.hit_count,
         "served_from": tier(metadata.served_from),
         "pinned": metadata.pinned,
+        "marked_stale": metadata.marked_stale,
+        "refresh_failure": metadata.refresh_failure.as_ref().map(failure_json),
+    })
+}
+
+fn failure_json(failure: &v1::RefreshFailure) -> Value {
+    json!({
+        "reason": failure.reason,
+        "message": failure.message,
+        "age_seconds": from_proto(failure.age.as_ref()).as_secs_f64(),
+        "retry_after_seconds": from_proto(failure.retry_after.as_ref()).as_secs_f64(),
     })
 }
 
@@ -93,6 +104,8 @@ pub(crate) fn facts_rows(metadata: &v1::EntryMetadata) -> Vec<Vec<String>> {
         ("age", human::duration(from_proto(metadata.age.as_ref()))),
         ("fresh for", if fresh.is_zero() { "stale".to_owned() } else { human::duration(fresh) }),
         ("then stale for", stale),
+        ("marked stale", if metadata.marked_stale { "yes".to_owned() } else { String::new() }),
+        ("renewing failed", metadata.refresh_failure.as_ref().map(failure).unwrap_or_default()),
         ("hits", human::count(metadata.hit_count)),
         ("compute cost", cost),
         ("pinned", if metadata.pinned { "yes".to_owned() } else { String::new() }),
@@ -102,6 +115,12 @@ pub(crate) fn facts_rows(metadata: &v1::EntryMetadata) -> Vec<Vec<String>> {
     ];
     let said = rows.into_iter().filter(|(_, text)| !text.is_empty());
     said.map(|(name, text)| vec![name.to_owned(), human::escape(&text)]).collect()
+}
+
+/// A failed renewal, in a line.
+fn failure(failure: &v1::RefreshFailure) -> String {
+    let ago = human::duration(from_proto(failure.age.as_ref()));
+    format!("{ago} ago: {}: {}", failure.reason, failure.message)
 }
 
 /// Words for a miss.

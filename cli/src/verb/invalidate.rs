@@ -1,8 +1,11 @@
-//! `hotplate invalidate`: drops sets of entries, after showing what they are.
+//! `hotplate invalidate`: drops sets of entries, or marks them stale, after showing what they are.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hotplate::v1::{self, Selector, selector};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -10,8 +13,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use super::select::{Select, describe};
 use crate::{
     connect::Connection,
+    duration::{parse, to_proto},
     exit::{Exit, Failure, Outcome},
-    output::{Output, human},
+    output::{Output, entry, human},
 };
 
 /// Keys shown before a set is dropped.
@@ -25,9 +29,11 @@ Examples:
   hotplate invalidate --tag eu,daily --yes           entries with both tags
   hotplate invalidate --key model:7                  and what was put with --depends-on model:7
   hotplate invalidate --dependents-of model:7 --yes  only what was made from it
-  hotplate invalidate --all --yes                    everything in the namespace";
+  hotplate invalidate --all --yes                    everything in the namespace
+  hotplate invalidate --tag dataset:3 --mode stale --spread-over 5m
+                                                     serve it as stale, each entry from its own moment on";
 
-/// Drop entries by key, prefix, glob, tag or kind
+/// Drop entries by key, prefix, glob, tag or kind, or mark them stale
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Invalidate {
@@ -39,6 +45,12 @@ pub(crate) struct Invalidate {
     /// Leave what was made from it
     #[arg(long)]
     no_cascade: bool,
+    /// What happens to what is selected
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Mode::Delete)]
+    mode: Mode,
+    /// Let each entry become stale at a moment of its own within this time, at most 1h
+    #[arg(long, value_name = "DURATION", value_parser = parse)]
+    spread_over: Option<Duration>,
     /// Only show what would be dropped
     #[arg(long)]
     dry_run: bool,
@@ -53,6 +65,38 @@ pub(crate) struct Invalidate {
     fail_empty: bool,
 }
 
+/// What happens to what is selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// It is dropped
+    Delete,
+    /// It may be served as stale, within its stale time
+    Stale,
+}
+
+impl Mode {
+    fn wire(self) -> v1::InvalidateMode {
+        match self {
+            Self::Delete => v1::InvalidateMode::Delete,
+            Self::Stale => v1::InvalidateMode::MarkStale,
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Self::Delete => "dropped",
+            Self::Stale => "marked stale:",
+        }
+    }
+
+    fn question(self) -> &'static str {
+        match self {
+            Self::Delete => "Drop",
+            Self::Stale => "Mark stale",
+        }
+    }
+}
+
 impl Invalidate {
     /// Runs it.
     pub(crate) async fn run(self, connection: &Connection, output: &mut Output) -> Outcome {
@@ -63,15 +107,17 @@ impl Invalidate {
             reason: self.reason.clone(),
             cascade: Some(!self.no_cascade),
             validate_only: true,
+            mode: self.mode.wire().into(),
+            spread_over: self.spread_over.map(to_proto),
             ..Default::default()
         };
         if self.dry_run {
             let preview = connection.calls.invalidate(request).await?;
-            show_preview(&preview, output)?;
+            show_preview(self.mode, &preview, output)?;
             return Ok(self.exit(preview.matched_count));
         }
         if self.must_ask() && !self.confirmed(connection, &request, output).await? {
-            output.note("nothing was dropped")?;
+            output.note(&format!("nothing was {}", self.mode.done().trim_end_matches(':')))?;
             return Ok(Exit::Negative);
         }
         // How many many were is answered as an estimate, and none is none only when they were counted.
@@ -80,13 +126,15 @@ impl Invalidate {
         let dropped = connection.calls.invalidate(v1::InvalidateRequest { validate_only: false, ..request }).await?;
         if output.wants_json() {
             output.json(&json!({
-                "dropped": dropped.matched_count,
+                "mode": entry::bare(self.mode.wire().as_str_name(), "INVALIDATE_MODE_"),
+                "dropped": if self.mode == Mode::Delete { dropped.matched_count } else { 0 },
+                "matched": dropped.matched_count,
                 "estimated": dropped.estimated,
                 "cascaded": dropped.cascaded_count,
                 "dry_run": false,
             }))?;
         } else {
-            output.note(&format!("dropped {}", counted(&dropped)))?;
+            output.note(&format!("{} {}", self.mode.done(), counted(&dropped)))?;
         }
         let exact = counted_before.filter(|_| dropped.estimated);
         Ok(self.exit(exact.map_or(dropped.matched_count, |before| before.matched_count)))
@@ -129,7 +177,8 @@ impl Invalidate {
         let namespace = human::escape(&connection.namespace);
         let text = samples(&preview).join("\n");
         output.warn(&text)?;
-        let question = format!("Drop {} ({}) from namespace {namespace}? [y/N] ", counted(&preview), sets.join(", "));
+        let (what, of) = (counted(&preview), sets.join(", "));
+        let question = format!("{} {what} ({of}) in namespace {namespace}? [y/N] ", self.mode.question());
         io::stderr().write_all(question.as_bytes())?;
         let mut answer = String::new();
         BufReader::new(tokio::io::stdin()).read_line(&mut answer).await?;
@@ -141,7 +190,7 @@ impl Invalidate {
     }
 }
 
-fn show_preview(preview: &v1::InvalidateResponse, output: &mut Output) -> Result<(), Failure> {
+fn show_preview(mode: Mode, preview: &v1::InvalidateResponse, output: &mut Output) -> Result<(), Failure> {
     if output.wants_json() {
         return output.json(&json!({
             "matched": preview.matched_count,
@@ -150,7 +199,8 @@ fn show_preview(preview: &v1::InvalidateResponse, output: &mut Output) -> Result
             "dry_run": true,
         }));
     }
-    output.line(&format!("would drop {}", counted(preview)))?;
+    let verb = mode.question().to_lowercase();
+    output.line(&format!("would {verb} {}", counted(preview)))?;
     samples(preview).iter().try_for_each(|line| output.line(line))
 }
 

@@ -129,6 +129,7 @@ impl Watch {
             v1::EventType::Invalidated,
             v1::EventType::Expired,
             v1::EventType::SetInvalidated,
+            v1::EventType::MarkedStale,
             v1::EventType::Evicted,
         ];
         v1::WatchRequest {

@@ -34,6 +34,7 @@ mod env;
 mod error;
 mod flight;
 mod gate;
+mod invalidation;
 mod key;
 mod lease;
 mod lookup;

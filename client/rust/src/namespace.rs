@@ -1,11 +1,10 @@
-//! Typed access to one namespace: values in and out, lifetimes, invalidation. Computing what is missing lives in
-//! `compute`, following changes in `watch`.
+//! Typed access to one namespace: values in and out, lifetimes. Computing what is missing lives in `compute`, dropping and
+//! marking stale in `invalidation`, following changes in `watch`.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    AsKey, Client, Error, Invalidated, Lookup, MissReason, Preload, ReadOptions, Result, Selector, Ttl, Watch,
-    WriteOptions, Written, clock,
+    AsKey, Client, Error, Lookup, MissReason, Preload, ReadOptions, Result, Ttl, Watch, WriteOptions, Written, clock,
     codec::{Codec, Decode, Encode, Json},
     gate::Attempt,
     lookup::lookup,
@@ -306,54 +305,6 @@ impl<C: Codec> Namespace<C> {
         let found = matches!(response.outcome(), v1::GetOutcome::Hit | v1::GetOutcome::Negative);
         let metadata = response.entry.and_then(|entry| entry.metadata).filter(|_| found);
         Ok(metadata.map(|metadata| ttl::from_wire(metadata.fresh_for.as_ref()).unwrap_or_default()))
-    }
-
-    /// Drops one entry.
-    ///
-    /// # Errors
-    /// As [`Namespace::invalidate`].
-    pub async fn remove(&self, key: impl AsKey) -> Result<Invalidated> {
-        self.invalidate(Selector::key(key)?).await
-    }
-
-    /// Drops what a selector selects. Computations under way in this process that began before are not stored.
-    ///
-    /// # Errors
-    /// What the server refused; `ResourceExhausted` with reason `JOURNAL_FULL` when the cache is away and no more can
-    /// be remembered.
-    pub async fn invalidate(&self, selector: Selector) -> Result<Invalidated> {
-        self.invalidate_any([selector]).await
-    }
-
-    /// Drops what any of 1 to 128 selectors selects.
-    ///
-    /// # Errors
-    /// As [`Namespace::invalidate`].
-    pub async fn invalidate_any(&self, selectors: impl IntoIterator<Item = Selector>) -> Result<Invalidated> {
-        let request = v1::InvalidateRequest {
-            namespace: self.name.to_string(),
-            selectors: selectors.into_iter().map(|selector| selector.0).collect(),
-            client_id: self.client.client_id().to_owned(),
-            ..v1::InvalidateRequest::default()
-        };
-        self.client.flights().outdate(&self.name);
-        if self.client.gate().disabled() {
-            return Ok(Invalidated::Disabled);
-        }
-        // What was made from what is named goes as well, and this client is not told of what it does itself.
-        let write = self.own_write(|| request.selectors.iter().map(Set::of).chain([Set::Dependents]).collect());
-        match self.client.gate().invalidate(self.client.raw(), request).await? {
-            Some(response) => {
-                write.into_iter().for_each(OwnWrite::answered);
-                // What was looked up between the first time and the answer may still be what was dropped.
-                self.client.flights().outdate(&self.name);
-                Ok(Invalidated::Done { matched: response.matched_count })
-            }
-            None => {
-                self.client.replay();
-                Ok(Invalidated::Queued)
-            }
-        }
     }
 
     /// Has the server fetch entries from a configured origin ahead of their use.

@@ -18,6 +18,7 @@ pub struct WriteOptions {
     stale_for: Option<Duration>,
     idle: Option<Duration>,
     jitter: Option<f64>,
+    refresh_ahead: Option<v1::refresh_ahead::When>,
     kind: String,
     tags: Vec<String>,
     depends_on: Vec<String>,
@@ -58,6 +59,22 @@ impl WriteOptions {
     #[must_use]
     pub fn jitter(mut self, share: f64) -> Self {
         self.jitter = Some(share);
+        self
+    }
+
+    /// Makes it due to be renewed in this last share of its TTL, 0 to 0.9: then one reader at a time who asks for a lease
+    /// gets it with the value. Zero: never, whatever the namespace says.
+    #[must_use]
+    pub fn refresh_ahead(mut self, share: f64) -> Self {
+        self.refresh_ahead = Some(v1::refresh_ahead::When::Fraction(share));
+        self
+    }
+
+    /// Makes it due to be renewed by XFetch: at random, the more likely the nearer its end and the more it cost to compute.
+    /// 1 is the rule; a larger factor renews earlier. Above 0, at most 100.
+    #[must_use]
+    pub fn refresh_ahead_xfetch(mut self, beta: f64) -> Self {
+        self.refresh_ahead = Some(v1::refresh_ahead::When::XfetchBeta(beta));
         self
     }
 
@@ -139,7 +156,8 @@ impl WriteOptions {
     }
 
     pub(crate) fn expiration(&self) -> Result<Option<v1::Expiration>> {
-        if self.ttl.is_none() && self.stale_for.is_none() && self.idle.is_none() && self.jitter.is_none() {
+        let plain = self.stale_for.is_none() && self.idle.is_none() && self.jitter.is_none();
+        if self.ttl.is_none() && plain && self.refresh_ahead.is_none() {
             return Ok(None);
         }
         Ok(Some(v1::Expiration {
@@ -147,6 +165,7 @@ impl WriteOptions {
             stale_for: self.stale_for.map(|duration| ttl::wire_duration("stale_for", duration)).transpose()?,
             idle_ttl: self.idle.map(|duration| ttl::wire_duration("idle_ttl", duration)).transpose()?,
             jitter: self.jitter,
+            refresh_ahead: self.refresh_ahead.map(|when| v1::RefreshAhead { when: Some(when) }),
         }))
     }
 }

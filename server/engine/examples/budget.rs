@@ -23,7 +23,7 @@ use bytes::Bytes;
 use hotplate_engine::{
     changes::Author,
     clock::Clock,
-    entry::{Deadlines, Description, Expiration, Payload, Ttl},
+    entry::{Description, Expiration, Payload, Ttl},
     event::Silent,
     flow::{
         admit::{Admission, Admitted, Right, admit},
@@ -184,7 +184,7 @@ impl Run {
             space: &self.store.open(key.namespace())?,
             key: &key,
             content: content(self.buffer.slice(number..number + size(random)), description),
-            lifetime: Lifetime { deadlines: Deadlines { fresh_until: end, usable_until: end }, idle_ttl: None },
+            lifetime: Lifetime::until(end),
             precondition: &Precondition::Always,
             right: Right::Write(Author::default()),
             pin: random.random_bool(0.01).then(|| now.after(PINNED)),

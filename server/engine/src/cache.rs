@@ -15,6 +15,7 @@ use crate::{
         invalidate::{self, InvalidateAnswer, InvalidateRequest},
         lease::{self, LeasedAnswer, OnMiss, Release},
         list::{self, ListAnswer, ListRequest},
+        mark,
         preload::{Jobs, PreloadRequest, PreloadStream},
         put::{self, PutAnswer, PutRequest},
         repeat::Repeats,
@@ -148,6 +149,14 @@ impl Cache {
     /// No selector, a bad one, too many.
     pub fn invalidate(&self, request: &InvalidateRequest) -> Result<InvalidateAnswer> {
         invalidate::invalidate(&self.store, &self.repeats, request)
+    }
+
+    /// Marks entries stale, each at a moment of its own within `spread_over`, or all now.
+    ///
+    /// # Errors
+    /// As [`Cache::invalidate`]; a spread out of its bounds.
+    pub fn mark_stale(&self, request: &InvalidateRequest, spread_over: Option<Duration>) -> Result<InvalidateAnswer> {
+        mark::mark_stale(&self.store, &self.repeats, request, spread_over)
     }
 
     /// Lists entries.

@@ -62,6 +62,31 @@ pub enum What {
     Evicted(Arc<str>, Arc<Description>),
     /// All that any of these selects was dropped: one change for all sets of the call.
     SetInvalidated(Vec<Selector>),
+    /// Keys were marked stale by a call that named them, like [`What::Invalidated`].
+    MarkedStale(Vec<(Arc<str>, Option<Arc<Description>>)>),
+    /// All that any of these selects was marked stale: one change for all sets of the call.
+    SetMarkedStale(Vec<Selector>),
+}
+
+impl What {
+    /// The keys it is about; none for sets.
+    pub fn keys(&self) -> Box<dyn Iterator<Item = &Arc<str>> + '_> {
+        match self {
+            Self::Put { key, .. } | Self::Expired(key, _) | Self::Evicted(key, _) => Box::new(std::iter::once(key)),
+            Self::Invalidated(keys) | Self::MarkedStale(keys) => Box::new(keys.iter().map(|(key, _)| key)),
+            Self::SetInvalidated(_) | Self::SetMarkedStale(_) => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// Whether it is about nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Invalidated(keys) | Self::MarkedStale(keys) => keys.is_empty(),
+            Self::SetInvalidated(sets) | Self::SetMarkedStale(sets) => sets.is_empty(),
+            Self::Put { .. } | Self::Expired(..) | Self::Evicted(..) => false,
+        }
+    }
 }
 
 /// What a Put stored, for people.
@@ -290,10 +315,12 @@ impl Change {
                 key.len() + description.bytes() + previous.as_ref().map_or(0, |previous| previous.bytes())
             }
             What::Expired(key, description) | What::Evicted(key, description) => key.len() + description.bytes(),
-            What::Invalidated(keys) => {
+            What::Invalidated(keys) | What::MarkedStale(keys) => {
                 keys.iter().map(|(key, was)| key.len() + 32 + was.as_ref().map_or(0, |was| was.bytes())).sum()
             }
-            What::SetInvalidated(selectors) => selectors.iter().map(Selector::bytes).sum(),
+            What::SetInvalidated(selectors) | What::SetMarkedStale(selectors) => {
+                selectors.iter().map(Selector::bytes).sum()
+            }
         };
         let said = [&self.author.client_id, &self.author.reason];
         FIXED + texts + said.into_iter().flatten().map(|text| text.len()).sum::<usize>()

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use crate::clock::Moment;
+use crate::{ahead::RefreshAhead, clock::Moment};
 
 /// What was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +156,8 @@ pub struct Expiration {
     pub idle_ttl: Option<Duration>,
     /// Share of the TTL, 0 to 0.5, taken off at random.
     pub jitter: Option<f64>,
+    /// When it is due to be renewed before its end; `None`: as the namespace says.
+    pub refresh_ahead: Option<RefreshAhead>,
 }
 
 /// The fresh part of a lifetime as asked for.
@@ -219,6 +221,21 @@ pub struct Facts {
     pub hit_count: u64,
     /// Whether it makes no room for others now.
     pub pinned: bool,
+    /// Whether it was marked stale since it was stored, or is to become stale by that.
+    pub marked_stale: bool,
+    /// Why computing it anew failed, when that was tried last.
+    pub failure: Option<Box<FailureView>>,
+}
+
+/// A computation that was to renew an entry and failed, at the moment of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureView {
+    /// Why.
+    pub negative: Negative,
+    /// How long ago.
+    pub age: Duration,
+    /// For how long it is remembered as an answer: until then nobody is to try again.
+    pub retry_after: Duration,
 }
 
 /// Whether an entry may be served at a moment.
@@ -226,7 +243,7 @@ pub struct Facts {
 pub enum Freshness {
     /// Within its TTL.
     Fresh,
-    /// Past its TTL, within its `stale_for`.
+    /// Past its TTL or marked stale, within its `stale_for`.
     Stale,
     /// Past both, or idle for too long.
     Gone,
@@ -242,6 +259,15 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
+    /// The same for what is stale from `at` on at the latest: usable for as long as before after its fresh time, which
+    /// is never longer than before.
+    #[must_use]
+    pub fn stale_from(self, at: Moment) -> Self {
+        let stale_for = self.usable_until.since(self.fresh_until);
+        let fresh_until = self.fresh_until.min(at);
+        Self { fresh_until, usable_until: fresh_until.after(stale_for).min(self.usable_until) }
+    }
+
     /// Freshness at `now`, idleness aside.
     #[must_use]
     pub fn at(&self, now: Moment) -> Freshness {

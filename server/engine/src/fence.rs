@@ -8,9 +8,14 @@ use std::{
     sync::Arc,
 };
 
+mod marks;
+
 use lru::LruCache;
 
+use self::marks::Marks;
+pub use self::marks::{Mark, SPREAD_MAX};
 use crate::{
+    clock::Moment,
     key::Key,
     position::{AsOf, LOGS, LogId},
     selector::{Facets, Selector},
@@ -177,6 +182,17 @@ pub struct SelectorFences {
     newest: u64,
 }
 
+/// What the fences that were raised since make of something stored or computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing.
+    Untouched,
+    /// It was marked stale: from which moment on by the mark that comes first, and the number of the newest one.
+    Marked(Moment, u64),
+    /// It was dropped, whatever marked it.
+    Dropped,
+}
+
 /// Which fence concerns an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fenced {
@@ -198,6 +214,7 @@ struct NamespaceFences {
     prefixes: BTreeMap<usize, HashMap<Arc<str>, u64>>,
     /// Globs and sets of tags, which have to be matched one by one.
     patterns: HashMap<Selector, u64>,
+    marks: Marks,
 }
 
 impl SelectorFences {
@@ -227,6 +244,24 @@ impl SelectorFences {
                 self.raised.push_back((namespace.clone(), selector.clone(), number));
             }
         }
+        self.bound();
+    }
+
+    /// Notes that what any of `selectors` selects in `namespace` was marked stale at `number`. Call it under the same
+    /// write lock under which the change was appended.
+    pub fn mark(&mut self, namespace: &Arc<str>, selectors: &[Selector], (number, mark): (u64, Mark)) {
+        self.newest = self.newest.max(number);
+        let fences = self.namespaces.entry(namespace.clone()).or_default();
+        fences.newest = number;
+        for selector in selectors {
+            fences.marks.raise(selector, number, mark);
+            self.bytes += selector.bytes();
+            self.raised.push_back((namespace.clone(), selector.clone(), number));
+        }
+        self.bound();
+    }
+
+    fn bound(&mut self) {
         while self.raised.len() > self.fences_max || self.bytes > self.fences_max.saturating_mul(FENCE_BYTES_MEAN) {
             self.forget_oldest();
         }
@@ -236,27 +271,34 @@ impl SelectorFences {
         let Some((namespace, selector, number)) = self.raised.pop_front() else { return };
         self.bytes -= selector.bytes();
         if let Some(fences) = self.namespaces.get_mut(&namespace)
-            && fences.forget(&selector, number)
+            && (fences.forget(&selector, number) || fences.marks.forget(&selector, number))
         {
             fences.floor = fences.floor.max(number);
         }
     }
 
-    /// Whether something with these facets, computed or last vouched for at `stamp`, is untouched by every fence. An
-    /// entry that passed may have its stamp's selector number set to [`SelectorFences::newest`].
+    /// Whether something with these facets, computed at `stamp`, is untouched by every fence: what was marked stale since
+    /// must not be stored as fresh.
     #[must_use]
     pub fn allow(&self, namespace: &str, facets: &Facets<'_>, stamp: Stamp) -> bool {
+        self.standing(namespace, facets, stamp) == Standing::Untouched
+    }
+
+    /// What has become of something with these facets that was last vouched for at `stamp`. What was dropped stays so
+    /// whatever marked it before or after. Unless it was dropped, its stamp's selector number may then be set to
+    /// [`SelectorFences::newest`].
+    #[must_use]
+    pub fn standing(&self, namespace: &str, facets: &Facets<'_>, stamp: Stamp) -> Standing {
         let number = stamp.selector;
         if stamp.epoch != self.epoch {
-            return false;
+            return Standing::Dropped;
         }
-        if number >= self.newest {
-            return true;
+        let fences = self.namespaces.get(namespace).filter(|fences| number < self.newest && number < fences.newest);
+        let Some(fences) = fences else { return Standing::Untouched };
+        if number < fences.floor.max(fences.highest(facets)) {
+            return Standing::Dropped;
         }
-        match self.namespaces.get(namespace) {
-            Some(fences) => number >= fences.newest || number >= fences.floor.max(fences.highest(facets)),
-            None => true,
-        }
+        fences.marks.first(facets, number).map_or(Standing::Untouched, |(at, by)| Standing::Marked(at, by))
     }
 }
 

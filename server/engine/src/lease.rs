@@ -242,6 +242,12 @@ impl<V: Clone> Leases<V> {
         self.seats.iter().map(|(key, seat)| (key, seat.holder.is_some(), seat.waiters.len()))
     }
 
+    /// Whether somebody computes a key, and not merely nobody may.
+    #[must_use]
+    pub fn is_held(&self, key: &Key) -> bool {
+        self.seats.get(key).is_some_and(|seat| seat.holder.is_some())
+    }
+
     /// Whether somebody waits for a key.
     #[must_use]
     pub fn awaited(&self, key: &Key) -> bool {

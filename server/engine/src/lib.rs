@@ -5,6 +5,7 @@
 //! What is hidden from the documentation is public for tests and benches alone, and may change at any time.
 
 // vocabulary
+pub mod ahead;
 pub mod clock;
 pub mod entry;
 pub mod error;

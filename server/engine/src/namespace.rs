@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::policy::Objective;
+use crate::{ahead::RefreshAhead, policy::Objective};
 
 /// Settings of one namespace.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,10 @@ pub struct NamespaceConfig {
     pub ttl_max: Duration,
     /// Lifetime of negative results where the Put says none.
     pub ttl_negative: Duration,
+    /// For how long a failure is remembered where who reports it says nothing.
+    pub ttl_failure: Duration,
+    /// When entries that are still fresh are due to be renewed, where the Put says nothing.
+    pub refresh_ahead: RefreshAhead,
     /// Jitter where a Put says none: share of the TTL, 0 to 0.5.
     pub jitter: f64,
     /// TTL class by kind.
@@ -132,6 +136,8 @@ impl Default for NamespaceConfig {
             ttl_default: Duration::from_secs(1800),
             ttl_max: Duration::from_secs(30 * 86_400),
             ttl_negative: Duration::from_secs(60),
+            ttl_failure: Duration::from_secs(5),
+            refresh_ahead: RefreshAhead::Never,
             jitter: 0.0,
             kind_ttl: BTreeMap::new(),
             policy: Arc::from("cost_aware"),

@@ -101,7 +101,10 @@ fn words(told: &ExplainAnswer) -> Vec<&'static str> {
         Happened::Evicted(_) => "evicted",
         Happened::Invalidated(_, Effect::Dropped) => "dropped",
         Happened::Invalidated(_, Effect::NothingThere) => "nothing there",
-        Happened::Invalidated(_, Effect::Unknown) => "unknown",
+        Happened::Invalidated(_, Effect::Marked | Effect::Unknown) => "unknown",
+        Happened::MarkedStale(_, Effect::Marked) => "marked",
+        Happened::MarkedStale(..) => "marking nothing",
+        Happened::RefreshFailed(_) => "failed",
         Happened::NotAdmitted(_) => "refused",
     };
     told.events.iter().map(|event| word(&event.what)).collect()
@@ -284,4 +287,38 @@ fn an_explanation_leaves_no_trace() {
     world.put("c", "v");
     assert_eq!(reason(&world.explain("a")), Some(MissReason::Evicted), "it is still the first to go");
     world.cache.check_invariants().unwrap();
+}
+
+#[test]
+fn what_is_marked_stale_is_explained_with_who_did_it_and_why() {
+    let world = World::new();
+    world.put("k", "v");
+    world.pass(5);
+    let request = |selectors| InvalidateRequest {
+        namespace: String::new(),
+        selectors,
+        cascade: true,
+        validate_only: false,
+        reason: Some("new data".into()),
+        request_id: String::new(),
+        client_id: Some("janitor".into()),
+    };
+    world.cache.mark_stale(&request(vec![Selector::tag("t").unwrap()]), None).unwrap();
+    world.pass(2);
+    let told = world.explain("k");
+    assert_eq!((reason(&told), told.entry.as_ref().unwrap().1), (Some(MissReason::Invalidated), Freshness::Stale));
+    assert!(told.entry.as_ref().unwrap().0.facts.marked_stale);
+    let cause = told.cause.clone().unwrap();
+    assert_eq!(cause.sentence, "marked stale by the tag t by janitor: new data");
+    assert_eq!((cause.age, words(&told)), (Duration::from_secs(2), vec!["marked", "stored"]));
+    assert!(told.explanation.contains("marked stale 2 s ago"), "{}", told.explanation);
+    world.cache.mark_stale(&request(vec![Selector::key("k").unwrap()]), None).unwrap();
+    assert_eq!(words(&world.explain("k")), ["marked", "marked", "stored"]);
+    world.pass(29);
+    let told = world.explain("k");
+    assert_eq!((reason(&told), words(&told).last().copied()), (Some(MissReason::Expired), Some("stored")));
+    world.put("k", "w");
+    world.invalidate(vec![Selector::key("k").unwrap()]);
+    world.cache.mark_stale(&request(vec![Selector::key("k").unwrap()]), None).unwrap();
+    assert_eq!(words(&world.explain("k"))[..2], ["marking nothing", "dropped"]);
 }

@@ -53,6 +53,8 @@ impl Store for Shelf {
             cost_source: CostSource::Estimated,
             size_bytes: 0,
             charged_bytes: 0,
+            marked_stale: false,
+            failure: None,
             digest: [0; 32],
             age: Duration::ZERO,
             fresh_for: if *fresh { left } else { Duration::ZERO },

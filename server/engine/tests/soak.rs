@@ -151,6 +151,7 @@ impl Soak {
                 stale_for: random.random_bool(0.2).then_some(Duration::from_millis(200)),
                 idle_ttl: random.random_bool(0.2).then_some(Duration::from_millis(300)),
                 jitter: None,
+                refresh_ahead: None,
             },
             precondition: Precondition::Always,
             request_id: String::new(),

@@ -88,10 +88,13 @@ impl World {
             0..6 => self.put(&key),
             6 => self.append(log, What::Expired(text, description), ""),
             7 => self.append(log, What::Evicted(text, description), ""),
+            8 if random.random_bool(0.3) => self.append(log, What::MarkedStale(vec![(text, None)]), "b"),
             8 => self.append(log, What::Invalidated(vec![(text, None), (Arc::from("also"), None)]), "b"),
             _ => {
                 let sets = vec![Selector::tag("even").unwrap(), Selector::prefix("k1").unwrap()];
-                self.append(LogId::SELECTOR, What::SetInvalidated(sets), "b");
+                let marked = random.random_bool(0.3);
+                let what = if marked { What::SetMarkedStale(sets) } else { What::SetInvalidated(sets) };
+                self.append(LogId::SELECTOR, what, "b");
             }
         }
     }
@@ -194,8 +197,10 @@ fn subjects(what: &What) -> Vec<String> {
     match what {
         What::Put { key, .. } | What::Expired(key, _) => vec![key.to_string()],
         What::Evicted(..) => Vec::new(),
-        What::Invalidated(keys) => keys.iter().map(|(key, _)| key.to_string()).collect(),
-        What::SetInvalidated(sets) => sets.iter().map(|set| format!("{:?}", Some(set))).collect(),
+        What::Invalidated(keys) | What::MarkedStale(keys) => keys.iter().map(|(key, _)| key.to_string()).collect(),
+        What::SetInvalidated(sets) | What::SetMarkedStale(sets) => {
+            sets.iter().map(|set| format!("{:?}", Some(set))).collect()
+        }
     }
 }
 

@@ -19,6 +19,7 @@ struct Line {
     ttl: Option<String>,
     ttl_class: Option<String>,
     stale_for: Option<String>,
+    refresh_ahead: Option<String>,
     #[serde(default)]
     kind: String,
     #[serde(default)]
@@ -68,6 +69,7 @@ fn item(line: Line, verb: &Preload) -> Result<v1::PreloadItem, String> {
         ttl_class: line.ttl_class.clone(),
         stale_for: read(line.stale_for.as_ref())?,
         idle_ttl: None,
+        refresh_ahead: line.refresh_ahead.as_ref().map(|text| text.parse()).transpose()?,
     };
     if own.ttl.is_some() && own.ttl_class.is_some() {
         return Err(format!("{:?}: gives both ttl and ttl_class", line.key));

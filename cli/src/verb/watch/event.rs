@@ -69,6 +69,14 @@ impl<'a> Seen<'a> {
         self.event.and_then(|event| event.selector.as_ref()).map(describe).unwrap_or_default()
     }
 
+    /// Whether an invalidation dropped or marked stale; empty for other events.
+    fn mode(&self) -> &'static str {
+        match self.event.map(v1::WatchEvent::mode) {
+            None | Some(v1::InvalidateMode::Unspecified) => "",
+            Some(mode) => entry::bare(mode.as_str_name(), "INVALIDATE_MODE_"),
+        }
+    }
+
     fn reason(&self) -> &'a str {
         self.event.map(|event| event.reason.as_str()).unwrap_or_default()
     }
@@ -91,6 +99,9 @@ impl<'a> Seen<'a> {
         if let Some(text) = self.value().and_then(human::printable).filter(|text| text.len() <= 60) {
             line.push_str(&format!("  {}", human::escape(text)));
         }
+        if self.key.is_empty() && self.mode() == "MARK_STALE" {
+            line.push_str("  marked stale");
+        }
         if !self.reason().is_empty() {
             line.push_str(&format!("  ({})", human::escape(self.reason())));
         }
@@ -105,9 +116,13 @@ impl<'a> Seen<'a> {
         object.insert("key".to_owned(), json!(self.key));
         object.insert("resume_token".to_owned(), json!(self.resume_token));
         let selector = self.selector();
-        for (name, text) in
-            [("selector", selector.as_str()), ("reason", self.reason()), ("client_id", self.client_id())]
-        {
+        let said = [
+            ("selector", selector.as_str()),
+            ("mode", self.mode()),
+            ("reason", self.reason()),
+            ("client_id", self.client_id()),
+        ];
+        for (name, text) in said {
             if !text.is_empty() {
                 object.insert(name.to_owned(), json!(text));
             }
@@ -129,6 +144,7 @@ impl<'a> Seen<'a> {
             ("KEY", self.key.to_owned()),
             ("NAMESPACE", namespace.to_owned()),
             ("SELECTOR", self.selector()),
+            ("MODE", self.mode().to_owned()),
             ("REASON", self.reason().to_owned()),
             ("CLIENT_ID", self.client_id().to_owned()),
             ("ETAG", etag),

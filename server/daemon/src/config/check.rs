@@ -136,6 +136,7 @@ fn lifetimes_of(path: &str, own: &NamespaceSettings, settings: &Settings, found:
     let checked = [
         ("default", own.ttl_default.unwrap_or(settings.ttl.default)),
         ("negative", own.ttl_negative.unwrap_or(settings.ttl.negative)),
+        ("failure", own.ttl_failure.unwrap_or(settings.ttl.failure)),
     ];
     for (what, ttl) in checked {
         if ttl > most {
@@ -206,7 +207,7 @@ fn names(settings: &Settings, found: &mut Vec<String>) {
             .push("namespaces.create is `configured`, but no [namespaces.NAME] is: nothing could be stored".to_owned());
     }
     let zero = |ttl: Duration| ttl.is_zero();
-    if zero(settings.ttl.default) || zero(settings.ttl.negative) {
-        found.push("ttl.default and ttl.negative are longer than zero".to_owned());
+    if zero(settings.ttl.default) || zero(settings.ttl.negative) || zero(settings.ttl.failure) {
+        found.push("ttl.default, ttl.negative and ttl.failure are longer than zero".to_owned());
     }
 }

@@ -85,6 +85,8 @@ impl Settings {
             ttl_default: own.ttl_default.unwrap_or(self.ttl.default),
             ttl_max: own.ttl_max.unwrap_or(self.ttl.max),
             ttl_negative: own.ttl_negative.unwrap_or(self.ttl.negative),
+            ttl_failure: own.ttl_failure.unwrap_or(self.ttl.failure),
+            refresh_ahead: own.refresh_ahead.unwrap_or(self.ttl.refresh_ahead),
             jitter: own.jitter.unwrap_or(self.ttl.jitter),
             kind_ttl,
             policy: Arc::from(own.policy.as_deref().unwrap_or(&self.memory.policy)),

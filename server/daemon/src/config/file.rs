@@ -23,12 +23,14 @@ use crate::access::{Role, check_pattern, token::is_id};
 pub(super) const TABLES: [&str; 4] = ["namespaces", "kinds", "ttl_classes", "access.tokens"];
 /// Longest name of a kind, class or origin, in bytes.
 const NAME_BYTES_MAX: usize = 128;
-const NAMESPACE_KEYS: [&str; 11] = [
+const NAMESPACE_KEYS: [&str; 13] = [
     "entries_max",
     "bytes_max",
     "ttl_default",
     "ttl_max",
     "ttl_negative",
+    "ttl_failure",
+    "refresh_ahead",
     "jitter",
     "policy",
     "weight",
@@ -138,6 +140,8 @@ impl FileReader<'_> {
             ttl_default: self.take(&path, &mut table, "ttl_default", parse_ttl),
             ttl_max: self.take(&path, &mut table, "ttl_max", parse_ttl),
             ttl_negative: self.take(&path, &mut table, "ttl_negative", parse_ttl),
+            ttl_failure: self.take(&path, &mut table, "ttl_failure", parse_ttl),
+            refresh_ahead: self.take(&path, &mut table, "refresh_ahead", str::parse),
             jitter: self.take(&path, &mut table, "jitter", parse_ratio),
             policy: self.take(&path, &mut table, "policy", |text| Ok(text.to_owned())),
             weight: self.take(&path, &mut table, "weight", parse_weight),

@@ -55,6 +55,8 @@ fn namespace_tables(out: &mut String, path: &str, own: &NamespaceSettings) {
         ("ttl_default", duration(own.ttl_default)),
         ("ttl_max", duration(own.ttl_max)),
         ("ttl_negative", duration(own.ttl_negative)),
+        ("ttl_failure", duration(own.ttl_failure)),
+        ("refresh_ahead", own.refresh_ahead.map(|ahead| quote(&ahead.to_string()))),
         ("jitter", own.jitter.map(|ratio| format!("{ratio:?}"))),
         ("policy", own.policy.as_deref().map(quote)),
         ("weight", own.weight.map(|weight| format!("{weight:?}"))),

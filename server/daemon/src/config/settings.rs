@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use hotplate_engine::policy::Objective;
+use hotplate_engine::{ahead::RefreshAhead, policy::Objective};
 
 use super::{
     shape::{Create, LogFormat, LogLevel, Settings},
@@ -35,6 +35,7 @@ enum Slot<'a> {
     Path(&'a mut Option<PathBuf>),
     Text(&'a mut String),
     Choice(&'a mut dyn Choice),
+    Ahead(&'a mut RefreshAhead),
 }
 
 /// A setting with a few named values.
@@ -75,7 +76,7 @@ impl Row {
             Slot::Address(_) => "address",
             Slot::Path(_) => "path",
             Slot::Text(_) => "text",
-            Slot::Choice(_) => "choice",
+            Slot::Choice(_) | Slot::Ahead(_) => "choice",
         }
     }
 
@@ -97,6 +98,7 @@ impl Row {
             Slot::Address(_) => "IP:PORT".to_owned(),
             Slot::Path(_) | Slot::Text(_) => "any".to_owned(),
             Slot::Choice(choice) => choice.names().join(", "),
+            Slot::Ahead(_) => "off, a share of the TTL up to 0.9, xfetch:BETA".to_owned(),
         }
     }
 
@@ -113,6 +115,7 @@ impl Row {
             Slot::Path(path) => path.as_ref().map_or_else(String::new, |path| path.display().to_string()),
             Slot::Text(text) => text.clone(),
             Slot::Choice(choice) => choice.names()[choice.index()].to_owned(),
+            Slot::Ahead(ahead) => ahead.to_string(),
         }
     }
 
@@ -141,6 +144,7 @@ impl Row {
             }
             Slot::Path(path) => *path = (!text.is_empty()).then(|| PathBuf::from(text)),
             Slot::Text(kept) => text.clone_into(kept),
+            Slot::Ahead(ahead) => *ahead = text.parse()?,
             Slot::Choice(choice) => {
                 let position = choice.names().iter().position(|name| name.eq_ignore_ascii_case(text.trim()));
                 let names = choice.names().join(", ");
@@ -289,6 +293,19 @@ pub const ROWS: &[Row] = &[
     row("ttl.negative", (1, 3650 * DAY), "Lifetime of remembered absences where the Put says none.", |s| {
         Slot::Duration(&mut s.ttl.negative)
     }),
+    row(
+        "ttl.failure",
+        (1, 3650 * DAY),
+        "For how long a failure to compute is remembered where who reports it says nothing.",
+        |s| Slot::Duration(&mut s.ttl.failure),
+    ),
+    row(
+        "ttl.refresh_ahead",
+        NONE,
+        "When an entry that is still fresh is due to be renewed, where the Put says nothing: in this last share of its \
+         lifetime, or by XFetch with this factor.",
+        |s| Slot::Ahead(&mut s.ttl.refresh_ahead),
+    ),
     row("ttl.jitter", NONE, "Share of a lifetime by which it is shortened at random, where the Put says none.", |s| {
         Slot::Ratio(&mut s.ttl.jitter)
     }),

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use hotplate_engine::{
+    ahead::RefreshAhead,
     namespace::{KindTtl, standard_ttl_classes},
     policy::Objective,
 };
@@ -165,6 +166,10 @@ pub struct TtlSettings {
     pub max: Duration,
     /// Of negative results, where the Put says none.
     pub negative: Duration,
+    /// For how long a failure to compute is remembered, where who reports it says nothing.
+    pub failure: Duration,
+    /// When an entry that is still fresh is due to be renewed, where the Put says nothing.
+    pub refresh_ahead: RefreshAhead,
     /// Share of the TTL by which it is shortened at random, 0 to 0.5.
     pub jitter: f64,
 }
@@ -203,6 +208,10 @@ pub struct NamespaceSettings {
     pub ttl_max: Option<Duration>,
     /// Lifetime of negative results.
     pub ttl_negative: Option<Duration>,
+    /// For how long a failure to compute is remembered.
+    pub ttl_failure: Option<Duration>,
+    /// When an entry that is still fresh is due to be renewed.
+    pub refresh_ahead: Option<RefreshAhead>,
     /// Share of the TTL by which it is shortened at random.
     pub jitter: Option<f64>,
     /// Name of the eviction policy.
@@ -387,6 +396,8 @@ impl Default for Settings {
                 default: Duration::from_secs(1800),
                 max: Duration::from_secs(30 * 86_400),
                 negative: Duration::from_secs(60),
+                failure: Duration::from_secs(5),
+                refresh_ahead: RefreshAhead::Never,
                 jitter: 0.0,
             },
             namespaces: NamespacesSettings { create: Create::Auto, max: 256, configured: BTreeMap::new() },

@@ -4,7 +4,7 @@ use hotplate_engine::selector::Selector;
 use hotplate_proto::v1::{self, Permission};
 
 use super::{
-    convert,
+    convert::{self, InvalidateMode},
     service::{Answer, Call, Parts},
     status::Failure,
 };
@@ -16,11 +16,15 @@ pub(crate) fn invalidate(
     request: v1::InvalidateRequest,
 ) -> Result<Answer<v1::InvalidateResponse>, Failure> {
     call.allow(&request.namespace)?;
+    let mode = convert::invalidate_mode(&request)?;
     let request = convert::invalidate_request(request)?;
     if request.selectors.contains(&Selector::Everything) {
         call.allow_also(Permission::InvalidateAll, &request.namespace)?;
     }
-    let outcome = if request.validate_only { "validated" } else { "invalidated" };
-    let answer = parts.cache.invalidate(&request)?;
+    let (answer, outcome) = match mode {
+        InvalidateMode::Delete => (parts.cache.invalidate(&request)?, "invalidated"),
+        InvalidateMode::MarkStale(spread_over) => (parts.cache.mark_stale(&request, spread_over)?, "marked_stale"),
+    };
+    let outcome = if request.validate_only { "validated" } else { outcome };
     Ok(Answer { message: convert::invalidate_response(answer), outcome })
 }

@@ -13,15 +13,17 @@ use super::{
 use crate::config::Settings;
 
 /// What this server can do, for clients that may meet older ones.
-const FEATURES: [&str; 12] = [
+const FEATURES: [&str; 14] = [
     "batch",
     "conditional_get",
     "conditional_put",
     "explain_key",
     "invalidate_selectors",
     "leases",
+    "mark_stale",
     "min_position",
     "preload",
+    "refresh_ahead",
     "revalidate",
     "stale_while_revalidate",
     "update_watch",

@@ -17,7 +17,6 @@ use crate::{
         beside::{Filled, Removal},
         budget::Room,
         content::Content,
-        held,
         notes::Noted,
         record::{self, Lifetime, Look, Record, Terms},
         shared::Shared,
@@ -125,8 +124,8 @@ pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
     )
 }
 
-/// Removes a key's record when it has ended or a fence selects it; else says where it is. Every look at a key begins with
-/// this.
+/// Removes a key's record when it has ended or a fence selects it, and marks it stale when a soft one does; else says where
+/// it is. Every look at a key begins with this.
 pub fn drop_ended(store: &Store, shard: &mut Guard<'_>, (space, key): (&Space, &Key), now: Moment) -> Option<Slot> {
     let slot = store.find(shard, space, key)?;
     let record = shard.table(&space.shelf)?.get(slot)?;
@@ -135,89 +134,7 @@ pub fn drop_ended(store: &Store, shard: &mut Guard<'_>, (space, key): (&Space, &
         store.remove(shard, space, slot, reason);
         return None;
     }
-    let facets = record.facets(record.description(&shard.beside.shared));
-    let (valid, newest) = {
-        let fences = store.fences.read();
-        (fences.allow(key.namespace(), &facets, store.stamp(record)), fences.newest())
-    };
-    if valid {
-        shard.table_mut(&space.shelf)?.get_mut(slot)?.vouch(newest);
-        return Some(slot);
-    }
-    let fence = store.fences.read().concerning(key.namespace(), &facets);
-    store.remove_by(shard, space, slot, (RemovalReason::Invalidated, fence));
-    None
-}
-
-/// Gives what is stored a new lifetime, when the precondition holds; else tells what is in the way.
-pub fn renew(
-    store: &Store,
-    space: &Arc<Space>,
-    key: &Key,
-    (precondition, lifetime): (&Precondition, Lifetime),
-    (author, lease): (&Author, Option<u128>),
-) -> Admitted {
-    for _ in 0..ATTEMPTS_MAX {
-        let mut shard = store.shard(key);
-        let now = store.clock.now();
-        let as_of = store.as_of(key);
-        if lease.is_some_and(|token| shard.beside.leases.claim(key, token, now).is_none()) {
-            return Admitted::LeaseLost;
-        }
-        let slot = drop_ended(store, &mut shard, (space, key), now);
-        let current = slot.and_then(|slot| shard.table(&space.shelf)?.get(slot));
-        if !holds(precondition, current, &shard.beside.shared) {
-            return Admitted::PreconditionFailed(slot.and_then(|slot| view(&shard, (space, key), slot, now)));
-        }
-        let content = current.map(|record| record.content(record.description(&shard.beside.shared)));
-        let Some((slot, content)) = slot.zip(content) else { return Admitted::PreconditionFailed(None) };
-        let terms = Terms { lifetime, stored: now, selector: as_of.selector.number };
-        let noted = refreshed(&content);
-        if let Err(room) = relive(store, &mut shard, (space, key), (slot, content, terms)) {
-            drop(shard);
-            store.evict_one(space, room, |_, _| {});
-            continue;
-        }
-        shard.beside.confirmations.note(key, store.tick());
-        store.note(&mut shard, key, (noted, author.clone()));
-        let Some(view) = view(&shard, (space, key), slot, now) else { break };
-        space.stats.on_refresh(key.text(), &view.facts.description.kind);
-        let released = hand_over(&mut shard, space, key, &Filled { view: view.clone(), as_of });
-        return Admitted::Refreshed(view, Positions::new(vec![(key.log(), as_of.key)]), released);
-    }
-    Admitted::PreconditionFailed(None)
-}
-
-/// Gives a stored entry new terms in its place. That may take more room than it has: then nothing is changed, and the
-/// error says how much.
-pub fn relive(
-    store: &Store,
-    shard: &mut Guard<'_>,
-    (space, key): (&Space, &Key),
-    (slot, content, terms): (Slot, Content, Terms),
-) -> Result<(), Room> {
-    let order_bytes = space.shelf.order_bytes();
-    let Some(record) = shard.table(&space.shelf).and_then(|table| table.get(slot)) else { return Ok(()) };
-    let old = record.charged(order_bytes);
-    let new = Record::new(key, &content, terms, record.said());
-    let more = Room { entries: 0, bytes: new.charged(order_bytes).saturating_sub(old) };
-    if !store.pool.reserve(&space.shelf, more) {
-        return Err(more);
-    }
-    store.pool.release(&space.shelf, Room { entries: 0, bytes: old.saturating_sub(new.charged(order_bytes)) });
-    let charged = new.charged(order_bytes);
-    let (kind, gained) = (&content.description.kind, held(&new, (1, order_bytes)));
-    if let Some(table) = shard.table_mut(&space.shelf) {
-        if let Some(old) = table.get_mut(slot).map(|record| std::mem::replace(record, new)) {
-            // The old one first: what is counted is never more than what is reserved.
-            space.stats.on_held(key.text(), kind, held(&old, (-1, order_bytes)));
-            space.stats.on_held(key.text(), kind, gained);
-        }
-        table.renewed(slot, &space.shelf.age);
-        table.reschedule(slot);
-    }
-    shard.recharge(&space.shelf, slot, charged);
-    Ok(())
+    store.settle(shard, (space, slot)).then_some(slot)
 }
 
 /// A record as an answer shows it.
@@ -228,6 +145,7 @@ pub fn view(shard: &Guard<'_>, (space, key): (&Space, &Key), slot: Slot, now: Mo
         hits: table.hits(slot),
         order_bytes: space.shelf.order_bytes(),
         pinned_until: table.pin_of(slot).map(|pin| pin.until),
+        marked: None,
     };
     let record = table.get(slot)?;
     Some(record.view(key, record.description(&shard.beside.shared), look))
@@ -335,9 +253,9 @@ fn release_without_storing(store: &Store, shard: &mut Guard<'_>, admission: &Adm
     let stored = store.clock.now();
     let record =
         Record::new(key, content, Terms { lifetime: *lifetime, stored, selector: as_of.selector.number }, None);
-    let look = Look { now: stored, hits: 0, order_bytes: space.shelf.order_bytes(), pinned_until: None };
+    let look = Look { now: stored, hits: 0, order_bytes: space.shelf.order_bytes(), pinned_until: None, marked: None };
     let view = record.view(key, &content.description, look);
-    hand_over(shard, space, key, &Filled { view, as_of })
+    hand_over(shard, space, key, &Filled { view, stale: None, as_of })
 }
 
 /// Whether nothing that concerns a fill happened since its ticket was taken.
@@ -353,7 +271,7 @@ fn untouched(store: &Store, Admission { key, content, .. }: &Admission<'_>, sinc
     store.fences.read().allow(key.namespace(), &content.facets(key.text()), since)
 }
 
-fn holds(precondition: &Precondition, current: Option<&Record>, shared: &Shared) -> bool {
+pub(super) fn holds(precondition: &Precondition, current: Option<&Record>, shared: &Shared) -> bool {
     match (precondition, current) {
         (Precondition::Always, _) | (Precondition::Absent, None) | (Precondition::Present, Some(_)) => true,
         (Precondition::Etag(etag), Some(record)) => *record.etag(record.description(shared)) == **etag,
@@ -447,7 +365,7 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     let position = Positions::new(vec![(key.log(), log)]);
     let Some(view) = view(shard, (space, key), slot, place.now) else { return Admitted::PreconditionFailed(None) };
     let as_of = AsOf { key: log, ..place.as_of };
-    let released = hand_over(shard, space, key, &Filled { view: view.clone(), as_of });
+    let released = hand_over(shard, space, key, &Filled { view: view.clone(), stale: None, as_of });
     if same { Admitted::Refreshed(view, position, released) } else { Admitted::Stored(view, position, released) }
 }
 
@@ -462,7 +380,7 @@ fn confirm(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>) {
 }
 
 /// A renewal, as it is noted.
-fn refreshed(content: &Content) -> Noted {
+pub(super) fn refreshed(content: &Content) -> Noted {
     Noted::Refreshed {
         size_bytes: content.value().len() as u64,
         negative: matches!(content.payload, Payload::Negative(_)),

@@ -6,19 +6,16 @@ mod words;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    admit::view,
-    get::{GetRequest, Lookup, judge, look},
-};
+use super::get::{GetRequest, Lookup, judge, look};
 use crate::{
     changes::Author,
     clock::Moment,
-    entry::{EntryView, Freshness},
+    entry::{EntryView, Freshness, Negative},
     error::{Error, Reason, Result},
     event::MissReason,
-    fence::Fenced,
+    fence::{Fenced, Standing},
     key::Key,
-    memory::{Guard, Store, beside::Removal, notes::Note, space::Space},
+    memory::{Guard, Store, beside::Removal, notes::Note, record::Look, space::Space},
     position::{AsOf, LogId, Position},
     selector::Selector,
 };
@@ -114,6 +111,10 @@ pub enum Happened {
     Invalidated(Option<Selector>, Effect),
     /// A Put was refused: why.
     NotAdmitted(Arc<str>),
+    /// An Invalidate marked it stale, or a set that it is in, if that is still known.
+    MarkedStale(Option<Selector>, Effect),
+    /// Computing it anew failed, and the value stayed.
+    RefreshFailed(Negative),
 }
 
 /// What an invalidation did to a key.
@@ -121,6 +122,8 @@ pub enum Happened {
 pub enum Effect {
     /// It dropped an entry.
     Dropped,
+    /// It marked an entry stale.
+    Marked,
     /// There was nothing to drop.
     NothingThere,
     /// What was there then is not known any more.
@@ -201,27 +204,36 @@ fn found(store: &Store, shard: &Guard<'_>, (space, key): (&Space, &Key), known: 
     let Some((slot, found)) = slot.and_then(|slot| Some((slot, look(shard, (space, slot), now)?))) else {
         return known;
     };
-    let (record, said, _) = found;
-    let freshness = record.freshness(now);
+    let (record, said, look) = found;
+    let standing = store.standing(space, record, said);
+    let marked = if let Standing::Marked(at, _) = standing { Some(at) } else { None };
+    let found = (record, said, Look { marked, ..look });
+    let freshness = record.freshness_if((now, marked));
     let gone = |reason, at, fence| Removal { reason, at, idle: record.idle_at(now), fence };
-    let (outcome, removal) = match (freshness, store.valid(space, record, said)) {
+    let (outcome, removal) = match (freshness, standing) {
+        (Freshness::Gone, Standing::Marked(at, number)) if record.freshness(now) != Freshness::Gone => {
+            let fence = Some(Fenced { number, floor: false });
+            (Lookup::Miss(MissReason::Invalidated), Some(gone(MissReason::Invalidated, at, fence)))
+        }
         (Freshness::Gone, _) => {
             let removal = gone(MissReason::Expired, record.gone_since(), None);
             (Lookup::Miss(MissReason::Expired), Some(removal))
         }
-        (_, false) => {
+        (_, Standing::Dropped) => {
             let fence = store.fences.read().concerning(&space.name, &record.facets(said));
             (Lookup::Miss(MissReason::Invalidated), Some(gone(MissReason::Invalidated, now, fence)))
         }
-        (Freshness::Stale, true) => {
-            let removal = gone(MissReason::Expired, record.lifetime().deadlines.fresh_until, None);
-            (Lookup::Miss(MissReason::Expired), Some(removal))
+        (Freshness::Stale | Freshness::Fresh, _) => {
+            let outcome = judge(found, key, &GetRequest::default()).0;
+            let fresh_until = record.lifetime().deadlines.fresh_until;
+            let since = marked.map_or(fresh_until, |at| at.min(fresh_until));
+            let removal = if let Lookup::Miss(reason) = &outcome { Some(gone(*reason, since, None)) } else { None };
+            (outcome, removal)
         }
-        (Freshness::Fresh, true) => (judge(found, key, &GetRequest::default()).0, None),
     };
     let least = shard.table(&space.shelf).and_then(|table| table.least());
     let next_to_go = least.is_some_and(|least| least.slot == slot);
-    let entry = view(shard, (space, key), slot, now).map(|view| (view, freshness));
+    let entry = Some((record.view(key, said, found.2), freshness));
     Known { outcome, entry, next_to_go, removal, ..known }
 }
 
@@ -231,8 +243,14 @@ impl Known {
         self.removal.and_then(|removal| removal.fence)
     }
 
-    /// Whether there is an entry that no invalidation concerns.
+    /// Whether there is an entry that no invalidation dropped.
     fn valid(&self) -> bool {
-        self.entry.is_some() && !matches!(self.outcome, Lookup::Miss(MissReason::Invalidated))
+        let dropped = matches!(self.outcome, Lookup::Miss(MissReason::Invalidated)) && !self.marked();
+        self.entry.is_some() && !dropped
+    }
+
+    /// Whether there is an entry that was marked stale and may be served as that.
+    fn marked(&self) -> bool {
+        self.entry.as_ref().is_some_and(|(view, freshness)| view.facts.marked_stale && *freshness == Freshness::Stale)
     }
 }

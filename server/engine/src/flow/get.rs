@@ -5,13 +5,15 @@ use std::{sync::Arc, time::Duration};
 use super::admit::drop_ended;
 use crate::{
     clock::Moment,
-    entry::{Description, EntryView, Freshness},
+    entry::{CostSource, Description, EntryView, Facts, Freshness, Payload},
     error::{Error, Kind, Reason, Result},
     event::{Event, MissReason, ReadOutcome},
     insight::{top::TopRead, what_if::Answered},
     key::Key,
     memory::{
-        Guard, Store, item,
+        Guard, Store,
+        content::Content,
+        item,
         record::{Look, Record},
         space::Space,
         table::Slot,
@@ -79,7 +81,7 @@ pub enum Lookup {
 /// # Errors
 /// Bad names; `NAMESPACE_UNKNOWN`; `POSITION_NOT_REACHED`.
 pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
-    let (looked, ()) = look_up(store, request, |_, _, _| ())?;
+    let (looked, ()) = look_up(store, request, |_, _| ())?;
     if !request.peek {
         looked.count(store);
     }
@@ -102,11 +104,20 @@ impl Looked {
     }
 }
 
+/// What a look saw, while the lock is held.
+pub(super) struct Seen<'a> {
+    pub(super) key: &'a Key,
+    pub(super) outcome: &'a Lookup,
+    /// Where the entry is, served or not.
+    pub(super) place: Option<(&'a Space, Slot)>,
+    pub(super) now: Moment,
+}
+
 /// Looks, and does what is to be done then, under the same lock.
 pub(super) fn look_up<T>(
     store: &Store,
     request: &GetRequest,
-    then: impl FnOnce(&mut Guard<'_>, &Key, &Lookup) -> T,
+    then: impl FnOnce(&mut Guard<'_>, &Seen<'_>) -> T,
 ) -> Result<(Looked, T)> {
     let started = store.clock.now();
     let key = Key::new(&request.namespace, &request.key)?;
@@ -127,7 +138,8 @@ pub(super) fn look_up<T>(
     if let Some((space, slot)) = space.as_deref().zip(slot).filter(|_| !request.peek && outcome.view().is_some()) {
         touch(&mut shard, (space, slot), now);
     }
-    let then = then(&mut shard, &key, &outcome);
+    let place = space.as_deref().zip(slot);
+    let then = then(&mut shard, &Seen { key: &key, outcome: &outcome, place, now });
     drop(shard);
     Ok((Looked { key, space, outcome, counted, as_of, started }, then))
 }
@@ -146,6 +158,7 @@ pub(super) fn look<'a>(shard: &'a Guard<'_>, (space, slot): (&Space, Slot), now:
             hits: table.hits(slot),
             order_bytes: space.shelf.order_bytes(),
             pinned_until: table.pin_of(slot).map(|pin| pin.until),
+            marked: None,
         },
     ))
 }
@@ -157,12 +170,19 @@ pub(super) fn judge((record, said, look): Found<'_>, key: &Key, request: &GetReq
     if request.max_age.is_some_and(|max| now.since(record.stored()) > max) {
         return miss(MissReason::TooOld);
     }
-    let stale = record.freshness(now) != Freshness::Fresh;
+    let stale = record.freshness_if((now, look.marked)) != Freshness::Fresh;
+    let marked = record.is_marked() || look.marked.is_some_and(|at| at <= now);
+    let over = if marked { MissReason::Invalidated } else { MissReason::Expired };
+    let failed = record.failure().is_some_and(|failure| failure.until > now);
     let (negative, counted) = match (record.is_negative(), stale, request.stale) {
-        (_, true, StalePolicy::Refuse) | (true, true, _) => return miss(MissReason::Expired),
+        (false, true, StalePolicy::Refuse) if failed => {
+            return (Lookup::Negative(instead(record.view(key, said, look))), ReadOutcome::Negative);
+        }
+        (_, true, StalePolicy::Refuse) | (true, true, _) => return miss(over),
         (true, false, _) => (true, ReadOutcome::Negative),
         (false, true, StalePolicy::WhileRevalidate) => (false, ReadOutcome::Stale),
-        (false, true, StalePolicy::IfError) => (false, ReadOutcome::Miss(MissReason::Expired)),
+        (false, true, StalePolicy::IfError) if failed => (false, ReadOutcome::Stale),
+        (false, true, StalePolicy::IfError) => (false, ReadOutcome::Miss(over)),
         (false, false, _) => (false, ReadOutcome::Hit),
     };
     let view = record.view(key, said, look);
@@ -174,6 +194,28 @@ pub(super) fn judge((record, said, look): Found<'_>, key: &Key, request: &GetReq
         (false, false, false) => Lookup::Hit(view),
     };
     (outcome, counted)
+}
+
+/// The failure to renew an entry, as the answer for who takes no stale value.
+pub(super) fn instead(view: EntryView) -> EntryView {
+    let Some(failure) = view.facts.failure.clone() else { return view };
+    let payload = Payload::Negative(failure.negative);
+    let content = Content::new(payload.clone(), Description::default());
+    let facts = Facts {
+        etag: Content::etag(true, &content.digest, &content.description),
+        description: content.description,
+        compute_cost: None,
+        cost_source: CostSource::Estimated,
+        size_bytes: 0,
+        digest: content.digest,
+        age: failure.age,
+        fresh_for: failure.retry_after,
+        usable_for: failure.retry_after,
+        marked_stale: false,
+        failure: None,
+        ..view.facts
+    };
+    EntryView { payload, facts, ..view }
 }
 
 /// Notes the use of an entry that was served.

@@ -58,6 +58,8 @@ pub struct InvalidateAnswer {
     pub position: Positions,
     /// Leases revoked.
     pub leases_revoked: u32,
+    /// Entries that are fetched anew.
+    pub refreshing_count: u64,
 }
 
 /// Keys that a validating call shows at most.
@@ -95,8 +97,9 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     let dependents = dependents(store, &space, selectors);
     // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
     let leases_revoked = revoke(store, &namespace, &sets);
-    let (swept, estimated) = fence.map_or((0, false), |position| sweep(store, space.clone(), sets, (weight, position)));
-    let mut dropped = Dropped::default();
+    let (swept, estimated) =
+        fence.map_or((0, false), |position| sweep(store, space.clone(), sets, (weight, position.number, false)));
+    let mut dropped = Changed::default();
     dropped.logs.extend(fence.map(|position| (LogId::SELECTOR, position)));
     let named = dropped.add(drop_keys(store, &space, (&keys, SELECTORS_MAX), (&author, request.cascade)));
     let depending = dropped.add(drop_keys(store, &space, (&dependents, FOUND_PER_HOLD), (&author, request.cascade)));
@@ -109,17 +112,17 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     let answer = InvalidateAnswer {
         matched_count: swept + named + depending,
         cascaded_count,
-        sample_keys: Vec::new(),
         estimated,
         leases_revoked: dropped.leases + leases_revoked,
         position: Positions::new(dropped.logs.into_iter().collect()),
+        ..nothing()
     };
     repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
     space.stats.on_latency("invalidate", store.clock.now().since(started));
     Ok(answer)
 }
 
-fn check(request: &InvalidateRequest) -> Result<()> {
+pub(super) fn check(request: &InvalidateRequest) -> Result<()> {
     if request.selectors.is_empty() {
         let rule = "an Invalidate says what to drop: set at least one selector";
         return Err(Error::invalid(Reason::NoSelector, "selectors", rule));
@@ -130,13 +133,14 @@ fn check(request: &InvalidateRequest) -> Result<()> {
     length("client_id", request.client_id.as_deref().unwrap_or_default(), ID_BYTES_MAX)
 }
 
-fn nothing() -> InvalidateAnswer {
+pub(super) fn nothing() -> InvalidateAnswer {
     InvalidateAnswer {
         matched_count: 0,
         cascaded_count: 0,
         sample_keys: Vec::new(),
         estimated: false,
         leases_revoked: 0,
+        refreshing_count: 0,
         position: Positions::default(),
     }
 }
@@ -155,7 +159,7 @@ fn raise_sets(store: &Store, namespace: &Arc<str>, sets: &[Selector], author: &A
 }
 
 /// Keys that the call names as dependents, once what is being made from the same is kept out.
-fn dependents(store: &Store, space: &Space, selectors: &[Selector]) -> Vec<Selector> {
+pub(super) fn dependents(store: &Store, space: &Space, selectors: &[Selector]) -> Vec<Selector> {
     let targets = || {
         selectors.iter().filter_map(|selector| match selector {
             Selector::DependentsOf(target) => Some(target),
@@ -173,7 +177,7 @@ fn dependents(store: &Store, space: &Space, selectors: &[Selector]) -> Vec<Selec
 
 /// Hands on the leases of keys that these sets select by their text. What tags and kind a value will have nobody knows
 /// yet: the fence refuses it when it comes.
-fn revoke(store: &Store, namespace: &Arc<str>, sets: &[Selector]) -> u32 {
+pub(super) fn revoke(store: &Store, namespace: &Arc<str>, sets: &[Selector]) -> u32 {
     let by_text = |set: &&Selector| matches!(set, Selector::Prefix(_) | Selector::Glob(_) | Selector::Everything);
     let sets: Vec<&Selector> = sets.iter().filter(by_text).collect();
     if sets.is_empty() {
@@ -188,16 +192,16 @@ fn revoke(store: &Store, namespace: &Arc<str>, sets: &[Selector]) -> u32 {
     store.each_shard().map(of).sum()
 }
 
-/// What dropping named keys did.
+/// What dropping or marking named keys did.
 #[derive(Default)]
-struct Dropped {
-    matched: u64,
-    leases: u32,
+pub(super) struct Changed {
+    pub(super) matched: u64,
+    pub(super) leases: u32,
     /// Of several changes in one log, the last one is where the call is.
-    logs: BTreeMap<LogId, Position>,
+    pub(super) logs: BTreeMap<LogId, Position>,
 }
 
-impl Dropped {
+impl Changed {
     /// Counts what another call did in with this, and says how many entries that were.
     fn add(&mut self, other: Self) -> u64 {
         self.matched += other.matched;
@@ -214,22 +218,12 @@ fn drop_keys(
     space: &Space,
     (selectors, per_hold): (&[Selector], usize),
     (author, with_dependents): (&Author, bool),
-) -> Dropped {
+) -> Changed {
     let namespace = &space.name;
-    let mut by_log: BTreeMap<LogId, BTreeSet<Arc<str>>> = BTreeMap::new();
-    for selector in selectors {
-        if let Selector::Key(text) = selector {
-            let log = Key::trusted(namespace.clone(), text.clone()).log();
-            by_log.entry(log).or_default().insert(text.clone());
-        }
-    }
-    let mut all = Dropped::default();
-    let texts = by_log.into_iter().map(|(log, texts)| (log, texts.into_iter().collect::<Vec<_>>()));
-    let holds: Vec<(LogId, Vec<Arc<str>>)> = texts.flat_map(|(log, texts)| pieces(log, &texts, per_hold)).collect();
-    for (log, texts) in holds {
+    let mut all = Changed::default();
+    for (log, keys) in by_hold(namespace, selectors, per_hold) {
         let mut shard = store.shard_of(log);
         let now = store.clock.now();
-        let keys: Vec<_> = texts.into_iter().map(|text| Key::trusted(namespace.clone(), text)).collect();
         let dropped = keys.iter().map(|key| {
             let slot = drop_ended(store, &mut shard, (space, key), now);
             let said = slot.and_then(|slot| store.remove(&mut shard, space, slot, RemovalReason::Invalidated));
@@ -250,22 +244,41 @@ fn drop_keys(
     all
 }
 
-fn pieces(log: LogId, texts: &[Arc<str>], most: usize) -> Vec<(LogId, Vec<Arc<str>>)> {
-    texts.chunks(most).map(|piece| (log, piece.to_vec())).collect()
+/// Named keys, by the log whose lock they need, at most so many in a piece.
+pub(super) fn by_hold(namespace: &Arc<str>, selectors: &[Selector], per_hold: usize) -> Vec<(LogId, Vec<Key>)> {
+    let mut by_log: BTreeMap<LogId, BTreeSet<Arc<str>>> = BTreeMap::new();
+    for selector in selectors {
+        if let Selector::Key(text) = selector {
+            let log = Key::trusted(namespace.clone(), text.clone()).log();
+            by_log.entry(log).or_default().insert(text.clone());
+        }
+    }
+    let key = |text: &Arc<str>| Key::trusted(namespace.clone(), text.clone());
+    let pieces = |(log, texts): (LogId, BTreeSet<Arc<str>>)| {
+        let texts: Vec<_> = texts.into_iter().collect();
+        let pieces = texts.chunks(per_hold).map(|piece| (log, piece.iter().map(key).collect()));
+        pieces.collect::<Vec<_>>()
+    };
+    by_log.into_iter().flat_map(pieces).collect()
 }
 
-/// Drops what any set selects and was stored before its fence, or leaves that for later when it is much: the fence already
-/// keeps all of it from being read. How much it is, and whether that is an estimate.
-fn sweep(store: &Store, space: Arc<Space>, sets: Vec<Selector>, (weight, fence): (Weight, Position)) -> (u64, bool) {
+/// Drops what any set selects and was stored before its fence, or marks it stale, or leaves that for later when it is much:
+/// the fence already keeps all of it from being read, or from being read as fresh. How much it is, and whether that is an estimate.
+pub(super) fn sweep(
+    store: &Store,
+    space: Arc<Space>,
+    sets: Vec<Selector>,
+    (weight, fence, marks): (Weight, u64, bool),
+) -> (u64, bool) {
     if weight.light {
-        return (store.sweep(&space, &sets, fence.number), false);
+        return (store.sweep(&space, &sets, (fence, marks)), false);
     }
-    store.sweep_later(space, sets, fence.number);
+    store.sweep_later(space, sets, (fence, marks));
     (weight.estimate, true)
 }
 
 /// Counts what would be dropped and shows the first keys.
-fn validate(store: &Store, space: &Space, selectors: &[Selector], cascade: &Cascade) -> InvalidateAnswer {
+pub(super) fn validate(store: &Store, space: &Space, selectors: &[Selector], cascade: &Cascade) -> InvalidateAnswer {
     let now = store.clock.now();
     let mut sample = BTreeSet::new();
     let mut matched_count = 0;

@@ -7,14 +7,16 @@ use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::timeout;
 
 use super::{
-    get::{self, GetAnswer, GetRequest, Looked, Lookup, look_up},
+    failure::{self, Kept},
+    get::{self, GetAnswer, GetRequest, Looked, Lookup, Seen, StalePolicy, look_up},
     put::{self, Precondition, PutAnswer, PutRequest},
+    refresh::is_due,
     repeat::Repeats,
 };
 use crate::{
     entry::{Description, Expiration, Negative, Payload},
     error::{Error, Reason, Result},
-    event::{LeaseTurn, ReadOutcome},
+    event::{LeaseTurn, MissReason, ReadOutcome},
     key::Key,
     lease::{Asked, Grant, News, Waiting},
     memory::{Guard, Store, beside::Filled, space::Space},
@@ -80,9 +82,10 @@ impl Drop for Place {
 
 /// What became of the wish for a lease, under the lock of the look.
 enum Wish {
-    /// There was none: something fresh was found.
-    None,
-    Asked(Asked),
+    /// What was found is the answer, with the lease if it was to be had.
+    Found(Option<Grant>),
+    /// Another has it, or may have it, for so long.
+    Taken(Duration),
     Waits(Waiting<Filled>),
 }
 
@@ -165,15 +168,11 @@ fn ask(store: &Arc<Store>, request: &GetRequest, on_miss: OnMiss) -> Result<Outc
     }
     let key = Key::new(&request.namespace, &request.key)?;
     store.open(key.namespace())?;
-    let (looked, wish) =
-        look_up(store, request, |shard, key, found| wish(store, shard, (key, found), !time.is_zero()))?;
-    let stale = looked.outcome.view().is_some();
+    let waits = !time.is_zero();
+    let (looked, wish) = look_up(store, request, |shard, seen| wish(store, shard, seen, (request.stale, waits)))?;
     Ok(Outcome::Ended(match wish {
-        Wish::None => answer(store, looked, None),
-        Wish::Asked(Asked::Granted(grant)) => answer(store, looked, Some(grant)),
-        Wish::Asked(_) if stale => answer(store, looked, None),
-        Wish::Asked(Asked::Taken(time)) => pending(store, &looked, time),
-        Wish::Asked(Asked::Full) => pending(store, &looked, RETRY_MAX),
+        Wish::Found(lease) => answer(store, served(looked, lease), lease),
+        Wish::Taken(time) => pending(store, &looked, time),
         Wish::Waits(waiting) => {
             let place = Place { store: store.clone(), key, waiting };
             return Ok(Outcome::Waits(Box::new((place, looked)), time));
@@ -181,38 +180,83 @@ fn ask(store: &Arc<Store>, request: &GetRequest, on_miss: OnMiss) -> Result<Outc
     }))
 }
 
-fn wish(store: &Store, shard: &mut Guard<'_>, (key, found): (&Key, &Lookup), waits: bool) -> Wish {
-    let stale = match found {
-        Lookup::Hit(_) | Lookup::Negative(_) | Lookup::NotModified(_) => return Wish::None,
-        Lookup::Stale(_) => true,
-        Lookup::Miss(_) => false,
+fn wish(store: &Store, shard: &mut Guard<'_>, seen: &Seen<'_>, (policy, waits): (StalePolicy, bool)) -> Wish {
+    let waits_at_all = match seen.outcome {
+        Lookup::Negative(_) => return Wish::Found(None),
+        Lookup::Hit(_) | Lookup::NotModified(_) if !is_due(store, shard, seen) => return Wish::Found(None),
+        // For as long as the failure to renew it is remembered nobody is to try again.
+        Lookup::Stale(view) if view.facts.failure.as_ref().is_some_and(|failure| !failure.retry_after.is_zero()) => {
+            return Wish::Found(None);
+        }
+        Lookup::Hit(_) | Lookup::NotModified(_) => false,
+        Lookup::Stale(_) => policy == StalePolicy::IfError,
+        Lookup::Miss(_) => true,
     };
+    let key = seen.key;
     let leases = &mut shard.beside.leases;
-    let asked = leases.ask(key, store.clock.now(), &mut |key| store.offer(key));
-    match asked {
-        Asked::Taken(_) if waits && !stale => leases.wait(key).map_or(Wish::Asked(asked), Wish::Waits),
-        _ => Wish::Asked(asked),
-    }
+    let time = match leases.ask(key, store.clock.now(), &mut |key| store.offer(key)) {
+        Asked::Granted(grant) => return Wish::Found(Some(grant)),
+        _ if !waits_at_all => return Wish::Found(None),
+        Asked::Taken(_) if seen.outcome.view().is_some() && !leases.is_held(key) => return Wish::Found(None),
+        Asked::Full if seen.outcome.view().is_some() => return Wish::Found(None),
+        Asked::Taken(time) => time,
+        Asked::Full => return Wish::Taken(RETRY_MAX),
+    };
+    let waiting = if waits { leases.wait(key) } else { None };
+    waiting.map_or(Wish::Taken(time), Wish::Waits)
 }
 
 /// What one who waited is answered; without news its time is over, or the server goes.
 fn settle(store: &Store, (mut looked, request): (Looked, &GetRequest), news: Option<News<Filled>>) -> LeasedAnswer {
+    if !matches!(news, Some(News::Filled(_))) {
+        drop_what_ended(store, &mut looked, request);
+    }
     match news {
-        Some(News::Filled(Filled { view, as_of })) => {
-            let unchanged = !request.if_etag_not.is_empty() && *view.facts.etag == *request.if_etag_not;
-            let negative = matches!(view.payload, Payload::Negative(_));
-            (looked.outcome, looked.counted) = match (unchanged, negative) {
-                (true, true) => (Lookup::NotModified(view), ReadOutcome::Negative),
-                (true, false) => (Lookup::NotModified(view), ReadOutcome::Hit),
-                (false, true) => (Lookup::Negative(view), ReadOutcome::Negative),
-                (false, false) => (Lookup::Hit(view), ReadOutcome::Hit),
-            };
-            looked.as_of = as_of;
+        Some(News::Filled(filled)) => {
+            looked.as_of = filled.as_of;
+            (looked.outcome, looked.counted) = heard(filled, request);
             answer(store, looked, None)
         }
         Some(News::Granted(grant)) => answer(store, looked, Some(grant)),
+        // A stale value is better than none.
+        None if looked.outcome.view().is_some() => answer(store, served(looked, None), None),
         None => pending(store, &looked, RETRY_MIN),
     }
+}
+
+/// Who gets a stale value and no lease is served by it, and does not compute.
+fn served(looked: Looked, lease: Option<Grant>) -> Looked {
+    match (&looked.outcome, lease) {
+        (Lookup::Stale(_), None) => Looked { counted: ReadOutcome::Stale, ..looked },
+        _ => looked,
+    }
+}
+
+/// What one who waited makes of what it was given.
+fn heard(Filled { view, stale, .. }: Filled, request: &GetRequest) -> (Lookup, ReadOutcome) {
+    if let Some(stale) = stale.filter(|_| request.stale != StalePolicy::Refuse) {
+        return (Lookup::Stale(stale), ReadOutcome::Stale);
+    }
+    let unchanged = !request.if_etag_not.is_empty() && *view.facts.etag == *request.if_etag_not;
+    let negative = matches!(view.payload, Payload::Negative(_));
+    match (unchanged, negative) {
+        (true, true) => (Lookup::NotModified(view), ReadOutcome::Negative),
+        (true, false) => (Lookup::NotModified(view), ReadOutcome::Hit),
+        (false, true) => (Lookup::Negative(view), ReadOutcome::Negative),
+        (false, false) => (Lookup::Hit(view), ReadOutcome::Hit),
+    }
+}
+
+/// Looks again at a stale value that one who waited saw before: it may have been dropped meanwhile.
+fn drop_what_ended(store: &Store, looked: &mut Looked, request: &GetRequest) {
+    if looked.outcome.view().is_none() {
+        return;
+    }
+    let again = look_up(store, request, |_, _| ());
+    (looked.outcome, looked.counted, looked.as_of) = match again {
+        Ok((Looked { outcome, counted, as_of, .. }, ())) => (outcome, counted, as_of),
+        Err(_) => (Lookup::Miss(MissReason::Expired), ReadOutcome::Miss(MissReason::Expired), looked.as_of),
+    };
 }
 
 fn answer(store: &Store, looked: Looked, lease: Option<Grant>) -> LeasedAnswer {
@@ -252,7 +296,14 @@ pub fn release(
     let key = Key::new(namespace, text)?;
     let hold_off = match how {
         Release::Failure(negative, expiration) => {
-            let request = failure(&key, negative, expiration);
+            let Some(space) = store.spaces.find(key.namespace())? else { return Ok(None) };
+            let (expiration, until) = failure::remembered(store, &space, (&negative, expiration))?;
+            match failure::keep(store, &space, (&key, token), (&negative, until)) {
+                Kept::Beside(released) => return Ok(Some(released)),
+                Kept::Lost => return Ok(None),
+                Kept::Nowhere => {}
+            }
+            let request = failure_put(&key, negative, expiration);
             return Ok(match put::put_under(store, repeats, request, Some(token))? {
                 PutAnswer::Stored { waiters_released, .. }
                 | PutAnswer::Refreshed { waiters_released, .. }
@@ -273,7 +324,7 @@ pub fn release(
     Ok(held.then_some(0))
 }
 
-fn failure(key: &Key, negative: Negative, expiration: Expiration) -> PutRequest {
+fn failure_put(key: &Key, negative: Negative, expiration: Expiration) -> PutRequest {
     PutRequest {
         namespace: key.namespace().to_string(),
         key: key.text().to_string(),

@@ -45,7 +45,8 @@ impl Rules<'_> {
         let idle_ttl = asked.idle_ttl.map(|asked| self.bounded("expiration.idle_ttl", asked)).transpose()?;
         let fresh_until = now.after(ttl);
         let usable_until = fresh_until.after(stale_for.unwrap_or_default());
-        Ok(Lifetime { deadlines: Deadlines { fresh_until, usable_until }, idle_ttl })
+        let deadlines = Deadlines { fresh_until, usable_until };
+        Ok(Lifetime { deadlines, idle_ttl, refresh_ahead: asked.refresh_ahead, marked: false })
     }
 
     fn ttl(&self, asked: &Ttl) -> Result<Duration> {

@@ -12,6 +12,7 @@ use crate::{
     clock::Moment,
     entry::{EntryView, Freshness},
     error::{Error, Reason, Result},
+    fence::Standing,
     key::{Key, namespace_name},
     memory::{Guard, Store, record::Look, space::Space, table::Slot},
     selector::{Selector, check_count},
@@ -104,15 +105,20 @@ pub fn usable(store: &Store, shard: &Guard<'_>, (space, slot): (&Space, Slot), n
     let table = shard.table(&space.shelf)?;
     let record = table.get(slot)?;
     let said = record.description(&shard.beside.shared);
-    let valid = record.freshness(now) != Freshness::Gone && store.valid(space, record, said);
+    let marked = match store.standing(space, record, said) {
+        Standing::Untouched => None,
+        Standing::Marked(at, _) => Some(at),
+        Standing::Dropped => return None,
+    };
     let key = Key::trusted(space.name.clone(), Arc::from(record.text()));
     let look = Look {
         now,
         hits: table.hits(slot),
         order_bytes: space.shelf.order_bytes(),
         pinned_until: table.pin_of(slot).map(|pin| pin.until),
+        marked,
     };
-    valid.then(|| record.view(&key, said, look))
+    (record.freshness_if((now, marked)) != Freshness::Gone).then(|| record.view(&key, said, look))
 }
 
 /// Tells listings apart, so that a token of one is not taken for another's.

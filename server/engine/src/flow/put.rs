@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    admit::{self, Admission, Admitted, Right, admit},
+    admit::{Admission, Admitted, Right, admit},
     bounds::{self, ID_BYTES_MAX},
     cascade,
     lifetime::Rules,
+    renew,
     repeat::{Answer, Repeats},
 };
 use crate::{
@@ -210,7 +211,7 @@ fn renew(
     };
     let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind: &kind, negative };
     let lifetime = rules.decide(&request.expiration, store.clock.now(), store.random())?;
-    answer(admit::renew(store, space, key, (&request.precondition, lifetime), (author, lease)))
+    answer(renew::renew(store, space, key, (&request.precondition, lifetime), (author, lease)))
 }
 
 fn decide(store: &Store, space: &Space, request: &PutRequest, negative: bool) -> Result<Lifetime> {

@@ -97,6 +97,7 @@ mod tests {
 
     fn answer() -> Answer {
         Answer::Invalidate(InvalidateAnswer {
+            refreshing_count: 0,
             cascaded_count: 0,
             matched_count: 1,
             estimated: false,

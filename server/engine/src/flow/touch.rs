@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    admit::{ATTEMPTS_MAX, drop_ended, relive, view},
+    admit::{ATTEMPTS_MAX, drop_ended, view},
     bounds::length,
     lifetime::Rules,
+    renew::relive,
 };
 use crate::{
     changes::Author,
@@ -107,7 +108,11 @@ fn try_touch(
     let said = record.description(&shard.beside.shared);
     let asked = decide(store, space, (record, said), (request, random))?;
     let present = record.lifetime();
-    let lifetime = combine(request.mode, present, asked);
+    let mut lifetime = combine(request.mode, present, asked);
+    if present.marked {
+        // A Touch says nothing of the value: what was marked stale does not become fresh by it.
+        lifetime = lifetime.stale_from(present.deadlines.fresh_until);
+    }
     let mismatch = !request.etag.is_empty() && *record.etag(said) != *request.etag;
     let (content, stored, selector) = (record.content(said), record.stored(), record.selector());
     let unchanged = mismatch || lifetime == present;
@@ -151,5 +156,7 @@ fn combine(mode: TouchMode, present: Lifetime, asked: Lifetime) -> Lifetime {
         fresh_until: pick(present.deadlines.fresh_until, asked.deadlines.fresh_until),
         usable_until: pick(present.deadlines.usable_until, asked.deadlines.usable_until),
     };
-    Lifetime { deadlines, idle_ttl: asked.idle_ttl.or(present.idle_ttl) }
+    let (idle_ttl, refresh_ahead) =
+        (asked.idle_ttl.or(present.idle_ttl), asked.refresh_ahead.or(present.refresh_ahead));
+    Lifetime { deadlines, idle_ttl, refresh_ahead, marked: present.marked }
 }

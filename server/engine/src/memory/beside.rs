@@ -38,8 +38,10 @@ pub struct Removal {
 /// What those who wait for a key get.
 #[derive(Clone, Debug)]
 pub struct Filled {
-    /// The entry.
+    /// The entry, or the failure to compute it.
     pub view: EntryView,
+    /// With a failure: the value that stayed, for who takes stale ones.
+    pub stale: Option<EntryView>,
     /// How current that is.
     pub as_of: AsOf,
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::Moment,
-    entry::{Description, Negative, Payload},
+    entry::{Description, FailureView, Negative, Payload},
 };
 
 /// Values smaller than this lie with their key; they are copied when they are read, which costs no more than sharing.
@@ -50,6 +50,27 @@ pub(super) struct Rare {
     pub(super) negative: Option<Negative>,
     /// What is said of it, where that is not shared.
     pub(super) own: Option<Arc<Description>>,
+    pub(super) failure: Option<Box<Failure>>,
+}
+
+/// A computation that was to renew an entry and failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Why.
+    pub negative: Negative,
+    /// When.
+    pub at: Moment,
+    /// Until when it is remembered as an answer.
+    pub until: Moment,
+}
+
+impl Failure {
+    /// As an answer shows it.
+    #[must_use]
+    pub fn view(&self, now: Moment) -> FailureView {
+        let (age, retry_after) = (now.since(self.at), self.until.since(now));
+        FailureView { negative: self.negative.clone(), age, retry_after }
+    }
 }
 
 /// How an entry's bytes lie.
@@ -82,7 +103,14 @@ impl Body {
         };
         let rare = (form == Form::Rare).then(|| {
             let own = (!shared).then(|| content.description.clone());
-            Box::new(Rare { lifetime: terms.lifetime, read: terms.stored, cost: content.cost, negative, own })
+            Box::new(Rare {
+                lifetime: terms.lifetime,
+                read: terms.stored,
+                cost: content.cost,
+                negative,
+                own,
+                failure: None,
+            })
         });
         Self::Whole(Box::new(Whole { key: key.into(), value, digest: content.digest, rare }))
     }
@@ -140,7 +168,10 @@ impl Body {
             Self::Packed(bytes) => Taken::default().piece(bytes.len()),
             Self::Whole(whole) => {
                 let taken = Taken::of_whole(whole.key.len(), &whole.value);
-                whole.rare.as_ref().map_or(taken, |rare| taken.with_rare(rare.negative.as_ref()))
+                whole.rare.as_ref().map_or(taken, |rare| {
+                    let taken = taken.with_rare(rare.negative.as_ref());
+                    rare.failure.as_ref().map_or(taken, |failure| taken.with_failure(failure))
+                })
             }
         }
     }
@@ -164,8 +195,21 @@ impl Taken {
     }
 
     fn with_rare(self, negative: Option<&Negative>) -> Self {
-        let texts = negative.into_iter().flat_map(|negative| [&negative.reason, &negative.message]);
-        texts.fold(self.piece(size_of::<Rare>()), |taken, text| taken.piece(COUNTS_BYTES + text.len()))
+        let taken = self.piece(size_of::<Rare>());
+        negative.map_or(taken, |negative| taken.with_texts(negative))
+    }
+
+    /// Bytes that a failure takes.
+    pub(super) fn by_failure(failure: &Failure) -> u64 {
+        Self::default().with_failure(failure).allocated
+    }
+
+    fn with_failure(self, failure: &Failure) -> Self {
+        self.piece(size_of::<Failure>()).with_texts(&failure.negative)
+    }
+
+    fn with_texts(self, negative: &Negative) -> Self {
+        self.piece(COUNTS_BYTES + negative.reason.len()).piece(COUNTS_BYTES + negative.message.len())
     }
 
     fn piece(self, bytes: usize) -> Self {
@@ -178,8 +222,8 @@ impl Taken {
 /// rare, and small ones of them are packed.
 fn form(content: &Content, lifetime: Lifetime, shared: bool) -> Form {
     let Payload::Value(value) = &content.payload else { return Form::Rare };
-    let Lifetime { deadlines, idle_ttl } = lifetime;
-    let plain = idle_ttl.is_none() && deadlines.usable_until == deadlines.fresh_until;
+    let Lifetime { deadlines, idle_ttl, refresh_ahead, marked: _ } = lifetime;
+    let plain = idle_ttl.is_none() && refresh_ahead.is_none() && deadlines.usable_until == deadlines.fresh_until;
     let fits = Micros::holds(deadlines.fresh_until) && content.cost.is_none_or(|cost| micros(cost).is_some());
     match shared && plain && fits {
         false => Form::Rare,

@@ -3,11 +3,12 @@
 
 mod allocation;
 pub mod beside;
-mod body;
+pub mod body;
 pub mod budget;
 mod compact;
 pub mod content;
 mod invariants;
+pub mod mark;
 pub mod notes;
 pub mod pins;
 pub mod plain;
@@ -45,7 +46,7 @@ use crate::{
     entry::Description,
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
-    fence::{Fenced, Hit, SelectorFences, Stamp},
+    fence::{Fenced, Hit, SelectorFences, Stamp, Standing},
     insight::{
         Insight,
         ghosts::Ghost,
@@ -200,9 +201,9 @@ impl Store {
         self.history.as_of(key, selector)
     }
 
-    /// Whether no invalidation by tag, kind, prefix, glob or namespace concerns a record.
-    pub fn valid(&self, space: &Space, record: &Record, said: &Description) -> bool {
-        self.fences.read().allow(&space.name, &record.facets(said), self.stamp(record))
+    /// What invalidations by tag, kind, prefix, glob or namespace have made of a record since it was last vouched for.
+    pub fn standing(&self, space: &Space, record: &Record, said: &Description) -> Standing {
+        self.fences.read().standing(&space.name, &record.facets(said), self.stamp(record))
     }
 
     /// The place in the history that a record is vouched for. Its own log is no part of it: whatever concerns its key
@@ -361,8 +362,11 @@ impl Store {
     /// The fence that selects a record which goes for another reason before anybody noticed.
     fn unnoticed(&self, space: &Space, record: &Record, said: &Description) -> Option<Fenced> {
         let (fences, facets) = (self.fences.read(), record.facets(said));
-        let valid = fences.allow(&space.name, &facets, self.stamp(record));
-        (!valid).then(|| fences.concerning(&space.name, &facets)).flatten()
+        match fences.standing(&space.name, &facets, self.stamp(record)) {
+            Standing::Untouched => None,
+            Standing::Marked(_, number) => Some(Fenced { number, floor: false }),
+            Standing::Dropped => fences.concerning(&space.name, &facets),
+        }
     }
 
     fn record_change(&self, key: &Key, description: &Arc<Description>, reason: RemovalReason) {

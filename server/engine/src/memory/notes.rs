@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::{changes::Author, clock::Moment, key::Key};
+use crate::{changes::Author, clock::Moment, entry::Negative, key::Key};
 
 /// Notes that a shard keeps at most.
 pub const NOTES_MAX: usize = 512;
@@ -43,6 +43,8 @@ pub enum Noted {
     Touched,
     /// It was refused: why.
     NotAdmitted(Arc<str>),
+    /// Computing it anew failed, and the value stayed.
+    RefreshFailed(Negative),
 }
 
 /// The newest notes of a shard.
@@ -83,6 +85,7 @@ impl Note {
             Noted::Refreshed { kind, .. } => kind.len(),
             Noted::Touched => 0,
             Noted::NotAdmitted(why) => why.len(),
+            Noted::RefreshFailed(Negative { reason, message }) => reason.len() + message.len(),
         };
         let said = [&self.author.client_id, &self.author.reason];
         size_of::<Self>()

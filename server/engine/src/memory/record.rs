@@ -4,13 +4,14 @@
 use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
 use super::{
-    body::{Body, Taken},
+    body::{Body, Failure, Taken},
     compact::{Count, Micros, Millis},
     content::Content,
     shared::{Said, Shared},
     table::Held,
 };
 use crate::{
+    ahead::RefreshAhead,
     clock::Moment,
     entry::{CostSource, Deadlines, Description, EntryView, Facts, Freshness, Payload},
     key::Key,
@@ -21,8 +22,10 @@ use crate::{
 const NO_COST: u32 = u32::MAX;
 /// In `Record::key`: the compute cost was measured here, and not said by the writer.
 const COST_MEASURED: u16 = 1 << 15;
+/// In `Record::key`: it was marked stale, and its fresh time may not be made longer.
+const MARKED: u16 = 1 << 14;
 /// In `Record::key`: the length.
-const KEY_LENGTH: u16 = COST_MEASURED - 1;
+const KEY_LENGTH: u16 = MARKED - 1;
 
 /// A lifetime that has been decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,25 @@ pub struct Lifetime {
     pub deadlines: Deadlines,
     /// Ends when unread for this long.
     pub idle_ttl: Option<Duration>,
+    /// When it is due to be renewed before its end; `None`: as the namespace says.
+    pub refresh_ahead: Option<RefreshAhead>,
+    /// Whether it was marked stale: then its fresh time may not be made longer, except by storing it anew.
+    pub marked: bool,
+}
+
+impl Lifetime {
+    /// Plain: fresh until a moment, and then over.
+    #[must_use]
+    pub fn until(end: Moment) -> Self {
+        let deadlines = Deadlines { fresh_until: end, usable_until: end };
+        Self { deadlines, idle_ttl: None, refresh_ahead: None, marked: false }
+    }
+
+    /// The same for what is marked stale from a moment on.
+    #[must_use]
+    pub fn stale_from(self, at: Moment) -> Self {
+        Self { deadlines: self.deadlines.stale_from(at), marked: true, ..self }
+    }
 }
 
 /// An entry as stored: 40 bytes, and what they point to.
@@ -75,6 +97,8 @@ pub struct Look {
     pub order_bytes: u64,
     /// Until when it is pinned, if it is.
     pub pinned_until: Option<Moment>,
+    /// From when on it is stale by what marked it and is not yet noted in it.
+    pub marked: Option<Moment>,
 }
 
 /// Bytes charged for what every entry has besides its place in the order of eviction: its place in the table (48), its
@@ -93,7 +117,9 @@ impl Record {
             fresh_until: Micros::floor(terms.lifetime.deadlines.fresh_until),
             selector: Count::new(terms.selector),
             cost: content.cost.and_then(micros).unwrap_or(NO_COST),
-            key: length | if content.cost_measured { COST_MEASURED } else { 0 },
+            key: length
+                | if content.cost_measured { COST_MEASURED } else { 0 }
+                | if terms.lifetime.marked { MARKED } else { 0 },
         }
     }
 
@@ -174,11 +200,50 @@ impl Record {
     /// How long it lives.
     #[must_use]
     pub fn lifetime(&self) -> Lifetime {
-        let plain = || {
-            let fresh_until = self.fresh_until.moment();
-            Lifetime { deadlines: Deadlines { fresh_until, usable_until: fresh_until }, idle_ttl: None }
-        };
+        let plain = || Lifetime { marked: self.is_marked(), ..Lifetime::until(self.fresh_until.moment()) };
         self.body.rare().map_or_else(plain, |rare| rare.lifetime)
+    }
+
+    /// Whether it was marked stale since it was stored.
+    #[must_use]
+    pub fn is_marked(&self) -> bool {
+        self.key.get() & MARKED != 0
+    }
+
+    /// Marks it stale from a moment on. Its end may be nearer then.
+    pub fn mark(&mut self, at: Moment) {
+        let lifetime = self.lifetime().stale_from(at);
+        self.fresh_until = Micros::floor(lifetime.deadlines.fresh_until);
+        self.key |= MARKED;
+        if let Some(rare) = self.body.rare_mut() {
+            rare.lifetime = lifetime;
+        }
+    }
+
+    /// Why computing it anew failed, when that was tried last.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.body.rare()?.failure.as_deref()
+    }
+
+    /// Whether it is a value that has room for a failure beside it.
+    #[must_use]
+    pub fn takes_failure(&self) -> bool {
+        self.body.rare().is_some_and(|rare| rare.negative.is_none())
+    }
+
+    /// What it would be charged with this failure in place of the one that is noted.
+    #[must_use]
+    pub fn charged_with(&self, order_bytes: u64, failure: &Failure) -> u64 {
+        let noted = self.failure().map_or(0, Taken::by_failure);
+        self.charged(order_bytes) - noted + Taken::by_failure(failure)
+    }
+
+    /// Notes why computing it anew failed. It is charged more then.
+    pub fn fail(&mut self, failure: Failure) {
+        if let Some(rare) = self.body.rare_mut() {
+            rare.failure = Some(Box::new(failure));
+        }
     }
 
     /// When it was stored or last confirmed.
@@ -208,7 +273,18 @@ impl Record {
     /// Whether it may be served at a moment.
     #[must_use]
     pub fn freshness(&self, now: Moment) -> Freshness {
-        if self.idle_at(now) { Freshness::Gone } else { self.lifetime().deadlines.at(now) }
+        self.freshness_if((now, None))
+    }
+
+    /// Whether it may be served at a moment when it is stale from another one on.
+    #[must_use]
+    pub fn freshness_if(&self, (now, marked): (Moment, Option<Moment>)) -> Freshness {
+        if self.idle_at(now) { Freshness::Gone } else { self.lifetime_if(marked).deadlines.at(now) }
+    }
+
+    fn lifetime_if(&self, marked: Option<Moment>) -> Lifetime {
+        let lifetime = self.lifetime();
+        marked.map_or(lifetime, |at| lifetime.stale_from(at))
     }
 
     /// Whether it was not read for its idle TTL.
@@ -258,7 +334,8 @@ impl Record {
     #[must_use]
     pub fn view(&self, key: &Key, description: &Arc<Description>, at: Look) -> EntryView {
         let now = at.now;
-        let (digest, ends) = (self.digest(), self.ends());
+        let lifetime = self.lifetime_if(at.marked);
+        let (digest, ends) = (self.digest(), self.ends().min(lifetime.deadlines.usable_until));
         let facts = Facts {
             etag: Content::etag(self.is_negative(), &digest, description),
             description: description.clone(),
@@ -268,10 +345,12 @@ impl Record {
             charged_bytes: self.charged(at.order_bytes),
             digest,
             age: now.since(self.stored()),
-            fresh_for: self.lifetime().deadlines.fresh_until.min(ends).since(now),
+            fresh_for: lifetime.deadlines.fresh_until.min(ends).since(now),
             usable_for: ends.since(now),
             hit_count: at.hits,
             pinned: at.pinned_until.is_some_and(|until| until > now),
+            marked_stale: lifetime.marked,
+            failure: self.failure().map(|failure| Box::new(failure.view(now))),
         };
         EntryView { key: key.text().clone(), payload: self.payload(), facts }
     }

@@ -19,7 +19,13 @@ use super::{
     space::Space,
     walk::{Cursor, FOUND_PER_HOLD, LOOKS_PER_HOLD, indexed, is_selected, tags},
 };
-use crate::{entry::Freshness, event::RemovalReason, fence::Fenced, policy::Slot, selector::Selector};
+use crate::{
+    entry::Freshness,
+    event::RemovalReason,
+    fence::{Fenced, Standing},
+    policy::Slot,
+    selector::Selector,
+};
 
 /// Sweeps that may wait; whoever adds one more finishes the oldest first.
 pub const SWEEPS_MAX: usize = 1024;
@@ -40,9 +46,12 @@ pub struct Sweeps {
 struct Sweep {
     space: Arc<Space>,
     sets: Vec<Selector>,
-    fence: u64,
+    fence: Raised,
     cursor: Mutex<Cursor>,
 }
+
+/// A fence: its number, and whether it marks stale and does not drop.
+pub type Raised = (u64, bool);
 
 /// How many entries there are that some sets select.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +115,12 @@ impl Store {
         is_selected(shard, (space, slot), sets)
             && record.is_some_and(|record| {
                 record.freshness(self.clock.now()) != Freshness::Gone
-                    && self.valid(space, record, record.description(&shard.beside.shared))
+                    && self.standing(space, record, record.description(&shard.beside.shared)) != Standing::Dropped
             })
     }
 
-    /// Takes out what these sets select and was stored before the fence with this number; how many could still be served.
-    pub fn sweep(&self, space: &Space, sets: &[Selector], fence: u64) -> u64 {
+    /// Takes out, or marks stale, what these sets select and was stored before this fence; how many could still be served.
+    pub fn sweep(&self, space: &Space, sets: &[Selector], fence: Raised) -> u64 {
         let (mut cursor, mut served) = (Cursor::default(), 0);
         while let Some(swept) = self.sweep_slice(&mut cursor, (space, sets, fence)) {
             served += swept.served;
@@ -120,7 +129,7 @@ impl Store {
     }
 
     /// The same, later and a slice at a time.
-    pub fn sweep_later(&self, space: Arc<Space>, sets: Vec<Selector>, fence: u64) {
+    pub fn sweep_later(&self, space: Arc<Space>, sets: Vec<Selector>, fence: Raised) {
         while self.sweeps.pending() >= SWEEPS_MAX && self.sweep_some(None).is_some() {}
         let mut waiting = self.sweeps.waiting.lock();
         waiting.push_back(Arc::new(Sweep { space, sets, fence, cursor: Mutex::default() }));
@@ -165,12 +174,21 @@ impl Store {
         }
     }
 
-    fn sweep_slice(&self, cursor: &mut Cursor, (space, sets, fence): (&Space, &[Selector], u64)) -> Option<Swept> {
+    fn sweep_slice(
+        &self,
+        cursor: &mut Cursor,
+        (space, sets, (fence, marks)): (&Space, &[Selector], Raised),
+    ) -> Option<Swept> {
         let (mut swept, now) = (Swept::default(), self.clock.now());
         let mut drop_old = |shard: &mut Guard<'_>, slot| {
             let record = shard.table(&space.shelf).and_then(|table| table.get(slot));
             let Some(record) = record.filter(|record| record.selector() < fence) else { return };
             swept.served += u64::from(record.freshness(now) != Freshness::Gone);
+            if marks {
+                // Another fence may have more to say of it.
+                swept.removed += usize::from(!self.settle(shard, (space, slot)));
+                return;
+            }
             swept.removed += 1;
             let fence = Fenced { number: fence, floor: false };
             self.remove_by(shard, space, slot, (RemovalReason::Invalidated, Some(fence)));

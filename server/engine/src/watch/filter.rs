@@ -29,6 +29,8 @@ pub struct Followed {
     pub event_type: EventType,
     /// To what.
     pub subject: Subject,
+    /// Whether it was marked stale, and not dropped.
+    pub stale: bool,
 }
 
 /// What an event is about. Of several events about the same subject only the last one matters.
@@ -44,13 +46,20 @@ impl Filter {
     /// What `request` asks for, in this namespace.
     #[must_use]
     pub fn new(namespace: Arc<str>, request: &WatchRequest, keys: Option<Arc<FollowedKeys>>) -> Self {
-        let usual = [EventType::Put, EventType::Invalidated, EventType::Expired, EventType::SetInvalidated];
+        let usual = [
+            EventType::Put,
+            EventType::Invalidated,
+            EventType::Expired,
+            EventType::SetInvalidated,
+            EventType::MarkedStale,
+        ];
         let asked = &request.event_types;
         let mut event_types: BTreeSet<_> =
             if asked.is_empty() { usual.into() } else { asked.iter().copied().collect() };
         if keys.is_some() {
-            // Whoever keeps copies of single keys has to hear of every set that may hold one of them.
-            event_types.insert(EventType::SetInvalidated);
+            // Whoever keeps copies of single keys has to hear of every set that may hold one of them, and of what is no
+            // longer fresh.
+            event_types.extend([EventType::SetInvalidated, EventType::MarkedStale]);
         }
         Self {
             namespace,
@@ -84,7 +93,8 @@ impl Filter {
         if !self.event_types.contains(&event_type) {
             return Vec::new();
         }
-        let followed = |subject| Followed { change: change.clone(), event_type, subject };
+        let stale = matches!(change.what, What::MarkedStale(_) | What::SetMarkedStale(_));
+        let followed = |subject| Followed { change: change.clone(), event_type, subject, stale };
         self.subjects(&change.what).into_iter().map(followed).collect()
     }
 
@@ -99,14 +109,14 @@ impl Filter {
             What::Expired(key, description) | What::Evicted(key, description) => {
                 one(key, self.selects(key, description))
             }
-            What::Invalidated(keys) => {
+            What::Invalidated(keys) | What::MarkedStale(keys) => {
                 let selected = keys.iter().filter(|(key, was)| match was {
                     Some(was) => self.selects(key, was),
                     None => self.may_select(key),
                 });
                 selected.map(|(key, _)| Subject::Key(key.clone())).collect()
             }
-            What::SetInvalidated(sets) => {
+            What::SetInvalidated(sets) | What::SetMarkedStale(sets) => {
                 let met = sets.iter().filter(|set| self.meets(set));
                 met.map(|set| Subject::Set(set.clone())).collect()
             }
@@ -162,7 +172,8 @@ fn event_type(what: &What) -> EventType {
         What::Invalidated(_) => EventType::Invalidated,
         What::Expired(..) => EventType::Expired,
         What::Evicted(..) => EventType::Evicted,
-        What::SetInvalidated(_) => EventType::SetInvalidated,
+        What::SetInvalidated(_) | What::SetMarkedStale(_) => EventType::SetInvalidated,
+        What::MarkedStale(_) => EventType::MarkedStale,
     }
 }
 

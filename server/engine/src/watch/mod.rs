@@ -79,8 +79,10 @@ pub enum EventType {
     Expired,
     /// It made room.
     Evicted,
-    /// All that a selector selects was dropped.
+    /// All that a selector selects was dropped or marked stale.
     SetInvalidated,
+    /// Marked stale by an Invalidate that named it.
+    MarkedStale,
 }
 
 /// One message.
@@ -142,8 +144,10 @@ pub struct WatchEvent {
     pub event_type: EventType,
     /// The key; `None` for a set.
     pub key: Option<Arc<str>>,
-    /// What was dropped, for a set.
+    /// What was dropped or marked stale, for a set.
     pub selector: Option<Selector>,
+    /// Whether it was marked stale, and not dropped.
+    pub stale: bool,
     /// In which log.
     pub log: LogId,
     /// Where in it.

@@ -1,8 +1,8 @@
 //! The events that wait for one reader: bounded, and thinned out per subject before the bound is given up.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
-use crate::watch::filter::Followed;
+use crate::watch::{EventType, filter::Followed};
 
 /// Events in the order they happened.
 #[derive(Debug)]
@@ -40,17 +40,21 @@ impl Pending {
         if self.waiting.len() <= self.events_max {
             return Ok(());
         }
-        let mut seen = HashSet::new();
-        let mut latest: VecDeque<Followed> = VecDeque::new();
+        let mut places = HashMap::new();
+        let mut latest: Vec<Followed> = Vec::new();
         for event in self.waiting.drain(..).rev() {
-            if seen.insert(event.subject.clone()) {
-                latest.push_front(event);
+            match places.get(&event.subject) {
+                Some(place) => overtake(&mut latest[*place], &event),
+                None => {
+                    places.insert(event.subject.clone(), latest.len());
+                    latest.push(event);
+                }
             }
         }
         if latest.len() > self.events_max {
             return Err(Overflow);
         }
-        self.waiting = latest;
+        self.waiting = latest.into_iter().rev().collect();
         Ok(())
     }
 
@@ -75,5 +79,59 @@ impl Pending {
     /// Forgets what waits.
     pub fn clear(&mut self) {
         self.waiting.clear();
+    }
+}
+
+/// The earlier event of a subject is left out. What was dropped or replaced does not become usable as stale by a mark
+/// that came later: then that is told as a drop.
+fn overtake(later: &mut Followed, earlier: &Followed) {
+    if !later.stale || earlier.stale || earlier.event_type == EventType::Evicted {
+        return;
+    }
+    later.stale = false;
+    if later.event_type == EventType::MarkedStale {
+        later.event_type = EventType::Invalidated;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        changes::{Author, Change, What},
+        clock::Moment,
+        position::LogId,
+        watch::filter::Subject,
+    };
+
+    fn event(number: u64, event_type: EventType, key: &str) -> Followed {
+        let (namespace, log) = (Arc::from("default"), LogId::SELECTOR);
+        let (what, author) = (What::Invalidated(Vec::new()), Author::default());
+        let change = Arc::new(Change { namespace, log, number, at: Moment(0), what, author });
+        let stale = event_type == EventType::MarkedStale;
+        Followed { change, event_type, subject: Subject::Key(Arc::from(key)), stale }
+    }
+
+    #[test]
+    fn a_mark_does_not_hide_that_something_was_dropped_before() {
+        use EventType::{Evicted, Expired, Invalidated, MarkedStale, Put};
+        let cases = [
+            (vec![Invalidated, MarkedStale], Invalidated),
+            (vec![Put, MarkedStale, MarkedStale], Invalidated),
+            (vec![Expired, MarkedStale], Invalidated),
+            (vec![MarkedStale, Evicted, MarkedStale], MarkedStale),
+            (vec![MarkedStale, Invalidated], Invalidated),
+            (vec![MarkedStale, Put], Put),
+        ];
+        for (types, told) in cases {
+            let mut pending = Pending::new(1);
+            let events = types.iter().zip(1..).map(|(event_type, number)| event(number, *event_type, "k"));
+            pending.push(events.collect()).unwrap();
+            pending.settle().unwrap();
+            let left: Vec<_> = pending.pop().unwrap().iter().map(|event| (event.event_type, event.stale)).collect();
+            assert_eq!((left, pending.is_empty()), (vec![(told, told == MarkedStale)], true), "{types:?}");
+        }
     }
 }

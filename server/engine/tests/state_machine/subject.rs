@@ -90,6 +90,7 @@ fn expiration(lifetime: Lifetime) -> Expiration {
         stale_for: (!lifetime.stale.is_zero()).then_some(lifetime.stale),
         idle_ttl: lifetime.idle,
         jitter: None,
+        refresh_ahead: None,
     }
 }
 

@@ -70,6 +70,15 @@ fn wire_event(event: KeyEvent) -> v1::KeyEvent {
     happened(event.what, plain)
 }
 
+fn wire_effect(effect: Effect) -> v1::KeyEventEffect {
+    match effect {
+        Effect::Dropped => v1::KeyEventEffect::Dropped,
+        Effect::Marked => v1::KeyEventEffect::Marked,
+        Effect::NothingThere => v1::KeyEventEffect::NothingThere,
+        Effect::Unknown => v1::KeyEventEffect::Unknown,
+    }
+}
+
 fn happened(what: Happened, plain: v1::KeyEvent) -> v1::KeyEvent {
     use v1::KeyEventType;
     let of = |kind: KeyEventType| v1::KeyEvent { r#type: kind.into(), ..plain };
@@ -84,13 +93,16 @@ fn happened(what: Happened, plain: v1::KeyEvent) -> v1::KeyEvent {
         Happened::Expired(kind) => v1::KeyEvent { kind: kind.to_string(), ..of(KeyEventType::Expired) },
         Happened::Evicted(kind) => v1::KeyEvent { kind: kind.to_string(), ..of(KeyEventType::Evicted) },
         Happened::Invalidated(selector, effect) => {
-            let effect = match effect {
-                Effect::Dropped => v1::KeyEventEffect::Dropped,
-                Effect::NothingThere => v1::KeyEventEffect::NothingThere,
-                Effect::Unknown => v1::KeyEventEffect::Unknown,
-            };
-            let selector = selector.as_ref().map(wire_selector);
+            let (selector, effect) = (selector.as_ref().map(wire_selector), wire_effect(effect));
             v1::KeyEvent { selector, effect: effect.into(), ..of(KeyEventType::Invalidated) }
+        }
+        Happened::MarkedStale(selector, effect) => {
+            let (selector, effect) = (selector.as_ref().map(wire_selector), wire_effect(effect));
+            v1::KeyEvent { selector, effect: effect.into(), ..of(KeyEventType::MarkedStale) }
+        }
+        Happened::RefreshFailed(failure) => {
+            let reason = format!("{}: {}", failure.reason, failure.message);
+            v1::KeyEvent { reason, ..of(KeyEventType::RefreshFailed) }
         }
         Happened::NotAdmitted(why) => v1::KeyEvent { reason: why.to_string(), ..of(KeyEventType::NotAdmitted) },
     }

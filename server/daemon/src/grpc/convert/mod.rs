@@ -20,8 +20,8 @@ pub(crate) use lease::{
     wire_lease,
 };
 pub(crate) use request::{
-    batch_namespace, check_batch, get_request, group_by, invalidate_request, list_request, put_request, touch_request,
-    wants_value,
+    InvalidateMode, batch_namespace, check_batch, get_request, group_by, invalidate_mode, invalidate_request,
+    list_request, put_request, touch_request, wants_value,
 };
 pub(crate) use stream::{
     preload_request, preload_response, update_request, update_response, watch_request, watch_responses,

@@ -1,6 +1,6 @@
 //! Requests of unary calls, from the wire to the engine.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hotplate_engine::{
     entry::{Dependencies, Description, Negative, Payload},
@@ -170,6 +170,29 @@ pub(crate) fn invalidate_request(request: v1::InvalidateRequest) -> Result<Inval
         request_id: request.request_id,
         client_id: optional(request.client_id),
     })
+}
+
+/// What an Invalidate does to what it selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InvalidateMode {
+    /// It is dropped.
+    Delete,
+    /// It is marked stale, over so long a time; `None`: now.
+    MarkStale(Option<Duration>),
+}
+
+/// What an Invalidate does to what it selects.
+pub(crate) fn invalidate_mode(request: &v1::InvalidateRequest) -> Result<InvalidateMode, Failure> {
+    let spread = positive("spread_over", request.spread_over, argument)?;
+    match v1::InvalidateMode::try_from(request.mode) {
+        Ok(v1::InvalidateMode::MarkStale) => Ok(InvalidateMode::MarkStale(spread)),
+        Ok(v1::InvalidateMode::Refresh) | Err(_) => Err(argument("mode".to_owned(), UNKNOWN)),
+        Ok(_delete) if spread.is_some() => {
+            let rule = "what is dropped is dropped at once: spread MARK_STALE or REFRESH, or leave it out";
+            Err(argument("spread_over".to_owned(), rule))
+        }
+        Ok(v1::InvalidateMode::Unspecified | v1::InvalidateMode::Delete) => Ok(InvalidateMode::Delete),
+    }
 }
 
 /// A listing.

@@ -72,6 +72,7 @@ fn event_type(given: i32) -> Option<EventType> {
         Ok(v1::EventType::Expired) => Some(EventType::Expired),
         Ok(v1::EventType::Evicted) => Some(EventType::Evicted),
         Ok(v1::EventType::SetInvalidated) => Some(EventType::SetInvalidated),
+        Ok(v1::EventType::MarkedStale) => Some(EventType::MarkedStale),
         Ok(v1::EventType::Unspecified) | Err(_) => None,
     }
 }
@@ -83,6 +84,7 @@ fn wire_event_type(event_type: EventType) -> v1::EventType {
         EventType::Expired => v1::EventType::Expired,
         EventType::Evicted => v1::EventType::Evicted,
         EventType::SetInvalidated => v1::EventType::SetInvalidated,
+        EventType::MarkedStale => v1::EventType::MarkedStale,
     }
 }
 
@@ -145,7 +147,13 @@ fn pieces<T: prost::Message>(items: impl Iterator<Item = T>, room: usize) -> Vec
 
 fn wire_event(event: WatchEvent, with_values: bool) -> v1::WatchEvent {
     let text = |text: Option<Arc<str>>| text.map(|text| text.to_string()).unwrap_or_default();
+    let mode = match event.event_type {
+        EventType::Put | EventType::Expired | EventType::Evicted => v1::InvalidateMode::Unspecified,
+        _ if event.stale => v1::InvalidateMode::MarkStale,
+        _ => v1::InvalidateMode::Delete,
+    };
     v1::WatchEvent {
+        mode: mode.into(),
         r#type: wire_event_type(event.event_type).into(),
         key: text(event.key),
         selector: event.selector.as_ref().map(wire_selector),

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hotplate_engine::{
-    entry::{CostSource, EntryView, Expiration, Facts, Negative, Payload, Ttl},
+    ahead::RefreshAhead,
+    entry::{CostSource, EntryView, Expiration, Facts, FailureView, Negative, Payload, Ttl},
     position::{LogId, Position, Positions},
     selector::Selector,
 };
@@ -94,7 +95,20 @@ pub(super) fn expiration(given: Option<v1::Expiration>) -> Result<Expiration, Fa
         stale_for: positive("expiration.stale_for", given.stale_for, lifetime)?,
         idle_ttl: positive("expiration.idle_ttl", given.idle_ttl, lifetime)?,
         jitter: given.jitter,
+        refresh_ahead: given.refresh_ahead.map(refresh_ahead).transpose()?,
     })
+}
+
+fn refresh_ahead(given: v1::RefreshAhead) -> Result<RefreshAhead, Failure> {
+    use v1::refresh_ahead::When;
+    let refused = |field: &str, rule| lifetime(format!("expiration.refresh_ahead.{field}"), rule);
+    match given.when {
+        None => Err(lifetime("expiration.refresh_ahead".to_owned(), "say when: `fraction` or `xfetch_beta`")),
+        Some(When::Fraction(share)) => RefreshAhead::fraction(share)
+            .map_err(|_error| refused("fraction", "a fraction of the TTL is from 0 to 0.9")),
+        Some(When::XfetchBeta(beta)) => RefreshAhead::xfetch(beta)
+            .map_err(|_error| refused("xfetch_beta", "the factor of XFetch is from 0.001 to 100")),
+    }
 }
 
 /// Tags, sorted, without duplicates.
@@ -193,6 +207,15 @@ pub(super) fn wire_negative(Negative { reason, message }: &Negative) -> v1::Nega
     v1::Negative { reason: reason.to_string(), message: message.to_string() }
 }
 
+fn wire_failure(failure: &FailureView) -> v1::RefreshFailure {
+    v1::RefreshFailure {
+        reason: failure.negative.reason.to_string(),
+        message: failure.negative.message.to_string(),
+        age: Some(wire_duration(failure.age)),
+        retry_after: Some(wire_duration(failure.retry_after)),
+    }
+}
+
 /// What is known about an entry as the wire has it.
 pub(super) fn wire_facts(facts: &Facts) -> v1::EntryMetadata {
     let said = &facts.description;
@@ -213,6 +236,8 @@ pub(super) fn wire_facts(facts: &Facts) -> v1::EntryMetadata {
         hit_count: facts.hit_count,
         served_from: v1::Tier::Memory.into(),
         pinned: facts.pinned,
+        marked_stale: facts.marked_stale,
+        refresh_failure: facts.failure.as_deref().map(wire_failure),
         depends_on: said.made_from().iter().map(ToString::to_string).collect(),
         compute_cost_source: match facts.cost_source {
             CostSource::Given => v1::ComputeCostSource::Given,

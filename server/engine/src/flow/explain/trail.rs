@@ -113,26 +113,40 @@ impl Walk<'_> {
                 let happened = Happened::Invalidated(Some(Selector::Key(text.clone())), effect);
                 self.push(change, happened, There::Nothing);
             }
-            What::SetInvalidated(sets) => self.sets(change, sets),
+            What::MarkedStale(keys) => {
+                let Some((text, was)) = keys.iter().find(|(text, _)| text == self.key.text()) else { return };
+                self.resolve(was.as_ref());
+                let effect = if was.is_some() { Effect::Marked } else { Effect::NothingThere };
+                let there = was.clone().map_or(There::Nothing, There::Entry);
+                self.push(change, Happened::MarkedStale(Some(Selector::Key(text.clone())), effect), there);
+            }
+            What::SetInvalidated(sets) => self.sets(change, sets, Effect::Dropped),
+            What::SetMarkedStale(sets) => self.sets(change, sets, Effect::Marked),
             What::Put { .. } | What::Expired(..) | What::Evicted(..) => {}
         }
     }
 
-    /// A call that invalidated sets.
-    fn sets(&mut self, change: &Arc<Change>, sets: &[Selector]) {
+    /// A call that dropped sets, or marked them stale.
+    fn sets(&mut self, change: &Arc<Change>, sets: &[Selector], effect: Effect) {
         if self.known.fence().is_some_and(|fence| !fence.floor && fence.number == change.number) {
             self.blamed = Some(change.clone());
         }
         let hit = match &self.there {
-            There::Entry(was) => hit(sets, self.key, was).map(|set| (set, Effect::Dropped, There::Nothing)),
+            There::Entry(was) if effect == Effect::Marked => {
+                hit(sets, self.key, was).map(|set| (set, effect, There::Entry(was.clone())))
+            }
+            There::Entry(was) => hit(sets, self.key, was).map(|set| (set, effect, There::Nothing)),
             There::Unknown => {
                 let nothing = Description::default();
                 hit(sets, self.key, &nothing).map(|set| (set, Effect::Unknown, There::Unknown))
             }
             There::Nothing => None,
         };
-        if let Some((set, effect, there)) = hit {
-            self.push(change, Happened::Invalidated(Some(set.clone()), effect), there);
+        if let Some((set, done, there)) = hit {
+            let set = Some(set.clone());
+            let marked = effect == Effect::Marked;
+            let happened = if marked { Happened::MarkedStale(set, done) } else { Happened::Invalidated(set, done) };
+            self.push(change, happened, there);
         }
     }
 
@@ -161,7 +175,10 @@ impl Walk<'_> {
             self.more = false;
         }
         let Some(blamed) = self.blamed.clone().filter(|_| !self.known.valid()) else { return };
-        let What::SetInvalidated(sets) = &blamed.what else { return };
+        let (What::SetInvalidated(sets) | What::SetMarkedStale(sets)) = &blamed.what else { return };
+        if self.found.iter().any(|(change, _)| Arc::ptr_eq(change, &blamed)) {
+            return;
+        }
         let set = match &self.there {
             There::Nothing => None,
             // It was stored while the sets were invalidated, and counts as older.
@@ -223,6 +240,7 @@ fn noted(what: &Noted) -> Happened {
         }
         Noted::Touched => Happened::Touched,
         Noted::NotAdmitted(why) => Happened::NotAdmitted(why.clone()),
+        Noted::RefreshFailed(negative) => Happened::RefreshFailed(negative.clone()),
     }
 }
 
@@ -240,7 +258,11 @@ fn event(
 pub(super) fn cause(store: &Store, trail: &Trail, (known, removal): (&Known, Removal)) -> KeyEvent {
     let still_there = known.entry.is_some() && removal.fence.is_none();
     let same = |event: &&KeyEvent| match (&event.what, removal.reason) {
-        (Happened::Invalidated(_, Effect::Dropped), MissReason::Invalidated) => {
+        (Happened::MarkedStale(_, Effect::Marked), MissReason::Invalidated) if known.marked() => true,
+        (
+            Happened::Invalidated(_, Effect::Dropped) | Happened::MarkedStale(_, Effect::Marked),
+            MissReason::Invalidated,
+        ) => {
             let number = event.position.filter(|(log, _)| *log == LogId::SELECTOR).map(|(_, at)| at.number);
             number == removal.fence.map(|fence| fence.number)
         }
@@ -256,6 +278,7 @@ pub(super) fn cause(store: &Store, trail: &Trail, (known, removal): (&Known, Rem
     let what = match removal.reason {
         MissReason::Expired | MissReason::TooOld | MissReason::NeverStored => Happened::Expired(kind),
         MissReason::Evicted => Happened::Evicted(kind),
+        MissReason::Invalidated if known.marked() => Happened::MarkedStale(None, Effect::Marked),
         MissReason::Invalidated => Happened::Invalidated(None, Effect::Dropped),
         MissReason::NotAdmitted => Happened::NotAdmitted(Arc::from("it could not fit")),
     };

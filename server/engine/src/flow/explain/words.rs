@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Effect, Happened, KeyEvent, Known};
 use crate::{
     changes::Author,
-    entry::{EntryView, Freshness},
+    entry::{EntryView, Freshness, Negative},
     event::MissReason,
     flow::get::Lookup,
     selector::Selector,
@@ -15,7 +15,11 @@ use crate::{
 pub(super) fn outcome(known: &Known, cause: Option<&KeyEvent>) -> String {
     match &known.outcome {
         Lookup::Hit(view) | Lookup::Stale(view) | Lookup::NotModified(view) => {
-            format!("A Get finds it: {}.", lifetime(view))
+            format!("A Get finds it: {}.{}", lifetime(view), failed(view))
+        }
+        Lookup::Negative(_) if known.entry.as_ref().is_some_and(|(_, freshness)| *freshness == Freshness::Stale) => {
+            let (view, _) = known.entry.as_ref().expect("it was just seen");
+            format!("A Get finds the failure to renew it.{} {}", failed(view), still_usable(view))
         }
         Lookup::Negative(view) => format!("A Get finds a remembered absence or failure: {}.", lifetime(view)),
         Lookup::Miss(reason) => format!("A Get misses: {}", missing(known, *reason, cause)),
@@ -28,14 +32,28 @@ fn lifetime(view: &EntryView) -> String {
     format!("stored or confirmed {} ago, fresh for {} more{pinned}", span(facts.age), span(facts.fresh_for))
 }
 
+fn still_usable(view: &EntryView) -> String {
+    let time = span(view.facts.usable_for);
+    format!("It may be served as stale for {time} more, to who asks for that (stale_policy).")
+}
+
+/// The failure to compute it anew, if that was tried last.
+fn failed(view: &EntryView) -> String {
+    let Some(failure) = &view.facts.failure else { return String::new() };
+    let Negative { reason, message } = &failure.negative;
+    format!(" Computing it anew failed {} ago: {reason}: {message}.", span(failure.age))
+}
+
 fn missing(known: &Known, reason: MissReason, cause: Option<&KeyEvent>) -> String {
     let ago = cause.map(|cause| format!(" {} ago", span(cause.age))).unwrap_or_default();
     let idle = known.removal.is_some_and(|removal| removal.idle);
     match (reason, &known.entry) {
-        (MissReason::Expired, Some((view, Freshness::Stale))) => format!(
-            "its TTL ran out{ago}. It may be served as stale for {} more, to who asks for that (stale_policy).",
-            span(view.facts.usable_for)
-        ),
+        (MissReason::Expired, Some((view, Freshness::Stale))) => {
+            format!("its TTL ran out{ago}. {}{}", still_usable(view), failed(view))
+        }
+        (MissReason::Invalidated, Some((view, Freshness::Stale))) if known.marked() => {
+            format!("it was marked stale{ago}. {}{}", still_usable(view), failed(view))
+        }
         (MissReason::Expired, _) if idle => format!("it was not read for its idle TTL, and ended{ago}."),
         (MissReason::Expired, _) => format!("its lifetime ran out{ago}."),
         (MissReason::Evicted, _) => format!("it made room for others{ago}: the memory, or its namespace's limit, was full."),
@@ -84,14 +102,24 @@ pub(super) fn event(what: &Happened, author: &Author) -> String {
         Happened::Evicted(_) => "it made room for others".to_owned(),
         Happened::Invalidated(selector, effect) => {
             let named = selector.as_ref().map_or_else(|| "a selector that is forgotten".to_owned(), name);
-            let effect = match effect {
-                Effect::Dropped => "",
-                Effect::NothingThere => " (nothing was stored)",
-                Effect::Unknown => " (what was stored then is forgotten)",
-            };
-            format!("invalidated by {named}{by}{because}{effect}")
+            format!("invalidated by {named}{by}{because}{}", of_effect(*effect))
         }
         Happened::NotAdmitted(why) => format!("a Put{by} was refused: {why}"),
+        Happened::MarkedStale(selector, effect) => {
+            let named = selector.as_ref().map_or_else(|| "a selector that is forgotten".to_owned(), name);
+            format!("marked stale by {named}{by}{because}{}", of_effect(*effect))
+        }
+        Happened::RefreshFailed(Negative { reason, message }) => {
+            format!("computing it anew failed, and the value stayed: {reason}: {message}")
+        }
+    }
+}
+
+fn of_effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Dropped | Effect::Marked => "",
+        Effect::NothingThere => " (nothing was stored)",
+        Effect::Unknown => " (what was stored then is forgotten)",
     }
 }
 

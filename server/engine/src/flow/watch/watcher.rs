@@ -264,7 +264,7 @@ impl Watcher {
     }
 
     fn event(&self, followed: Followed) -> WatchEvent {
-        let Followed { change, event_type, subject } = followed;
+        let Followed { change, event_type, subject, stale } = followed;
         let (key, selector) = match subject {
             Subject::Key(key) => (Some(key), None),
             Subject::Set(selector) => (None, Some(selector)),
@@ -276,6 +276,7 @@ impl Watcher {
             entry: put.and_then(|key| self.entries.view(self.filter.namespace(), key)),
             key,
             selector,
+            stale,
             log: change.log,
             position: Position { epoch: self.history.epoch(), number: change.number },
             client_id: change.author.client_id.clone(),

@@ -1,0 +1,84 @@
+//! Dropping entries and marking them stale, by what selects them. What is kept in this process follows.
+
+use std::time::Duration;
+
+use crate::{
+    AsKey, Invalidated, Namespace, Result, Selector,
+    codec::Codec,
+    near::{OwnWrite, Set},
+    ttl, v1,
+};
+
+impl<C: Codec> Namespace<C> {
+    /// Drops one entry.
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`].
+    pub async fn remove(&self, key: impl AsKey) -> Result<Invalidated> {
+        self.invalidate(Selector::key(key)?).await
+    }
+
+    /// Drops what a selector selects. Computations under way in this process that began before are not stored.
+    ///
+    /// # Errors
+    /// What the server refused; `ResourceExhausted` with reason `JOURNAL_FULL` when the cache is away and no more can
+    /// be remembered.
+    pub async fn invalidate(&self, selector: Selector) -> Result<Invalidated> {
+        self.invalidate_any([selector]).await
+    }
+
+    /// Drops what any of 1 to 128 selectors selects.
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`].
+    pub async fn invalidate_any(&self, selectors: impl IntoIterator<Item = Selector>) -> Result<Invalidated> {
+        self.change(selectors, v1::InvalidateRequest::default()).await
+    }
+
+    /// Marks stale what any of 1 to 128 selectors selects: it is served to who accepts stale values, within its
+    /// `stale_for`, and what has none is dropped. `spread_over`, at most 1 h, lets each entry become stale at a moment of its
+    /// own, so that not everything is computed anew at once. When the cache is away it is remembered, and dropped later.
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`].
+    pub async fn mark_stale(
+        &self,
+        selectors: impl IntoIterator<Item = Selector>,
+        spread_over: Option<Duration>,
+    ) -> Result<Invalidated> {
+        let spread_over = spread_over.map(|over| ttl::wire_duration("spread_over", over)).transpose()?;
+        let mode = v1::InvalidateMode::MarkStale.into();
+        self.change(selectors, v1::InvalidateRequest { mode, spread_over, ..v1::InvalidateRequest::default() }).await
+    }
+
+    async fn change(
+        &self,
+        selectors: impl IntoIterator<Item = Selector>,
+        how: v1::InvalidateRequest,
+    ) -> Result<Invalidated> {
+        let request = v1::InvalidateRequest {
+            namespace: self.name.to_string(),
+            selectors: selectors.into_iter().map(|selector| selector.0).collect(),
+            client_id: self.client.client_id().to_owned(),
+            ..how
+        };
+        self.client.flights().outdate(&self.name);
+        if self.client.gate().disabled() {
+            return Ok(Invalidated::Disabled);
+        }
+        // What was made from what is named goes as well, and this client is not told of what it does itself.
+        let write = self.own_write(|| request.selectors.iter().map(Set::of).chain([Set::Dependents]).collect());
+        match self.client.gate().invalidate(self.client.raw(), request).await? {
+            Some(response) => {
+                write.into_iter().for_each(OwnWrite::answered);
+                // What was looked up between the first time and the answer may still be what was dropped.
+                self.client.flights().outdate(&self.name);
+                Ok(Invalidated::Done { matched: response.matched_count })
+            }
+            None => {
+                self.client.replay();
+                Ok(Invalidated::Queued)
+            }
+        }
+    }
+}
