@@ -235,3 +235,27 @@ fn many_large_invalidations_wait_in_a_bounded_queue() {
     assert_eq!(total(&cache).entry_count, 2000);
     assert_eq!(cache.sweeps_pending(), 0);
 }
+
+/// What is marked in numbers is marked by one step as well: nobody gets it as fresh, and what has no stale time makes room.
+#[test]
+fn a_mark_of_many_holds_at_once_and_what_cannot_be_stale_gives_its_room_back() {
+    let cache = cache(|_| {});
+    fill(&cache, MANY, "t");
+    let request = InvalidateRequest {
+        namespace: String::new(),
+        selectors: vec![Selector::tag("t").unwrap()],
+        cascade: true,
+        validate_only: false,
+        reason: None,
+        request_id: String::new(),
+        client_id: None,
+    };
+    let answer = cache.mark_stale(&request, None).unwrap();
+    assert!(answer.estimated && answer.matched_count.abs_diff(MANY as u64) < MANY as u64 / 10, "{answer:?}");
+    assert_eq!(cache.sweeps_pending(), 1);
+    let get = GetRequest { key: "t:2999".to_owned(), ..GetRequest::default() };
+    assert!(matches!(cache.get(&get).unwrap().outcome, Lookup::Miss(MissReason::Invalidated)));
+    cache.maintain();
+    assert_eq!((cache.sweeps_pending(), total(&cache).entry_count), (0, 0));
+    cache.check_invariants().unwrap();
+}
