@@ -32,6 +32,10 @@ fn process(server: &Local) -> Namespace {
     client.unwrap().default_namespace()
 }
 
+fn in_ml(key: &str) -> v1::GetRequest {
+    v1::GetRequest { namespace: "ml".to_owned(), ..get(key) }
+}
+
 /// A computation that counts itself, waits to be let on and answers its own number, the first being 1.
 #[derive(Clone)]
 struct Work {
@@ -226,6 +230,28 @@ async fn a_stale_value_is_everyones_at_once_and_one_process_renews_it() {
     let value = || async { second.get::<usize>("k").await.unwrap().value() };
     until("it is renewed", value, |value| *value == Some(1)).await;
     assert_eq!(work.begun.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_leaves_the_value_with_its_reason_beside_it_and_is_tried_again_later() {
+    let server = Local::start().await;
+    let (first, second) = (process(&server), process(&server));
+    let write = WriteOptions::new().ttl(Duration::from_secs(10)).stale_for(Duration::from_secs(60));
+    first.put_with("k", &7_usize, &write).await.unwrap();
+    server.advance(Duration::from_secs(11));
+    let options = ComputeOptions::from(write).stale_while_revalidate(true).remember_failure(Duration::from_secs(5));
+    assert_eq!(compute(&first, &options, Err("disk full")).await, Ok(7));
+    let reason = || async {
+        let stale = v1::GetRequest { stale_policy: v1::StalePolicy::WhileRevalidate.into(), ..in_ml("k") };
+        let entry = server.client().await.ask(stale).await.entry?;
+        entry.metadata?.refresh_failure.map(|failure| failure.message)
+    };
+    until("the failure is beside the value", reason, |reason| reason.as_deref() == Some("disk full")).await;
+    assert_eq!(compute(&second, &options, Ok(8)).await, Ok(7), "nobody tries again yet");
+    server.advance(Duration::from_secs(6));
+    assert_eq!(compute(&second, &options, Ok(9)).await, Ok(7));
+    let value = || async { first.get::<usize>("k").await.unwrap().value() };
+    until("it is renewed", value, |value| *value == Some(9)).await;
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! Computing what is missing, once, and storing it for everyone. Who waits for whom in this process lives in `flight`,
 //! who computes of all processes is found out in `claim`.
 
-use std::{any::TypeId, fmt, future::Future, sync::Arc};
+use std::{any::TypeId, fmt, future::Future, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
-    AsKey, CacheMode, ComputeOptions, Error, ErrorKind, Lookup, Namespace, ReadOptions, Result,
+    AsKey, CacheMode, ComputeOptions, Error, ErrorKind, Lookup, Namespace, ReadOptions, Result, Ttl,
     claim::{Claim, Right},
     clock,
     codec::{Codec, Decode, Encode},
@@ -14,6 +14,9 @@ use crate::{
     lease::{COMPUTE_FAILED, GiveBack, Held},
     v1,
 };
+
+/// For how long nobody tries again to renew a value when that failed, where the options do not say.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
 impl<C: Codec> Namespace<C> {
     /// Returns the stored value, or computes and stores it.
@@ -172,7 +175,7 @@ impl<C: Codec> Namespace<C> {
                 Ok(value) => space.store((key, Right::Lease(held)), &value, &options, began).await,
                 Err(error) => {
                     tracing::warn!(kind = %error.kind, "a value could not be renewed and is used while it may be");
-                    give_back(held, options.hold_off.map_or(GiveBack::Next, GiveBack::HoldOff));
+                    give_back(held, beside(&options, &error));
                 }
             }
             drop(slot);
@@ -206,13 +209,13 @@ impl<C: Codec> Namespace<C> {
             true => self.stale(key, options).await,
             false => None,
         };
-        let hold_off = options.hold_off.map_or(GiveBack::Next, GiveBack::HoldOff);
         if let Right::Lease(held) = right {
-            match (&stale, &options.failure_ttl) {
-                // Remembering it would replace the value.
-                (Some(_), _) | (None, None) => give_back(held, hold_off),
-                (None, Some(ttl)) => give_back(held, GiveBack::Failure(&error, ttl.clone())),
-            }
+            let how = match (&stale, &options.failure_ttl) {
+                (None, Some(ttl)) => GiveBack::Failure(&error, ttl.clone()),
+                // Who would rather have the failure than the stale value tries for itself.
+                (Some(_), _) | (None, None) => options.hold_off.map_or(GiveBack::Next, GiveBack::HoldOff),
+            };
+            give_back(held, how);
         }
         let Some(stale) = stale else { return Err(error) };
         tracing::warn!(kind = %error.kind, "a computation failed and a stale value is used");
@@ -241,6 +244,13 @@ fn reading(options: &ComputeOptions) -> ReadOptions {
         (false, false) => v1::StalePolicy::Refuse,
     };
     ReadOptions { stale, max_age: options.max_age, peek: false }
+}
+
+/// A failure beside a value that may still be used: the server keeps both, and lets nobody try again while the failure is
+/// remembered.
+fn beside<'a>(options: &ComputeOptions, error: &'a Error) -> GiveBack<'a> {
+    let pause = options.hold_off.map(Ttl::from);
+    GiveBack::Failure(error, options.failure_ttl.clone().or(pause).unwrap_or(Ttl::from(RENEWAL_PAUSE)))
 }
 
 fn give_back(held: Box<Held>, how: GiveBack<'_>) {

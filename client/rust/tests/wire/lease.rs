@@ -274,7 +274,8 @@ async fn a_renewal_that_fails_keeps_the_value_and_gives_the_lease_back() {
     let options = options.hold_off(Duration::from_secs(1));
     assert_eq!(compute(&space, &options, Err("down")).await, Ok(1));
     let request = released(&double.state, 1).await;
-    assert!(request.failure.is_none() && request.hold_off.is_some(), "a failure would replace the value");
+    let failure = v1::Negative { reason: "COMPUTE_FAILED".to_owned(), message: "down".to_owned() };
+    assert_eq!((request.failure, request.hold_off), (Some(failure), None), "the server keeps it beside the value");
     let panicking = || async { if true { panic!("secret") } else { Ok::<u32, String>(1) } };
     assert_eq!(space.get_or_compute("k", &options, panicking).await, Ok(1));
     released(&double.state, 2).await;
