@@ -58,8 +58,6 @@ pub struct InvalidateAnswer {
     pub position: Positions,
     /// Leases revoked.
     pub leases_revoked: u32,
-    /// Entries that are fetched anew.
-    pub refreshing_count: u64,
 }
 
 /// Keys that a validating call shows at most.
@@ -140,7 +138,6 @@ pub(super) fn nothing() -> InvalidateAnswer {
         sample_keys: Vec::new(),
         estimated: false,
         leases_revoked: 0,
-        refreshing_count: 0,
         position: Positions::default(),
     }
 }

@@ -97,7 +97,6 @@ mod tests {
 
     fn answer() -> Answer {
         Answer::Invalidate(InvalidateAnswer {
-            refreshing_count: 0,
             cascaded_count: 0,
             matched_count: 1,
             estimated: false,

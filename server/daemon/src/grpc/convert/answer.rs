@@ -117,7 +117,6 @@ pub(crate) fn invalidate_response(answer: InvalidateAnswer) -> v1::InvalidateRes
         sample_keys: answer.sample_keys.iter().map(ToString::to_string).collect(),
         position: wire_positions(&answer.position),
         leases_revoked: answer.leases_revoked,
-        refreshing_count: answer.refreshing_count,
     }
 }
 

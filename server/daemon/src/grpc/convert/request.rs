@@ -186,9 +186,9 @@ pub(crate) fn invalidate_mode(request: &v1::InvalidateRequest) -> Result<Invalid
     let spread = positive("spread_over", request.spread_over, argument)?;
     match v1::InvalidateMode::try_from(request.mode) {
         Ok(v1::InvalidateMode::MarkStale) => Ok(InvalidateMode::MarkStale(spread)),
-        Ok(v1::InvalidateMode::Refresh) | Err(_) => Err(argument("mode".to_owned(), UNKNOWN)),
+        Err(_unknown) => Err(argument("mode".to_owned(), UNKNOWN)),
         Ok(_delete) if spread.is_some() => {
-            let rule = "what is dropped is dropped at once: spread MARK_STALE or REFRESH, or leave it out";
+            let rule = "what is dropped is dropped at once: spread MARK_STALE, or leave it out";
             Err(argument("spread_over".to_owned(), rule))
         }
         Ok(v1::InvalidateMode::Unspecified | v1::InvalidateMode::Delete) => Ok(InvalidateMode::Delete),
