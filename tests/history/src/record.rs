@@ -178,6 +178,9 @@ pub struct Invalidate {
     pub selectors: Vec<Selects>,
     /// Whether what was made from it is meant as well.
     pub cascade: bool,
+    /// Whether it is only marked stale.
+    #[serde(default)]
+    pub mark_stale: bool,
     /// Version of the external truth from which on values are right: raised before the call.
     pub truth: u64,
 }

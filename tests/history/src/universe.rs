@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn drop_all(selector: Selects) -> Invalidate {
-        Invalidate { selectors: vec![selector], cascade: true, truth: 1 }
+        Invalidate { selectors: vec![selector], cascade: true, truth: 1, ..Invalidate::default() }
     }
 
     #[test]

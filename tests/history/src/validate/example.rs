@@ -77,6 +77,7 @@ pub(super) fn read(at: (u64, u64), found: Found) -> Operation {
 
 /// An Invalidate that was answered.
 pub(super) fn invalidated(at: (u64, u64), selector: Selects, truth: u64) -> Operation {
-    let call_made = Call::Invalidate(Invalidate { selectors: vec![selector], cascade: true, truth });
+    let call_made =
+        Call::Invalidate(Invalidate { selectors: vec![selector], cascade: true, truth, ..Invalidate::default() });
     call(at, call_made, Answer::Invalidated { at: Vec::new() })
 }

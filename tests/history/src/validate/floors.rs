@@ -23,8 +23,17 @@ struct Floor {
     there: u64,
 }
 
+/// What a Get was given: a failure has no tags, and what is stale may have been marked so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Fresh,
+    Stale,
+    Failure,
+}
+
 /// A Get that began after an Invalidate was answered returns nothing that was computed under a lease from an older truth
 /// than the Invalidate's, and nothing that was there, or was read by anyone, before the Invalidate began.
+/// What was only marked stale is served as stale to who accepts that, and never as fresh.
 pub(super) fn nothing_older_than_acknowledged(history: &History) -> Judged {
     older(history, |get_is_near| !get_is_near, |_| 0)
 }
@@ -50,15 +59,19 @@ fn delayed(history: &History, operation: &Operation, from: u64) -> u64 {
 
 fn older(history: &History, judges: impl Fn(bool) -> bool, behind: impl Fn(&Operation) -> u64) -> Judged {
     let known = Known::of(history);
-    let mut floors: HashMap<(&str, bool), Vec<Floor>> = HashMap::new();
+    let mut floors: HashMap<(&str, Kind), Vec<Floor>> = HashMap::new();
     let mut judged = Judged::default();
     for operation in &history.operations {
         let (Call::Get(get), Some(seen)) = (&operation.call, operation.seen()) else { continue };
         if !judges(get.near) || universe::is_register(&get.key) {
             continue;
         }
-        let failure = matches!(operation.answer, Answer::Got(Got { found: Found::Negative(_), .. }));
-        let floors = floors.entry((&get.key, failure)).or_insert_with(|| floors_of(history, &get.key, failure));
+        let kind = match operation.answer {
+            Answer::Got(Got { found: Found::Negative(_), .. }) => Kind::Failure,
+            Answer::Got(Got { found: Found::Stale(_), .. }) => Kind::Stale,
+            _ => Kind::Fresh,
+        };
+        let floors = floors.entry((&get.key, kind)).or_insert_with(|| floors_of(history, &get.key, kind));
         let behind = behind(operation);
         let before = floors.partition_point(|floor| floor.answered + behind < operation.start);
         let Some(floor) = before.checked_sub(1).map(|index| floors[index]) else { continue };
@@ -114,9 +127,9 @@ impl<'a> Known<'a> {
 }
 
 /// In the order in which invalidations of the key were answered: what all up to there forbid.
-fn floors_of(history: &History, key: &str, failure: bool) -> Vec<Floor> {
+fn floors_of(history: &History, key: &str, kind: Kind) -> Vec<Floor> {
     let answered = history.operations.iter().filter(|operation| matches!(operation.answer, Answer::Invalidated { .. }));
-    let mut floors: Vec<Floor> = answered.filter_map(|operation| floor(operation, key, failure)).collect();
+    let mut floors: Vec<Floor> = answered.filter_map(|operation| floor(operation, key, kind)).collect();
     floors.sort_by_key(|floor| floor.answered);
     let mut all = Floor::default();
     for floor in &mut floors {
@@ -127,10 +140,16 @@ fn floors_of(history: &History, key: &str, failure: bool) -> Vec<Floor> {
     floors
 }
 
-fn floor(operation: &Operation, key: &str, failure: bool) -> Option<Floor> {
+fn floor(operation: &Operation, key: &str, kind: Kind) -> Option<Floor> {
     let Call::Invalidate(call) = &operation.call else { return None };
     let answered = operation.end?;
-    let concern = if failure { universe::concern_of_failure(call, key) } else { universe::concern(call, key) };
+    if call.mark_stale && kind == Kind::Stale {
+        return None;
+    }
+    let concern = match kind {
+        Kind::Failure => universe::concern_of_failure(call, key),
+        Kind::Fresh | Kind::Stale => universe::concern(call, key),
+    };
     match concern {
         Concern::Selected | Concern::Follows => Some(Floor { answered, truth: call.truth, there: operation.start }),
         Concern::Maybe | Concern::None => None,
@@ -177,6 +196,22 @@ mod tests {
         assert_eq!(found([unknown.clone(), dropped((10, 20)), old()]), 0);
         let read_early = read((6, 8), Found::Fresh(seen("c", 0)));
         assert_eq!(found([unknown, read_early, dropped((10, 20)), old()]), 1);
+    }
+
+    #[test]
+    fn what_was_marked_stale_and_is_served_as_fresh_is_found() {
+        let marked = |at| {
+            let operation = dropped(at);
+            let Call::Invalidate(call) = operation.call.clone() else { panic!("it is an Invalidate") };
+            let call = Call::Invalidate(crate::record::Invalidate { mark_stale: true, ..call });
+            Operation { call, ..operation }
+        };
+        let judge = |invalidate, found: fn(crate::record::Seen) -> Found| {
+            let read = read((70, 80), found(seen("c", 0)));
+            self::found([put((0, 5), None, "c", Outcome::Stored), invalidate, read])
+        };
+        assert_eq!((judge(marked((10, 20)), Found::Stale), judge(marked((10, 20)), Found::Fresh)), (0, 1));
+        assert_eq!(judge(dropped((10, 20)), Found::Stale), 1);
     }
 
     #[test]

@@ -87,7 +87,8 @@ impl Client {
         let selectors = (0..count).map(|_| universe::any_selector(&mut self.random)).collect();
         let cascade = self.random.random_bool(0.8);
         let truth = self.truth.raise().await?;
-        let call = Call::Invalidate(Invalidate { selectors, cascade, truth });
+        let mark_stale = self.random.random_bool(0.25);
+        let call = Call::Invalidate(Invalidate { selectors, cascade, mark_stale, truth });
         self.caller.call(call.into()).await.map(drop)
     }
 
@@ -133,7 +134,7 @@ impl Client {
         }
         if choice < 48 {
             let selectors = vec![Selects::Key(key)];
-            let call = Invalidate { selectors, cascade: true, truth: 0 };
+            let call = Invalidate { selectors, cascade: true, ..Invalidate::default() };
             return self.caller.call(Call::Invalidate(call).into()).await.map(drop);
         }
         let (condition, etag) = match (choice, known) {

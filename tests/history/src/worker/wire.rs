@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hotplate_proto::v1::{
-    self, GetOutcome, MissPolicy, PutOutcome, StalePolicy, precondition::Condition as WireCondition,
+    self, GetOutcome, InvalidateMode, MissPolicy, PutOutcome, StalePolicy, precondition::Condition as WireCondition,
     selector::Selector as WireSelector,
 };
 
@@ -96,6 +96,7 @@ pub(super) fn invalidate(call: &Invalidate) -> v1::InvalidateRequest {
         namespace: register.unwrap_or_default().to_owned(),
         selectors: call.selectors.iter().map(selector).collect(),
         cascade: Some(call.cascade),
+        mode: if call.mark_stale { InvalidateMode::MarkStale } else { InvalidateMode::Delete }.into(),
         ..Default::default()
     }
 }
