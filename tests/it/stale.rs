@@ -141,6 +141,31 @@ async fn a_failed_refresh_leaves_the_value_and_shows_why_until_it_ends() {
 }
 
 #[tokio::test]
+async fn a_failure_beside_a_value_does_not_outlive_a_mark() {
+    let marks = [select::key("k"), select::tag("t"), select::everything()];
+    for selector in marks {
+        let (server, mut client) = stale_key().await;
+        let tagged = v1::PutRequest { expiration: fresh_then_stale(1, 60), ..put_tagged("k", "old", &["t"]) };
+        client.store(tagged).await;
+        server.advance(Duration::from_secs(2));
+        let token = token_of(&client.ask(lease("k")).await);
+        client.release_lease(failed(&token, "DATABASE_AWAY")).await.unwrap();
+        assert_eq!(client.ask(get("k")).await.outcome(), GetOutcome::Negative);
+        let mode = v1::InvalidateMode::MarkStale.into();
+        let mark = v1::InvalidateRequest { selectors: vec![selector.clone()], mode, ..Default::default() };
+        client.invalidate(mark).await.unwrap();
+        let refusing = client.ask(get("k")).await;
+        assert_eq!(
+            (refusing.outcome(), refusing.miss_reason()),
+            (GetOutcome::Miss, MissReason::Invalidated),
+            "{selector:?}"
+        );
+        let accepting = client.ask(with(StalePolicy::WhileRevalidate, get("k"))).await;
+        assert_eq!((accepting.outcome(), value_of(&accepting)), (GetOutcome::Stale, &b"old"[..]));
+    }
+}
+
+#[tokio::test]
 async fn the_stale_value_ends_when_it_was_to_end_however_often_renewing_fails() {
     let (server, mut client) = stale_key().await;
     for _ in 0..9 {

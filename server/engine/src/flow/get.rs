@@ -173,7 +173,8 @@ pub(super) fn judge((record, said, look): Found<'_>, key: &Key, request: &GetReq
     let stale = record.freshness_if((now, look.marked)) != Freshness::Fresh;
     let marked = record.is_marked() || look.marked.is_some_and(|at| at <= now);
     let over = if marked { MissReason::Invalidated } else { MissReason::Expired };
-    let failed = record.failure().is_some_and(|failure| failure.until > now);
+    let ended = look.marked.is_some_and(|at| at <= now);
+    let failed = record.failure().is_some_and(|failure| failure.until > now && !ended);
     let (negative, counted) = match (record.is_negative(), stale, request.stale) {
         (false, true, StalePolicy::Refuse) if failed => {
             return (Lookup::Negative(instead(record.view(key, said, look))), ReadOutcome::Negative);

@@ -210,13 +210,17 @@ impl Record {
         self.key.get() & MARKED != 0
     }
 
-    /// Marks it stale from a moment on. Its end may be nearer then.
+    /// Marks it stale from a moment on. Its end may be nearer then; a failure beside it, which has no stale time, is an
+    /// answer only until then.
     pub fn mark(&mut self, at: Moment) {
         let lifetime = self.lifetime().stale_from(at);
         self.fresh_until = Micros::floor(lifetime.deadlines.fresh_until);
         self.key |= MARKED;
         if let Some(rare) = self.body.rare_mut() {
             rare.lifetime = lifetime;
+            if let Some(failure) = &mut rare.failure {
+                failure.until = failure.until.min(at);
+            }
         }
     }
 
