@@ -61,6 +61,7 @@ impl Cache {
         let limits = WatchLimits {
             watches_max: config.watches_max,
             pending_max: config.watch_pending_max,
+            pending_bytes_max: config.watch_pending_bytes_max,
             keys_max: config.watch_keys_max,
             keys_bytes_max: config.watch_keys_bytes_max,
         };

@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::{
     clock::{Clock, Moment},
@@ -121,7 +121,7 @@ pub struct History {
     ring: Mutex<Ring>,
     changes_max: usize,
     bytes_max: usize,
-    arrived: watch::Sender<u64>,
+    arrived: Notify,
     clock: Clock,
 }
 
@@ -176,7 +176,7 @@ impl History {
             trimmed_at: [None; LOGS],
         };
         let numbers = std::array::from_fn(|_| AtomicU64::new(0));
-        Self { epoch, numbers, ring: Mutex::new(ring), changes_max, bytes_max, arrived: watch::Sender::new(0), clock }
+        Self { epoch, numbers, ring: Mutex::new(ring), changes_max, bytes_max, arrived: Notify::new(), clock }
     }
 
     /// Identifies this history.
@@ -198,12 +198,9 @@ impl History {
         while ring.changes.len() > self.changes_max || ring.bytes > self.bytes_max {
             ring.trim();
         }
-        let end = ring.end();
         drop(ring);
-        self.arrived.send_if_modified(|seen| {
-            *seen = end.max(*seen);
-            true
-        });
+        // Wakes one task at most, however many follow the history.
+        self.arrived.notify_one();
         Position { epoch: self.epoch, number }
     }
 
@@ -275,10 +272,9 @@ impl History {
         ring.trimmed_at[log.index()].max(ring.trimmed_at[LogId::SELECTOR.index()])
     }
 
-    /// Wakes its holder when changes arrive.
-    #[must_use]
-    pub fn arrivals(&self) -> watch::Receiver<u64> {
-        self.arrived.subscribe()
+    /// Resolves when changes have arrived since it did so last. For one task, which tells all others.
+    pub async fn arrived(&self) {
+        self.arrived.notified().await;
     }
 
     /// These numbers as positions of this epoch.
@@ -308,7 +304,8 @@ impl Ring {
 
 impl Change {
     /// What it counts against the history's bound: the texts it keeps alive and a fixed share.
-    fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         const FIXED: usize = 192;
         let texts = match &self.what {
             What::Put { key, description, previous, .. } => {

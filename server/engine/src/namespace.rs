@@ -71,6 +71,8 @@ pub struct EngineConfig {
     pub watches_max: usize,
     /// Events that may wait for one watch at most.
     pub watch_pending_max: usize,
+    /// Bytes of those events at most, unless one change has more.
+    pub watch_pending_bytes_max: usize,
     /// Single keys that one watch may follow at most.
     pub watch_keys_max: usize,
     /// Bytes that the single keys of all watches may take together.
@@ -162,6 +164,7 @@ impl Default for EngineConfig {
             history_bytes_max: 32 << 20,
             watches_max: 10_000,
             watch_pending_max: 4096,
+            watch_pending_bytes_max: 1 << 20,
             watch_keys_max: 65_536,
             watch_keys_bytes_max: 64 << 20,
             preload_jobs_max: 64,

@@ -54,7 +54,8 @@ type Recording = Vec<Message>;
 
 fn world(ring: usize, watches_max: usize) -> World {
     let history = Arc::new(History::new(EPOCH, (ring, 1 << 20), Clock::manual()));
-    let limits = WatchLimits { watches_max, pending_max: 64, keys_max: 64, keys_bytes_max: 1 << 20 };
+    let limits =
+        WatchLimits { watches_max, pending_max: 64, pending_bytes_max: 1 << 20, keys_max: 64, keys_bytes_max: 1 << 20 };
     let watches = Watches::new(limits, history.clone(), Arc::new(Nothing), Arc::new(Silent));
     World { history, watches, truth: Vec::new() }
 }

@@ -32,6 +32,7 @@ impl Settings {
             history_bytes_max: self.watch.history_bytes_max,
             watches_max: self.watch.streams_max,
             watch_pending_max: self.watch.pending_max,
+            watch_pending_bytes_max: self.watch.pending_bytes_max,
             watch_keys_max: self.watch.keys_max,
             watch_keys_bytes_max: self.watch.keys_bytes_max,
             preload_jobs_max: self.preload.jobs_max,

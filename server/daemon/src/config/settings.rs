@@ -391,6 +391,12 @@ pub const ROWS: &[Row] = &[
     row("watch.pending_max", (1, 1_000_000), "Events that may wait for one slow watch at most.", |s| {
         Slot::Count(&mut s.watch.pending_max)
     }),
+    row(
+        "watch.pending_bytes_max",
+        (64 * KIB, TIB),
+        "Bytes of the events that may wait for one slow watch at most, unless one change has more.",
+        |s| Slot::Bytes(&mut s.watch.pending_bytes_max),
+    ),
     row("watch.keys_max", (1, 10_000_000), "Single keys that one watch may follow at most.", |s| {
         Slot::Count(&mut s.watch.keys_max)
     }),

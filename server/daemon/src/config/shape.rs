@@ -318,6 +318,8 @@ pub struct WatchSettings {
     pub streams_max: usize,
     /// Events that may wait for one watch at most.
     pub pending_max: usize,
+    /// Bytes of those events at most, unless one change has more.
+    pub pending_bytes_max: usize,
     /// Single keys that one watch may follow at most.
     pub keys_max: usize,
     /// Bytes that the single keys of all watches may take together.
@@ -405,6 +407,7 @@ impl Default for Settings {
             watch: WatchSettings {
                 streams_max: 10_000,
                 pending_max: 4096,
+                pending_bytes_max: 1 << 20,
                 keys_max: 65_536,
                 keys_bytes_max: 64 << 20,
                 history_changes_max: 65_536,

@@ -25,8 +25,10 @@ use crate::{
     selector::check_count,
     watch::{
         Discontinuity, Entries, WatchRequest,
+        crier::Crier,
         filter::Filter,
         keys::{FollowedKeys, KeyBudget, check_keys},
+        pending::Bound,
         token::{Token, bad},
     },
 };
@@ -38,6 +40,7 @@ const INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
 /// All watches of a cache: opens them, bounds their number, ends them.
 pub struct Watches {
     history: Arc<History>,
+    crier: Arc<Crier>,
     entries: Arc<dyn Entries>,
     observer: Arc<dyn Observer>,
     limits: WatchLimits,
@@ -59,6 +62,8 @@ pub struct WatchLimits {
     pub watches_max: usize,
     /// Events that may wait for one watch at most.
     pub pending_max: usize,
+    /// Bytes of them at most, unless one change has more.
+    pub pending_bytes_max: usize,
     /// Single keys that one watch may follow at most.
     pub keys_max: usize,
     /// Bytes that the single keys of all watches may take together.
@@ -133,7 +138,8 @@ impl Watches {
         observer: Arc<dyn Observer>,
     ) -> Self {
         let budget = Arc::new(KeyBudget::new(limits.keys_bytes_max));
-        Self { history, entries, observer, limits, budget, open: Arc::default(), stop: CancellationToken::new() }
+        let crier = Arc::new(Crier::new(history.clone()));
+        Self { history, crier, entries, observer, limits, budget, open: Arc::default(), stop: CancellationToken::new() }
     }
 
     /// Open watches.
@@ -164,9 +170,10 @@ impl Watches {
         let place = self.take_place(&namespace, keys.clone())?;
         // Read after the keys are there, so that nothing that happens from here on is passed over.
         let start = self.start(&request)?;
-        let pending_max = if request.max_pending_events == 0 { pending_max } else { request.max_pending_events };
+        let events_max = if request.max_pending_events == 0 { pending_max } else { request.max_pending_events };
+        let bound = Bound { events_max, bytes_max: self.limits.pending_bytes_max };
         let filter = Filter::new(namespace, &request, keys);
-        Ok(Watcher::new(self, &request, Own { filter, start, interval, pending_max, place }))
+        Ok(Watcher::new(self, &request, Own { filter, start, interval, bound, place }))
     }
 
     /// Changes which single keys a watch follows: all that is asked for, or nothing.

@@ -1,6 +1,7 @@
 //! What a watch asks for, the messages it gets, and the parts it is made of: tokens, filter, followed keys, the events
 //! that wait.
 
+pub mod crier;
 pub mod filter;
 pub mod keys;
 pub mod pending;

@@ -13,8 +13,9 @@ use crate::{
     position::Position,
     watch::{
         Body, Content, Discontinuity, Entries, EventType, Message, WatchEvent, WatchRequest,
+        crier::{Crier, News},
         filter::{Filter, Followed, Subject},
-        pending::{Overflow, Pending},
+        pending::{Bound, Overflow, Pending},
         token::Token,
     },
 };
@@ -38,7 +39,10 @@ pub struct Watcher {
     history: Arc<History>,
     entries: Arc<dyn Entries>,
     observer: Arc<dyn Observer>,
-    arrivals: Receiver<u64>,
+    crier: Arc<Crier>,
+    news: Receiver<News>,
+    /// Whether news came that were not looked at.
+    told: bool,
     stop: CancellationToken,
     phase: Phase,
     /// Next change of the ring to look at.
@@ -68,8 +72,8 @@ pub(super) struct Own {
     pub(super) filter: Filter,
     pub(super) start: Start,
     pub(super) interval: Duration,
-    /// Events that may wait.
-    pub(super) pending_max: usize,
+    /// What may wait.
+    pub(super) bound: Bound,
     pub(super) place: Place,
 }
 
@@ -86,16 +90,18 @@ enum Phase {
 impl Watcher {
     /// A watch that begins at `start` and follows what `filter` lets pass.
     pub(super) fn new(watches: &Watches, request: &WatchRequest, own: Own) -> Self {
-        let Own { filter, start, interval, pending_max, place } = own;
+        let Own { filter, start, interval, bound, place } = own;
         Self {
             filter,
             content: request.content,
-            pending: Pending::new(pending_max),
+            pending: Pending::new(bound),
             phase: Phase::Created { lost: start.lost, present: request.include_present },
             cursor: start.cursor,
             delivered: start.numbers,
             scanned: start.numbers,
-            arrivals: watches.history.arrivals(),
+            crier: watches.crier.clone(),
+            news: watches.crier.listen(),
+            told: false,
             history: watches.history.clone(),
             entries: watches.entries.clone(),
             observer: watches.observer.clone(),
@@ -124,6 +130,7 @@ impl Watcher {
     }
 
     async fn wait(&mut self) {
+        self.crier.wake();
         let interval = self.interval;
         let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(interval)));
         tokio::select! {
@@ -133,7 +140,7 @@ impl Watcher {
                 self.idle = None;
                 self.progress_due = true;
             }
-            _arrived = self.arrivals.changed() => {}
+            told = self.news.changed() => self.told = told.is_ok(),
         }
     }
 
@@ -203,8 +210,10 @@ impl Watcher {
 
     fn live(&mut self) -> Option<Message> {
         // Marked as seen before reading, so that what arrives meanwhile wakes again.
-        self.arrivals.borrow_and_update();
-        if self.scan().is_err() {
+        let news = self.news.borrow_and_update().clone();
+        let told = std::mem::take(&mut self.told) && news.from <= self.cursor;
+        let scanned = if told { self.look_through(&news) } else { self.scan() };
+        if scanned.is_err() {
             return Some(self.lost(Discontinuity::SlowConsumer));
         }
         if !self.pending.is_empty() {
@@ -214,6 +223,14 @@ impl Watcher {
         let positions = due.then(|| self.history.positions(&self.delivered))?;
         self.catching_up = false;
         Some(self.message(Body::Progress { positions, closing: false }))
+    }
+
+    /// Looks at what all watches were told of together, without asking the history again.
+    fn look_through(&mut self, news: &News) -> std::result::Result<(), Overflow> {
+        let seen = usize::try_from(self.cursor - news.from).unwrap_or(usize::MAX);
+        news.changes.iter().skip(seen).try_for_each(|change| self.look_at(change))?;
+        self.cursor = self.cursor.max(news.until());
+        self.settle()
     }
 
     /// Looks at every change up to the present end of the history.
@@ -226,6 +243,10 @@ impl Watcher {
             changes.iter().try_for_each(|change| self.look_at(change))?;
             self.cursor = next;
         }
+        self.settle()
+    }
+
+    fn settle(&mut self) -> std::result::Result<(), Overflow> {
         self.pending.settle()?;
         if self.pending.is_empty() {
             self.delivered = self.scanned;
