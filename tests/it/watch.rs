@@ -316,6 +316,40 @@ async fn a_reader_that_does_not_read_slows_no_writer_and_hears_of_its_loss() {
 }
 
 #[tokio::test]
+async fn many_watchers_get_everything_beside_one_that_is_stuck() {
+    const WATCHERS: usize = 200;
+    let server = Server::start();
+    let mut writer = server.client().await;
+    let mut followers = Vec::new();
+    for n in 0..WATCHERS {
+        if n % 50 == 0 {
+            writer = server.client().await;
+        }
+        let request = WatchRequest { content: WatchContent::Keys.into(), ..watch(vec![select::prefix("k")]) };
+        followers.push(Follower::open(&mut writer, request).await);
+    }
+    let request = WatchRequest { max_pending_events: 8, content: WatchContent::Values.into(), ..watch(vec![]) };
+    let mut stuck = Follower::open(&mut server.client().await, request).await;
+    let mut writer = server.client().await;
+    let value = vec![7; 16 << 10];
+    let mut truth = Vec::new();
+    for n in 0..200_u32 {
+        let key = format!("k{n}");
+        let answer = writer.store(put(&key, [&n.to_be_bytes()[..], &value[..]].concat())).await;
+        truth.push(change(&key, EventType::Put, answer.position));
+    }
+    let last = writer.store(put("end", "v")).await.position.unwrap();
+    for follower in &mut followers {
+        assert_eq!(follower.until_progress(&last).await.len(), truth.len());
+        promises::keeps_all(&follower.seen, &truth, &[]);
+    }
+    stuck.until_progress(&last).await;
+    let lost = stuck.seen.iter().any(|message| matches!(message.message, Some(Message::Discontinuity(_))));
+    assert!(lost, "what the stuck one missed is told");
+    promises::keeps_all(&stuck.seen, &truth, &[]);
+}
+
+#[tokio::test]
 async fn changes_of_one_key_coalesce_to_the_latest_for_a_slow_reader() {
     let server = Server::start();
     let (mut client, mut writer) = (server.client().await, server.client().await);

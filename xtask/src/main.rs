@@ -123,6 +123,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// What watches and large invalidations cost a server over gRPC
+    #[command(disable_help_flag = true)]
+    Wire {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 impl Bench {
@@ -130,6 +136,7 @@ impl Bench {
         let (bench, arguments) = match self {
             Self::HitRatio { arguments } => ("hit_ratio", arguments),
             Self::Ops { arguments } => ("ops", arguments),
+            Self::Wire { arguments } => ("wire", arguments),
         };
         as_it_ended(bench::run(bench, &arguments))
     }

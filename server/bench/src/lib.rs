@@ -13,6 +13,7 @@ pub mod select;
 pub mod summary;
 pub mod synthetic;
 pub mod trace;
+pub mod wire;
 
 /// What a program that was called wrongly, or given something it cannot read, ends with.
 pub const EXIT_WRONG_CALL: u8 = 2;
