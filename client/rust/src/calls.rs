@@ -261,7 +261,7 @@ impl Calls {
         F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
         R: Future<Output = Result<Response<A>, Status>>,
     {
-        let ends = clock::now() + plan.timeout;
+        let ends = clock::after(plan.timeout);
         self.repeated(plan, || {
             let mut request = self.request(message.clone());
             request.set_timeout(ends.saturating_duration_since(clock::now()));
@@ -286,7 +286,7 @@ impl Calls {
         F: Fn() -> R,
         R: Future<Output = Result<Response<A>, Status>>,
     {
-        let ends = clock::now() + plan.timeout;
+        let ends = clock::after(plan.timeout);
         let tries = async {
             let mut attempt = 1;
             loop {
@@ -318,7 +318,7 @@ impl Calls {
         }
         let allowed = self.wire.budget.failed();
         match retry::wait_before(next, plan.attempts, plan.repeat, &error) {
-            Some(wait) if allowed && clock::now() + wait < ends => {
+            Some(wait) if allowed && clock::after(wait) < ends => {
                 tokio::time::sleep(wait).await;
                 self.wire.repeats.fetch_add(1, Ordering::Relaxed);
                 Ok(())

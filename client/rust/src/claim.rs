@@ -57,7 +57,7 @@ impl<C: Codec> Namespace<C> {
     where
         C: Decode<T>,
     {
-        let ends = clock::now() + options.wait;
+        let ends = clock::after(options.wait);
         let mut may_write = true;
         loop {
             let began = clock::now();
@@ -110,7 +110,7 @@ impl<C: Codec> Namespace<C> {
             Ask::Wait(longest) => {
                 request.set_miss_policy(v1::MissPolicy::LeaseOrWait);
                 request.wait_timeout = Some(ttl::wire_duration("wait", longest)?);
-                time += longest;
+                time = time.saturating_add(longest);
             }
         }
         Ok((request, time))

@@ -18,6 +18,12 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// So long from now; what is too long to be told ends in 30 years.
+pub(crate) fn after(long: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    now() + long.min(FAR)
+}
+
 /// Time since the machine was started, with the time it slept: what was known before a sleep is old after it.
 pub(crate) fn since_boot() -> Duration {
     Duration::try_from(clock_gettime(SINCE_BOOT)).unwrap_or_default()

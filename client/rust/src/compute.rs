@@ -37,6 +37,9 @@ impl<C: Codec> Namespace<C> {
     /// - Storing is best effort: its failure is logged and never the caller's. A lease that was lost, because of an
     ///   invalidation for instance, stores nothing, and the caller still gets its value.
     /// - Who asks after a write or an invalidation of this client was answered joins nothing that began before it.
+    /// - A computation may ask for others, which then wait for no place of [`crate::Builder::computations_max`]. What asks
+    ///   for itself, directly or over others, is an error at once, when it asks from the computation's own task; from
+    ///   another task it is found out by nobody.
     /// - A value stored by something else that cannot be read is computed anew and replaced.
     /// - A cache that is away costs one computation in each process. A token that may only read takes no lease: what it
     ///   misses is computed in each process and not stored.
@@ -58,7 +61,7 @@ impl<C: Codec> Namespace<C> {
     /// # Errors
     /// `Compute` with the computation's own message, with reason `COMPUTE_FAILED` when it was remembered; `NotFound` with
     /// reason `NOT_CACHED` in mode [`CacheMode::Only`], or with the stored reason when the key is remembered as negative;
-    /// with [`crate::OnError::Raise`] also what kept the cache from answering.
+    /// `InvalidArgument` for a computation that waits for itself; with [`crate::OnError::Raise`] also what kept the cache from answering.
     pub async fn get_or_compute<T, E, F, R>(&self, key: impl AsKey, options: &ComputeOptions, compute: F) -> Result<T>
     where
         C: Encode<T> + Decode<T>,
@@ -142,7 +145,7 @@ impl<C: Codec> Namespace<C> {
             Claim::Negative(negative) => return Err(remembered(&negative.reason, &negative.message)),
             Claim::Compute(right) => right,
         };
-        let turn = self.client.flights().turn().await;
+        let turn = self.client.flights().turn(&course).await;
         let began = clock::now();
         let computed = compute().await;
         drop(turn);
@@ -171,7 +174,7 @@ impl<C: Codec> Namespace<C> {
         let space = self.clone();
         self.client.tasks().spawn(async move {
             let began = clock::now();
-            match compute().await {
+            match space.client.flights().run_alone(compute()).await {
                 Ok(value) => space.store((key, Right::Lease(held)), &value, &options, began).await,
                 Err(error) => {
                     tracing::warn!(kind = %error.kind, "a value could not be renewed and is used while it may be");

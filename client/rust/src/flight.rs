@@ -14,7 +14,11 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, ErrorKind, Result, task::Tasks};
+use crate::{
+    Error, ErrorKind, Result,
+    task::Tasks,
+    within::{Waits, Within},
+};
 
 /// What a computation is shared by: equal only when a caller may take another's result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,9 +41,16 @@ pub(crate) struct Course {
     outdated: CancellationToken,
     /// It has its value: from here on it is finished even when nobody waits.
     computed: CancellationToken,
+    /// Another computation waits for it, and may hold the place that it would wait for.
+    needed: CancellationToken,
 }
 
 impl Course {
+    fn new() -> Self {
+        let [abandoned, outdated, computed, needed] = std::array::from_fn(|_| CancellationToken::new());
+        Self { abandoned, outdated, computed, needed }
+    }
+
     /// Whether the result may be stored.
     pub(crate) fn may_store(&self) -> bool {
         !self.outdated.is_cancelled()
@@ -70,6 +81,7 @@ pub(crate) struct Flights {
 struct Table {
     flights: HashMap<FlightKey, Flight>,
     next: u64,
+    waits: Waits,
 }
 
 /// A caller's place among those who wait. Giving it up is what dropping it means.
@@ -77,6 +89,8 @@ struct Place {
     flights: Arc<Flights>,
     key: FlightKey,
     id: u64,
+    /// The computation that waits here, if it is one.
+    within: Option<u64>,
 }
 
 impl Flights {
@@ -91,7 +105,7 @@ impl Flights {
         F: FnOnce(Course) -> R + Send + 'static,
         R: Future<Output = Result<T>> + Send + 'static,
     {
-        let (place, mut outcome) = self.enter(tasks, key, compute);
+        let (place, mut outcome) = self.enter(tasks, key, compute)?;
         let shared = match outcome.wait_for(Option::is_some).await {
             Ok(value) => value.clone(),
             Err(_closed) => None,
@@ -104,10 +118,25 @@ impl Flights {
         }
     }
 
-    /// Waits until one more computation may run. What is only looked up, or waited for, needs no such place.
-    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // Nobody closes the semaphore.
-        self.slots.acquire().await.ok()
+    /// Waits until one more computation may run. What is only looked up, or waited for, needs no such place; what another
+    /// computation waits for takes one if there is one, and runs in that one's place otherwise.
+    pub(crate) async fn turn(&self, course: &Course) -> Option<SemaphorePermit<'_>> {
+        tokio::select! {
+            biased;
+            // Nobody closes the semaphore.
+            slot = self.slots.acquire() => slot.ok(),
+            () = course.needed.cancelled() => None,
+        }
+    }
+
+    /// Runs a computation that nobody joins.
+    pub(crate) async fn run_alone<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
+        let id = self.table.lock().number();
+        self.within(id).run(work).await
+    }
+
+    fn within(self: &Arc<Self>, id: u64) -> Within {
+        Within { table: Arc::as_ptr(self).addr(), id }
     }
 
     /// A place for one more computation, if there is one now.
@@ -143,37 +172,40 @@ impl Flights {
         tasks: &Tasks,
         key: FlightKey,
         compute: F,
-    ) -> (Place, watch::Receiver<Option<Shared>>)
+    ) -> Result<(Place, watch::Receiver<Option<Shared>>)>
     where
         T: Clone + Send + Sync + 'static,
         F: FnOnce(Course) -> R + Send + 'static,
         R: Future<Output = Result<T>> + Send + 'static,
     {
+        let asks = Within::here();
+        let within = asks.filter(|within| *within == self.within(within.id)).map(|within| within.id);
         let mut table = self.table.lock();
-        if let Some(flight) = table.flights.get_mut(&key) {
-            flight.waiters += 1;
-            let place = Place { flights: Arc::clone(self), key, id: flight.id };
-            return (place, flight.outcome.clone());
+        let place = |key, id| Place { flights: Arc::clone(self), key, id, within };
+        if let Some((id, outcome)) = table.join(&key, within, asks.is_some())? {
+            return Ok((place(key, id), outcome));
         }
-        table.next += 1;
-        let id = table.next;
+        let id = table.number();
         let (sender, outcome) = watch::channel(None);
-        let course = Course {
-            abandoned: CancellationToken::new(),
-            outdated: CancellationToken::new(),
-            computed: CancellationToken::new(),
-        };
+        let course = Course::new();
         let flight = Flight { outcome: outcome.clone(), waiters: 1, course: course.clone(), id };
         table.flights.insert(key.clone(), flight);
+        if let Some(waiter) = within {
+            // What is new waits for nobody yet.
+            table.waits.enter(waiter, id);
+        }
         drop(table);
+        if asks.is_some() {
+            course.needed.cancel();
+        }
         let (flights, landed) = (Arc::clone(self), key.clone());
         tasks.spawn(async move {
-            let result = fly(course, compute).await;
+            let result = flights.within(id).run(fly(course, compute)).await;
             // Who comes after an end begins anew: failures are not kept.
             flights.land(&landed, id);
             sender.send_replace(Some(result.map(|value| -> Arc<dyn Any + Send + Sync> { Arc::new(value) })));
         });
-        (Place { flights: Arc::clone(self), key, id }, outcome)
+        Ok((place(key, id), outcome))
     }
 
     fn land(&self, key: &FlightKey, id: u64) {
@@ -183,14 +215,46 @@ impl Flights {
         }
     }
 
-    fn leave(&self, key: &FlightKey, id: u64) {
-        let mut table = self.table.lock();
+    fn leave(&self, Place { key, id, within, .. }: &Place) {
+        let (id, mut table) = (*id, self.table.lock());
+        if let Some(waiter) = within {
+            table.waits.leave(*waiter, id);
+        }
         let Some(flight) = table.flights.get_mut(key).filter(|flight| flight.id == id) else { return };
         flight.waiters -= 1;
         if flight.waiters == 0 && !flight.course.computed.is_cancelled() {
             flight.course.abandoned.cancel();
             table.flights.remove(key);
         }
+    }
+}
+
+impl Table {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Joins a computation that is under way; `within`: for this one of the table.
+    ///
+    /// # Errors
+    /// When it would wait for itself.
+    fn join(
+        &mut self,
+        key: &FlightKey,
+        within: Option<u64>,
+        needed: bool,
+    ) -> Result<Option<(u64, watch::Receiver<Option<Shared>>)>> {
+        let Some(flight) = self.flights.get_mut(key) else { return Ok(None) };
+        if within.is_some_and(|waiter| !self.waits.enter(waiter, flight.id)) {
+            let rule = "this computation asks for what waits for it: both would wait for ever";
+            return Err(Error::new(ErrorKind::InvalidArgument, rule));
+        }
+        if needed {
+            flight.course.needed.cancel();
+        }
+        flight.waiters += 1;
+        Ok(Some((flight.id, flight.outcome.clone())))
     }
 }
 
@@ -219,6 +283,6 @@ where
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.flights.leave(&self.key, self.id);
+        self.flights.leave(self);
     }
 }

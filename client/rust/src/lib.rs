@@ -48,6 +48,7 @@ mod task;
 mod token;
 mod ttl;
 mod watch;
+mod within;
 
 pub use hotplate_proto::v1;
 

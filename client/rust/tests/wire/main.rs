@@ -9,5 +9,6 @@ mod double;
 mod lease;
 mod lease_table;
 mod near;
+mod nested;
 mod typed;
 mod watch;
