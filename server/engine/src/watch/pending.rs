@@ -125,9 +125,17 @@ fn bytes_of(events: &[Followed]) -> usize {
 }
 
 /// The earlier event of a subject is left out. What was dropped or replaced does not become usable as stale by a mark
-/// that came later: then that is told as a drop.
+/// that came later: then that is told as a drop. Nor does what changed before it was evicted become right again by that:
+/// then the change is told.
 fn overtake(later: &mut Followed, earlier: &Followed) {
-    if !later.stale || earlier.stale || earlier.event_type == EventType::Evicted {
+    if earlier.event_type == EventType::Evicted {
+        return;
+    }
+    if later.event_type == EventType::Evicted {
+        (later.event_type, later.stale) = (earlier.event_type, earlier.stale);
+        return;
+    }
+    if !later.stale || earlier.stale {
         return;
     }
     later.stale = false;
@@ -192,6 +200,17 @@ mod tests {
         Followed { change, event_type, subject: Subject::Key(Arc::from(key)), stale }
     }
 
+    /// What is told of events of one key where only one may wait.
+    fn told_of(types: &[EventType]) -> Vec<(EventType, bool)> {
+        let mut pending = Pending::new(Bound { events_max: 1, bytes_max: 1 << 20 });
+        let events = types.iter().zip(1..).map(|(event_type, number)| event(number, *event_type, "k"));
+        pending.push(events.collect()).unwrap();
+        pending.settle().unwrap();
+        let told = pending.pop().unwrap().iter().map(|event| (event.event_type, event.stale)).collect();
+        assert!(pending.is_empty());
+        told
+    }
+
     #[test]
     fn a_mark_does_not_hide_that_something_was_dropped_before() {
         use EventType::{Evicted, Expired, Invalidated, MarkedStale, Put};
@@ -204,12 +223,23 @@ mod tests {
             (vec![MarkedStale, Put], Put),
         ];
         for (types, told) in cases {
-            let mut pending = Pending::new(Bound { events_max: 1, bytes_max: 1 << 20 });
-            let events = types.iter().zip(1..).map(|(event_type, number)| event(number, *event_type, "k"));
-            pending.push(events.collect()).unwrap();
-            pending.settle().unwrap();
-            let left: Vec<_> = pending.pop().unwrap().iter().map(|event| (event.event_type, event.stale)).collect();
-            assert_eq!((left, pending.is_empty()), (vec![(told, told == MarkedStale)], true), "{types:?}");
+            assert_eq!(told_of(&types), vec![(told, told == MarkedStale)], "{types:?}");
+        }
+    }
+
+    #[test]
+    fn an_eviction_does_not_hide_what_changed_before() {
+        use EventType::{Evicted, Expired, Invalidated, MarkedStale, Put};
+        let cases = [
+            (vec![Put, Evicted], Put),
+            (vec![Invalidated, Evicted], Invalidated),
+            (vec![MarkedStale, Evicted, Evicted], MarkedStale),
+            (vec![Put, MarkedStale, Evicted], Invalidated),
+            (vec![Evicted, Evicted], Evicted),
+            (vec![Evicted, Expired], Expired),
+        ];
+        for (types, told) in cases {
+            assert_eq!(told_of(&types), vec![(told, told == MarkedStale)], "{types:?}");
         }
     }
 }
