@@ -31,9 +31,9 @@ pub(crate) enum Claim<T> {
 pub(crate) enum Right {
     /// This lease.
     Lease(Box<Held>),
-    /// None is needed: the cache did not answer, or was not asked for one.
+    /// None is needed: the cache was not asked for one.
     Free,
-    /// There is none: another process computes the same, or the caller may only read.
+    /// There is none: another process computes the same, the cache did not answer, or the caller may only read.
     None,
 }
 
@@ -67,7 +67,8 @@ impl<C: Codec> Namespace<C> {
             let fill = self.near_fill(&ReadOptions::new());
             let response = match self.client.gate().read(Box::pin(calls.get(request))).await {
                 Ok(Attempt::Answer(response)) => response,
-                Ok(Attempt::Away(_)) => return Ok(Claim::Compute(Right::Free)),
+                // What others invalidate until it is computed nobody can tell this process: it stores nothing.
+                Ok(Attempt::Away(_)) => return Ok(Claim::Compute(Right::None)),
                 // A lease takes the right to write. Who may only read still reads.
                 Err(error) if error.kind == ErrorKind::PermissionDenied && !matches!(ask, Ask::Look) => {
                     may_write = false;

@@ -41,8 +41,9 @@ impl<C: Codec> Namespace<C> {
     ///   for itself, directly or over others, is an error at once, when it asks from the computation's own task; from
     ///   another task it is found out by nobody.
     /// - A value stored by something else that cannot be read is computed anew and replaced.
-    /// - A cache that is away costs one computation in each process. A token that may only read takes no lease: what it
-    ///   misses is computed in each process and not stored.
+    /// - A cache that is away when it is asked costs one computation in each process, which is not stored: what others
+    ///   invalidate meanwhile would not reach it. A token that may only read takes no lease: what it misses is computed in
+    ///   each process and not stored.
     ///
     /// ```no_run
     /// # async fn run(ml: hotplate::Namespace) -> Result<(), hotplate::Error> {

@@ -141,6 +141,18 @@ async fn a_cache_that_is_away_costs_the_computation_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_was_computed_while_the_cache_was_away_is_not_stored_when_it_is_back() {
+    let double = Double::start();
+    let space = double.client().default_namespace();
+    // One more than a call is tried: without a lease nobody tells this process what others invalidate while it computes.
+    double.state.faults.lock().extend([Fault::unavailable(), Fault::unavailable(), Fault::unavailable()]);
+    assert_eq!(compute(&space, &ComputeOptions::new(), Ok(1)).await, Ok(1));
+    assert_eq!((double.state.count("get"), double.state.count("put")), (3, 0));
+    assert_eq!(compute(&space, &ComputeOptions::new(), Ok(2)).await, Ok(2));
+    assert_eq!(space.get::<u32>("k").await.expect("there").value(), Some(2));
+}
+
+#[tokio::test]
 async fn a_put_that_fails_is_not_the_callers() {
     let double = Double::start();
     let space = double.client().default_namespace();
