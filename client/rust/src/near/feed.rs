@@ -162,6 +162,8 @@ impl Feed {
             Err(error) => {
                 self.core.not_updated(update, error.reason.as_deref() == Some("TOO_MANY_KEYS"));
                 tokio::time::sleep(retry::jittered(TELL_WAIT)).await;
+                // What is left to tell has its turn with the next message of the stream, what is to be asked now.
+                return false;
             }
         }
         true

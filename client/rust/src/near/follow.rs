@@ -26,7 +26,9 @@ pub(crate) struct Follow {
 
 #[derive(Clone, Debug)]
 enum Since {
-    /// The server was not told yet, or has not answered.
+    /// The server was not told yet; whether it may follow it from before.
+    Wanted(bool),
+    /// The server was told and has not answered.
     Asked,
     /// From these numbers on every change of it is told.
     From(Arc<[u64; LOGS]>),
@@ -67,7 +69,7 @@ impl Follow {
         watch.clone_into(&mut self.watch);
         let since = Arc::new(at.numbers);
         // Those that were followed before are told from where the last stream ended.
-        for followed in self.keys.values_mut().filter(|followed| matches!(followed, Since::Asked)) {
+        for followed in self.keys.values_mut().filter(|followed| !matches!(followed, Since::From(_))) {
             *followed = Since::From(since.clone());
         }
         self.wanted.clear();
@@ -83,7 +85,7 @@ impl Follow {
     pub(crate) fn covers(&self, key: &str, stamp: &Stamp) -> bool {
         match self.keys.get(key) {
             Some(Since::From(numbers)) => stamp.key >= numbers[stamp.log],
-            Some(Since::Asked) | None => false,
+            Some(Since::Wanted(_) | Since::Asked) | None => false,
         }
     }
 
@@ -106,20 +108,24 @@ impl Follow {
             return false;
         }
         let key: Arc<str> = key.into();
-        self.unwanted.remove(&key);
+        let before = self.unwanted.remove(&key);
         if self.turns.len() >= 2 * self.keys_max {
             self.turns = self.keys.keys().cloned().collect();
         }
         self.turns.push_back(key.clone());
         self.wanted.push_back(key.clone());
-        self.keys.insert(key, Since::Asked);
+        self.keys.insert(key, Since::Wanted(before));
         true
     }
 
     /// A key is no longer needed.
     pub(crate) fn unwant(&mut self, key: &str) {
-        if let Some((key, _)) = self.keys.remove_entry(key) {
+        let Some((key, since)) = self.keys.remove_entry(key) else { return };
+        if let Since::Wanted(_) = since {
             self.wanted.retain(|other| *other != key);
+        }
+        // Of what the server never heard there is nothing to tell: otherwise reads would fill this faster than calls empty it.
+        if !matches!(since, Since::Wanted(false)) {
             self.unwanted.insert(key);
         }
     }
@@ -129,7 +135,10 @@ impl Follow {
         if self.watch.is_empty() || (self.wanted.is_empty() && self.unwanted.is_empty()) {
             return None;
         }
-        let add = self.wanted.drain(..keys_max.min(self.wanted.len())).collect();
+        let add: Vec<_> = self.wanted.drain(..keys_max.min(self.wanted.len())).collect();
+        for key in &add {
+            self.keys.insert(key.clone(), Since::Asked);
+        }
         let remove: Vec<_> = self.unwanted.iter().take(keys_max).cloned().collect();
         self.unwanted.retain(|key| !remove.contains(key));
         Some(Update { watch: self.watch.clone(), add, remove })
@@ -149,8 +158,16 @@ impl Follow {
         }
     }
 
-    /// The server does not follow what was to be added. With `full`, no more than are followed now ever will be.
+    /// The server does not follow what was to be added, and may follow what was to be removed. With `full`, no more than
+    /// are followed now ever will be.
     pub(crate) fn refused(&mut self, update: Update, full: bool) {
+        for key in update.remove.into_iter().filter(|_| update.watch == self.watch) {
+            match self.keys.get_mut(&key) {
+                Some(Since::Wanted(before)) => *before = true,
+                Some(_) => {}
+                None => drop(self.unwanted.insert(key)),
+            }
+        }
         for key in update.add {
             if matches!(self.keys.get(&key), Some(Since::Asked)) && update.watch == self.watch {
                 self.keys.remove(&key);
@@ -224,5 +241,35 @@ mod tests {
         let second = follow.update(10).expect("something to tell");
         follow.refused(second, true);
         assert!(!follow.want("c", |_| true) && follow.len() == 1);
+    }
+
+    #[test]
+    fn nothing_is_told_of_keys_that_were_given_up_before_they_were_told() {
+        let mut follow = open(2);
+        for number in 0..1_000 {
+            assert!(follow.want(&number.to_string(), |_| false));
+        }
+        let update = follow.update(10).expect("something to tell");
+        assert_eq!((update.add.len(), update.remove.len()), (2, 0));
+        follow.unwant(&update.add[0]);
+        assert!(follow.want(&update.add[0], |_| true));
+        follow.unwant(&update.add[0]);
+        let next = follow.update(10).expect("something to tell");
+        assert_eq!((next.add.len(), &next.remove[..]), (0, &update.add[..1]), "the server may follow it");
+    }
+
+    #[test]
+    fn what_could_not_be_removed_is_removed_by_the_next_update() {
+        let mut follow = open(10);
+        assert!(follow.want("a", |_| false) && follow.want("b", |_| false));
+        let update = follow.update(10).expect("something to tell");
+        follow.updated(&update, at(0));
+        follow.unwant("a");
+        follow.unwant("b");
+        let failed = follow.update(10).expect("something to tell");
+        assert!(follow.want("b", |_| false));
+        follow.refused(failed, false);
+        let again = follow.update(10).expect("something to tell");
+        assert_eq!((&*again.remove, &*again.add), (&["a".into()][..], &["b".into()][..]));
     }
 }
