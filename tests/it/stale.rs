@@ -141,6 +141,30 @@ async fn a_failed_refresh_leaves_the_value_and_shows_why_until_it_ends() {
 }
 
 #[tokio::test]
+async fn a_failure_beside_a_value_is_in_the_sets_of_the_value() {
+    let (server, mut client) = stale_key().await;
+    let stored = v1::PutRequest {
+        kind: "report".to_owned(),
+        depends_on: texts(&["base"]),
+        expiration: fresh_then_stale(1, 60),
+        ..put_tagged("k", "old", &["t"])
+    };
+    client.store(stored).await;
+    server.advance(Duration::from_secs(2));
+    let token = token_of(&client.ask(lease("k")).await);
+    let waiter = ask(&client, lease_or_wait("k"));
+    waiting(&server, 1).await;
+    client.release_lease(failed(&token, "DATABASE_AWAY")).await.unwrap();
+    for answer in [within("an answer", waiter).await.unwrap(), client.ask(get("k")).await] {
+        assert_eq!(answer.outcome(), GetOutcome::Negative);
+        let facts = facts_of(&answer);
+        // Whoever keeps a copy has to know which invalidations of sets concern it.
+        assert_eq!((&*facts.kind, &facts.tags, &facts.depends_on), ("report", &texts(&["t"]), &texts(&["base"])));
+        assert_eq!((&*facts.content_type, facts.size_bytes), ("", 0));
+    }
+}
+
+#[tokio::test]
 async fn a_failure_beside_a_value_does_not_outlive_a_mark() {
     let marks = [select::key("k"), select::tag("t"), select::everything()];
     for selector in marks {

@@ -197,11 +197,14 @@ pub(super) fn judge((record, said, look): Found<'_>, key: &Key, request: &GetReq
     (outcome, counted)
 }
 
-/// The failure to renew an entry, as the answer for who takes no stale value.
+/// The failure to renew an entry, as the answer for who takes no stale value. It is in the sets that the entry is in, and
+/// ends with it: what drops or marks the entry ends the failure as well, also where a copy is kept.
 pub(super) fn instead(view: EntryView) -> EntryView {
     let Some(failure) = view.facts.failure.clone() else { return view };
+    let Description { kind, tags, depends_on, .. } = (*view.facts.description).clone();
     let payload = Payload::Negative(failure.negative);
-    let content = Content::new(payload.clone(), Description::default());
+    let content = Content::new(payload.clone(), Description { kind, tags, depends_on, ..Description::default() });
+    let lasts = failure.retry_after.min(view.facts.usable_for);
     let facts = Facts {
         etag: Content::etag(true, &content.digest, &content.description),
         description: content.description,
@@ -210,8 +213,8 @@ pub(super) fn instead(view: EntryView) -> EntryView {
         size_bytes: 0,
         digest: content.digest,
         age: failure.age,
-        fresh_for: failure.retry_after,
-        usable_for: failure.retry_after,
+        fresh_for: lasts,
+        usable_for: lasts,
         marked_stale: false,
         failure: None,
         ..view.facts
