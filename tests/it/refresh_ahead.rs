@@ -65,6 +65,26 @@ async fn a_failed_renewal_ahead_leaves_the_fresh_value_and_is_not_tried_again_at
 }
 
 #[tokio::test]
+async fn a_failed_renewal_ahead_keeps_nobody_from_computing_once_the_value_has_ended() {
+    let ahead = RefreshAhead::fraction(0.5).unwrap();
+    let server = Local::with(|settings| namespace(settings, "default").refresh_ahead = Some(ahead)).await;
+    let mut client = server.client().await;
+    client.store(v1::PutRequest { expiration: Some(ttl(100)), ..put("k", "v") }).await;
+    server.advance(Duration::from_secs(60));
+    let token = token_of(&client.ask(lease("k")).await);
+    let failure = Some(v1::Negative { reason: "AWAY".to_owned(), message: String::new() });
+    let expiration = Some(ttl(3_000));
+    let release = v1::ReleaseLeaseRequest { key: "k".to_owned(), token, failure, expiration, ..Default::default() };
+    client.release_lease(release).await.unwrap();
+    server.advance(Duration::from_secs(39));
+    let kept = client.ask(lease("k")).await;
+    assert_eq!((kept.outcome(), kept.lease), (GetOutcome::Hit, None));
+    server.advance(Duration::from_secs(2));
+    let ended = client.ask(lease("k")).await;
+    assert!(ended.outcome() == GetOutcome::Miss && ended.lease.is_some(), "{ended:?}");
+}
+
+#[tokio::test]
 async fn a_namespace_says_it_for_entries_that_do_not() {
     let server = Local::with(|settings| {
         namespace(settings, "own").refresh_ahead = Some(RefreshAhead::fraction(0.5).unwrap());

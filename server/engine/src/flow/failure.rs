@@ -88,9 +88,10 @@ fn beside(
     }
     let note = Noted::RefreshFailed(failure.negative.clone());
     if !record.takes_failure() {
-        // It is fresh, and nobody waits: holding off the next one is all there is to do.
+        // It is fresh, and nobody waits: holding off the next one is all there is to do, until there is nothing to serve.
+        let until = failure.until.min(record.lifetime().deadlines.fresh_until);
         store.note(shard, key, (note, Author::default()));
-        let hold_off = Some(failure.until.since(failure.at));
+        let hold_off = Some(until.since(failure.at));
         shard.beside.leases.release(key, (token, hold_off), failure.at, &mut |key| store.offer(key));
         return Ok(Kept::Beside(0));
     }
