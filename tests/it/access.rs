@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Every RPC of the contract, and the selector that needs more.
-const CALLS: [&str; 19] = [
+const CALLS: [&str; 20] = [
     "Get",
     "GetLease",
     "BatchGet",
@@ -22,6 +22,7 @@ const CALLS: [&str; 19] = [
     "Touch",
     "Invalidate",
     "InvalidateAll",
+    "Refresh",
     "Preload",
     "Stats",
     "Watch",
@@ -60,9 +61,10 @@ async fn call_inline(client: &mut Client, name: &str, namespace: String, token: 
             let request = v1::TouchRequest { namespace, ..touch("k", v1::TouchMode::Set, ttl(9)) };
             done(client.touch(with_token(request, token)).await)
         }
-        "Invalidate" | "InvalidateAll" => {
-            let selector = if name == "Invalidate" { select::tag("t") } else { select::everything() };
-            let request = v1::InvalidateRequest { namespace, ..invalidate(vec![selector]) };
+        "Invalidate" | "InvalidateAll" | "Refresh" => {
+            let selector = if name == "InvalidateAll" { select::everything() } else { select::tag("t") };
+            let mode = if name == "Refresh" { v1::InvalidateMode::Refresh } else { v1::InvalidateMode::Delete };
+            let request = v1::InvalidateRequest { namespace, mode: mode.into(), ..invalidate(vec![selector]) };
             done(client.invalidate(with_token(request, token)).await)
         }
         "Preload" => {
@@ -150,8 +152,10 @@ fn judge(ended: Result<(), Status>, allowed: bool, case: &str) {
             assert!(!allowed, "{case} is refused: {status}");
             Failure::of(&status).is(Code::PermissionDenied, "PERMISSION_DENIED");
         }
-        // Preload has no origin here: what counts is that it was let through.
-        Err(status) => assert!(allowed && case.contains("Preload"), "{case}: {status}"),
+        // Neither has an origin here: what counts is that it was let through.
+        Err(status) => {
+            assert!(allowed && ["Preload", "Refresh"].iter().any(|name| case.contains(name)), "{case}: {status}");
+        }
         Ok(()) => assert!(allowed, "{case} went through"),
     }
 }

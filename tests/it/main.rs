@@ -37,6 +37,7 @@ mod put;
 mod random_ops;
 mod raw;
 mod reflection;
+mod refresh;
 mod refresh_ahead;
 mod release_lease;
 mod requirements;

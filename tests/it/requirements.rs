@@ -321,6 +321,50 @@ async fn b15_hits_per_endpoint_efficiency_and_cost_saved() {
 }
 
 #[tokio::test]
+async fn c7_new_data_and_degraded_quality_are_reasons_to_drop_or_mark_a_group() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    for reason in ["12 % of the data are new", "the error rose above its bound"] {
+        for mode in [v1::InvalidateMode::MarkStale, v1::InvalidateMode::Delete] {
+            client.store(stored_model("degradation", "spa", "gt3")).await;
+            let request = v1::InvalidateRequest {
+                mode: mode.into(),
+                reason: reason.to_owned(),
+                ..invalidate(vec![select::tag("track:spa")])
+            };
+            assert_eq!(client.invalidate(request).await.unwrap().into_inner().matched_count, 1, "{reason}");
+            let key = model(&["degradation", "spa", "gt3"]);
+            assert_eq!(client.ask(get(&key)).await.miss_reason(), MissReason::Invalidated, "{reason}");
+            let asked = v1::ExplainKeyRequest { key, ..Default::default() };
+            let cause = client.explain_key(asked).await.unwrap().into_inner().cause.unwrap();
+            assert_eq!((cause.reason.as_str(), cause.selector), (reason, Some(select::tag("track:spa"))));
+        }
+    }
+}
+
+#[tokio::test]
+async fn c7_an_explicit_refresh_fetches_anew() {
+    let origin = Origin::plain().await;
+    let server = Local::with(|settings| origin.serves(settings)).await;
+    let mut client = server.client().await;
+    client.store(stored_model("degradation", "spa", "gt3")).await;
+    let request = v1::InvalidateRequest {
+        mode: v1::InvalidateMode::Refresh.into(),
+        reason: "asked for by its user".to_owned(),
+        ..invalidate(vec![select::tag("track:spa")])
+    };
+    let answer = client.invalidate(request).await.unwrap().into_inner();
+    let job = v1::PreloadRequest { job_id: answer.refresh_job_id, ..Default::default() };
+    let mut job = client.preload(job).await.unwrap().into_inner();
+    while within("the job", job.message()).await.unwrap().is_some() {}
+    let found = client.ask(get(&model(&["degradation", "spa", "gt3"]))).await;
+    assert_eq!(found.outcome(), GetOutcome::Hit);
+    assert!(value_of(&found).starts_with(b"value of "), "it is the new one");
+    assert_eq!(facts_of(&found).tags, texts(&["car:gt3", "track:spa"]), "the next drop of its track finds it");
+    assert_eq!(origin.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn c8_memory_is_bounded_by_a_number_of_models() {
     let server = Local::with(|settings| settings.memory.entries_max = 3).await;
     let mut client = server.client().await;

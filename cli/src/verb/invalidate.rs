@@ -1,4 +1,4 @@
-//! `hotplate invalidate`: drops sets of entries, or marks them stale, after showing what they are.
+//! `hotplate invalidate`: drops sets of entries, marks them stale or has them fetched anew, after showing what they are.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -10,7 +10,10 @@ use hotplate::v1::{self, Selector, selector};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::select::{Select, describe};
+use super::{
+    put::pair,
+    select::{Select, describe},
+};
 use crate::{
     connect::Connection,
     duration::{parse, to_proto},
@@ -31,9 +34,14 @@ Examples:
   hotplate invalidate --dependents-of model:7 --yes  only what was made from it
   hotplate invalidate --all --yes                    everything in the namespace
   hotplate invalidate --tag dataset:3 --mode stale --spread-over 5m
-                                                     serve it as stale, each entry from its own moment on";
+                                                     serve it as stale, each entry from its own moment on
+  hotplate invalidate --tag dataset:3 --mode refresh --yes
+                                                     serve it as stale until the server has fetched it anew
 
-/// Drop entries by key, prefix, glob, tag or kind, or mark them stale
+Mode refresh ends when the job is started: follow it with `hotplate preload --job JOB`. What was only made from what is
+selected is marked stale, and not fetched.";
+
+/// Drop entries by key, prefix, glob, tag or kind, mark them stale, or fetch them anew
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Invalidate {
@@ -51,6 +59,12 @@ pub(crate) struct Invalidate {
     /// Let each entry become stale at a moment of its own within this time, at most 1h
     #[arg(long, value_name = "DURATION", value_parser = parse)]
     spread_over: Option<Duration>,
+    /// Origin to fetch from, with mode refresh; not needed when there is only one
+    #[arg(long, value_name = "NAME")]
+    origin: Option<String>,
+    /// Value for the origin's URL template, with mode refresh; repeat for more
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    param: Vec<(String, String)>,
     /// Only show what would be dropped
     #[arg(long)]
     dry_run: bool,
@@ -72,6 +86,8 @@ enum Mode {
     Delete,
     /// It may be served as stale, within its stale time
     Stale,
+    /// It may be served as stale until it is fetched anew from an origin
+    Refresh,
 }
 
 impl Mode {
@@ -79,13 +95,14 @@ impl Mode {
         match self {
             Self::Delete => v1::InvalidateMode::Delete,
             Self::Stale => v1::InvalidateMode::MarkStale,
+            Self::Refresh => v1::InvalidateMode::Refresh,
         }
     }
 
     fn done(self) -> &'static str {
         match self {
             Self::Delete => "dropped",
-            Self::Stale => "marked stale:",
+            Self::Stale | Self::Refresh => "marked stale:",
         }
     }
 
@@ -93,6 +110,7 @@ impl Mode {
         match self {
             Self::Delete => "Drop",
             Self::Stale => "Mark stale",
+            Self::Refresh => "Refresh",
         }
     }
 }
@@ -109,6 +127,7 @@ impl Invalidate {
             validate_only: true,
             mode: self.mode.wire().into(),
             spread_over: self.spread_over.map(to_proto),
+            refresh: self.refresh(),
             ..Default::default()
         };
         if self.dry_run {
@@ -124,20 +143,39 @@ impl Invalidate {
         let counted_before =
             if self.fail_empty { Some(connection.calls.invalidate(request.clone()).await?) } else { None };
         let dropped = connection.calls.invalidate(v1::InvalidateRequest { validate_only: false, ..request }).await?;
+        self.show(&dropped, output)?;
+        let exact = counted_before.filter(|_| dropped.estimated);
+        Ok(self.exit(exact.map_or(dropped.matched_count, |before| before.matched_count)))
+    }
+
+    fn show(&self, dropped: &v1::InvalidateResponse, output: &mut Output) -> Result<(), Failure> {
         if output.wants_json() {
-            output.json(&json!({
+            return output.json(&json!({
                 "mode": entry::bare(self.mode.wire().as_str_name(), "INVALIDATE_MODE_"),
                 "dropped": if self.mode == Mode::Delete { dropped.matched_count } else { 0 },
                 "matched": dropped.matched_count,
                 "estimated": dropped.estimated,
                 "cascaded": dropped.cascaded_count,
+                "refreshing": dropped.refreshing_count,
+                "job": dropped.refresh_job_id,
                 "dry_run": false,
-            }))?;
-        } else {
-            output.note(&format!("{} {}", self.mode.done(), counted(&dropped)))?;
+            }));
         }
-        let exact = counted_before.filter(|_| dropped.estimated);
-        Ok(self.exit(exact.map_or(dropped.matched_count, |before| before.matched_count)))
+        output.note(&format!("{} {}", self.mode.done(), counted(dropped)))?;
+        if dropped.refresh_job_id.is_empty() {
+            return Ok(());
+        }
+        let (fetched, job) = (human::entries(dropped.refreshing_count), human::escape(&dropped.refresh_job_id));
+        output.note(&format!("fetching anew: {fetched}, job {job}"))
+    }
+
+    fn refresh(&self) -> Option<v1::RefreshFrom> {
+        let given = self.origin.is_some() || !self.param.is_empty();
+        let from = || v1::RefreshFrom {
+            origin: self.origin.clone().unwrap_or_default(),
+            parameters: self.param.iter().cloned().collect(),
+        };
+        given.then(from)
     }
 
     fn selectors(&self) -> Result<Vec<Selector>, Failure> {
@@ -195,6 +233,7 @@ fn show_preview(mode: Mode, preview: &v1::InvalidateResponse, output: &mut Outpu
         return output.json(&json!({
             "matched": preview.matched_count,
             "cascaded": preview.cascaded_count,
+            "refreshing": preview.refreshing_count,
             "sample_keys": preview.sample_keys,
             "dry_run": true,
         }));

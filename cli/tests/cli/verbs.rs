@@ -1,6 +1,12 @@
 //! Every verb that talks to a server: what it does, what it prints, how it ends.
 
-use std::{fs, process::Stdio};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    process::Stdio,
+    thread,
+};
 
 use tempfile::TempDir;
 
@@ -170,6 +176,40 @@ fn sets_are_dropped_only_after_a_yes() {
     server.done(&["invalidate", "--key", "b:1"]);
     assert_eq!(server.run(&["get", "b:1"]).code, 1);
     server.done(&["invalidate", "--all", "--yes"]);
+}
+
+/// An origin of one answer.
+fn origin_of(value: &'static str) -> (u16, thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answer = move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        while !lines.next().unwrap().unwrap().is_empty() {}
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{value}", value.len()).unwrap();
+    };
+    (port, thread::spawn(answer))
+}
+
+#[test]
+fn what_is_refreshed_is_fetched_by_the_job_that_is_named() {
+    let (port, origin) = origin_of("new");
+    let dir = TempDir::new().unwrap();
+    let config = dir.path().join("hotplate.toml");
+    let origins = "[namespaces.default.origins.backend]\nallow_private_addresses = true\n";
+    fs::write(&config, format!("{origins}url = \"http://127.0.0.1:{port}/{{key}}/{{track}}\"\n")).unwrap();
+    let server = Server::start(&["--config", config.to_str().unwrap()]);
+    server.done(&["put", "k", "old", "--ttl", "1h", "--tag", "t"]);
+    let refresh = ["invalidate", "--tag", "t", "--yes", "--mode", "refresh"];
+    let wrong = server.run(&[&refresh[..], &["--origin", "other"]].concat());
+    assert!(wrong.code != 0 && wrong.stderr.contains("NO_ORIGIN"), "{wrong:?}");
+    assert_eq!(server.done(&["get", "k"]).stdout, b"old");
+    let from = ["--origin", "backend", "--param", "track=spa", "-o", "json"];
+    let told = server.done(&[&refresh[..], &from].concat()).json();
+    assert_eq!((&told["mode"], &told["refreshing"], &told["dropped"]), (&"REFRESH".into(), &1.into(), &0.into()));
+    server.done(&["preload", "--job", told["job"].as_str().unwrap()]);
+    assert_eq!(server.done(&["get", "k"]).stdout, b"new");
+    origin.join().unwrap();
 }
 
 #[test]

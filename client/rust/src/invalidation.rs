@@ -1,9 +1,10 @@
-//! Dropping entries and marking them stale, by what selects them. What is kept in this process follows.
+//! Dropping entries, marking them stale and having them fetched anew, by what selects them. What is kept in this process
+//! follows.
 
 use std::time::Duration;
 
 use crate::{
-    AsKey, Invalidated, Namespace, Result, Selector,
+    AsKey, Invalidated, Namespace, Refreshing, Result, Selector,
     codec::Codec,
     near::{OwnWrite, Set},
     ttl, v1,
@@ -32,7 +33,7 @@ impl<C: Codec> Namespace<C> {
     /// # Errors
     /// As [`Namespace::invalidate`].
     pub async fn invalidate_any(&self, selectors: impl IntoIterator<Item = Selector>) -> Result<Invalidated> {
-        self.change(selectors, v1::InvalidateRequest::default()).await
+        Ok(self.change(selectors, v1::InvalidateRequest::default()).await?.into())
     }
 
     /// Marks stale what any of 1 to 128 selectors selects: it is served to who accepts stale values, within its
@@ -48,14 +49,40 @@ impl<C: Codec> Namespace<C> {
     ) -> Result<Invalidated> {
         let spread_over = spread_over.map(|over| ttl::wire_duration("spread_over", over)).transpose()?;
         let mode = v1::InvalidateMode::MarkStale.into();
-        self.change(selectors, v1::InvalidateRequest { mode, spread_over, ..v1::InvalidateRequest::default() }).await
+        let how = v1::InvalidateRequest { mode, spread_over, ..v1::InvalidateRequest::default() };
+        Ok(self.change(selectors, how).await?.into())
+    }
+
+    /// Marks stale what any of 1 to 128 selectors selects, and has the server fetch it anew from an origin of the namespace
+    /// (the default one is its only one). Until that is done the old values are stale. What was made from what is
+    /// selected is marked stale only. The answer names the job: [`Namespace::join_preload`] follows it. Needs the
+    /// permissions to invalidate and to preload. When the cache is away it is remembered, and dropped later.
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`]; reasons `NO_ORIGIN`, `BATCH_TOO_LARGE` and `TOO_MANY_JOBS`: nothing was marked.
+    pub async fn refresh(
+        &self,
+        selectors: impl IntoIterator<Item = Selector>,
+        from: v1::RefreshFrom,
+    ) -> Result<Refreshing> {
+        let mode = v1::InvalidateMode::Refresh.into();
+        let how = v1::InvalidateRequest { mode, refresh: Some(from), ..v1::InvalidateRequest::default() };
+        Ok(match self.change(selectors, how).await? {
+            Change::Done(response) => Refreshing::Started {
+                matched: response.matched_count,
+                refreshing: response.refreshing_count,
+                job: response.refresh_job_id,
+            },
+            Change::Queued => Refreshing::Queued,
+            Change::Disabled => Refreshing::Disabled,
+        })
     }
 
     async fn change(
         &self,
         selectors: impl IntoIterator<Item = Selector>,
         how: v1::InvalidateRequest,
-    ) -> Result<Invalidated> {
+    ) -> Result<Change> {
         let request = v1::InvalidateRequest {
             namespace: self.name.to_string(),
             selectors: selectors.into_iter().map(|selector| selector.0).collect(),
@@ -64,7 +91,7 @@ impl<C: Codec> Namespace<C> {
         };
         self.client.flights().outdate(&self.name);
         if self.client.gate().disabled() {
-            return Ok(Invalidated::Disabled);
+            return Ok(Change::Disabled);
         }
         // What was made from what is named goes as well, and this client is not told of what it does itself.
         let write = self.own_write(|| request.selectors.iter().map(Set::of).chain([Set::Dependents]).collect());
@@ -73,12 +100,29 @@ impl<C: Codec> Namespace<C> {
                 write.into_iter().for_each(OwnWrite::answered);
                 // What was looked up between the first time and the answer may still be what was dropped.
                 self.client.flights().outdate(&self.name);
-                Ok(Invalidated::Done { matched: response.matched_count })
+                Ok(Change::Done(response))
             }
             None => {
                 self.client.replay();
-                Ok(Invalidated::Queued)
+                Ok(Change::Queued)
             }
+        }
+    }
+}
+
+/// What became of a call.
+enum Change {
+    Done(v1::InvalidateResponse),
+    Queued,
+    Disabled,
+}
+
+impl From<Change> for Invalidated {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Done(response) => Self::Done { matched: response.matched_count },
+            Change::Queued => Self::Queued,
+            Change::Disabled => Self::Disabled,
         }
     }
 }

@@ -61,7 +61,7 @@ pub use compute_options::{CacheMode, ComputeOptions};
 pub use error::{Error, ErrorKind, Result};
 pub use gate::DegradationCounts;
 pub use key::{AsKey, KEY_BYTES_MAX, Key, TEXT_INLINE_MAX};
-pub use lookup::{Hit, Invalidated, Lookup, MissReason, Negative, Written};
+pub use lookup::{Hit, Invalidated, Lookup, MissReason, Negative, Refreshing, Written};
 pub use namespace::Namespace;
 pub use near::{NearFollow, NearOptions, NearRefusals, NearStats};
 pub use options::{ReadOptions, Selector, WriteOptions};

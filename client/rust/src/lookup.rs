@@ -190,6 +190,25 @@ pub enum Invalidated {
     Disabled,
 }
 
+/// What became of a refresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refreshing {
+    /// What is selected is marked stale, and is being fetched.
+    Started {
+        /// Entries selected; an estimate where a set selected many.
+        matched: u64,
+        /// Entries that are fetched anew.
+        refreshing: u64,
+        /// The job that fetches them; empty when there is nothing to fetch.
+        job: String,
+    },
+    /// The cache is away: remembered as an invalidation, and carried out before this client reads again.
+    Queued,
+    /// The cache is turned off in this process.
+    Disabled,
+}
+
 /// Turns an answer into what the caller asked for.
 pub(crate) fn lookup<T, C: Decode<T>>(codec: &C, response: v1::GetResponse) -> Result<Lookup<T>> {
     let (outcome, reason) = (response.outcome(), response.miss_reason());

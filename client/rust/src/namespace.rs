@@ -317,6 +317,16 @@ impl<C: Codec> Namespace<C> {
         Preload::new(self.client.calls(), request)
     }
 
+    /// Follows a preload job that was started elsewhere, or by [`Namespace::refresh`].
+    pub fn join_preload(&self, job: impl Into<String>) -> Preload {
+        let request = v1::PreloadRequest {
+            namespace: self.name.to_string(),
+            job_id: job.into(),
+            ..v1::PreloadRequest::default()
+        };
+        Preload::new(self.client.calls(), request)
+    }
+
     /// Follows all changes of this namespace, from now on; see [`Watch`] for what can be chosen.
     pub fn watch(&self) -> Watch {
         let request = v1::WatchRequest { namespace: self.name.to_string(), ..v1::WatchRequest::default() };

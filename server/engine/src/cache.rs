@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     event::Observer,
     flow::{
+        anew::{self, RefreshFrom},
         explain::{self, ExplainAnswer, ExplainRequest},
         get::{self, GetAnswer, GetRequest},
         insight::{self, InsightAnswer, InsightRequest},
@@ -158,6 +159,14 @@ impl Cache {
     /// As [`Cache::invalidate`]; a spread out of its bounds.
     pub fn mark_stale(&self, request: &InvalidateRequest, spread_over: Option<Duration>) -> Result<InvalidateAnswer> {
         mark::mark_stale(&self.store, &self.repeats, request, spread_over)
+    }
+
+    /// Marks entries stale and starts a preload job that fetches anew what is selected and there. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Cache::mark_stale`]; no such origin, too many entries or jobs: nothing is marked then.
+    pub fn refresh(&self, request: &InvalidateRequest, from: &RefreshFrom) -> Result<InvalidateAnswer> {
+        anew::refresh(&self.store, (&self.repeats, &self.jobs), request, from)
     }
 
     /// Lists entries.

@@ -41,6 +41,8 @@ pub enum Reason {
     DigestMismatch,
     /// An Invalidate without selector.
     NoSelector,
+    /// More is asked for at once than is allowed.
+    BatchTooLarge,
     /// An entry would be made from itself, over others.
     DependencyCycle,
     /// More would be dropped by cascade than this server allows.
@@ -86,6 +88,7 @@ impl Reason {
             Self::ValueTooLarge => "VALUE_TOO_LARGE",
             Self::DigestMismatch => "DIGEST_MISMATCH",
             Self::NoSelector => "NO_SELECTOR",
+            Self::BatchTooLarge => "BATCH_TOO_LARGE",
             Self::DependencyCycle => "DEPENDENCY_CYCLE",
             Self::CascadeTooLarge => "CASCADE_TOO_LARGE",
             Self::BadPageToken => "BAD_PAGE_TOKEN",

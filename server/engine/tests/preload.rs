@@ -14,7 +14,7 @@ use std::{
 use futures::future::BoxFuture;
 use hotplate_engine::{
     clock::Clock,
-    entry::{CostSource, EntryView, Expiration, Facts, Payload, Ttl},
+    entry::{CostSource, EntryView, Expiration, Facts, Negative, Payload, Ttl},
     error::{Reason, Result},
     event::Silent,
     fence::Stamp,
@@ -78,6 +78,10 @@ impl Store for Shelf {
         }
         self.entries.lock().insert(fill.key.text().to_string(), (fill, true));
         Ok(Admitted::Stored { pinned: false })
+    }
+
+    fn failed(&self, _key: &Key, failure: &Negative) {
+        panic!("a preload keeps no failure: {failure:?}");
     }
 }
 

@@ -211,8 +211,17 @@ impl CacheService for Service {
                 matched_count += u64::from(self.0.entries.lock().remove(key).is_some());
             }
         }
+        let refreshing = request.mode() == v1::InvalidateMode::Refresh;
+        let refresh_job_id = if refreshing { "job-1".to_owned() } else { String::new() };
         self.0.invalidates.lock().push(request);
-        Ok(Response::new(v1::InvalidateResponse { matched_count, ..v1::InvalidateResponse::default() }))
+        let refreshing_count = u64::from(refreshing);
+        let answer = v1::InvalidateResponse {
+            matched_count,
+            refreshing_count,
+            refresh_job_id,
+            ..v1::InvalidateResponse::default()
+        };
+        Ok(Response::new(answer))
     }
 
     async fn preload(&self, request: Request<v1::PreloadRequest>) -> Result<Response<Self::PreloadStream>, Status> {

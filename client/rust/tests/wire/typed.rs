@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hotplate::{
-    ErrorKind, Invalidated, Key, Lookup, MessagePack, MissReason, Raw, ReadOptions, Selector, TtlClass, WriteOptions,
-    Written, v1,
+    ErrorKind, Invalidated, Key, Lookup, MessagePack, MissReason, Raw, ReadOptions, Refreshing, Selector, TtlClass,
+    WriteOptions, Written, v1,
 };
 
 use crate::double::{Double, Fault};
@@ -114,4 +114,20 @@ async fn a_faulty_request_is_an_error_even_when_outages_are_misses() {
     assert_eq!(space.get::<u32>("a").await.expect_err("refused").kind, ErrorKind::PermissionDenied);
     assert_eq!(space.get::<u32>(Key::new(["a", ""])).await.expect_err("refused").kind, ErrorKind::InvalidArgument);
     assert!(double.client().available());
+}
+
+#[tokio::test]
+async fn a_refresh_says_where_from_and_names_the_job_that_fetches() {
+    let double = Double::start();
+    let space = double.client().default_namespace();
+    let from = v1::RefreshFrom { origin: "backend".to_owned(), parameters: [("p".into(), "1".into())].into() };
+    let refreshed = space.refresh([Selector::tag("t")], from.clone()).await.expect("there");
+    assert_eq!(refreshed, Refreshing::Started { matched: 0, refreshing: 1, job: "job-1".to_owned() });
+    let request = double.state.invalidates.lock()[0].clone();
+    assert_eq!((request.mode(), request.refresh), (v1::InvalidateMode::Refresh, Some(from)));
+    let mut job = space.join_preload("job-1");
+    assert!(job.next().await.expect("it ends with a word").expect("joined").finished);
+    assert!(job.next().await.is_none());
+    let joined = double.state.preloads.lock()[0].clone();
+    assert!(joined.job_id == "job-1" && joined.items.is_empty());
 }

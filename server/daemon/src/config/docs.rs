@@ -68,7 +68,7 @@ quarter = "15m"
 
 ## Origins
 
-Where Preload may fetch from. Only configured origins are ever called. A header's value may be `env:VARIABLE` or
+Where Preload and Invalidate with REFRESH may fetch from. Only configured origins are ever called. A header's value may be `env:VARIABLE` or
 `file:/path`, so that secrets stay out of the file.
 
 ```toml

@@ -1,4 +1,4 @@
-//! Invalidate: translates what to drop.
+//! Invalidate: translates what to drop, to mark stale or to fetch anew.
 
 use hotplate_engine::selector::Selector;
 use hotplate_proto::v1::{self, Permission};
@@ -21,9 +21,13 @@ pub(crate) fn invalidate(
     if request.selectors.contains(&Selector::Everything) {
         call.allow_also(Permission::InvalidateAll, &request.namespace)?;
     }
+    if matches!(mode, InvalidateMode::Refresh(_)) {
+        call.allow_also(Permission::Preload, &request.namespace)?;
+    }
     let (answer, outcome) = match mode {
         InvalidateMode::Delete => (parts.cache.invalidate(&request)?, "invalidated"),
         InvalidateMode::MarkStale(spread_over) => (parts.cache.mark_stale(&request, spread_over)?, "marked_stale"),
+        InvalidateMode::Refresh(from) => (parts.cache.refresh(&request, &from)?, "refreshing"),
     };
     let outcome = if request.validate_only { "validated" } else { outcome };
     Ok(Answer { message: convert::invalidate_response(answer), outcome })

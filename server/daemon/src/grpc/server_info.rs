@@ -13,7 +13,7 @@ use super::{
 use crate::config::Settings;
 
 /// What this server can do, for clients that may meet older ones.
-const FEATURES: [&str; 14] = [
+const FEATURES: [&str; 15] = [
     "batch",
     "conditional_get",
     "conditional_put",
@@ -23,6 +23,7 @@ const FEATURES: [&str; 14] = [
     "mark_stale",
     "min_position",
     "preload",
+    "refresh",
     "refresh_ahead",
     "revalidate",
     "stale_while_revalidate",

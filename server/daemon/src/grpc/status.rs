@@ -27,7 +27,11 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("BAD_NAMESPACE", Code::InvalidArgument, "The name of a namespace breaks its rules."),
     ("BAD_PAGE_TOKEN", Code::InvalidArgument, "The page token was not made by this server for this listing."),
     ("BAD_RESUME_TOKEN", Code::InvalidArgument, "The resume token was made by no server."),
-    ("BATCH_TOO_LARGE", Code::InvalidArgument, "A batch has more items than `limits.batch_items_max`."),
+    (
+        "BATCH_TOO_LARGE",
+        Code::InvalidArgument,
+        "A batch has more items than `limits.batch_items_max`, or a REFRESH selects more entries than `preload.items_max`: nothing was marked.",
+    ),
     ("BUG", Code::Internal, "The server met a state it holds impossible. Please report it."),
     (
         "CASCADE_TOO_LARGE",

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     changes::Author,
     clock::Moment,
-    entry::{Expiration, Negative, Payload, Ttl},
+    entry::{Expiration, Freshness, Negative, Payload, Ttl},
     error::Result,
     key::Key,
     memory::{
@@ -72,6 +72,30 @@ pub(super) fn keep(
         }
     }
     Kept::Nowhere
+}
+
+/// Keeps a failure to fetch beside the stale value that it did not renew; leases are left as they are. Nothing happens where
+/// no stale value is, or none that has room for it.
+pub(super) fn keep_of_origin(store: &Store, key: &Key, negative: &Negative) {
+    let Ok(Some(space)) = store.spaces.find(key.namespace()) else { return };
+    let Ok((_, until)) = remembered(store, &space, (negative, Expiration::default())) else { return };
+    for _ in 0..ATTEMPTS_MAX {
+        let mut shard = store.shard(key);
+        let now = store.clock.now();
+        let Some(slot) = drop_ended(store, &mut shard, (&space, key), now) else { return };
+        let Some(record) = shard.table(&space.shelf).and_then(|table| table.get(slot)) else { return };
+        if !record.takes_failure() || record.freshness(now) != Freshness::Stale {
+            return;
+        }
+        let failure = Failure { negative: negative.clone(), at: now, until };
+        match fail(store, &mut shard, (&space, slot), &failure) {
+            Ok(()) => return store.note(&mut shard, key, (Noted::RefreshFailed(failure.negative), Author::default())),
+            Err(room) => {
+                drop(shard);
+                store.evict_one(&space, room, |_, _| {});
+            }
+        }
+    }
 }
 
 /// Keeps it under the lock, or says how much room that needs.

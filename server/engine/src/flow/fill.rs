@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     event::{Event, Observer},
     fence::Stamp,
-    flow::preload::{PreloadItem, PreloadState},
+    flow::preload::{Parameters, PreloadState},
     key::Key,
     origin::{Loaded, Origin, OriginAnswer, OriginError, OriginRequest},
 };
@@ -39,6 +39,9 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Anything out of its bounds.
     fn admit(&self, fill: Fill) -> Result<Admitted>;
+
+    /// Keeps the reason why fetching a stale value anew failed beside it, where there is room for that.
+    fn failed(&self, key: &Key, failure: &Negative);
 }
 
 /// A computed result on its way to the gate.
@@ -97,14 +100,25 @@ pub(super) struct Filler {
     pub(super) seed: u64,
 }
 
+/// Whom to ask, and with what.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) origin_name: Arc<str>,
+    pub(super) origin: Arc<dyn Origin>,
+    pub(super) parameters: Arc<Parameters>,
+}
+
 /// An item whose names were checked.
 #[derive(Clone)]
 pub(super) struct Checked {
     pub(super) key: Key,
-    pub(super) origin_name: Arc<str>,
-    pub(super) origin: Arc<dyn Origin>,
-    pub(super) item: PreloadItem,
+    pub(super) source: Source,
+    /// What is said of it: kind, tags, and what it was made from.
+    pub(super) described: Description,
+    pub(super) expiration: Expiration,
     pub(super) pin_for: Option<Duration>,
+    /// Whether a failure is kept beside the stale value.
+    pub(super) tell_failure: bool,
 }
 
 /// When an origin was asked, and how long it needed.
@@ -150,9 +164,17 @@ impl Filler {
                     tokio::time::sleep(self.backoff(&checked.key, attempt)).await;
                     attempt += 1;
                 }
-                Err(OriginError { reason, message, .. }) => return PreloadState::Failed { reason, message }.into(),
+                Err(error) => return self.failed(checked, error).into(),
             }
         }
+    }
+
+    fn failed(&self, checked: &Checked, OriginError { reason, message, .. }: OriginError) -> PreloadState {
+        if checked.tell_failure {
+            let failure = Negative { reason: Arc::from(reason), message: Arc::from(message.as_str()) };
+            self.store.failed(&checked.key, &failure);
+        }
+        PreloadState::Failed { reason, message }
     }
 
     async fn ask(
@@ -164,17 +186,18 @@ impl Filler {
         let request = OriginRequest {
             namespace: checked.key.namespace().clone(),
             key: checked.key.text().clone(),
-            parameters: checked.item.parameters.clone(),
+            parameters: (*checked.source.parameters).clone(),
             validator: validator.map(|validator| Arc::from(validator.as_str())),
         };
         let start = self.clock.now();
-        let load = async { checked.origin.load(request).await };
+        let load = async { checked.source.origin.load(request).await };
         let answer = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_panic| {
-            let message = format!("the origin `{}` failed on this item; this is a bug in it", checked.origin_name);
+            let message =
+                format!("the origin `{}` failed on this item; this is a bug in it", checked.source.origin_name);
             Err(OriginError { reason: "ORIGIN_FAILED", message, retryable: false })
         });
         self.observer.observe(&Event::OriginCalled {
-            origin: checked.origin_name.clone(),
+            origin: checked.source.origin_name.clone(),
             usable: answer.is_ok(),
             elapsed: self.clock.now().since(start),
         });
@@ -187,7 +210,7 @@ impl Filler {
             (OriginAnswer::Absent, _) => self.absent(checked, asked.ticket),
             (OriginAnswer::NotModified { ttl }, Some(entry)) => self.renew(checked, entry, ttl, asked.ticket),
             (OriginAnswer::NotModified { .. }, None) => {
-                let message = format!("the origin `{}` answered `not modified` unasked", checked.origin_name);
+                let message = format!("the origin `{}` answered `not modified` unasked", checked.source.origin_name);
                 PreloadState::Failed { reason: "ORIGIN_STATUS", message }.into()
             }
         }
@@ -220,7 +243,7 @@ impl Filler {
     fn absent(&self, checked: &Checked, ticket: Ticket) -> Ended {
         let negative = Negative {
             reason: Arc::from("NOT_FOUND"),
-            message: Arc::from(format!("the origin `{}` has no such entry", checked.origin_name)),
+            message: Arc::from(format!("the origin `{}` has no such entry", checked.source.origin_name)),
         };
         let fill = Fill {
             key: checked.key.clone(),
@@ -260,15 +283,15 @@ impl Filler {
     }
 
     fn described(&self, checked: &Checked) -> Description {
-        let mut tags = checked.item.tags.clone();
-        tags.sort();
-        tags.dedup();
-        Description { kind: checked.item.kind.clone(), tags, ..Description::default() }
+        let mut described = checked.described.clone();
+        described.tags.sort();
+        described.tags.dedup();
+        described
     }
 
     /// The lifetime: the caller's, else the origin's within the namespace's bound. `None`: the origin forbids storing.
     fn expiration(&self, checked: &Checked, origin: Option<Duration>) -> Option<Expiration> {
-        let asked = checked.item.expiration.clone();
+        let asked = checked.expiration.clone();
         let Some(ttl) = origin.filter(|_| asked.ttl == Ttl::Default) else { return Some(asked) };
         let ttl = ttl.min(self.store.ttl_max(checked.key.namespace()));
         (!ttl.is_zero()).then_some(Expiration { ttl: Ttl::Exact(ttl), ..asked })

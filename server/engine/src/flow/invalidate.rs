@@ -58,6 +58,10 @@ pub struct InvalidateAnswer {
     pub position: Positions,
     /// Leases revoked.
     pub leases_revoked: u32,
+    /// Entries that are fetched anew, or would be.
+    pub refreshing_count: u64,
+    /// The preload job that fetches them; `None`: there is nothing to fetch.
+    pub refresh_job_id: Option<Arc<str>>,
 }
 
 /// Keys that a validating call shows at most.
@@ -139,6 +143,8 @@ pub(super) fn nothing() -> InvalidateAnswer {
         estimated: false,
         leases_revoked: 0,
         position: Positions::default(),
+        refreshing_count: 0,
+        refresh_job_id: None,
     }
 }
 

@@ -48,10 +48,20 @@ pub fn mark_stale(
     if request.validate_only {
         return Ok(validate(store, &space, selectors, &cascade));
     }
-    let answer = Marking::new(store, &space, request, spread).mark(cascade);
+    let answer = mark(store, &space, (request, spread), cascade);
     repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
     space.stats.on_latency("invalidate", store.clock.now().since(started));
     Ok(answer)
+}
+
+/// Marks what a checked call selects, and what follows by this cascade.
+pub(super) fn mark(
+    store: &Store,
+    space: &Arc<Space>,
+    (request, spread): (&InvalidateRequest, Duration),
+    cascade: Cascade,
+) -> InvalidateAnswer {
+    Marking::new(store, space, request, spread).mark(cascade)
 }
 
 fn check_spread(spread_over: Option<Duration>) -> Result<Duration> {

@@ -1,6 +1,7 @@
 //! The verbs: what happens, in order, when someone gets, puts, touches, invalidates, preloads, lists or watches.
 
 pub mod admit;
+pub mod anew;
 pub mod bounds;
 mod cascade;
 pub mod explain;

@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     admit::{self, Admission, Right, admit},
-    bounds, cascade,
+    bounds, cascade, failure,
     fill::{self, Admitted, Fill, Ticket},
     lifetime::Rules,
     list::{page, usable},
     put::Precondition,
 };
 use crate::{
-    entry::{EntryView, Payload},
+    entry::{EntryView, Negative, Payload},
     error::{Error, Kind, Reason, Result},
     key::Key,
     memory::{Store, content::Content},
@@ -82,5 +82,9 @@ impl fill::Store for Store {
                 Err(Error::new(Kind::Internal, Reason::Bug, "a fill without condition and lease failed by one"))
             }
         }
+    }
+
+    fn failed(&self, key: &Key, negative: &Negative) {
+        failure::keep_of_origin(self, key, negative);
     }
 }

@@ -6,16 +6,17 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
 pub use crate::flow::job::PreloadStream;
 use crate::{
     clock::Clock,
-    entry::Expiration,
+    entry::{Description, Expiration},
     error::{Error, Kind, Reason, Result},
     event::Observer,
     flow::{
-        fill::{Checked, Filler, Store},
+        fill::{Checked, Filler, Source, Store},
         job::{How, Job, run},
     },
     key::{Key, namespace_name},
@@ -24,6 +25,9 @@ use crate::{
     selector::Selector,
     task::Tasks,
 };
+
+/// What one fetch is given besides its key.
+pub(super) type Parameters = BTreeMap<String, String>;
 
 /// Parameters of one item at most, and their bytes in all.
 const PARAMETERS_MAX: usize = 32;
@@ -213,12 +217,41 @@ impl Jobs {
         Ok(PreloadStream::new(job, request.cancel_on_disconnect))
     }
 
+    /// Where a REFRESH fetches from.
+    ///
+    /// # Errors
+    /// `NO_ORIGIN`; `BAD_ARGUMENT` for parameters out of their bounds.
+    pub(super) fn source(&self, namespace: &str, origin: &str, parameters: &Parameters) -> Result<Source> {
+        check_parameters(parameters)?;
+        let (origin_name, origin) = self.origin(namespace, origin)?;
+        Ok(Source { origin_name, origin, parameters: Arc::new(parameters.clone()) })
+    }
+
+    /// Items of one job at most.
+    pub(super) fn items_max(&self) -> usize {
+        self.limits.items_max
+    }
+
+    /// Gives a job that fetches all of these its place; it is known from now on, and begins with [`Jobs::begin`].
+    ///
+    /// # Errors
+    /// `TOO_MANY_JOBS`; `DRAINING` after closing.
+    pub(super) fn reserve(&self, namespace: &Arc<str>, items: Vec<Checked>) -> Result<Reserved> {
+        self.check_open()?;
+        let how = How { force: true, parallelism: self.parallelism(0) };
+        let (job, work) = self.enter(&mut self.known.lock(), (namespace, String::new()), items, how)?;
+        Ok(Reserved { id: job.id.clone(), work: Box::pin(work) })
+    }
+
+    /// Lets a job begin. Needs a tokio runtime.
+    pub(super) fn begin(&self, job: Reserved) {
+        self.tasks.spawn("preload", job.work);
+    }
+
     fn start(&self, namespace: &Arc<str>, request: PreloadRequest) -> Result<PreloadStream> {
         self.check(&request)?;
         let (force, cancel_with_caller) = (request.force, request.cancel_on_disconnect);
-        let asked =
-            if request.max_parallelism == 0 { self.limits.parallelism_default } else { request.max_parallelism };
-        let how = How { force, parallelism: asked.min(self.limits.parallelism_max).max(1) };
+        let how = How { force, parallelism: self.parallelism(request.max_parallelism) };
         let request_id = request.request_id;
         let items = request.items.into_iter().enumerate();
         let pin_for = request.pin_for;
@@ -229,24 +262,44 @@ impl Jobs {
         if let Some(job) = repeated(&known, namespace, &request_id) {
             return Ok(PreloadStream::new(job, cancel_with_caller));
         }
-        self.make_room(&mut known)?;
-        let id = Arc::from(hex::encode(rand::random::<u128>().to_be_bytes()));
-        let job = Arc::new(Job::new(id, namespace.clone(), request_id, &items));
-        known.push_back(job.clone());
+        let (job, work) = self.enter(&mut known, (namespace, request_id), items, how)?;
         drop(known);
-        let stream = PreloadStream::new(job.clone(), cancel_with_caller);
-        self.tasks.spawn("preload", run(job, self.filler.clone(), items, how));
+        let stream = PreloadStream::new(job, cancel_with_caller);
+        self.tasks.spawn("preload", work);
         Ok(stream)
     }
 
-    fn check(&self, request: &PreloadRequest) -> Result<()> {
+    /// Gives a job its place, and says what is to be done.
+    fn enter(
+        &self,
+        known: &mut VecDeque<Arc<Job>>,
+        (namespace, request_id): (&Arc<str>, String),
+        items: Vec<Checked>,
+        how: How,
+    ) -> Result<(Arc<Job>, impl Future<Output = ()> + Send + 'static)> {
+        self.make_room(known)?;
+        let id = Arc::from(hex::encode(rand::random::<u128>().to_be_bytes()));
+        let job = Arc::new(Job::new(id, namespace.clone(), request_id, &items));
+        known.push_back(job.clone());
+        Ok((job.clone(), run(job, self.filler.clone(), items, how)))
+    }
+
+    /// Items at once; zero asks for the default.
+    fn parallelism(&self, asked: usize) -> usize {
+        let asked = if asked == 0 { self.limits.parallelism_default } else { asked };
+        asked.min(self.limits.parallelism_max).max(1)
+    }
+
+    fn check_open(&self) -> Result<()> {
         if self.tasks.stop().is_cancelled() {
-            return Err(Error::new(
-                Kind::Unavailable,
-                Reason::Draining,
-                "the server is closing: preload on another one",
-            ));
+            let what = "the server is closing: preload on another one";
+            return Err(Error::new(Kind::Unavailable, Reason::Draining, what));
         }
+        Ok(())
+    }
+
+    fn check(&self, request: &PreloadRequest) -> Result<()> {
+        self.check_open()?;
         if request.cancel {
             return Err(bad("cancel", "cancel needs the job_id of the job to stop"));
         }
@@ -269,11 +322,7 @@ impl Jobs {
             error.field(format!("items[{index}].{field}"))
         };
         let key = Key::new(namespace, &item.key).map_err(named)?;
-        let bytes: usize = item.parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if item.parameters.len() > PARAMETERS_MAX || bytes > PARAMETER_BYTES_MAX {
-            let rule = format!("an item has at most {PARAMETERS_MAX} parameters of {PARAMETER_BYTES_MAX} bytes in all");
-            return Err(named(bad("parameters", rule)));
-        }
+        check_parameters(&item.parameters).map_err(named)?;
         for tag in &item.tags {
             Selector::tag(tag).map_err(|error| named(error.field("tags")))?;
         }
@@ -281,7 +330,10 @@ impl Jobs {
             Selector::kind(&item.kind).map_err(named)?;
         }
         let (origin_name, origin) = self.origin(namespace, &item.origin).map_err(named)?;
-        Ok(Checked { key, origin_name, origin, item, pin_for: None })
+        let PreloadItem { parameters, expiration, kind, tags, .. } = item;
+        let source = Source { origin_name, origin, parameters: Arc::new(parameters) };
+        let described = Description { kind, tags, ..Description::default() };
+        Ok(Checked { key, source, described, expiration, pin_for: None, tell_failure: false })
     }
 
     fn origin(&self, namespace: &str, name: &str) -> Result<(Arc<str>, Arc<dyn Origin>)> {
@@ -316,6 +368,22 @@ impl Jobs {
         known.remove(oldest);
         Ok(())
     }
+}
+
+/// A job that has its place and did not begin. Dropping it ends the job.
+pub(super) struct Reserved {
+    /// Names the job.
+    pub(super) id: Arc<str>,
+    work: BoxFuture<'static, ()>,
+}
+
+fn check_parameters(parameters: &Parameters) -> Result<()> {
+    let bytes: usize = parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if parameters.len() > PARAMETERS_MAX || bytes > PARAMETER_BYTES_MAX {
+        let rule = format!("an item has at most {PARAMETERS_MAX} parameters of {PARAMETER_BYTES_MAX} bytes in all");
+        return Err(bad("parameters", rule));
+    }
+    Ok(())
 }
 
 fn repeated(known: &VecDeque<Arc<Job>>, namespace: &Arc<str>, request_id: &str) -> Option<Arc<Job>> {

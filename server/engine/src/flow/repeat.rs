@@ -78,7 +78,10 @@ impl Repeats {
 
 fn weight(call: &Call, answer: &Answer) -> usize {
     let positions = match answer {
-        Answer::Invalidate(answer) => answer.position.iter().count() * size_of::<(LogId, Position)>(),
+        Answer::Invalidate(answer) => {
+            let job = answer.refresh_job_id.as_ref().map_or(0, |id| id.len());
+            job + answer.position.iter().count() * size_of::<(LogId, Position)>()
+        }
         Answer::Put(_) => 0,
     };
     let entry = match answer {
@@ -103,6 +106,8 @@ mod tests {
             sample_keys: Vec::new(),
             position: Positions::default(),
             leases_revoked: 0,
+            refreshing_count: 0,
+            refresh_job_id: None,
         })
     }
 

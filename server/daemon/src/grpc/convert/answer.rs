@@ -117,6 +117,8 @@ pub(crate) fn invalidate_response(answer: InvalidateAnswer) -> v1::InvalidateRes
         sample_keys: answer.sample_keys.iter().map(ToString::to_string).collect(),
         position: wire_positions(&answer.position),
         leases_revoked: answer.leases_revoked,
+        refreshing_count: answer.refreshing_count,
+        refresh_job_id: answer.refresh_job_id.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hotplate_engine::{
     entry::{Dependencies, Description, Negative, Payload},
     flow::{
+        anew::RefreshFrom,
         get::{GetRequest, StalePolicy},
         invalidate::InvalidateRequest,
         list::ListRequest,
@@ -173,26 +174,38 @@ pub(crate) fn invalidate_request(request: v1::InvalidateRequest) -> Result<Inval
 }
 
 /// What an Invalidate does to what it selects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum InvalidateMode {
     /// It is dropped.
     Delete,
     /// It is marked stale, over so long a time; `None`: now.
     MarkStale(Option<Duration>),
+    /// It is marked stale and fetched anew from there.
+    Refresh(RefreshFrom),
 }
 
 /// What an Invalidate does to what it selects.
 pub(crate) fn invalidate_mode(request: &v1::InvalidateRequest) -> Result<InvalidateMode, Failure> {
     let spread = positive("spread_over", request.spread_over, argument)?;
-    match v1::InvalidateMode::try_from(request.mode) {
-        Ok(v1::InvalidateMode::MarkStale) => Ok(InvalidateMode::MarkStale(spread)),
-        Err(_unknown) => Err(argument("mode".to_owned(), UNKNOWN)),
-        Ok(_delete) if spread.is_some() => {
-            let rule = "what is dropped is dropped at once: spread MARK_STALE, or leave it out";
-            Err(argument("spread_over".to_owned(), rule))
-        }
-        Ok(v1::InvalidateMode::Unspecified | v1::InvalidateMode::Delete) => Ok(InvalidateMode::Delete),
+    let mode = v1::InvalidateMode::try_from(request.mode).map_err(|_unknown| argument("mode".to_owned(), UNKNOWN))?;
+    if request.refresh.is_some() && mode != v1::InvalidateMode::Refresh {
+        return Err(argument(
+            "refresh".to_owned(),
+            "only with REFRESH is anything fetched: set that mode, or leave it out",
+        ));
     }
+    if spread.is_some() && mode != v1::InvalidateMode::MarkStale {
+        let rule = "only MARK_STALE is spread: what is dropped is dropped at once, and a REFRESH fetches few at a time";
+        return Err(argument("spread_over".to_owned(), rule));
+    }
+    Ok(match mode {
+        v1::InvalidateMode::MarkStale => InvalidateMode::MarkStale(spread),
+        v1::InvalidateMode::Refresh => {
+            let v1::RefreshFrom { origin, parameters } = request.refresh.clone().unwrap_or_default();
+            InvalidateMode::Refresh(RefreshFrom { origin, parameters: parameters.into_iter().collect() })
+        }
+        v1::InvalidateMode::Unspecified | v1::InvalidateMode::Delete => InvalidateMode::Delete,
+    })
 }
 
 /// A listing.
