@@ -52,6 +52,30 @@ async fn a_failure_is_remembered_and_given_to_who_waits() {
 }
 
 #[tokio::test]
+async fn a_failure_goes_with_what_the_value_would_have_gone_with() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    let ways =
+        [select::tag("dataset:3"), select::kind("summary"), select::key("source"), select::dependents_of("source")];
+    for selector in ways {
+        let token = token_of(&client.ask(lease("k")).await);
+        let failure = v1::ReleaseLeaseRequest {
+            failure: failed(),
+            kind: "summary".to_owned(),
+            tags: vec!["dataset:3".to_owned()],
+            depends_on: vec!["source".to_owned()],
+            ..release("k", &token)
+        };
+        client.release_lease(failure).await.unwrap();
+        assert_eq!(client.ask(lease("k")).await.outcome(), GetOutcome::Negative);
+        client.invalidate(invalidate(vec![selector.clone()])).await.unwrap();
+        let answer = client.ask(lease("k")).await;
+        assert!(answer.lease.is_some(), "{selector:?} leaves {:?}", answer.outcome());
+        client.release_lease(release("k", &token_of(&answer))).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn without_a_failure_the_next_gets_the_lease() {
     let server = Local::start().await;
     let mut client = server.client().await;

@@ -215,7 +215,7 @@ impl<C: Codec> Namespace<C> {
         };
         if let Right::Lease(held) = right {
             let how = match (&stale, &options.failure_ttl) {
-                (None, Some(ttl)) => GiveBack::Failure(&error, ttl.clone()),
+                (None, Some(ttl)) => GiveBack::Failure(&error, ttl.clone(), &options.write),
                 // Who would rather have the failure than the stale value tries for itself.
                 (Some(_), _) | (None, None) => options.hold_off.map_or(GiveBack::Next, GiveBack::HoldOff),
             };
@@ -252,9 +252,10 @@ fn reading(options: &ComputeOptions) -> ReadOptions {
 
 /// A failure beside a value that may still be used: the server keeps both, and lets nobody try again while the failure is
 /// remembered.
-fn beside<'a>(options: &ComputeOptions, error: &'a Error) -> GiveBack<'a> {
+fn beside<'a>(options: &'a ComputeOptions, error: &'a Error) -> GiveBack<'a> {
     let pause = options.hold_off.map(Ttl::from);
-    GiveBack::Failure(error, options.failure_ttl.clone().or(pause).unwrap_or(Ttl::from(RENEWAL_PAUSE)))
+    let lifetime = options.failure_ttl.clone().or(pause).unwrap_or(Ttl::from(RENEWAL_PAUSE));
+    GiveBack::Failure(error, lifetime, &options.write)
 }
 
 fn give_back(held: Box<Held>, how: GiveBack<'_>) {

@@ -28,7 +28,7 @@ pub(crate) enum GiveBack<'a> {
     /// For nobody before this is over.
     HoldOff(Duration),
     /// Those who wait, and who comes within this time, get the failure.
-    Failure(&'a Error, Ttl),
+    Failure(&'a Error, Ttl, &'a WriteOptions),
 }
 
 /// A lease that is held, and extended from now on. Dropped unused, it is given back for the next who waits: so it is when
@@ -93,8 +93,9 @@ impl Held {
         match how {
             GiveBack::Next => {}
             GiveBack::HoldOff(pause) => self.request.hold_off = Some(ttl::wire_duration("hold_off", pause)?),
-            GiveBack::Failure(error, lifetime) => {
+            GiveBack::Failure(error, lifetime, described) => {
                 self.request.expiration = WriteOptions::new().ttl(lifetime).expiration()?;
+                described.describe_failure(&mut self.request);
                 let message = shortened(&error.message).to_owned();
                 self.request.failure = Some(v1::Negative { reason: COMPUTE_FAILED.to_owned(), message });
             }

@@ -34,6 +34,13 @@ impl WriteOptions {
         Self::default()
     }
 
+    /// Describes a failure as the value would have been described: what drops that drops the failure.
+    pub(crate) fn describe_failure(&self, request: &mut v1::ReleaseLeaseRequest) {
+        request.kind.clone_from(&self.kind);
+        request.tags.clone_from(&self.tags);
+        request.depends_on.clone_from(&self.depends_on);
+    }
+
     /// How long it stays fresh: a [`crate::TtlClass`], a [`Duration`] or a [`Ttl`].
     #[must_use]
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {

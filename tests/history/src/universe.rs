@@ -102,17 +102,6 @@ pub fn concern(call: &Invalidate, key: &str) -> Concern {
     if own.iter().any(reaches) { Concern::Maybe } else { Concern::None }
 }
 
-/// How an Invalidate concerns a failure that is remembered of a key: that has neither tags nor a kind, and is made from
-/// nothing.
-#[must_use]
-pub fn concern_of_failure(call: &Invalidate, key: &str) -> Concern {
-    let by_key = |one: &Selects| {
-        matches!(one, Selects::Key(_) | Selects::Prefix(_) | Selects::Glob(_) | Selects::Everything)
-            && selects(one, key)
-    };
-    if call.selectors.iter().any(by_key) { Concern::Selected } else { Concern::None }
-}
-
 fn names(selector: &Selects, made_from: &str) -> bool {
     match selector {
         Selects::Key(key) => key == made_from,
@@ -205,8 +194,6 @@ mod tests {
         ] {
             assert_eq!(concern(&drop_all(selector.clone()), key), concern_is, "{selector:?} {key}");
         }
-        assert_eq!(concern_of_failure(&drop_all(Selects::Tag("t0".into())), "g0/k0"), Concern::None);
-        assert_eq!(concern_of_failure(&drop_all(Selects::Prefix("g0".into())), "g0/k0"), Concern::Selected);
         let alone = Invalidate { cascade: false, ..drop_all(Selects::Key("g0/k0".into())) };
         assert_eq!(concern(&alone, "d0/k0"), Concern::None);
     }

@@ -1,5 +1,7 @@
 //! ReleaseLease: translates how a computation ended without a value.
 
+use std::mem::take;
+
 use hotplate_proto::v1;
 
 use super::{
@@ -12,12 +14,13 @@ use super::{
 pub(crate) fn release_lease(
     parts: &Parts,
     call: &Call,
-    request: v1::ReleaseLeaseRequest,
+    mut request: v1::ReleaseLeaseRequest,
 ) -> Result<Answer<v1::ReleaseLeaseResponse>, Failure> {
     call.allow(&request.namespace)?;
     let token = convert::required_token(&request.token)?;
-    let how = convert::release(request.failure, request.expiration, request.hold_off)?;
-    let released = parts.cache.release_lease((&request.namespace, &request.key), token, how)?;
+    let (namespace, key) = (take(&mut request.namespace), take(&mut request.key));
+    let how = convert::release(request)?;
+    let released = parts.cache.release_lease((&namespace, &key), token, how)?;
     let outcome = if released.is_some() { "held" } else { "lost" };
     Ok(Answer { message: convert::release_response(released), outcome })
 }

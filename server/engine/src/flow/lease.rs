@@ -7,6 +7,7 @@ use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::timeout;
 
 use super::{
+    bounds,
     failure::{self, Kept},
     get::{self, GetAnswer, GetRequest, Looked, Lookup, Seen, StalePolicy, look_up},
     put::{self, Precondition, PutAnswer, PutRequest},
@@ -50,6 +51,17 @@ pub enum OnMiss {
     Wait(Duration),
 }
 
+/// How a computation failed, and what selects the memory of it.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// What is remembered.
+    pub negative: Negative,
+    /// Kind, tags and dependencies of what would have been stored: what drops that drops the failure.
+    pub description: Description,
+    /// For how long.
+    pub expiration: Expiration,
+}
+
 /// How a lease is given back.
 #[derive(Clone, Debug)]
 pub enum Release {
@@ -58,7 +70,7 @@ pub enum Release {
     /// For nobody before this time is over: above zero, at most [`HOLD_OFF_MAX`].
     HoldOff(Duration),
     /// The computation ended with this, which is remembered for so long and given to those who wait.
-    Failure(Negative, Expiration),
+    Failure(Failed),
 }
 
 /// One who waits. Dropped, it does so no more; what it was given and nobody took is handed on.
@@ -295,7 +307,8 @@ pub fn release(
 ) -> Result<Option<u32>> {
     let key = Key::new(namespace, text)?;
     let hold_off = match how {
-        Release::Failure(negative, expiration) => {
+        Release::Failure(Failed { negative, mut description, expiration }) => {
+            bounds::description(&mut description)?;
             let Some(space) = store.spaces.find(key.namespace())? else { return Ok(None) };
             let (expiration, until) = failure::remembered(store, &space, (&negative, expiration))?;
             match failure::keep(store, &space, (&key, token), (&negative, until)) {
@@ -303,7 +316,7 @@ pub fn release(
                 Kept::Lost => return Ok(None),
                 Kept::Nowhere => {}
             }
-            let request = failure_put(&key, negative, expiration);
+            let request = failure_put(&key, Failed { negative, description, expiration });
             return Ok(match put::put_under(store, repeats, request, Some(token))? {
                 PutAnswer::Stored { waiters_released, .. }
                 | PutAnswer::Refreshed { waiters_released, .. }
@@ -324,13 +337,13 @@ pub fn release(
     Ok(held.then_some(0))
 }
 
-fn failure_put(key: &Key, negative: Negative, expiration: Expiration) -> PutRequest {
+fn failure_put(key: &Key, Failed { negative, description, expiration }: Failed) -> PutRequest {
     PutRequest {
         namespace: key.namespace().to_string(),
         key: key.text().to_string(),
         payload: Some(Payload::Negative(negative)),
         digest: None,
-        description: Description::default(),
+        description,
         expiration,
         precondition: Precondition::Always,
         request_id: String::new(),

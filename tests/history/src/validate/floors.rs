@@ -146,11 +146,7 @@ fn floor(operation: &Operation, key: &str, kind: Kind) -> Option<Floor> {
     if call.mark_stale && kind == Kind::Stale {
         return None;
     }
-    let concern = match kind {
-        Kind::Failure => universe::concern_of_failure(call, key),
-        Kind::Fresh | Kind::Stale => universe::concern(call, key),
-    };
-    match concern {
+    match universe::concern(call, key) {
         Concern::Selected | Concern::Follows => Some(Floor { answered, truth: call.truth, there: operation.start }),
         Concern::Maybe | Concern::None => None,
     }

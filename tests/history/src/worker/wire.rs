@@ -76,6 +76,7 @@ pub(super) fn release(
     text: String,
     hold_off_ms: u64,
 ) -> v1::ReleaseLeaseRequest {
+    let facts = if failure.is_some() { universe::facts(key) } else { universe::Facts::default() };
     v1::ReleaseLeaseRequest {
         namespace: universe::namespace(key).to_owned(),
         key: key.to_owned(),
@@ -83,6 +84,9 @@ pub(super) fn release(
         failure: failure.map(|_| v1::Negative { reason: "FAILED".to_owned(), message: text }),
         expiration: failure.and_then(expiration),
         hold_off: if hold_off_ms > 0 { duration(hold_off_ms) } else { None },
+        kind: facts.kind,
+        tags: facts.tags,
+        depends_on: facts.depends_on,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use hotplate_engine::{
-    entry::Negative,
-    flow::lease::{HOLD_OFF_MAX, Release},
+    entry::{Dependencies, Description, Negative},
+    flow::lease::{Failed, HOLD_OFF_MAX, Release},
     lease::Grant,
     position::AsOf,
 };
@@ -12,7 +12,7 @@ use hotplate_proto::v1;
 
 use super::{
     request::UNKNOWN,
-    values::{argument, expiration, positive, wire_duration, wire_positions},
+    values::{argument, expiration, positive, tags, wire_duration, wire_positions},
 };
 use crate::grpc::status::Failure;
 
@@ -74,25 +74,35 @@ pub(crate) fn pending_response(retry_after: Duration, as_of: AsOf) -> v1::GetRes
 }
 
 /// How a lease is given back.
-pub(crate) fn release(
-    failure: Option<v1::Negative>,
-    lifetime: Option<v1::Expiration>,
-    hold_off: Option<prost_types::Duration>,
-) -> Result<Release, Failure> {
-    let hold_off = positive("hold_off", hold_off, argument)?;
-    match (failure, lifetime, hold_off) {
-        (Some(_), _, Some(_)) => Err(argument("hold_off".to_owned(), "a failure is remembered for its own lifetime")),
-        (None, Some(_), _) => Err(argument("expiration".to_owned(), "only a failure has a lifetime")),
-        (Some(v1::Negative { reason, message }), lifetime, None) => {
-            let negative = Negative { reason: Arc::from(reason), message: Arc::from(message) };
-            Ok(Release::Failure(negative, expiration(lifetime)?))
+pub(crate) fn release(request: v1::ReleaseLeaseRequest) -> Result<Release, Failure> {
+    let hold_off = positive("hold_off", request.hold_off, argument)?;
+    let Some(v1::Negative { reason, message }) = request.failure else {
+        let only_failures = [
+            ("expiration", request.expiration.is_some()),
+            ("kind", !request.kind.is_empty()),
+            ("tags", !request.tags.is_empty()),
+            ("depends_on", !request.depends_on.is_empty()),
+        ];
+        if let Some((field, _)) = only_failures.into_iter().find(|(_, given)| *given) {
+            return Err(argument(field.to_owned(), "only a failure has it: set `failure` as well"));
         }
-        (None, None, Some(long)) if long > HOLD_OFF_MAX => {
-            Err(argument("hold_off".to_owned(), "a hold-off is at most 60 s"))
-        }
-        (None, None, Some(long)) => Ok(Release::HoldOff(long)),
-        (None, None, None) => Ok(Release::Next),
+        return match hold_off {
+            Some(long) if long > HOLD_OFF_MAX => Err(argument("hold_off".to_owned(), "a hold-off is at most 60 s")),
+            Some(long) => Ok(Release::HoldOff(long)),
+            None => Ok(Release::Next),
+        };
+    };
+    if hold_off.is_some() {
+        return Err(argument("hold_off".to_owned(), "a failure is remembered for its own lifetime"));
     }
+    let description = Description {
+        kind: Arc::from(request.kind),
+        tags: tags(request.tags),
+        depends_on: Dependencies::of(request.depends_on.into_iter().map(Arc::from)),
+        ..Description::default()
+    };
+    let negative = Negative { reason: Arc::from(reason), message: Arc::from(message) };
+    Ok(Release::Failure(Failed { negative, description, expiration: expiration(request.expiration)? }))
 }
 
 fn held(held: bool) -> i32 {
@@ -129,11 +139,22 @@ mod tests {
     #[test]
     fn a_lease_is_given_back_in_one_way() {
         let (failure, second) = (Some(v1::Negative::default()), Some(wire_duration(Duration::from_secs(1))));
-        assert!(release(failure.clone(), None, second).is_err());
-        assert!(release(None, Some(v1::Expiration::default()), None).is_err());
-        assert!(release(None, None, Some(wire_duration(Duration::from_secs(61)))).is_err());
-        assert!(matches!(release(failure, None, None).unwrap(), Release::Failure(..)));
-        assert!(matches!(release(None, None, second).unwrap(), Release::HoldOff(_)));
-        assert!(matches!(release(None, None, None).unwrap(), Release::Next));
+        let none = v1::ReleaseLeaseRequest::default;
+        let failed = || v1::ReleaseLeaseRequest { failure: failure.clone(), ..none() };
+        let refused = [
+            (v1::ReleaseLeaseRequest { hold_off: second, ..failed() }, "hold_off"),
+            (v1::ReleaseLeaseRequest { expiration: Some(v1::Expiration::default()), ..none() }, "expiration"),
+            (v1::ReleaseLeaseRequest { kind: "k".to_owned(), ..none() }, "kind"),
+            (v1::ReleaseLeaseRequest { tags: vec!["t".to_owned()], hold_off: second, ..none() }, "tags"),
+            (v1::ReleaseLeaseRequest { depends_on: vec!["d".to_owned()], ..none() }, "depends_on"),
+            (v1::ReleaseLeaseRequest { hold_off: Some(wire_duration(Duration::from_secs(61))), ..none() }, "hold_off"),
+        ];
+        for (request, field) in refused {
+            assert_eq!(release(request).unwrap_err().item().field, field);
+        }
+        assert!(matches!(release(failed()).unwrap(), Release::Failure(..)));
+        let held_off = release(v1::ReleaseLeaseRequest { hold_off: second, ..none() }).unwrap();
+        assert!(matches!(held_off, Release::HoldOff(_)));
+        assert!(matches!(release(none()).unwrap(), Release::Next));
     }
 }
