@@ -107,6 +107,16 @@ pub struct Author {
     pub client_id: Option<Arc<str>>,
     /// Why it did so.
     pub reason: Option<Arc<str>>,
+    /// Whether the caller did not name the keys, but what they were made from.
+    pub follows: bool,
+}
+
+impl Author {
+    /// The same caller, for what follows from what it named.
+    #[must_use]
+    pub fn following(&self) -> Self {
+        Self { follows: true, ..self.clone() }
+    }
 }
 
 /// Numbers of all logs of one epoch.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Freshness, Payload, Ttl},
+    entry::{Dependencies, Description, Expiration, Freshness, Payload, Ttl},
     error::Reason,
     event::{MissReason, Silent},
     flow::{
@@ -29,6 +29,18 @@ struct World {
     clock: Clock,
 }
 
+fn of_janitor(selectors: Vec<Selector>) -> InvalidateRequest {
+    InvalidateRequest {
+        namespace: String::new(),
+        selectors,
+        cascade: true,
+        validate_only: false,
+        reason: Some("new data".into()),
+        request_id: String::new(),
+        client_id: Some("janitor".into()),
+    }
+}
+
 impl World {
     fn new() -> Self {
         Self::with(|_| {})
@@ -42,7 +54,13 @@ impl World {
     }
 
     fn put(&self, key: &str, value: &str) {
-        let description = Description { tags: vec!["t".into()], kind: "m".into(), ..Description::default() };
+        self.put_made_from(key, value, &[]);
+    }
+
+    fn put_made_from(&self, key: &str, value: &str, names: &[&str]) {
+        let depends_on = Dependencies::of(names.iter().map(|name| Arc::from(*name)));
+        let description =
+            Description { tags: vec!["t".into()], kind: "m".into(), depends_on, ..Description::default() };
         let ttl = Ttl::Exact(Duration::from_secs(60));
         self.cache
             .put(PutRequest {
@@ -60,17 +78,7 @@ impl World {
     }
 
     fn invalidate(&self, selectors: Vec<Selector>) {
-        self.cache
-            .invalidate(&InvalidateRequest {
-                namespace: String::new(),
-                selectors,
-                cascade: true,
-                validate_only: false,
-                reason: Some("new data".into()),
-                request_id: String::new(),
-                client_id: Some("janitor".into()),
-            })
-            .unwrap();
+        self.cache.invalidate(&of_janitor(selectors)).unwrap();
     }
 
     fn get(&self, key: &str) -> Lookup {
@@ -294,16 +302,7 @@ fn what_is_marked_stale_is_explained_with_who_did_it_and_why() {
     let world = World::new();
     world.put("k", "v");
     world.pass(5);
-    let request = |selectors| InvalidateRequest {
-        namespace: String::new(),
-        selectors,
-        cascade: true,
-        validate_only: false,
-        reason: Some("new data".into()),
-        request_id: String::new(),
-        client_id: Some("janitor".into()),
-    };
-    world.cache.mark_stale(&request(vec![Selector::tag("t").unwrap()]), None).unwrap();
+    world.cache.mark_stale(&of_janitor(vec![Selector::tag("t").unwrap()]), None).unwrap();
     world.pass(2);
     let told = world.explain("k");
     assert_eq!((reason(&told), told.entry.as_ref().unwrap().1), (Some(MissReason::Invalidated), Freshness::Stale));
@@ -312,13 +311,43 @@ fn what_is_marked_stale_is_explained_with_who_did_it_and_why() {
     assert_eq!(cause.sentence, "marked stale by the tag t by janitor: new data");
     assert_eq!((cause.age, words(&told)), (Duration::from_secs(2), vec!["marked", "stored"]));
     assert!(told.explanation.contains("marked stale 2 s ago"), "{}", told.explanation);
-    world.cache.mark_stale(&request(vec![Selector::key("k").unwrap()]), None).unwrap();
+    world.cache.mark_stale(&of_janitor(vec![Selector::key("k").unwrap()]), None).unwrap();
     assert_eq!(words(&world.explain("k")), ["marked", "marked", "stored"]);
     world.pass(29);
     let told = world.explain("k");
     assert_eq!((reason(&told), words(&told).last().copied()), (Some(MissReason::Expired), Some("stored")));
     world.put("k", "w");
     world.invalidate(vec![Selector::key("k").unwrap()]);
-    world.cache.mark_stale(&request(vec![Selector::key("k").unwrap()]), None).unwrap();
+    world.cache.mark_stale(&of_janitor(vec![Selector::key("k").unwrap()]), None).unwrap();
     assert_eq!(words(&world.explain("k"))[..2], ["marking nothing", "dropped"]);
+}
+
+#[test]
+fn what_followed_from_an_invalidate_names_what_it_was_made_from_and_not_the_key() {
+    let selectors =
+        [Selector::key("a").unwrap(), Selector::dependents_of("a").unwrap(), Selector::prefix("a").unwrap()];
+    for selector in selectors {
+        let world = World::new();
+        world.put("a", "v");
+        world.put_made_from("one", "v", &["a"]);
+        world.put_made_from("further", "v", &["one"]);
+        world.put_made_from("several", "v", &["a", "b"]);
+        world.invalidate(vec![selector]);
+        for (key, from) in [("one", Some("a")), ("further", Some("one")), ("several", None)] {
+            let cause = world.explain(key).cause.unwrap();
+            let named = from.map(|name| Selector::dependents_of(name).unwrap());
+            assert_eq!(cause.what, Happened::Invalidated(named, Effect::Dropped), "{key}");
+            let name = from.map_or("one of its dependencies".into(), |name| format!("its dependency {name}"));
+            assert_eq!(cause.sentence, format!("invalidated by {name} by janitor: new data"));
+        }
+    }
+    let world = World::new();
+    world.put_made_from("one", "v", &["a"]);
+    world.put_made_from("several", "v", &["a", "b"]);
+    world.cache.mark_stale(&of_janitor(vec![Selector::key("a").unwrap()]), None).unwrap();
+    assert_eq!(world.explain("one").cause.unwrap().sentence, "marked stale by its dependency a by janitor: new data");
+    assert_eq!(
+        world.explain("several").cause.unwrap().sentence,
+        "marked stale by one of its dependencies by janitor: new data"
+    );
 }

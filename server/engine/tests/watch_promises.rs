@@ -62,7 +62,7 @@ fn world(ring: usize, watches_max: usize) -> World {
 
 impl World {
     fn append(&mut self, log: LogId, what: What, client: &str) {
-        let author = Author { client_id: Some(Arc::from(client)), reason: None };
+        let author = Author { client_id: Some(Arc::from(client)), ..Author::default() };
         let (_, before) = self.history.now();
         self.history.append(&Arc::from("default"), log, what, &author);
         if let hotplate_engine::changes::Batch::Changes(changes, _) = self.history.read(before, 1) {

@@ -88,7 +88,7 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     if request.validate_only {
         return Ok(validate(store, &space, selectors, &cascade));
     }
-    let author = Author { client_id: request.client_id.clone(), reason: request.reason.clone() };
+    let author = Author { client_id: request.client_id.clone(), reason: request.reason.clone(), follows: false };
     let (keys, mut sets): (Vec<_>, Vec<_>) =
         selectors.iter().cloned().partition(|selector| matches!(selector, Selector::Key(_)));
     // What is named twice is told once.
@@ -104,12 +104,14 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     let mut dropped = Changed::default();
     dropped.logs.extend(fence.map(|position| (LogId::SELECTOR, position)));
     let named = dropped.add(drop_keys(store, &space, (&keys, SELECTORS_MAX), (&author, request.cascade)));
-    let depending = dropped.add(drop_keys(store, &space, (&dependents, FOUND_PER_HOLD), (&author, request.cascade)));
-    let mut cascaded_count = dropped.add(drop_keys(store, &space, (&cascade.keys(), FOUND_PER_HOLD), (&author, true)));
+    let following = author.following();
+    let depending = dropped.add(drop_keys(store, &space, (&dependents, FOUND_PER_HOLD), (&following, request.cascade)));
+    let mut cascaded_count =
+        dropped.add(drop_keys(store, &space, (&cascade.keys(), FOUND_PER_HOLD), (&following, true)));
     if let Some((late, _linking)) =
         cascade.late(store, &space, (selectors, &dependents), fence.map_or(0, |fence| fence.number))
     {
-        cascaded_count += dropped.add(drop_keys(store, &space, (&late, FOUND_PER_HOLD), (&author, true)));
+        cascaded_count += dropped.add(drop_keys(store, &space, (&late, FOUND_PER_HOLD), (&following, true)));
     }
     let answer = InvalidateAnswer {
         matched_count: swept + named + depending,

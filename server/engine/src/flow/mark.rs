@@ -99,7 +99,7 @@ impl<'a> Marking<'a> {
             selectors: &request.selectors,
             sets: request.selectors.iter().filter(set).cloned().collect(),
             cascades: request.cascade,
-            author: Author { client_id: request.client_id.clone(), reason: request.reason.clone() },
+            author: Author { client_id: request.client_id.clone(), reason: request.reason.clone(), follows: false },
             mark: Mark { at: store.clock.now(), spread },
             counted: HashSet::new(),
             changed: Changed::default(),
@@ -118,6 +118,7 @@ impl<'a> Marking<'a> {
         });
         let keys: Vec<_> = selectors.iter().filter(|selector| matches!(selector, Selector::Key(_))).cloned().collect();
         let named = self.mark_keys((&keys, SELECTORS_MAX), cascades);
+        self.author.follows = true;
         let depending = self.mark_keys((&dependents, FOUND_PER_HOLD), cascades);
         let mut cascaded_count = self.mark_keys((&cascade.keys(), FOUND_PER_HOLD), true);
         let fence = fence.map_or(0, |fence| fence.number);

@@ -118,7 +118,7 @@ pub fn put_under(store: &Store, repeats: &Repeats, mut request: PutRequest, leas
     if let Some(Answer::Put(answer)) = repeats.recall(key.namespace(), &request.request_id) {
         return Ok(answer);
     }
-    let author = Author { client_id: request.client_id.clone(), reason: None };
+    let author = Author { client_id: request.client_id.clone(), ..Author::default() };
     let answer = match request.payload.take() {
         Some(payload) => store_payload(store, &space, &key, &request, (payload, author, lease))?,
         None => renew(store, &space, &key, (&request, &author, lease))?,

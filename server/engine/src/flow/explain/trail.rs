@@ -110,7 +110,7 @@ impl Walk<'_> {
                 let Some((text, was)) = keys.iter().find(|(text, _)| text == self.key.text()) else { return };
                 self.resolve(was.as_ref());
                 let effect = if was.is_some() { Effect::Dropped } else { Effect::NothingThere };
-                let happened = Happened::Invalidated(Some(Selector::Key(text.clone())), effect);
+                let happened = Happened::Invalidated(named(change, text, was.as_ref()), effect);
                 self.push(change, happened, There::Nothing);
             }
             What::MarkedStale(keys) => {
@@ -118,7 +118,7 @@ impl Walk<'_> {
                 self.resolve(was.as_ref());
                 let effect = if was.is_some() { Effect::Marked } else { Effect::NothingThere };
                 let there = was.clone().map_or(There::Nothing, There::Entry);
-                self.push(change, Happened::MarkedStale(Some(Selector::Key(text.clone())), effect), there);
+                self.push(change, Happened::MarkedStale(named(change, text, was.as_ref()), effect), there);
             }
             What::SetInvalidated(sets) => self.sets(change, sets, Effect::Dropped),
             What::SetMarkedStale(sets) => self.sets(change, sets, Effect::Marked),
@@ -194,6 +194,17 @@ impl Walk<'_> {
         if let Some(set) = set.cloned() {
             self.push(&blamed, Happened::Invalidated(Some(set), Effect::Dropped), There::Nothing);
         }
+    }
+}
+
+/// What a call named that dropped or marked this key: the key, or what it was made from. Of several it may have been any.
+fn named(change: &Change, key: &Arc<str>, was: Option<&Arc<Description>>) -> Option<Selector> {
+    if !change.author.follows {
+        return Some(Selector::Key(key.clone()));
+    }
+    match was?.made_from() {
+        [only] => Some(Selector::DependentsOf(only.clone())),
+        _ => None,
     }
 }
 

@@ -101,18 +101,26 @@ pub(super) fn event(what: &Happened, author: &Author) -> String {
         Happened::Expired(_) => "its lifetime ran out".to_owned(),
         Happened::Evicted(_) => "it made room for others".to_owned(),
         Happened::Invalidated(selector, effect) => {
-            let named = selector.as_ref().map_or_else(|| "a selector that is forgotten".to_owned(), name);
+            let named = selector.as_ref().map_or_else(|| unnamed(author), name);
             format!("invalidated by {named}{by}{because}{}", of_effect(*effect))
         }
         Happened::NotAdmitted(why) => format!("a Put{by} was refused: {why}"),
         Happened::MarkedStale(selector, effect) => {
-            let named = selector.as_ref().map_or_else(|| "a selector that is forgotten".to_owned(), name);
+            let named = selector.as_ref().map_or_else(|| unnamed(author), name);
             format!("marked stale by {named}{by}{because}{}", of_effect(*effect))
         }
         Happened::RefreshFailed(Negative { reason, message }) => {
             format!("computing it anew failed, and the value stayed: {reason}: {message}")
         }
     }
+}
+
+fn unnamed(author: &Author) -> String {
+    match author.follows {
+        true => "one of its dependencies",
+        false => "a selector that is forgotten",
+    }
+    .to_owned()
 }
 
 fn of_effect(effect: Effect) -> &'static str {
@@ -131,7 +139,7 @@ fn name(selector: &Selector) -> String {
         Selector::Tag(tag) => format!("the tag {tag}"),
         Selector::AllTags(tags) => format!("the tags {}", tags.join(" and ")),
         Selector::Kind(kind) => format!("the kind {kind}"),
-        Selector::DependentsOf(name) => format!("what was made from {name}"),
+        Selector::DependentsOf(name) => format!("its dependency {name}"),
         Selector::Everything => "everything of its namespace".to_owned(),
     }
 }
