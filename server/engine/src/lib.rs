@@ -24,6 +24,7 @@ pub mod namespace;
 pub mod selector;
 // ports
 pub mod origin;
+pub mod tier;
 // parts
 #[doc(hidden)]
 pub mod changes;

@@ -1,0 +1,210 @@
+//! The ports to where entries lie besides memory: what a slower tier is handed, what it gives back, and in which order that
+//! takes effect. How it is kept is the business of `hotplate-tiers`.
+
+pub mod local;
+pub mod shared;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    ahead::RefreshAhead,
+    entry::{Description, Payload},
+};
+
+/// Where an entry can lie, from fast to slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TierName {
+    /// This process's memory.
+    Memory,
+    /// This machine's disk.
+    Disk,
+    /// What replicas share.
+    Shared,
+}
+
+impl TierName {
+    /// All of them, from fast to slow.
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Disk, Self::Shared];
+
+    /// As settings, statistics and metrics write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Shared => "shared",
+        }
+    }
+}
+
+/// An entry as slower tiers keep it: all that is needed to serve it again, in times that mean the same to every process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// What was stored.
+    pub payload: Payload,
+    /// What the writer said of it; never with a compute cost, which is beside it.
+    pub description: Arc<Description>,
+    /// SHA-256 of the value, or of the reason and message of a negative result.
+    pub digest: [u8; 32],
+    /// What computing it cost, if that is known.
+    pub cost: Option<Duration>,
+    /// Whether that was measured, and not said by the writer.
+    pub cost_measured: bool,
+    /// When it was stored or last confirmed: wall-clock time since the Unix epoch, like the next two.
+    pub stored: Duration,
+    /// When it stops being fresh.
+    pub fresh_until: Duration,
+    /// When it stops being usable; not before it stops being fresh.
+    pub usable_until: Duration,
+    /// Ends when unread for this long.
+    pub idle_ttl: Option<Duration>,
+    /// When it is due to be renewed before its end; `None`: as the namespace says.
+    pub refresh_ahead: Option<RefreshAhead>,
+    /// Whether it was marked stale: then its fresh time may not be made longer, except by storing it anew.
+    pub marked: bool,
+}
+
+impl Kept {
+    /// Bytes of its value; none for a negative result.
+    #[must_use]
+    pub fn value_bytes(&self) -> u64 {
+        match &self.payload {
+            Payload::Value(value) => value.len() as u64,
+            Payload::Negative(_) => 0,
+        }
+    }
+}
+
+/// Why a tier gave no usable answer. Its cause is named without keys, values, passwords.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TierError {
+    /// What sort of failure.
+    pub kind: TierErrorKind,
+    /// A sentence for people: what happened and what to do.
+    pub message: String,
+}
+
+/// What sort of failure of a tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TierErrorKind {
+    /// It did not answer in its time. Whether it did what it was asked is not known.
+    TimedOut,
+    /// It is not asked at present, because it failed before: nothing was done.
+    Away,
+    /// It cannot be reached, or broke off. Whether it did what it was asked is not known.
+    Unreachable,
+    /// As many calls as are allowed are on their way: nothing was done.
+    Busy,
+    /// It is full: nothing was stored.
+    Full,
+    /// It refuses: rights, read-only, a key of another type. Nothing was stored.
+    Refused,
+    /// What it gave back is not what was put in: it was dropped.
+    Corrupt,
+}
+
+impl TierErrorKind {
+    /// As metrics and logs write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed_out",
+            Self::Away => "away",
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
+            Self::Full => "full",
+            Self::Refused => "refused",
+            Self::Corrupt => "corrupt",
+        }
+    }
+}
+
+impl fmt::Display for TierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for TierError {}
+
+/// How a tier is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TierHealth {
+    /// It answers.
+    #[default]
+    Up,
+    /// It opens: what it holds is being read, or it has not caught up with what was invalidated meanwhile. Not read until
+    /// then.
+    CatchingUp,
+    /// It answers in part: what that means is said.
+    Degraded,
+    /// It is not asked, except to see whether it is back.
+    Away,
+}
+
+impl TierHealth {
+    /// As statistics, metrics and probes write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::CatchingUp => "catching_up",
+            Self::Degraded => "degraded",
+            Self::Away => "away",
+        }
+    }
+}
+
+/// A tier's state and counters since the start, for statistics, metrics and probes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TierState {
+    /// How it is.
+    pub health: TierHealth,
+    /// Why, when it is not up: a sentence without keys, values, passwords.
+    pub why: Option<String>,
+    /// Entries it holds; `None`: not known.
+    pub entries: Option<u64>,
+    /// Bytes it takes there; `None`: not known.
+    pub bytes: Option<u64>,
+    /// Bytes it may take there; `None`: not known here.
+    pub bytes_max: Option<u64>,
+    /// Bytes of this process's memory it takes.
+    pub memory_bytes: u64,
+    /// Entries found.
+    pub hits: u64,
+    /// Entries not found.
+    pub misses: u64,
+    /// Entries stored.
+    pub puts: u64,
+    /// Entries not stored, by why.
+    pub dropped: Vec<(&'static str, u64)>,
+    /// Entries removed to make room or because of their age.
+    pub evicted: u64,
+    /// Records found damaged: dropped, never served.
+    pub corrupt: u64,
+    /// Calls that failed, by why.
+    pub errors: Vec<(&'static str, u64)>,
+    /// What compressing came to.
+    pub codec: CodecState,
+    /// Invalidations that it has still to be told.
+    pub debt: u64,
+    /// How long opening it took.
+    pub recovery: Option<Duration>,
+}
+
+/// What compressing came to since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodecState {
+    /// Bytes of values that came in.
+    pub raw_bytes: u64,
+    /// Bytes they were stored as.
+    pub stored_bytes: u64,
+    /// Values stored compressed.
+    pub compressed: u64,
+    /// Values stored as they came: too small, of a compressed media type, or not smaller when tried.
+    pub plain: u64,
+    /// Time spent compressing.
+    pub compressing: Duration,
+    /// Time spent decompressing.
+    pub decompressing: Duration,
+}

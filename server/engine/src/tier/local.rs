@@ -1,0 +1,55 @@
+//! The port to a tier of this machine that outlives the process: handed entries in order, asked for them later.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::{Kept, TierError, TierName, TierState};
+use crate::{key::Key, selector::Selector};
+
+/// Why an entry is handed down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandedDown {
+    /// It was just stored.
+    Written,
+    /// It makes room for others in memory.
+    Evicted,
+}
+
+/// A tier of this machine.
+///
+/// Order. `put`, `forget` and `forget_sets` never wait for I/O: they are called with the key's shard locked (`forget_sets`
+/// with the fences locked), take their place in one order of the tier at once, and take effect in that order, also after a
+/// crash at any instant. So whatever begins to be read after `forget` has returned does not contain what was put before it,
+/// however long that is still on its way to the disk; and once `settled` has resolved, no crash brings it back.
+pub trait LocalTier: Send + Sync + 'static {
+    /// Which one it is.
+    fn name(&self) -> TierName;
+
+    /// Takes an entry instead of what it held of the key. False when it does not take it (queue full, too large, away):
+    /// that is counted by why, and what it held of the key is forgotten all the same.
+    fn put(&self, key: &Key, kept: Kept, why: HandedDown) -> bool;
+
+    /// Forgets what it holds of a key; whether it held something.
+    fn forget(&self, key: &Key) -> bool;
+
+    /// Forgets what any of these selects in a namespace: a fence, in constant time, whatever it selects.
+    /// [`Selector::DependentsOf`] selects by all that an entry was made from, inherited dependencies included.
+    fn forget_sets(&self, namespace: &Arc<str>, selectors: &[Selector]);
+
+    /// Resolves once everything that was forgotten before this call would stay forgotten over a crash; fails when that
+    /// cannot be written.
+    fn settled(&self) -> BoxFuture<'_, Result<(), TierError>>;
+
+    /// Finds an entry. What is damaged is dropped, counted and reported as [`super::TierErrorKind::Corrupt`].
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Kept>, TierError>>;
+
+    /// Whether it holds something of the key that a Get would find; without I/O.
+    fn holds(&self, key: &Key) -> bool;
+
+    /// Everything handed to it is written, and it is closed: nothing is taken any more.
+    fn close(&self) -> BoxFuture<'_, ()>;
+
+    /// Its state.
+    fn state(&self) -> TierState;
+}
