@@ -104,6 +104,10 @@ pub enum TierErrorKind {
 }
 
 impl TierErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::TimedOut, Self::Away, Self::Unreachable, Self::Busy, Self::Full, Self::Refused, Self::Corrupt];
+
     /// As metrics and logs write it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -190,6 +194,8 @@ pub struct TierState {
     pub debt: u64,
     /// How long opening it took.
     pub recovery: Option<Duration>,
+    /// What its guard saw of it; `None`: it has none.
+    pub calls: Option<CallsState>,
 }
 
 /// What compressing came to since the start.
@@ -207,4 +213,77 @@ pub struct CodecState {
     pub compressing: Duration,
     /// Time spent decompressing.
     pub decompressing: Duration,
+}
+
+/// Whether a tier is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BreakerState {
+    /// It is.
+    #[default]
+    Closed,
+    /// It is not, and was found to answer again: it has to do so once more.
+    HalfOpen,
+    /// It is not.
+    Open,
+}
+
+impl BreakerState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::HalfOpen, Self::Open];
+
+    /// As statistics, metrics and probes write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// What calls of a tier came to since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallsState {
+    /// Whether it is asked.
+    pub breaker: BreakerState,
+    /// Times it stopped being asked.
+    pub opened: u64,
+    /// Calls on their way.
+    pub in_flight: u64,
+    /// How many may be.
+    pub in_flight_max: u64,
+    /// Reads that were sent a second time, because the first took long.
+    pub hedged: u64,
+    /// How long calls took that reached it.
+    pub latency: Latency,
+}
+
+/// Buckets of a [`Latency`].
+pub const LATENCY_BUCKETS: usize = 16;
+
+/// How long something took, counted by size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// How many took at most [`Latency::upper`] of their bucket, and more than that of the one before; what took longer than
+    /// the last is in none.
+    pub buckets: [u64; LATENCY_BUCKETS],
+    /// How many there were.
+    pub count: u64,
+    /// How long they took together.
+    pub sum: Duration,
+}
+
+impl Latency {
+    /// The longest that a bucket counts: 64 microseconds for the first, twice that for each next.
+    #[must_use]
+    pub fn upper(bucket: usize) -> Duration {
+        Duration::from_micros(64 << bucket.min(LATENCY_BUCKETS - 1))
+    }
+
+    /// The bucket of something that took so long; `None`: longer than the last.
+    #[must_use]
+    pub fn bucket(took: Duration) -> Option<usize> {
+        (0..LATENCY_BUCKETS).find(|bucket| took <= Self::upper(*bucket))
+    }
 }

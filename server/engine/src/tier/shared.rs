@@ -212,6 +212,11 @@ pub trait SharedTier: Send + Sync + 'static {
     /// What changes, as it happens, from this call on; begins with [`Hint::Lost`], and never ends by itself.
     fn hints(&self) -> BoxStream<'static, Hint>;
 
+    /// Whether it answers, in one cheap exchange: asked while it is away, to see whether it is back.
+    fn ping(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        Box::pin(async move { self.poll(&[]).await.map(drop) })
+    }
+
     /// Identifies this replica: its own hints bear it.
     fn replica(&self) -> u64;
 

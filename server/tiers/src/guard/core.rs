@@ -1,0 +1,274 @@
+//! How a guarded tier is called: whether at all, with how many others, for how long, and what is made of the answer. Which
+//! calls there are is not known here.
+
+use std::{future::Future, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+
+use futures::future::{BoxFuture, Either, select};
+use hotplate_engine::{
+    clock::{Clock, Moment},
+    tier::{BreakerState, CallsState, TierError, TierErrorKind, TierHealth, TierName, TierState},
+};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+
+use super::{
+    breaker::{Breaker, Turn},
+    counts::Counts,
+    options::GuardOptions,
+};
+
+/// What a guard has to know of any tier.
+pub(super) trait Ward: Send + Sync + 'static {
+    /// Which one it is.
+    fn name(&self) -> TierName;
+    /// Whether it answers.
+    fn look(&self) -> BoxFuture<'_, Result<(), TierError>>;
+    /// Its own state.
+    fn own_state(&self) -> TierState;
+}
+
+/// Which calls a call is one of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lane {
+    /// Values are read or written.
+    Values,
+    /// The order of things is changed, or asked for.
+    Changes,
+}
+
+/// Why the tier is not up.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// The last failure that spoke against asking it.
+    failure: Option<TierError>,
+    /// When it last refused something, and how.
+    refusal: Option<(Moment, TierError)>,
+}
+
+/// One tier and all that is kept of it.
+pub(super) struct Core<T: ?Sized> {
+    pub(super) inner: Arc<T>,
+    pub(super) options: GuardOptions,
+    pub(super) clock: Clock,
+    pub(super) counts: Counts,
+    /// Told when it is asked no more, and when it refuses.
+    pub(super) changed: Notify,
+    breaker: Mutex<Breaker>,
+    trouble: Mutex<Trouble>,
+    values: Semaphore,
+    changes: Semaphore,
+}
+
+impl<T: Ward + ?Sized> Core<T> {
+    pub(super) fn new(inner: Arc<T>, options: GuardOptions, clock: Clock) -> Self {
+        let permits = |max: u32| Semaphore::new(usize::try_from(max.max(1)).unwrap_or(1));
+        Self {
+            breaker: Mutex::new(Breaker::new(options.breaker.clone(), rand::random())),
+            values: permits(options.calls_max),
+            changes: permits(options.changes_max),
+            inner,
+            clock,
+            options,
+            counts: Counts::default(),
+            changed: Notify::new(),
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// Makes a call, if calls are made at all: otherwise it fails at once, without waiting for anything.
+    pub(super) async fn call<R, F>(&self, lane: Lane, limit: Duration, make: impl FnOnce() -> F) -> Result<R, TierError>
+    where
+        F: Future<Output = Result<R, TierError>>,
+    {
+        let (turn, _permit) = self.admit(lane)?;
+        let on_its_way = OnItsWay { core: self, turn, began: self.clock.now(), limit, ended: false };
+        let answer = tokio::time::timeout(limit, make()).await.unwrap_or_else(|_elapsed| Err(self.timed_out(limit)));
+        on_its_way.ended(answer)
+    }
+
+    /// A read, sent twice where that is asked for.
+    pub(super) async fn read<R, F>(&self, make: impl Fn() -> F) -> Result<R, TierError>
+    where
+        F: Future<Output = Result<R, TierError>>,
+    {
+        let limit = self.options.timeout;
+        match self.options.hedge_after {
+            Some(after) if after < limit => self.call(Lane::Values, limit, || self.hedged(after, make)).await,
+            _ => self.call(Lane::Values, limit, make).await,
+        }
+    }
+
+    /// The second one is sent only while less than half of what may be on its way is: a slow tier is not asked twice as
+    /// much.
+    async fn hedged<R, F>(&self, after: Duration, make: impl Fn() -> F) -> Result<R, TierError>
+    where
+        F: Future<Output = Result<R, TierError>>,
+    {
+        let mut first = Box::pin(make());
+        if let Ok(answer) = tokio::time::timeout(after, &mut first).await {
+            return answer;
+        }
+        let calls_max = usize::try_from(self.options.calls_max).unwrap_or(usize::MAX);
+        if self.values.available_permits() <= calls_max / 2 {
+            return first.await;
+        }
+        let Ok(_permit) = self.values.try_acquire() else { return first.await };
+        self.counts.hedged.fetch_add(1, Relaxed);
+        match select(first, Box::pin(make())).await {
+            Either::Left((Ok(answer), _)) | Either::Right((Ok(answer), _)) => Ok(answer),
+            Either::Left((Err(_), second)) => second.await,
+            Either::Right((Err(_), first)) => first.await,
+        }
+    }
+
+    /// Whether it is asked at present.
+    pub(super) fn asked(&self) -> bool {
+        self.breaker.lock().turn().is_some()
+    }
+
+    fn admit(&self, lane: Lane) -> Result<(Turn, SemaphorePermit<'_>), TierError> {
+        let Some(turn) = self.breaker.lock().turn() else {
+            self.counts.failed(TierErrorKind::Away);
+            let message = format!("the {} tier is not asked at present, because it failed", self.inner.name().word());
+            return Err(TierError { kind: TierErrorKind::Away, message });
+        };
+        let permits = match lane {
+            Lane::Values => &self.values,
+            Lane::Changes => &self.changes,
+        };
+        permits.try_acquire().map(|permit| (turn, permit)).map_err(|_none_left| {
+            self.counts.failed(TierErrorKind::Busy);
+            let message =
+                format!("as many calls of the {} tier as are allowed are on their way", self.inner.name().word());
+            TierError { kind: TierErrorKind::Busy, message }
+        })
+    }
+
+    fn timed_out(&self, limit: Duration) -> TierError {
+        let message = format!("the {} tier did not answer within {limit:?}", self.inner.name().word());
+        TierError { kind: TierErrorKind::TimedOut, message }
+    }
+
+    fn learn(&self, turn: Turn, error: Option<&TierError>) {
+        let now = self.clock.now();
+        let good = match error.map(|error| error.kind) {
+            Some(TierErrorKind::TimedOut | TierErrorKind::Unreachable | TierErrorKind::Away) => false,
+            Some(TierErrorKind::Busy) => return,
+            Some(TierErrorKind::Full | TierErrorKind::Refused) => {
+                self.trouble.lock().refusal = error.map(|error| (now, error.clone()));
+                self.changed.notify_one();
+                true
+            }
+            Some(TierErrorKind::Corrupt) | None => true,
+        };
+        if !good {
+            self.trouble.lock().failure = error.cloned();
+        }
+        if self.breaker.lock().ended(now, turn, good) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// When it has to be looked for; `None` while it is asked.
+    pub(super) fn look_at(&self) -> Option<Moment> {
+        self.breaker.lock().look()
+    }
+
+    /// Looks for it.
+    pub(super) async fn look(&self) {
+        let limit = self.options.timeout;
+        let answer = tokio::time::timeout(limit, self.inner.look()).await;
+        let answer = answer.unwrap_or_else(|_elapsed| Err(self.timed_out(limit)));
+        let found = answer.is_ok();
+        if let Err(error) = answer {
+            self.trouble.lock().failure = Some(error);
+        }
+        self.breaker.lock().looked(self.clock.now(), found);
+    }
+
+    /// How it is, and why when it is not up.
+    pub(super) fn health(&self, own: &TierState) -> (TierHealth, Option<String>) {
+        if own.health == TierHealth::CatchingUp {
+            return (own.health, own.why.clone());
+        }
+        let trouble = self.trouble.lock();
+        if !self.asked() {
+            return (
+                TierHealth::Away,
+                trouble.failure.as_ref().map(|error| error.message.clone()).or_else(|| own.why.clone()),
+            );
+        }
+        if own.health != TierHealth::Up {
+            return (own.health, own.why.clone());
+        }
+        let recent = |at: Moment| self.clock.now().since(at) < self.options.degraded_for;
+        match &trouble.refusal {
+            Some((at, error)) if recent(*at) => (TierHealth::Degraded, Some(error.message.clone())),
+            _ => (TierHealth::Up, None),
+        }
+    }
+
+    /// Its state, with what was seen of it here.
+    pub(super) fn state(&self) -> TierState {
+        let mut state = self.inner.own_state();
+        (state.health, state.why) = self.health(&state);
+        self.counts.add_errors(&mut state.errors);
+        let not_put = self.counts.not_put.load(Relaxed);
+        if not_put > 0 {
+            state.dropped.push((TierErrorKind::Away.word(), not_put));
+        }
+        state.calls = Some(self.calls_state());
+        state
+    }
+
+    fn calls_state(&self) -> CallsState {
+        let in_flight_max = u64::from(self.options.calls_max.max(1)) + u64::from(self.options.changes_max.max(1));
+        let free = (self.values.available_permits() + self.changes.available_permits()) as u64;
+        let (breaker, opened): (BreakerState, u64) = {
+            let breaker = self.breaker.lock();
+            (breaker.state(), breaker.opened())
+        };
+        CallsState {
+            breaker,
+            opened,
+            in_flight: in_flight_max.saturating_sub(free),
+            in_flight_max,
+            hedged: self.counts.hedged.load(Relaxed),
+            latency: self.counts.latency(),
+        }
+    }
+}
+
+/// A call that is on its way. Dropped before it ended, it says nothing of the tier, except when it had waited for half of
+/// what it may: otherwise callers in a hurry would hide that a tier is away.
+struct OnItsWay<'a, T: Ward + ?Sized> {
+    core: &'a Core<T>,
+    turn: Turn,
+    began: Moment,
+    limit: Duration,
+    ended: bool,
+}
+
+impl<T: Ward + ?Sized> OnItsWay<'_, T> {
+    fn ended<R>(mut self, answer: Result<R, TierError>) -> Result<R, TierError> {
+        self.ended = true;
+        self.core.counts.took(self.core.clock.now().since(self.began));
+        let error = answer.as_ref().err();
+        if let Some(error) = error {
+            self.core.counts.failed(error.kind);
+        }
+        self.core.learn(self.turn, error);
+        answer
+    }
+}
+
+impl<T: Ward + ?Sized> Drop for OnItsWay<'_, T> {
+    fn drop(&mut self) {
+        let waited = self.core.clock.now().since(self.began);
+        if !self.ended && waited >= self.limit / 2 {
+            let name = self.core.inner.name().word();
+            let message = format!("the {name} tier had not answered after {waited:?}, when its caller went away");
+            self.core.learn(self.turn, Some(&TierError { kind: TierErrorKind::TimedOut, message }));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The guard around a tier of this machine: which of its calls is of which sort, and what reaches it even while it is
+//! away.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use futures::future::BoxFuture;
+use hotplate_engine::{
+    key::Key,
+    selector::Selector,
+    tier::{
+        Kept, TierError, TierErrorKind, TierHealth, TierName, TierState,
+        local::{HandedDown, LocalTier},
+    },
+};
+
+use super::{
+    Guarded,
+    core::{Lane, Ward},
+};
+
+impl Ward for dyn LocalTier {
+    fn name(&self) -> TierName {
+        LocalTier::name(self)
+    }
+
+    /// What stepped aside by itself has to say that it is back; then it has to be able to write.
+    fn look(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        Box::pin(async move {
+            let state = self.state();
+            if state.health == TierHealth::Away {
+                let message = state.why.unwrap_or_else(|| "it says that it is away".to_owned());
+                return Err(TierError { kind: TierErrorKind::Away, message });
+            }
+            self.settled().await
+        })
+    }
+
+    fn own_state(&self) -> TierState {
+        self.state()
+    }
+}
+
+/// What is forgotten always reaches the tier: it takes effect in its own order at once and waits for nothing, and whatever
+/// is read from it when it is back must not be what was forgotten meanwhile.
+impl LocalTier for Guarded<dyn LocalTier> {
+    fn name(&self) -> TierName {
+        LocalTier::name(&*self.core.inner)
+    }
+
+    fn put(&self, key: &Key, kept: Kept, why: HandedDown) -> bool {
+        if self.core.asked() {
+            return self.core.inner.put(key, kept, why);
+        }
+        self.core.counts.not_put.fetch_add(1, Relaxed);
+        self.core.inner.forget(key);
+        false
+    }
+
+    fn forget(&self, key: &Key) -> bool {
+        self.core.inner.forget(key)
+    }
+
+    fn forget_sets(&self, namespace: &Arc<str>, selectors: &[Selector]) {
+        self.core.inner.forget_sets(namespace, selectors);
+    }
+
+    fn settled(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        let core = &*self.core;
+        Box::pin(core.call(Lane::Changes, core.options.change_timeout, || core.inner.settled()))
+    }
+
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {
+        let core = &*self.core;
+        Box::pin(core.read(move || core.inner.get(key)))
+    }
+
+    fn holds(&self, key: &Key) -> bool {
+        self.core.asked() && self.core.inner.holds(key)
+    }
+
+    /// Looking for it ends here as well.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.tasks.close();
+        self.core.inner.close()
+    }
+
+    fn state(&self) -> TierState {
+        self.core.state()
+    }
+}
