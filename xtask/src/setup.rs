@@ -19,6 +19,9 @@ pub(crate) fn run(say: &dyn Fn(&str)) -> Result<String, String> {
     let python = works("python3", &["-c", "import ensurepip, venv"]);
     installed += debian("make", &["make"], "jemalloc is built with it", works("make", &["--version"]), say)?;
     installed += debian("python3", &["python3", "python3-venv"], "checks and examples in Python", python, say)?;
+    let redis = works("redis-server", &["--version"]);
+    installed +=
+        debian("redis", &["redis-server", "redis-sentinel"], "tests of the tier that replicas share", redis, say)?;
     installed += python_environment(say)?;
     installed += grpcurl(say)?;
     installed += cargo_deny(say)?;
