@@ -31,6 +31,9 @@ pub struct LogNow {
     pub run: u64,
     /// Where the log is.
     pub position: Position,
+    /// Fences up to this number may have been forgotten: what happened since an earlier one cannot be said, and what was
+    /// computed before it is not known to be valid. Who holds nothing yet asks from here.
+    pub floor: u64,
     /// What happened since.
     pub since: Since,
 }
