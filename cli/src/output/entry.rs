@@ -46,6 +46,8 @@ fn failure_json(failure: &v1::RefreshFailure) -> Value {
 fn tier(tier: i32) -> &'static str {
     match v1::Tier::try_from(tier) {
         Ok(v1::Tier::Memory) => "memory",
+        Ok(v1::Tier::Disk) => "disk",
+        Ok(v1::Tier::Shared) => "shared",
         _ => "",
     }
 }
@@ -133,6 +135,7 @@ pub(crate) fn miss_reason(reason: v1::MissReason) -> &'static str {
         v1::MissReason::Invalidated => "invalidated",
         v1::MissReason::NotAdmitted => "was too large to be stored",
         v1::MissReason::TooOld => "older than asked for",
+        v1::MissReason::TierUnavailable => "a slower tier could not be asked",
     }
 }
 

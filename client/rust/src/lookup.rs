@@ -104,6 +104,8 @@ pub enum MissReason {
     NotAdmitted,
     /// It is older than was asked for.
     TooOld,
+    /// A slower tier that may have it could not be asked.
+    TierUnavailable,
     /// The cache did not answer in time.
     Timeout,
     /// The cache is away.
@@ -123,6 +125,7 @@ impl From<v1::MissReason> for MissReason {
             v1::MissReason::Invalidated => Self::Invalidated,
             v1::MissReason::NotAdmitted => Self::NotAdmitted,
             v1::MissReason::TooOld => Self::TooOld,
+            v1::MissReason::TierUnavailable => Self::TierUnavailable,
             v1::MissReason::Unspecified => Self::Other,
         }
     }

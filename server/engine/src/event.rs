@@ -17,12 +17,21 @@ pub enum MissReason {
     NotAdmitted,
     /// Older than the request's `max_age`.
     TooOld,
+    /// A tier that might have it could not be asked.
+    TierUnavailable,
 }
 
 impl MissReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 6] =
-        [Self::NeverStored, Self::Expired, Self::Evicted, Self::Invalidated, Self::NotAdmitted, Self::TooOld];
+    pub const ALL: [Self; 7] = [
+        Self::NeverStored,
+        Self::Expired,
+        Self::Evicted,
+        Self::Invalidated,
+        Self::NotAdmitted,
+        Self::TooOld,
+        Self::TierUnavailable,
+    ];
 }
 
 /// Why an entry was removed.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{ahead::RefreshAhead, policy::Objective};
+use crate::{ahead::RefreshAhead, policy::Objective, tier::Besides};
 
 /// Settings of one namespace.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,8 @@ pub struct NamespaceConfig {
     /// What computing an entry costs where neither the Put nor earlier entries of its kind say so; `None`: 1 ms and what
     /// reading its bytes at 100 MB/s takes.
     pub cost_default: Option<Duration>,
+    /// Where its entries lie besides memory.
+    pub tiers: Besides,
 }
 
 /// The lifetime of a kind.
@@ -145,6 +147,7 @@ impl Default for NamespaceConfig {
             policy: Arc::from("cost_aware"),
             weight: 1.0,
             cost_default: None,
+            tiers: Besides::default(),
         }
     }
 }

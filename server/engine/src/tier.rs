@@ -6,6 +6,7 @@ pub mod shared;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use self::{local::LocalTier, shared::SharedTier};
 use crate::{
     ahead::RefreshAhead,
     entry::{Description, Payload},
@@ -34,6 +35,68 @@ impl TierName {
             Self::Disk => "disk",
             Self::Shared => "shared",
         }
+    }
+}
+
+/// The tiers that a cache has besides its memory.
+#[derive(Clone, Default)]
+pub struct Tiers {
+    /// One of this machine.
+    pub local: Option<Arc<dyn LocalTier>>,
+    /// What replicas share.
+    pub shared: Option<Arc<dyn SharedTier>>,
+}
+
+impl Tiers {
+    /// Whether there is memory alone.
+    #[must_use]
+    pub fn none(&self) -> bool {
+        self.local.is_none() && self.shared.is_none()
+    }
+}
+
+impl fmt::Debug for Tiers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (local, shared) = (self.local.is_some(), self.shared.is_some());
+        f.debug_struct("Tiers").field("local", &local).field("shared", &shared).finish()
+    }
+}
+
+/// Which tiers the entries of a namespace lie in besides memory, where there are such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Besides {
+    /// The disk of this machine.
+    pub disk: bool,
+    /// What replicas share.
+    pub shared: bool,
+}
+
+impl Default for Besides {
+    fn default() -> Self {
+        Self { disk: true, shared: true }
+    }
+}
+
+/// As settings write it: `memory` for memory alone, or with what is slower, like `memory+disk`.
+impl std::str::FromStr for Besides {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form =
+            || format!("`{text}` names no tiers: write memory, memory+disk, memory+shared or memory+disk+shared");
+        let mut besides = Self { disk: false, shared: false };
+        let mut names = text.split('+').map(str::trim);
+        if names.next() != Some(TierName::Memory.word()) {
+            return Err(form());
+        }
+        for name in names {
+            match name {
+                "disk" => besides.disk = true,
+                "shared" => besides.shared = true,
+                _ => return Err(form()),
+            }
+        }
+        Ok(besides)
     }
 }
 

@@ -93,6 +93,7 @@ impl Settings {
             policy: Arc::from(own.policy.as_deref().unwrap_or(&self.memory.policy)),
             weight: own.weight.unwrap_or(1.0),
             cost_default: own.cost_default,
+            tiers: own.tiers.unwrap_or_default(),
         }
     }
 }

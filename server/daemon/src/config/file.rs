@@ -23,7 +23,7 @@ use crate::access::{Role, check_pattern, token::is_id};
 pub(super) const TABLES: [&str; 4] = ["namespaces", "kinds", "ttl_classes", "access.tokens"];
 /// Longest name of a kind, class or origin, in bytes.
 const NAME_BYTES_MAX: usize = 128;
-const NAMESPACE_KEYS: [&str; 13] = [
+const NAMESPACE_KEYS: [&str; 14] = [
     "entries_max",
     "bytes_max",
     "ttl_default",
@@ -35,6 +35,7 @@ const NAMESPACE_KEYS: [&str; 13] = [
     "policy",
     "weight",
     "cost_default",
+    "tiers",
     "kinds",
     "origins",
 ];
@@ -146,6 +147,7 @@ impl FileReader<'_> {
             policy: self.take(&path, &mut table, "policy", |text| Ok(text.to_owned())),
             weight: self.take(&path, &mut table, "weight", parse_weight),
             cost_default: self.take(&path, &mut table, "cost_default", parse_cost),
+            tiers: self.take(&path, &mut table, "tiers", str::parse),
             kinds: self.kinds(&format!("{path}.kinds"), kinds),
             origins: self.origins(&path, origins),
         };

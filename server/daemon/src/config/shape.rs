@@ -7,6 +7,7 @@ use hotplate_engine::{
     ahead::RefreshAhead,
     namespace::{KindTtl, standard_ttl_classes},
     policy::Objective,
+    tier::Besides,
 };
 
 use super::profile::Profile;
@@ -220,6 +221,8 @@ pub struct NamespaceSettings {
     pub weight: Option<f64>,
     /// What computing an entry costs where nobody says.
     pub cost_default: Option<Duration>,
+    /// Where its entries lie besides memory.
+    pub tiers: Option<Besides>,
     /// Lifetime by kind.
     pub kinds: BTreeMap<String, KindTtl>,
     /// Where Preload may fetch from, by name.

@@ -38,7 +38,7 @@ pub(crate) async fn batch_get(
     if asked.iter().any(|(_, on_miss)| *on_miss != OnMiss::Report) {
         call.allow_also(Permission::Write, &request.namespace)?;
     }
-    let mut found = parts.cache.get_many(&asked).await.into_iter().zip(&asked);
+    let mut found = parts.cache.read_many(&asked).await.into_iter().zip(&asked);
     let mut results: Vec<v1::BatchGetResult> = Vec::with_capacity(wishes.len());
     for (number, wish) in wishes.into_iter().enumerate() {
         let Item { result, lease } = Item::new(wish, &mut found, number);
@@ -52,7 +52,7 @@ pub(crate) async fn batch_get(
         }
         if let Some((request, token)) = lease {
             // Its caller does not hear of it.
-            parts.cache.release_lease((&request.namespace, &request.key), token, Release::Next)?;
+            parts.cache.give_back((&request.namespace, &request.key), token, Release::Next).await?;
         }
         let deferred = v1::DeferredItem { size_bytes: convert::value_bytes(&whole) };
         results.push(v1::BatchGetResult { result: Some(Found::Deferred(deferred)) });

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Serves `BatchPut`.
-pub(crate) fn batch_put(
+pub(crate) async fn batch_put(
     parts: &Parts,
     call: &Call,
     request: v1::BatchPutRequest,
@@ -18,8 +18,10 @@ pub(crate) fn batch_put(
     convert::check_batch(request.items.len(), parts.batch_items_max)?;
     let mut results = Vec::with_capacity(request.items.len());
     for (number, mut item) in request.items.into_iter().enumerate() {
-        let stored =
-            convert::batch_namespace(&request.namespace, &mut item.namespace).and_then(|()| put::store(parts, item));
+        let stored = match convert::batch_namespace(&request.namespace, &mut item.namespace) {
+            Ok(()) => put::store(parts, item).await,
+            Err(failure) => Err(failure),
+        };
         let result = match stored {
             Ok(answer) => Stored::Response(answer.message),
             Err(failure) => Stored::Error(failure.within(&format!("items[{number}]")).item()),

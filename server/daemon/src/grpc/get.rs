@@ -25,15 +25,10 @@ pub(crate) async fn get(
 ) -> Result<Answer<v1::GetResponse>, Failure> {
     call.allow(&request.namespace)?;
     let Wish { request, on_miss, with_value } = Wish::new(parts, call, request)?;
-    let found = match on_miss {
-        OnMiss::Report => LeasedAnswer::Found(Box::new(parts.cache.get(&request)?), None),
-        OnMiss::Lease | OnMiss::Wait(_) => {
-            call.allow_also(Permission::Write, &request.namespace)?;
-            let wait = if let OnMiss::Wait(time) = on_miss { Some(time) } else { None };
-            parts.cache.get_leased(&request, wait).await?
-        }
-    };
-    Ok(answer(found, with_value))
+    if on_miss != OnMiss::Report {
+        call.allow_also(Permission::Write, &request.namespace)?;
+    }
+    Ok(answer(parts.cache.read(&request, on_miss).await?, with_value))
 }
 
 /// What a Get wants, checked; the items of a batch are such as well.

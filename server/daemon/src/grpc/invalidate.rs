@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Serves `Invalidate`.
-pub(crate) fn invalidate(
+pub(crate) async fn invalidate(
     parts: &Parts,
     call: &Call,
     request: v1::InvalidateRequest,
@@ -25,9 +25,9 @@ pub(crate) fn invalidate(
         call.allow_also(Permission::Preload, &request.namespace)?;
     }
     let (answer, outcome) = match mode {
-        InvalidateMode::Delete => (parts.cache.invalidate(&request)?, "invalidated"),
-        InvalidateMode::MarkStale(spread_over) => (parts.cache.mark_stale(&request, spread_over)?, "marked_stale"),
-        InvalidateMode::Refresh(from) => (parts.cache.refresh(&request, &from)?, "refreshing"),
+        InvalidateMode::Delete => (parts.cache.drop_entries(&request).await?, "invalidated"),
+        InvalidateMode::MarkStale(spread_over) => (parts.cache.outdate(&request, spread_over).await?, "marked_stale"),
+        InvalidateMode::Refresh(from) => (parts.cache.renew_entries(&request, &from).await?, "refreshing"),
     };
     let outcome = if request.validate_only { "validated" } else { outcome };
     Ok(Answer { message: convert::invalidate_response(answer), outcome })

@@ -10,19 +10,19 @@ use super::{
 };
 
 /// Serves `Put`.
-pub(crate) fn put(parts: &Parts, call: &Call, request: v1::PutRequest) -> Result<Answer<v1::PutResponse>, Failure> {
+pub(crate) async fn put(
+    parts: &Parts,
+    call: &Call,
+    request: v1::PutRequest,
+) -> Result<Answer<v1::PutResponse>, Failure> {
     call.allow(&request.namespace)?;
-    store(parts, request)
+    store(parts, request).await
 }
 
 /// Stores one entry for a caller who may; the items of a batch come here as well.
-pub(super) fn store(parts: &Parts, request: v1::PutRequest) -> Result<Answer<v1::PutResponse>, Failure> {
+pub(super) async fn store(parts: &Parts, request: v1::PutRequest) -> Result<Answer<v1::PutResponse>, Failure> {
     let lease = convert::lease_token("lease_token", &request.lease_token)?;
-    let request = convert::put_request(request)?;
-    let answer = match lease {
-        None => parts.cache.put(request)?,
-        Some(token) => parts.cache.put_leased(request, token)?,
-    };
+    let answer = parts.cache.write(convert::put_request(request)?, lease).await?;
     let outcome = match answer {
         PutAnswer::Stored { .. } => "stored",
         PutAnswer::Refreshed { .. } => "refreshed",

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Serves `ReleaseLease`.
-pub(crate) fn release_lease(
+pub(crate) async fn release_lease(
     parts: &Parts,
     call: &Call,
     mut request: v1::ReleaseLeaseRequest,
@@ -20,7 +20,7 @@ pub(crate) fn release_lease(
     let token = convert::required_token(&request.token)?;
     let (namespace, key) = (take(&mut request.namespace), take(&mut request.key));
     let how = convert::release(request)?;
-    let released = parts.cache.release_lease((&namespace, &key), token, how)?;
+    let released = parts.cache.give_back((&namespace, &key), token, how).await?;
     let outcome = if released.is_some() { "held" } else { "lost" };
     Ok(Answer { message: convert::release_response(released), outcome })
 }

@@ -233,22 +233,30 @@ impl CacheService for CacheRpcs {
     }
 
     async fn put(&self, request: Request<v1::PutRequest>) -> Result<Response<v1::PutResponse>, Status> {
-        self.answer(request, put::put)
+        let (entered, request) = Entered::new(request)?;
+        let result = put::put(&self.0, &entered.call, request).await;
+        self.leave(&entered, result)
     }
 
     async fn batch_put(&self, request: Request<v1::BatchPutRequest>) -> Result<Response<v1::BatchPutResponse>, Status> {
-        self.answer(request, batch_put::batch_put)
+        let (entered, request) = Entered::new(request)?;
+        let result = batch_put::batch_put(&self.0, &entered.call, request).await;
+        self.leave(&entered, result)
     }
 
     async fn touch(&self, request: Request<v1::TouchRequest>) -> Result<Response<v1::TouchResponse>, Status> {
-        self.answer(request, touch::touch)
+        let (entered, request) = Entered::new(request)?;
+        let result = touch::touch(&self.0, &entered.call, request).await;
+        self.leave(&entered, result)
     }
 
     async fn invalidate(
         &self,
         request: Request<v1::InvalidateRequest>,
     ) -> Result<Response<v1::InvalidateResponse>, Status> {
-        self.answer(request, invalidate::invalidate)
+        let (entered, request) = Entered::new(request)?;
+        let result = invalidate::invalidate(&self.0, &entered.call, request).await;
+        self.leave(&entered, result)
     }
 
     async fn preload(&self, request: Request<v1::PreloadRequest>) -> Result<Response<Self::PreloadStream>, Status> {
@@ -295,14 +303,18 @@ impl CacheService for CacheRpcs {
         &self,
         request: Request<v1::ExtendLeaseRequest>,
     ) -> Result<Response<v1::ExtendLeaseResponse>, Status> {
-        self.answer(request, extend_lease::extend_lease)
+        let (entered, request) = Entered::new(request)?;
+        let result = extend_lease::extend_lease(&self.0, &entered.call, request).await;
+        self.leave(&entered, result)
     }
 
     async fn release_lease(
         &self,
         request: Request<v1::ReleaseLeaseRequest>,
     ) -> Result<Response<v1::ReleaseLeaseResponse>, Status> {
-        self.answer(request, release_lease::release_lease)
+        let (entered, request) = Entered::new(request)?;
+        let result = release_lease::release_lease(&self.0, &entered.call, request).await;
+        self.leave(&entered, result)
     }
 
     async fn get_server_info(

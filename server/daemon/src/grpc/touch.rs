@@ -10,13 +10,13 @@ use super::{
 };
 
 /// Serves `Touch`.
-pub(crate) fn touch(
+pub(crate) async fn touch(
     parts: &Parts,
     call: &Call,
     request: v1::TouchRequest,
 ) -> Result<Answer<v1::TouchResponse>, Failure> {
     call.allow(&request.namespace)?;
-    let answer = parts.cache.touch(&convert::touch_request(request)?)?;
+    let answer = parts.cache.move_end(&convert::touch_request(request)?).await?;
     let outcome = match answer {
         TouchAnswer::Touched(_) => "touched",
         TouchAnswer::Unchanged(_) => "unchanged",

@@ -182,6 +182,7 @@ fn misses(group: &Group) -> Vec<(&'static str, u64)> {
         MissReason::Invalidated => "invalidated",
         MissReason::NotAdmitted => "not_admitted",
         MissReason::TooOld => "too_old",
+        MissReason::TierUnavailable => "tier_unavailable",
     };
     group.misses.iter().map(|(reason, count)| (name(reason), *count)).collect()
 }

@@ -19,6 +19,7 @@ use crate::{
         table::Slot,
     },
     position::{AsOf, LogId, Positions},
+    tier::TierName,
 };
 
 /// What a Get wants.
@@ -38,6 +39,8 @@ pub struct GetRequest {
     pub min_position: Positions,
     /// Leave no trace.
     pub peek: bool,
+    /// The slowest tier that is asked; `None`: all there are.
+    pub slowest: Option<TierName>,
 }
 
 /// Whether a stale entry may be served.
@@ -59,6 +62,8 @@ pub struct GetAnswer {
     pub outcome: Lookup,
     /// How current that is.
     pub as_of: AsOf,
+    /// The tier that had it; of a miss: memory.
+    pub tier: TierName,
 }
 
 /// What a lookup found.
@@ -85,7 +90,7 @@ pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
     if !request.peek {
         looked.count(store);
     }
-    Ok(GetAnswer { outcome: looked.outcome, as_of: looked.as_of })
+    Ok(GetAnswer { outcome: looked.outcome, as_of: looked.as_of, tier: TierName::Memory })
 }
 
 /// What a look found, before it is counted.

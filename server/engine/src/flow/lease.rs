@@ -22,6 +22,7 @@ use crate::{
     lease::{Asked, Grant, News, Waiting},
     memory::{Guard, Store, beside::Filled, space::Space},
     position::AsOf,
+    tier::TierName,
 };
 
 /// Longest time for which nobody gets a lease that was given back.
@@ -273,7 +274,8 @@ fn drop_what_ended(store: &Store, looked: &mut Looked, request: &GetRequest) {
 
 fn answer(store: &Store, looked: Looked, lease: Option<Grant>) -> LeasedAnswer {
     looked.count(store);
-    LeasedAnswer::Found(Box::new(GetAnswer { outcome: looked.outcome, as_of: looked.as_of }), lease)
+    let found = GetAnswer { outcome: looked.outcome, as_of: looked.as_of, tier: TierName::Memory };
+    LeasedAnswer::Found(Box::new(found), lease)
 }
 
 fn pending(store: &Store, looked: &Looked, time: Duration) -> LeasedAnswer {

@@ -24,5 +24,6 @@ mod renew;
 pub mod repeat;
 pub mod revalidate;
 pub mod stats;
+pub mod through;
 pub mod touch;
 pub mod watch;

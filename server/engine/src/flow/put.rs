@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     changes::Author,
+    clock::Moment,
     entry::{Description, EntryView, Expiration, Payload},
     error::{Error, Kind, Reason, Result},
     event::LeaseTurn,
@@ -110,21 +111,62 @@ pub fn put(store: &Store, repeats: &Repeats, request: PutRequest) -> Result<PutA
 ///
 /// # Errors
 /// Anything out of its bounds; `DIGEST_MISMATCH`; `DEPENDENCY_CYCLE`; `NAMESPACE_UNKNOWN`; `TOO_MANY_NAMESPACES`.
-pub fn put_under(store: &Store, repeats: &Repeats, mut request: PutRequest, lease: Option<u128>) -> Result<PutAnswer> {
+pub fn put_under(store: &Store, repeats: &Repeats, request: PutRequest, lease: Option<u128>) -> Result<PutAnswer> {
+    match prepare(store, repeats, request, lease)? {
+        Begun::Answered(answer) => Ok(answer),
+        Begun::Prepared(prepared) => finish(store, repeats, prepared),
+    }
+}
+
+/// A write that is checked: what it stores, and for how long, is decided.
+pub(super) struct Prepared {
+    pub(super) key: Key,
+    pub(super) space: Arc<Space>,
+    /// Without its payload.
+    pub(super) request: PutRequest,
+    /// What to store, depending on what the writer names and on nothing else yet; `None`: renew what there is.
+    pub(super) new: Option<(Content, Lifetime)>,
+    /// The lease that it is computed under.
+    pub(super) lease: Option<u128>,
+    started: Moment,
+}
+
+/// How far a write is.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once where it is made")]
+pub(super) enum Begun {
+    /// It was made before under the same id.
+    Answered(PutAnswer),
+    /// It may be made.
+    Prepared(Prepared),
+}
+
+/// Checks a write. Nothing is changed, except that its namespace is there.
+pub(super) fn prepare(store: &Store, repeats: &Repeats, mut request: PutRequest, lease: Option<u128>) -> Result<Begun> {
     let started = store.clock.now();
     let key = Key::new(&request.namespace, &request.key)?;
     check(store, &mut request)?;
     let space = store.open(key.namespace())?;
     if let Some(Answer::Put(answer)) = repeats.recall(key.namespace(), &request.request_id) {
-        return Ok(answer);
+        return Ok(Begun::Answered(answer));
     }
+    let new = match request.payload.take() {
+        Some(payload) => Some(content(store, &space, &mut request, payload)?),
+        None => None,
+    };
+    Ok(Begun::Prepared(Prepared { key, space, request, new, lease, started }))
+}
+
+/// Makes a write that was checked.
+pub(super) fn finish(store: &Store, repeats: &Repeats, prepared: Prepared) -> Result<PutAnswer> {
+    let Prepared { key, space, request, new, lease, started } = prepared;
     let author = Author { client_id: request.client_id.clone(), ..Author::default() };
-    let answer = match request.payload.take() {
-        Some(payload) => store_payload(store, &space, &key, &request, (payload, author, lease))?,
+    let kind = new.as_ref().map_or_else(Arc::default, |(content, _)| content.description.kind.clone());
+    let answer = match new {
+        Some(new) => store_content(store, &space, &key, (new, &request.precondition), (author, lease))?,
         None => renew(store, &space, &key, (&request, &author, lease))?,
     };
     if matches!(answer, PutAnswer::LeaseLost) {
-        space.stats.on_lease(key.text(), &request.description.kind, LeaseTurn::Lost);
+        space.stats.on_lease(key.text(), &kind, LeaseTurn::Lost);
     }
     repeats.remember(key.namespace(), &request.request_id, Answer::Put(answer.without_value()));
     space.stats.on_latency("put", store.clock.now().since(started));
@@ -145,25 +187,30 @@ fn check(store: &Store, request: &mut PutRequest) -> Result<()> {
     }
 }
 
-fn store_payload(
-    store: &Store,
-    space: &Arc<Space>,
-    key: &Key,
-    request: &PutRequest,
-    (payload, author, lease): (Payload, Author, Option<u128>),
-) -> Result<PutAnswer> {
+/// What a write stores, and for how long.
+fn content(store: &Store, space: &Space, request: &mut PutRequest, payload: Payload) -> Result<(Content, Lifetime)> {
     let lifetime = decide(store, space, request, matches!(payload, Payload::Negative(_)))?;
-    // Kept until it is stored: two writers who link each to the other's key must not both find no cycle, and whoever
-    // invalidates what this was made from must find it when the gate did not refuse it.
-    let linking = request.description.depends_on.is_some().then(|| space.graph.linking());
-    let mut description = request.description.clone();
-    if linking.is_some() {
-        description.depends_on = Some(cascade::close(store, (space, key), request.description.made_from())?);
-    }
-    let mut content = Content::new(compact(payload), description);
+    let content = Content::new(compact(payload), std::mem::take(&mut request.description));
     if request.digest.is_some_and(|digest| digest != content.digest) {
         let rule = "digest is not the SHA-256 of the value that arrived: send the value again";
         return Err(Error::invalid(Reason::DigestMismatch, "digest", rule));
+    }
+    Ok((content, lifetime))
+}
+
+fn store_content(
+    store: &Store,
+    space: &Arc<Space>,
+    key: &Key,
+    ((mut content, lifetime), precondition): ((Content, Lifetime), &Precondition),
+    (author, lease): (Author, Option<u128>),
+) -> Result<PutAnswer> {
+    // Kept until it is stored: two writers who link each to the other's key must not both find no cycle, and whoever
+    // invalidates what this was made from must find it when the gate did not refuse it.
+    let linking = content.description.depends_on.is_some().then(|| space.graph.linking());
+    if linking.is_some() {
+        let closed = cascade::close(store, (space, key), content.description.made_from())?;
+        Arc::make_mut(&mut content.description).depends_on = Some(closed);
     }
     let right = match lease {
         None => Right::Write(author),
@@ -175,7 +222,6 @@ fn store_payload(
             Right::Lease(author, claim)
         }
     };
-    let precondition = &request.precondition;
     let admission = Admission { space, key, content, lifetime, precondition, right, pin: None };
     answer(admit(store, &admission))
 }

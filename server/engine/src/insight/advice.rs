@@ -307,7 +307,9 @@ mod tests {
         Point { factor, hit_ratio, saved }
     }
 
-    fn reads(hits: u64, misses: [u64; 6]) -> Sums {
+    fn reads(hits: u64, six: [u64; 6]) -> Sums {
+        let mut misses = [0; MissReason::ALL.len()];
+        misses[..six.len()].copy_from_slice(&six);
         let tally = Tally { sampled: SAMPLED_MIN, ..Tally::default() };
         Sums { hits, priced_hits: hits, misses, evictions: 5, tally, ..Sums::default() }
     }

@@ -58,6 +58,7 @@ use crate::{
     policy::{self, Worth},
     position::{AsOf, KEY_LOGS, LogId},
     stats::Held,
+    tier::Tiers,
 };
 
 /// Selector fences remembered in all; beyond it the oldest turn what they select, and what is older, into misses.
@@ -97,6 +98,8 @@ pub struct Store {
     pub leases: Arc<Census>,
     /// What invalidations left behind.
     pub sweeps: Sweeps,
+    /// Where entries lie besides.
+    pub tiers: Tiers,
     /// Who hears what happens.
     pub observer: Arc<dyn Observer>,
     epoch: u64,
@@ -105,11 +108,19 @@ pub struct Store {
 }
 
 impl Store {
-    /// An empty store with a new epoch.
+    /// An empty store with a new epoch and nothing beneath it.
     ///
     /// # Errors
     /// A configuration that contradicts itself.
     pub fn new(config: EngineConfig, clock: Clock, observer: Arc<dyn Observer>) -> Result<Self> {
+        Self::above(config, clock, observer, Tiers::default())
+    }
+
+    /// The same above these tiers.
+    ///
+    /// # Errors
+    /// A configuration that contradicts itself.
+    pub fn above(config: EngineConfig, clock: Clock, observer: Arc<dyn Observer>, tiers: Tiers) -> Result<Self> {
         if !config.shards.is_power_of_two() || config.shards > usize::from(KEY_LOGS) {
             let rule = format!("the number of shards is a power of two up to {KEY_LOGS}, not {}", config.shards);
             return Err(Error::invalid(Reason::BadArgument, "shards", rule));
@@ -150,6 +161,7 @@ impl Store {
             insight,
             leases,
             sweeps: Sweeps::default(),
+            tiers,
             observer,
             epoch,
             config,

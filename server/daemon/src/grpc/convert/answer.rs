@@ -16,7 +16,7 @@ use hotplate_engine::{
 use hotplate_proto::v1;
 
 use super::insight::{recommendation, top_key, trend_minute, what_if};
-use super::values::{wire_duration, wire_entry, wire_facts, wire_positions};
+use super::values::{wire_duration, wire_entry, wire_facts, wire_positions, wire_tier};
 
 /// How a copy relates to what is stored.
 pub(crate) fn revalidate_result(answer: RevalidateAnswer) -> v1::RevalidateResult {
@@ -49,8 +49,12 @@ pub(crate) fn get_response(answer: GetAnswer, with_value: bool) -> v1::GetRespon
             return v1::GetResponse { outcome: Miss.into(), miss_reason, as_of, ..Default::default() };
         }
     };
-    let entry = Some(wire_entry(view, payload));
-    let served_from = v1::Tier::Memory.into();
+    let served_from = wire_tier(answer.tier).into();
+    let mut entry = wire_entry(view, payload);
+    if let Some(metadata) = &mut entry.metadata {
+        metadata.served_from = served_from;
+    }
+    let entry = Some(entry);
     v1::GetResponse { outcome: outcome.into(), entry, as_of, served_from, ..Default::default() }
 }
 
@@ -232,6 +236,7 @@ pub(super) fn miss_reason(reason: MissReason) -> v1::MissReason {
         MissReason::Invalidated => v1::MissReason::Invalidated,
         MissReason::NotAdmitted => v1::MissReason::NotAdmitted,
         MissReason::TooOld => v1::MissReason::TooOld,
+        MissReason::TierUnavailable => v1::MissReason::TierUnavailable,
     }
 }
 

@@ -14,6 +14,7 @@ use hotplate_engine::{
     },
     key::DEFAULT_NAMESPACE,
     stats::GroupBy,
+    tier::TierName,
 };
 use hotplate_proto::v1;
 
@@ -43,6 +44,13 @@ pub(crate) fn get_request(request: v1::GetRequest) -> Result<GetRequest, Failure
         Ok(v1::StalePolicy::IfError) => StalePolicy::IfError,
         Err(_unknown) => return Err(argument("stale_policy".to_owned(), UNKNOWN)),
     };
+    let slowest = match v1::Tier::try_from(request.slowest_tier) {
+        Ok(v1::Tier::Unspecified) => None,
+        Ok(v1::Tier::Memory) => Some(TierName::Memory),
+        Ok(v1::Tier::Disk) => Some(TierName::Disk),
+        Ok(v1::Tier::Shared) => Some(TierName::Shared),
+        Err(_unknown) => return Err(argument("slowest_tier".to_owned(), UNKNOWN)),
+    };
     Ok(GetRequest {
         namespace: request.namespace,
         key: request.key,
@@ -51,6 +59,7 @@ pub(crate) fn get_request(request: v1::GetRequest) -> Result<GetRequest, Failure
         if_etag_not: request.if_etag_not,
         min_position: positions("min_position", request.min_position)?,
         peek: request.peek,
+        slowest,
     })
 }
 

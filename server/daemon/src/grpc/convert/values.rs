@@ -8,6 +8,7 @@ use hotplate_engine::{
     entry::{CostSource, EntryView, Expiration, Facts, FailureView, Negative, Payload, Ttl},
     position::{LogId, Position, Positions},
     selector::Selector,
+    tier::TierName,
 };
 use hotplate_proto::v1;
 
@@ -199,6 +200,15 @@ fn wire_payload(payload: Payload) -> v1::entry::Payload {
     match payload {
         Payload::Value(value) => v1::entry::Payload::Value(value),
         Payload::Negative(negative) => v1::entry::Payload::Negative(wire_negative(&negative)),
+    }
+}
+
+/// A tier as the wire has it.
+pub(crate) fn wire_tier(tier: TierName) -> v1::Tier {
+    match tier {
+        TierName::Memory => v1::Tier::Memory,
+        TierName::Disk => v1::Tier::Disk,
+        TierName::Shared => v1::Tier::Shared,
     }
 }
 

@@ -287,7 +287,9 @@ pub(super) fn cause(store: &Store, trail: &Trail, (known, removal): (&Known, Rem
     }
     let kind = known.entry.as_ref().map(|(view, _)| view.facts.description.kind.clone()).unwrap_or_default();
     let what = match removal.reason {
-        MissReason::Expired | MissReason::TooOld | MissReason::NeverStored => Happened::Expired(kind),
+        MissReason::Expired | MissReason::TooOld | MissReason::NeverStored | MissReason::TierUnavailable => {
+            Happened::Expired(kind)
+        }
         MissReason::Evicted => Happened::Evicted(kind),
         MissReason::Invalidated if known.marked() => Happened::MarkedStale(None, Effect::Marked),
         MissReason::Invalidated => Happened::Invalidated(None, Effect::Dropped),

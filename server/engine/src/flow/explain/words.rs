@@ -72,7 +72,7 @@ fn missing(known: &Known, reason: MissReason, cause: Option<&KeyEvent>) -> Strin
             });
             format!("the last Put was refused{ago}: {}.", why.unwrap_or_else(|| "it could not fit".to_owned()))
         }
-        (MissReason::NeverStored | MissReason::TooOld, _) => {
+        (MissReason::NeverStored | MissReason::TooOld | MissReason::TierUnavailable, _) => {
             "nothing is known of this key: it was never stored here since the server was started, or so long ago that it \
              is forgotten."
                 .to_owned()

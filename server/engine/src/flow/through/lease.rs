@@ -1,0 +1,34 @@
+//! Leases wherever they are held: kept and given back.
+
+use std::sync::Arc;
+
+use crate::{
+    error::Result,
+    flow::{
+        lease::{self, Release},
+        repeat::Repeats,
+    },
+    lease::Grant,
+    memory::Store,
+};
+
+/// Lets a lease last for one more duration; `None`: it is not held.
+///
+/// # Errors
+/// Bad names.
+pub async fn keep(store: &Arc<Store>, key: (&str, &str), token: u128) -> Result<Option<Grant>> {
+    lease::extend(store, key, token)
+}
+
+/// Gives a lease back; how many who waited got the failure, `None`: it is not held.
+///
+/// # Errors
+/// As [`lease::release`].
+pub async fn give_back(
+    store: &Arc<Store>,
+    repeats: &Repeats,
+    key: (&str, &str),
+    (token, how): (u128, Release),
+) -> Result<Option<u32>> {
+    lease::release(store, repeats, key, token, how)
+}
