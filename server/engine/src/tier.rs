@@ -53,6 +53,14 @@ impl Tiers {
     pub fn none(&self) -> bool {
         self.local.is_none() && self.shared.is_none()
     }
+
+    /// How each is, from fast to slow.
+    #[must_use]
+    pub fn states(&self) -> Vec<(TierName, TierState)> {
+        let local = self.local.iter().map(|tier| (tier.name(), tier.state()));
+        let shared = self.shared.iter().map(|tier| (TierName::Shared, tier.state()));
+        local.chain(shared).collect()
+    }
 }
 
 impl fmt::Debug for Tiers {

@@ -9,6 +9,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use hotplate_engine::tier::{TierName, TierState};
 use serde::Serialize;
 
 use super::HttpState;
@@ -23,6 +24,31 @@ struct Health {
     entries: u64,
     charged_bytes: u64,
     watches: u64,
+    tiers: Vec<Tier>,
+}
+
+/// How a tier beside memory is. No readiness depends on it: without it, the cache goes on.
+#[derive(Serialize)]
+struct Tier {
+    tier: &'static str,
+    health: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    debt: u64,
+}
+
+impl Tier {
+    fn of((name, state): (TierName, TierState)) -> Self {
+        let breaker = state.calls.map(|calls| calls.breaker.word());
+        let (entries, bytes, debt) = (state.entries, state.bytes, state.debt);
+        Self { tier: name.word(), health: state.health.word(), why: state.why, breaker, entries, bytes, debt }
+    }
 }
 
 /// `GET /livez`
@@ -62,5 +88,6 @@ fn of(state: &HttpState) -> Health {
         entries: counted.total.entry_count,
         charged_bytes: counted.total.charged_bytes,
         watches: counted.watch_count,
+        tiers: state.cache.tiers().states().into_iter().map(Tier::of).collect(),
     }
 }

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use hotplate_engine::{Cache, clock::Clock, clock::Moment, event::Event, stats::GroupBy};
+use hotplate_engine::{
+    Cache,
+    clock::Clock,
+    clock::Moment,
+    event::Event,
+    stats::{GroupBy, Snapshot},
+};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -18,6 +24,7 @@ use super::{
     CallRecord,
     calls::Calls,
     names::{self, Metric},
+    tiers::TiersView,
     view::{Limits, View},
 };
 
@@ -130,25 +137,22 @@ impl Metrics {
 
     pub(super) fn scrape(&self, cache: &Cache, connections: u64) -> String {
         let limits = Limits::of(cache.config());
-        match cache.stats(None, GroupBy::Namespace) {
-            Ok(snapshot) => self.encode(View::new(snapshot, limits, &self.namespaces), connections),
+        let snapshot = cache.stats(None, GroupBy::Namespace).unwrap_or_else(|error| {
             // The total of all namespaces cannot be refused; if it ever is, the other metrics still matter.
-            Err(error) => {
-                tracing::error!(%error, "the engine gave no statistics");
-                self.encode(
-                    View::new(hotplate_engine::stats::Snapshot::default(), limits, &self.namespaces),
-                    connections,
-                )
-            }
-        }
+            tracing::error!(%error, "the engine gave no statistics");
+            Snapshot::default()
+        });
+        let tiers = TiersView(cache.tiers().states());
+        self.encode(View::new(snapshot, limits, &self.namespaces), tiers, connections)
     }
 
-    /// The scrape of a snapshot.
-    pub(super) fn encode(&self, mut view: View, connections: u64) -> String {
+    /// The scrape of a snapshot and of the tiers' states.
+    pub(super) fn encode(&self, mut view: View, tiers: TiersView, connections: u64) -> String {
         view.uptime = self.uptime();
         view.connections = connections;
         let mut pulled = Registry::default();
         pulled.register_collector(Box::new(view));
+        pulled.register_collector(Box::new(tiers));
         let mut out = String::new();
         let encoded = text::encode_registry(&mut out, &self.registry).and_then(|()| text::encode(&mut out, &pulled));
         encoded.map(|()| out).expect("writing to a String does not fail")

@@ -1,6 +1,8 @@
 //! The documented list of metrics: name, type, labels, unit and help of each. `docs/metrics.md` is made from it, and a
 //! scrape is encoded from it, so that both tell the same.
 
+pub(super) mod tiers;
+
 use std::fmt::Write;
 
 /// One metric.
@@ -284,6 +286,29 @@ pub const METRICS: &[&Metric] = &[
     &FILLS_REFUSED,
     &ORIGIN_CALLS,
     &ORIGIN_DURATION,
+    &tiers::HEALTH,
+    &tiers::BREAKER,
+    &tiers::BREAKER_OPENINGS,
+    &tiers::HITS,
+    &tiers::MISSES,
+    &tiers::PUTS,
+    &tiers::DROPPED,
+    &tiers::EVICTED,
+    &tiers::CORRUPT,
+    &tiers::ERRORS,
+    &tiers::CALL_DURATION,
+    &tiers::CALLS_IN_FLIGHT,
+    &tiers::HEDGED_READS,
+    &tiers::ENTRIES,
+    &tiers::BYTES,
+    &tiers::BYTES_MAX,
+    &tiers::MEMORY_BYTES,
+    &tiers::DEBT,
+    &tiers::RECOVERY,
+    &tiers::CODEC_RAW,
+    &tiers::CODEC_STORED,
+    &tiers::CODEC_VALUES,
+    &tiers::CODEC_SECONDS,
 ];
 
 const HEAD: &str = "# Metrics

@@ -5,6 +5,7 @@ use std::{
     io,
 };
 
+use hotplate_engine::tier::{BreakerState, CallsState, Latency, TierHealth, TierName, TierState};
 use hotplate_engine::{
     event::{LeaseTurn, MissReason, RemovalReason},
     namespace::{EngineConfig, NamespaceConfig},
@@ -15,6 +16,7 @@ use serde_json::Value;
 use super::{
     metrics::NAMESPACES_MAX,
     names::Kind,
+    tiers::TiersView,
     view::{Limits, View},
     *,
 };
@@ -63,7 +65,51 @@ fn scrape(telemetry: &Arc<Telemetry>, groups: Vec<Group>) -> String {
     config.namespaces.insert("models".to_owned(), own);
     let snapshot = Snapshot { groups, watch_count: 2, ..Snapshot::default() };
     let view = View::new(snapshot, Limits::of(&config), telemetry.metrics.namespaces());
-    telemetry.metrics.encode(view, telemetry.connections.load(Ordering::Relaxed))
+    telemetry.metrics.encode(view, TiersView(tiers()), telemetry.connections.load(Ordering::Relaxed))
+}
+
+/// A disk that is away, and what replicas share, of which less is known.
+fn tiers() -> Vec<(TierName, TierState)> {
+    let mut latency = Latency { count: 3, sum: Duration::from_secs(4), ..Latency::default() };
+    latency.buckets[1] = 2;
+    let disk = TierState {
+        health: TierHealth::Away,
+        why: Some("the disk is full".to_owned()),
+        entries: Some(12),
+        bytes: Some(34),
+        bytes_max: Some(56),
+        hits: 7,
+        dropped: vec![("queue_full", 2)],
+        errors: vec![("timed_out", 5), ("away", 9)],
+        debt: 3,
+        recovery: Some(Duration::from_millis(250)),
+        calls: Some(CallsState { breaker: BreakerState::Open, opened: 1, latency, ..CallsState::default() }),
+        ..TierState::default()
+    };
+    vec![(TierName::Disk, disk), (TierName::Shared, TierState::default())]
+}
+
+#[test]
+fn a_scrape_tells_how_each_tier_is() {
+    let text = scrape(&busy(), Vec::new());
+    let wanted = [
+        "hotplate_tier_health{tier=\"disk\",health=\"away\"} 1",
+        "hotplate_tier_health{tier=\"disk\",health=\"up\"} 0",
+        "hotplate_tier_health{tier=\"shared\",health=\"up\"} 1",
+        "hotplate_tier_breaker{tier=\"disk\",state=\"open\"} 1",
+        "hotplate_tier_breaker_openings_total{tier=\"disk\"} 1",
+        "hotplate_tier_errors_total{tier=\"disk\",kind=\"away\"} 9",
+        "hotplate_tier_dropped_total{tier=\"disk\",reason=\"queue_full\"} 2",
+        "hotplate_tier_entries{tier=\"disk\"} 12",
+        "hotplate_tier_recovery_seconds{tier=\"disk\"} 0.25",
+        "hotplate_tier_call_duration_seconds_count{tier=\"disk\"} 3",
+        "hotplate_tier_call_duration_seconds_bucket{le=\"0.000064\",tier=\"disk\"} 0",
+        "hotplate_tier_call_duration_seconds_bucket{le=\"+Inf\",tier=\"disk\"} 3",
+    ];
+    for line in wanted {
+        assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("hotplate_tier_entries{tier=\"shared\"}"), "what is not known is not told");
 }
 
 /// Lets everything happen that is counted.

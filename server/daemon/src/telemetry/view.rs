@@ -19,10 +19,11 @@ use super::{
 };
 
 /// A number with its labels, in the order of the metric's row.
-type Sample = (Vec<String>, Number);
+pub(super) type Sample = (Vec<String>, Number);
 
+/// A number of either sort.
 #[derive(Clone, Copy, Debug)]
-enum Number {
+pub(super) enum Number {
     Whole(u64),
     Broken(f64),
 }
@@ -142,7 +143,8 @@ impl Collector for View {
     }
 }
 
-fn encode(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, samples: &[Sample]) -> Result<(), Error> {
+/// One metric with all of its samples.
+pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, metric: &Metric, samples: &[Sample]) -> Result<(), Error> {
     let kind = if metric.kind == Kind::Counter { MetricType::Counter } else { MetricType::Gauge };
     let mut family = encoder.encode_descriptor(metric.name, &metric.sentence(), None, kind)?;
     for (values, number) in samples {
