@@ -21,6 +21,7 @@ mod server;
 mod setup;
 mod soak;
 mod steps;
+mod torture;
 
 #[derive(Parser)]
 #[command(name = "cargo x", about = "Set up, test, generate and check hotplate")]
@@ -80,6 +81,12 @@ enum Command {
         minutes: f64,
         #[command(subcommand)]
         what: Option<soak::Soak>,
+    },
+    /// Kill servers, and let what they depend on fail: `cargo x torture crash --help` says how
+    Torture {
+        /// What is done
+        #[command(subcommand)]
+        what: torture::Torture,
     },
     /// Everything a change has to pass, in order
     Ci {
@@ -162,6 +169,7 @@ fn main() -> ExitCode {
         Command::Model { arguments } => return as_it_ended(model::run(&arguments)),
         Command::History { arguments } => return as_it_ended(history::run(&arguments)),
         Command::Demo { release, what } => return what.run(release),
+        Command::Torture { what } => return as_it_ended(what.run()),
         Command::Ci { only } => return ci::run(&only),
     };
     match done {

@@ -1,0 +1,216 @@
+//! `cargo x torture crash` and `cargo x torture redis`. The command line only.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it found")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use hotplate_torture::{
+    crash,
+    shared::{self, Fault},
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+const CRASH: &str = "Examples:
+  cargo x torture crash                        200 kills, seed 1, about two minutes
+  cargo x torture crash --kills 1000 --seed 7  more of them, other choices
+  cargo x torture crash --minutes 60 -o json   an hour; {kills,starts,wrong,resurrected,lost_durable,
+                                               recovery_ms_p50,recovery_ms_max}
+
+A server with a small memory and a disk is written to, invalidated by key, tag and prefix, and read, by eight clients, and is
+killed with SIGKILL after 5 to 500 ms; every fifth time while it starts; between ten kills it is ended in order once. After each
+restart every key is read before anything else. For the last quarter the disk is too small for everything.
+
+  wrong         a value that nobody wrote: every byte follows from its key and number
+  resurrected   a value that was invalidated, or at its end, before it was read, and that was acknowledged; or one that the
+                disk was seen not to hold; or, while the server lives, one that another was written in the place of
+  lost_durable  a value that was on the disk after a restart, or when the server ended in order, and then was not, though
+                nobody touched it and the disk had room
+
+Ends with 1 when any of them is not 0 (the folder with the server's disk and log is kept), with 2 when it could not run.";
+
+const REDIS: &str = "Examples:
+  cargo x torture redis --fault kill                 the server is killed with SIGKILL, and back after 5 seconds, empty
+  cargo x torture redis --fault blackhole -o json    {fault,reads,stale,wrong,p99_before_ms,p99_during_ms,recovered_ms}
+  cargo x torture redis --fault flap --seconds 60    a minute of it
+
+A server with a small memory shares what it holds through a real Redis behind a proxy, and is written to, invalidated and read
+while Redis is well, while it is not, and afterwards.
+
+  kill       SIGKILL, and another start without data      flap       connections reset and refused, 300 ms in every 600
+  pause      SIGSTOP: it holds connections, says nothing  failover   the master of a Sentinel setup is killed
+  oom        maxmemory is reached: writes are refused     blackhole  the network takes everything and brings nothing
+
+  reads          Gets that were judged
+  stale          those that found what was replaced, invalidated or at its end, and that was acknowledged
+  wrong          those that found what nobody wrote to that key
+  p99_before_ms  of Gets that memory answered while Redis was well
+  p99_during_ms  of all Gets during the fault, from when the breaker is open on, where it opens
+  recovered_ms   from the end of the fault until Redis is asked again and has heard everything
+
+Ends with 1 when a Get was stale or wrong or Redis was not used again, with 2 when it could not run.";
+
+/// What a program that was called wrongly, or could not do its work, ends with.
+const EXIT_NO_RUN: u8 = 2;
+
+/// Do to a running server what goes wrong around it, and judge its answers.
+#[derive(Parser)]
+#[command(name = "cargo x torture", bin_name = "cargo x torture")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Kill a server with a disk again and again, and read everything after each restart
+    #[command(after_help = CRASH)]
+    Crash {
+        /// So many kills
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+        kills: u64,
+        /// As many kills as fit into this
+        #[arg(long, conflicts_with = "kills")]
+        minutes: Option<f64>,
+        #[command(flatten)]
+        run: Shape,
+    },
+    /// Let the Redis that a server shares with others fail, and come back
+    #[command(after_help = REDIS)]
+    Redis {
+        /// How it fails
+        #[arg(long, value_enum)]
+        fault: Fault,
+        /// Seconds the fault lasts
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+        #[command(flatten)]
+        run: Shape,
+    },
+}
+
+#[derive(clap::Args)]
+struct Shape {
+    /// From what choices follow
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The server's program; the one that was built beside this one when it is left out
+    #[arg(long, value_name = "FILE")]
+    server: Option<PathBuf>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().what {
+        What::Crash { kills, minutes, run } => crash(kills, minutes, &run),
+        What::Redis { fault, seconds, run } => redis(fault, seconds, &run),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            ExitCode::from(EXIT_NO_RUN)
+        }
+    }
+}
+
+fn crash(kills: u64, minutes: Option<f64>, shape: &Shape) -> Result<bool, String> {
+    let folder = shape.folder("crash")?;
+    let lasts = minutes.map(|minutes| Duration::try_from_secs_f64(minutes * 60.0)).transpose();
+    let lasts = lasts.map_err(|error| format!("--minutes: {error}"))?;
+    eprintln!("seed {}", shape.seed);
+    let (server, seed) = (shape.server()?, shape.seed);
+    let run = crash::Run { kills, lasts, seed, server, folder: folder.clone() };
+    let bar = bar(if lasts.is_some() { None } else { Some(kills) }, "kills");
+    let report = run.run(&|kills| bar.set_position(kills));
+    bar.finish_and_clear();
+    let report = report.map_err(|reason| format!("{reason}\nits folder: {}", folder.display()))?;
+    shape.print(&report)?;
+    ended(&folder, report.good(), &report.findings.said)
+}
+
+fn redis(fault: Fault, seconds: u64, shape: &Shape) -> Result<bool, String> {
+    let folder = shape.folder("redis")?;
+    eprintln!("seed {}", shape.seed);
+    let lasts = Duration::from_secs(seconds);
+    let (server, seed) = (shape.server()?, shape.seed);
+    let run = shared::Run { fault, lasts, seed, server, folder: folder.clone() };
+    let bar = bar(None, "");
+    let report = run.run(&|stage| bar.set_message(stage.to_owned()));
+    bar.finish_and_clear();
+    let report = report.map_err(|reason| format!("{reason}\nits folder: {}", folder.display()))?;
+    shape.print(&report)?;
+    ended(&folder, report.good(), &report.findings.said)
+}
+
+/// Says what was wrong and where the rest of it is, or removes the folder.
+fn ended(folder: &Path, good: bool, said: &[String]) -> Result<bool, String> {
+    if good {
+        std::fs::remove_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        return Ok(true);
+    }
+    for sentence in said {
+        eprintln!("{sentence}");
+    }
+    eprintln!("the server's files and log: {}", folder.display());
+    Ok(false)
+}
+
+fn bar(length: Option<u64>, unit: &str) -> ProgressBar {
+    let (bar, template) = match length {
+        Some(length) => {
+            (ProgressBar::new(length), format!("{{bar:30}} {{pos}}/{{len}} {unit}, {{elapsed}}, {{eta}} left"))
+        }
+        None => (ProgressBar::new_spinner(), format!("{{spinner}} {{elapsed}} {{pos}} {unit} {{msg}}")),
+    };
+    bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+impl Shape {
+    fn server(&self) -> Result<PathBuf, String> {
+        let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+        Ok(self.server.clone().unwrap_or_else(|| this.with_file_name("hotplate")))
+    }
+
+    /// An empty folder of this run.
+    fn folder(&self, what: &str) -> Result<PathBuf, String> {
+        let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+        let name = format!("{what}-{}-{}", self.seed, std::process::id());
+        let folder = this.with_file_name("../torture").join(name);
+        let fail = |error: std::io::Error| format!("{}: {error}", folder.display());
+        std::fs::create_dir_all(&folder).map_err(fail)?;
+        std::fs::canonicalize(&folder).map_err(fail)
+    }
+
+    fn print(&self, report: &impl Serialize) -> Result<(), String> {
+        let value = serde_json::to_value(report).map_err(|error| format!("cannot print: {error}"))?;
+        match self.output {
+            Format::Json => println!("{value}"),
+            Format::Table => {
+                for (name, value) in value.as_object().into_iter().flatten() {
+                    println!("{name:<18} {value}");
+                }
+            }
+        }
+        Ok(())
+    }
+}

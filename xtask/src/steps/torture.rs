@@ -1,0 +1,59 @@
+//! A server that is killed still starts and serves what it may, and one whose Redis fails still answers right and comes back.
+
+use crate::{
+    program::Log,
+    report::Report,
+    steps::{Failure, Outcome},
+    torture,
+};
+
+/// Most of what this step takes: about half a second each.
+const KILLS: &str = "200";
+/// How Redis fails; for so many seconds each.
+const FAULTS: [&str; 6] = ["kill", "pause", "flap", "oom", "failover", "blackhole"];
+const SECONDS: &str = "3";
+
+/// Kills, and lets Redis fail in every way.
+pub(crate) fn check(log: &Log) -> Outcome {
+    torture::build()?;
+    let mut passed = 0;
+    let failed = |passed, reason| Failure { passed, failed: 1, reason };
+    let crash = log.run(torture::program().args(["crash", "--kills", KILLS, "-o", "json"]));
+    let crash = crash.map_err(|reason| failed(passed, reason))?;
+    let kills =
+        number(&crash, "kills").filter(|kills| *kills > 0.0).ok_or_else(|| failed(passed, "no kill".to_owned()))?;
+    passed += 1;
+    let mut slowest = 0.0_f64;
+    for fault in FAULTS {
+        let redis = log.run(torture::program().args(["redis", "--fault", fault, "--seconds", SECONDS, "-o", "json"]));
+        let redis = redis.map_err(|reason| failed(passed, reason))?;
+        let reads = number(&redis, "reads").filter(|reads| *reads > 0.0);
+        reads.ok_or_else(|| failed(passed, format!("{fault}: nothing was read")))?;
+        slowest = slowest.max(number(&redis, "recovered_ms").unwrap_or_default());
+        passed += 1;
+    }
+    let recovery = number(&crash, "recovery_ms_max").unwrap_or_default();
+    let note = format!(
+        "{kills} kills, recovered within {recovery:.0} ms; Redis failed in {} ways, used again within {slowest:.0} ms",
+        FAULTS.len()
+    );
+    Ok(Report { passed, note })
+}
+
+/// A number of a report of one line.
+fn number(output: &str, name: &str) -> Option<f64> {
+    let rest = output.split(&format!("\"{name}\":")).nth(1)?;
+    rest.split([',', '}']).next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_from_a_report() {
+        let output = "seed 1\n{\"kills\":7,\"recovery_ms_max\":12.5}\n";
+        assert_eq!((number(output, "kills"), number(output, "recovery_ms_max")), (Some(7.0), Some(12.5)));
+        assert_eq!(number(output, "reads"), None);
+    }
+}
