@@ -4,3 +4,4 @@
 pub mod codec;
 pub mod guard;
 pub mod origin;
+pub mod redis;

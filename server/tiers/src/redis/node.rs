@@ -1,0 +1,303 @@
+//! One server and the connections to it: kept open by a task, tried again when they break, at most twice a second.
+//! Which server is asked for what is not decided here.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use hotplate_engine::{
+    clock::Moment,
+    tier::{TierError, TierErrorKind},
+};
+use redis::{Pipeline, Value};
+use tokio::{sync::watch, time};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    connect::{Dialer, Opened},
+    counters::Counters,
+    fail::{Cause, Fail},
+    url::Address,
+};
+
+/// Connections to one server: a large value on one does not hold up the others.
+const CONNECTIONS: usize = 4;
+/// Time for finding the server, connecting, and the first questions.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two attempts, and as much again at random by half.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// A connection on which nothing came back for so long, although something was asked, is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// Oldest Redis that knows all commands that are used.
+const VERSION_MIN: (u32, u32) = (7, 0);
+
+/// Says where the server is: asked before each attempt to connect.
+pub(super) type Locate = Arc<dyn Fn() -> BoxFuture<'static, Result<Address, Fail>> + Send + Sync>;
+
+/// A server.
+#[derive(Debug)]
+pub(super) struct Node {
+    state: watch::Receiver<State>,
+    _keeper: DropGuard,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Connecting,
+    Up(Arc<Link>),
+    Failed(TierError),
+}
+
+/// Open connections to a server, and what it said of itself.
+pub(super) struct Link {
+    pub(super) address: Address,
+    connections: Vec<Opened>,
+    next: AtomicUsize,
+    /// What identifies the process and its promotion.
+    run: AtomicU64,
+    broken: CancellationToken,
+    /// When the oldest request was sent that nothing came back after, in nanoseconds; zero for none.
+    waiting_since: AtomicU64,
+}
+
+impl Node {
+    /// Connects in the background and stays so until it is dropped.
+    pub(super) fn keep(locate: Locate, dialer: &Arc<Dialer>, counters: &Arc<Counters>) -> Arc<Self> {
+        let (sender, state) = watch::channel(State::Connecting);
+        let stop = CancellationToken::new();
+        let keeper = Keeper { locate, dialer: Arc::clone(dialer), counters: Arc::clone(counters), state: sender };
+        let stopped = stop.clone();
+        dialer.spawn("redis server", async move {
+            let _stopped = stopped.run_until_cancelled(keeper.run()).await;
+        });
+        Arc::new(Self { state, _keeper: stop.drop_guard() })
+    }
+
+    /// The connections, once the attempt that is under way has succeeded or failed.
+    pub(super) async fn link(&self) -> Result<Arc<Link>, Fail> {
+        let mut state = self.state.clone();
+        let state = state.wait_for(|state| !matches!(state, State::Connecting)).await;
+        match state.as_deref() {
+            Ok(State::Up(link)) => Ok(Arc::clone(link)),
+            Ok(State::Failed(error)) => Err(Fail { error: error.clone(), cause: Cause::Broken }),
+            _ => Err(Fail::unreachable("the tier was closed")),
+        }
+    }
+
+    /// The connections, if there are any now.
+    pub(super) fn link_now(&self) -> Option<Arc<Link>> {
+        match &*self.state.borrow() {
+            State::Up(link) => Some(Arc::clone(link)),
+            _ => None,
+        }
+    }
+
+    /// The connections that come after these, which broke.
+    pub(super) async fn link_after(&self, old: &Arc<Link>) -> Result<Arc<Link>, Fail> {
+        let mut state = self.state.clone();
+        // Until the keeper has noticed too, what broke is still shown.
+        let noticed = state.wait_for(|state| !matches!(state, State::Up(link) if Arc::ptr_eq(link, old))).await;
+        drop(noticed);
+        self.link().await
+    }
+}
+
+struct Keeper {
+    locate: Locate,
+    dialer: Arc<Dialer>,
+    counters: Arc<Counters>,
+    state: watch::Sender<State>,
+}
+
+impl Keeper {
+    async fn run(self) {
+        loop {
+            let began = self.dialer.clock.now();
+            let attempt = time::timeout(CONNECT_TIMEOUT, self.connect()).await;
+            let late = || Fail::unreachable(format!("Redis was not ready to answer within {CONNECT_TIMEOUT:?}"));
+            match attempt.unwrap_or_else(|_elapsed| Err(late())) {
+                Ok(link) => {
+                    self.counters.reached(None);
+                    let broken = link.broken.clone();
+                    self.state.send_replace(State::Up(Arc::new(link)));
+                    broken.cancelled().await;
+                    tracing::debug!("the connection to Redis ended");
+                    self.state.send_replace(State::Connecting);
+                }
+                Err(fail) => {
+                    self.counters.reached(Some(&fail.error));
+                    self.state.send_replace(State::Failed(fail.error));
+                }
+            }
+            let pause = RETRY_AFTER + RETRY_AFTER.mul_f64(rand::random_range(0.0..0.5));
+            time::sleep(pause.saturating_sub(self.dialer.clock.now().since(began))).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<Link, Fail> {
+        let address = (self.locate)().await?;
+        let first = self.dialer.open(&address).await?;
+        let run = introduced(&first).await?;
+        let more = futures::future::try_join_all((1..CONNECTIONS).map(|_| self.dialer.open(&address))).await?;
+        let connections: Vec<Opened> = std::iter::once(first).chain(more).collect();
+        let broken = CancellationToken::new();
+        for opened in &connections {
+            let (ended, broken) = (opened.ended.clone(), broken.clone());
+            self.dialer.spawn("redis connection's end", async move {
+                tokio::select! { () = ended.cancelled() => broken.cancel(), () = broken.cancelled() => ended.cancel() }
+            });
+        }
+        let (next, run, waiting_since) = (AtomicUsize::new(0), AtomicU64::new(run), AtomicU64::new(0));
+        Ok(Link { address, connections, next, run, broken, waiting_since })
+    }
+}
+
+/// Asks a server what it is; what identifies its process and promotion, when it can be used.
+async fn introduced(opened: &Opened) -> Result<u64, Fail> {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
+    let answers = opened.connection.clone().send_packed_commands(&pipeline, 0, 2).await;
+    let info = Info::of(&answers.map_err(|error| Fail::of(&error))?)?;
+    let refused = |why: String| Fail::new(TierErrorKind::Refused, why, Cause::Broken);
+    if info.version < VERSION_MIN {
+        return Err(refused(format!("Redis {}.{} or later is needed", VERSION_MIN.0, VERSION_MIN.1)));
+    }
+    if !info.master {
+        return Err(refused("this Redis is a replica: name its master, or use redis+sentinel://".into()));
+    }
+    Ok(info.run)
+}
+
+impl Link {
+    /// Sends requests and takes what comes back. Errors that commands were answered with
+    /// are among it.
+    pub(super) async fn ask(&self, pipeline: &Pipeline, dialer: &Dialer) -> Result<Vec<Value>, Fail> {
+        self.begin(dialer.clock.now())?;
+        let at = self.next.fetch_add(1, Ordering::Relaxed) % self.connections.len();
+        let opened = &self.connections[at];
+        let mut connection = opened.connection.clone();
+        let sent = connection.send_packed_commands(pipeline, 0, pipeline.len()).await;
+        self.waiting_since.store(0, Ordering::Relaxed);
+        opened.received.store(0, Ordering::Relaxed);
+        let answers = sent.map_err(|error| Fail::of(&error));
+        if let Err(fail) = &answers
+            && fail.cause == Cause::Broken
+        {
+            self.broken.cancel();
+        }
+        answers
+    }
+
+    /// Gives the connections up.
+    pub(super) fn give_up(&self) {
+        self.broken.cancel();
+    }
+
+    /// What identifies the server's process and promotion, as far as is known.
+    pub(super) fn run(&self) -> u64 {
+        self.run.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the server says of itself.
+    pub(super) fn ran(&self, run: u64) {
+        self.run.store(run, Ordering::Relaxed);
+    }
+
+    /// Notes that something is asked; gives the connections up when what was asked before has waited for too long.
+    fn begin(&self, now: Moment) -> Result<(), Fail> {
+        if self.broken.is_cancelled() {
+            return Err(Fail::unreachable("the connection to Redis broke"));
+        }
+        let waiting = self.waiting_since.compare_exchange(0, now.0.max(1), Ordering::Relaxed, Ordering::Relaxed);
+        if let Err(since) = waiting
+            && now.since(Moment(since)) > SILENCE_MAX
+        {
+            self.broken.cancel();
+            return Err(Fail::unreachable(format!("Redis has said nothing for {SILENCE_MAX:?}")));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        for opened in &self.connections {
+            opened.ended.cancel();
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// What a server says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Info {
+    version: (u32, u32),
+    master: bool,
+    pub(super) run: u64,
+}
+
+impl Info {
+    /// Reads the answers to `INFO server` and `INFO replication`.
+    pub(super) fn of(answers: &[Value]) -> Result<Self, Fail> {
+        let [server, replication, ..] = answers else { return Err(Fail::strange()) };
+        let (server, replication) = (text_of(server)?, text_of(replication)?);
+        let version = field(server, "redis_version").unwrap_or_default();
+        let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+        let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        // As the scripts do it: 48 bits of each, added.
+        let bits = |text: Option<&str>| u64::from_str_radix(text?.get(..12)?, 16).ok();
+        let (id, history) = (bits(field(server, "run_id")), bits(field(replication, "master_replid")));
+        let (Some(id), Some(history)) = (id, history) else { return Err(Fail::strange()) };
+        Ok(Self { version, master: field(replication, "role") == Some("master"), run: id + history })
+    }
+}
+
+/// A text among the answers; the server's error when it is that.
+pub(super) fn text_of(value: &Value) -> Result<&str, Fail> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).map_err(|_error| Fail::strange()),
+        Value::ServerError(error) => Err(Fail::answered(error)),
+        _ => Err(Fail::strange()),
+    }
+}
+
+/// The value of a line `NAME:VALUE`.
+pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.into())
+    }
+
+    #[test]
+    fn a_server_says_what_it_is() {
+        let answers = [
+            bulk("# Server\r\nredis_version:7.0.15\r\nrun_id:00000000000f0000\r\n"),
+            bulk("role:master\r\nmaster_replid:000000000001ffff\r\n"),
+        ];
+        let info = Info::of(&answers).unwrap();
+        assert_eq!(info, Info { version: (7, 0), master: true, run: 0x10 });
+    }
+
+    #[test]
+    fn an_answer_of_another_form_is_no_panic() {
+        for answers in [vec![], vec![Value::Nil, Value::Nil], vec![bulk("run_id:é"), bulk("master_replid:1")]] {
+            assert!(Info::of(&answers).is_err());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Where all logs are, in one exchange with each server; what happened in those that moved; and that this replica lives.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use hotplate_engine::{
+    position::{LogId, Position},
+    tier::shared::{LogNow, Since},
+};
+use redis::Value;
+
+use super::{
+    Core,
+    delta::Marks,
+    fail::Fail,
+    node::{Info, field, text_of},
+    read::{millis, scores},
+};
+
+/// For how long a replica counts as alive after it said so.
+const ALIVE: Duration = Duration::from_secs(3);
+/// Logs whose changes are asked for at the same time.
+const AT_ONCE: usize = 16;
+/// Answers before those about logs: the server, its replication, its memory.
+const INFOS: usize = 3;
+
+impl Core {
+    pub(super) async fn all(&self, at: &[(LogId, Option<Position>)]) -> Result<Vec<LogNow>, Fail> {
+        let logs: Vec<LogId> = at.iter().map(|(log, _)| *log).collect();
+        let position = |log: LogId| at.iter().find(|(other, _)| *other == log).and_then(|(_, position)| *position);
+        let servers = self.route.by_server(&logs).await;
+        let asked = servers.into_iter().map(|(logs, link)| async move {
+            let link = link?;
+            let mut pipeline = redis::pipe();
+            for section in ["server", "replication", "memory"] {
+                pipeline.cmd("INFO").arg(section);
+            }
+            for log in &logs {
+                pipeline.add_command(scores(&self.keyspace.log(*log)));
+            }
+            if logs.contains(&LogId::SELECTOR) {
+                pipeline.cmd("SET").arg(self.keyspace.member(self.replica)).arg(progress(at));
+                pipeline.arg("PX").arg(millis(ALIVE));
+            }
+            let answers = link.ask(&pipeline, &self.route.dialer).await?;
+            let info = Info::of(&answers)?;
+            link.ran(info.run);
+            self.memory(text_of(answers.get(2).unwrap_or(&Value::Nil))?);
+            let marks = answers.into_iter().skip(INFOS).zip(logs);
+            Ok::<_, Fail>(
+                marks.map(|(marks, log)| (log, self.unmoved(&marks, log, position(log), info.run))).collect::<Vec<_>>(),
+            )
+        });
+        let known: Vec<_> = futures::future::try_join_all(asked).await?.into_iter().flatten().collect();
+        let nows = known.into_iter().map(|(log, now)| async move {
+            match now {
+                Some(now) => Ok(now),
+                None => self.look(log, None, position(log)).await.map(|(now, _)| now),
+            }
+        });
+        stream::iter(nows).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Where a log is, when nothing more needs to be asked for it.
+    fn unmoved(&self, marks: &Value, log: LogId, at: Option<Position>, run: u64) -> Option<LogNow> {
+        // What is not understood, or is at another node by now, is asked for alone.
+        let marks = Marks::read(marks).ok().flatten().filter(|marks| marks.run == run)?;
+        match at {
+            None => Some(marks.now(log, Since::NotAsked)),
+            Some(at) => (at == marks.position).then(|| marks.now(log, Since::Fences(Vec::new()))),
+        }
+    }
+
+    fn memory(&self, info: &str) {
+        let memory_max = field(info, "maxmemory").and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        self.counters.policy(field(info, "maxmemory_policy").unwrap_or_default(), memory_max);
+    }
+}
+
+/// How far this replica is, for people: `LOG=NUMBER`, where it is known.
+fn progress(at: &[(LogId, Option<Position>)]) -> String {
+    let known = at.iter().filter_map(|(log, at)| at.map(|at| format!("{}={}", log.number(), at.number)));
+    known.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,291 @@
+//! Which server is asked for a log: the one there is, the one that Sentinels name, or the slot's in a cluster. What is asked
+//! is not known here.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::BoxFuture};
+use hotplate_engine::{position::LogId, tier::TierErrorKind};
+use redis::{Cmd, Pipeline, Value};
+use tokio::time;
+
+use super::{
+    cluster::Cluster,
+    connect::Dialer,
+    counters::Counters,
+    fail::{Cause, Fail},
+    node::{Link, Locate, Node},
+    url::{Address, Shape},
+};
+
+/// Other nodes that are asked instead, and pauses while a slot moves, in one exchange.
+const TURNS_MAX: usize = 8;
+/// Pause while a slot is between two nodes.
+const SLOT_PAUSE: Duration = Duration::from_millis(10);
+/// Time for one Sentinel to answer.
+const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// The servers.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) dialer: Arc<Dialer>,
+    servers: Servers,
+}
+
+#[derive(Debug)]
+enum Servers {
+    One(Arc<Node>),
+    Cluster(Arc<Cluster>),
+}
+
+/// What came back, and from where.
+pub(super) struct Answer {
+    pub(super) values: Vec<Value>,
+    pub(super) link: Arc<Link>,
+}
+
+impl Answer {
+    /// The only value.
+    pub(super) fn one(mut self) -> Result<(Value, Arc<Link>), Fail> {
+        match self.values.pop() {
+            Some(value) if self.values.is_empty() => Ok((value, self.link)),
+            _ => Err(Fail::strange()),
+        }
+    }
+}
+
+/// Commands that are sent together.
+pub(super) struct Request {
+    pipeline: Pipeline,
+    transaction: bool,
+}
+
+impl Request {
+    /// One command.
+    pub(super) fn one(command: Cmd) -> Self {
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(command);
+        Self { pipeline, transaction: false }
+    }
+
+    /// Commands that take effect in the same instant.
+    pub(super) fn transaction(commands: impl IntoIterator<Item = Cmd>) -> Self {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("MULTI");
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        pipeline.cmd("EXEC");
+        Self { pipeline, transaction: true }
+    }
+
+    async fn send(&self, link: &Link, dialer: &Dialer, asking: bool) -> Result<Vec<Value>, Fail> {
+        let values = if asking {
+            // Holds for the next command, and for a transaction to its end.
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("ASKING");
+            for command in self.pipeline.cmd_iter() {
+                pipeline.add_command(command.clone());
+            }
+            link.ask(&pipeline, dialer).await?.into_iter().skip(1).collect()
+        } else {
+            link.ask(&self.pipeline, dialer).await?
+        };
+        if self.transaction { of_transaction(values) } else { of_command(values) }
+    }
+}
+
+/// What a transaction's commands answered.
+fn of_transaction(mut values: Vec<Value>) -> Result<Vec<Value>, Fail> {
+    let commands = values.len().saturating_sub(2);
+    match values.pop() {
+        Some(Value::Array(answers)) if answers.len() == commands => Ok(answers),
+        Some(Value::ServerError(aborted)) => {
+            // Why it was aborted is said where the command was refused.
+            let refused = values.iter().find_map(|value| match value {
+                Value::ServerError(error) => Some(error),
+                _ => None,
+            });
+            Err(Fail::answered(refused.unwrap_or(&aborted)))
+        }
+        _ => Err(Fail::strange()),
+    }
+}
+
+fn of_command(values: Vec<Value>) -> Result<Vec<Value>, Fail> {
+    match values.as_slice() {
+        [Value::ServerError(error)] => Err(Fail::answered(error)),
+        _ => Ok(values),
+    }
+}
+
+impl Route {
+    /// Begins to connect.
+    pub(super) fn open(shape: Shape, dialer: Arc<Dialer>, counters: &Arc<Counters>) -> Self {
+        let servers = match shape {
+            Shape::Single(address) => Servers::One(Node::keep(always(address), &dialer, counters)),
+            Shape::Sentinel { sentinels, master } => {
+                let locate = of_sentinels(sentinels, master, Arc::clone(&dialer));
+                Servers::One(Node::keep(locate, &dialer, counters))
+            }
+            Shape::Cluster(seeds) => Servers::Cluster(Cluster::open(seeds, &dialer, counters)),
+        };
+        Self { dialer, servers }
+    }
+
+    /// Asks where the log is, and once more when the connection breaks.
+    pub(super) async fn ask(&self, log: LogId, request: &Request) -> Result<Answer, Fail> {
+        match &self.servers {
+            Servers::One(node) => self.ask_node(node, request).await,
+            Servers::Cluster(cluster) => self.ask_cluster(cluster, log, request).await,
+        }
+    }
+
+    /// The logs by the server that has them, each with that server's connections, or why there are none.
+    pub(super) async fn by_server(&self, logs: &[LogId]) -> Vec<(Vec<LogId>, Result<Arc<Link>, Fail>)> {
+        match &self.servers {
+            Servers::One(node) => vec![(logs.to_vec(), node.link().await)],
+            Servers::Cluster(cluster) => {
+                let groups = cluster.by_node(logs).await.into_iter().map(|(logs, node)| async move {
+                    match node {
+                        Ok(node) => (logs, node.link().await),
+                        Err(fail) => (logs, Err(fail)),
+                    }
+                });
+                futures::future::join_all(groups).await
+            }
+        }
+    }
+
+    /// A server that tells what changes: any of a cluster does.
+    pub(super) async fn teller(&self) -> Result<Arc<Link>, Fail> {
+        match &self.servers {
+            Servers::One(node) => node.link().await,
+            Servers::Cluster(cluster) => cluster.any().await,
+        }
+    }
+
+    /// Whether a server that told what changes still does: it is one of ours.
+    pub(super) fn still_tells(&self, address: &Address) -> bool {
+        match &self.servers {
+            Servers::One(node) => node.link_now().is_none_or(|link| link.address == *address),
+            Servers::Cluster(cluster) => cluster.has(address),
+        }
+    }
+
+    async fn ask_node(&self, node: &Node, request: &Request) -> Result<Answer, Fail> {
+        let link = node.link().await?;
+        match request.send(&link, &self.dialer, false).await {
+            Ok(values) => Ok(Answer { values, link }),
+            Err(fail) if matches!(fail.cause, Cause::Broken | Cause::NotMaster) => {
+                link.give_up();
+                let link = node.link_after(&link).await?;
+                let values = request.send(&link, &self.dialer, false).await?;
+                Ok(Answer { values, link })
+            }
+            Err(fail) => Err(fail),
+        }
+    }
+
+    async fn ask_cluster(&self, cluster: &Cluster, log: LogId, request: &Request) -> Result<Answer, Fail> {
+        let mut node = cluster.owner(log).await?;
+        let mut asking = false;
+        let mut reconnected = false;
+        let mut last = None;
+        for _turn in 0..TURNS_MAX {
+            let link = match node.link().await {
+                Ok(link) => link,
+                Err(fail) => {
+                    cluster.look_again();
+                    return Err(fail);
+                }
+            };
+            let fail = match request.send(&link, &self.dialer, asking).await {
+                Ok(values) => return Ok(Answer { values, link }),
+                Err(fail) => fail,
+            };
+            match &fail.cause {
+                Cause::Moved(to) => {
+                    node = cluster.moved(log, to, &link.address)?;
+                    asking = false;
+                }
+                Cause::Ask(to) => {
+                    node = cluster.at(to, &link.address)?;
+                    asking = true;
+                }
+                Cause::TryAgain => time::sleep(SLOT_PAUSE).await,
+                Cause::Broken if !reconnected => {
+                    reconnected = true;
+                    cluster.look_again();
+                    node.link_after(&link).await?;
+                }
+                Cause::Broken | Cause::NotMaster => {
+                    cluster.look_again();
+                    return Err(fail);
+                }
+                _ => return Err(fail),
+            }
+            last = Some(fail);
+        }
+        Err(last.unwrap_or_else(Fail::strange))
+    }
+}
+
+fn always(address: Address) -> Locate {
+    Arc::new(move || {
+        let address = address.clone();
+        async move { Ok(address) }.boxed()
+    })
+}
+
+/// Asks Sentinels one after the other where the master is. Whether it is one it says itself when it is connected to.
+fn of_sentinels(sentinels: Vec<Address>, master: String, dialer: Arc<Dialer>) -> Locate {
+    let (sentinels, master): (Arc<[Address]>, Arc<str>) = (sentinels.into(), master.into());
+    Arc::new(move || -> BoxFuture<'static, Result<Address, Fail>> {
+        let (sentinels, master, dialer) = (Arc::clone(&sentinels), Arc::clone(&master), Arc::clone(&dialer));
+        async move { named_by_any(&sentinels, &master, &dialer).await }.boxed()
+    })
+}
+
+async fn named_by_any(sentinels: &[Address], master: &str, dialer: &Dialer) -> Result<Address, Fail> {
+    let mut last = Fail::unreachable("no Sentinel answers");
+    // From another one each time: the first may be the one that is cut off and tells what was.
+    let first = rand::random_range(0..sentinels.len());
+    for at in 0..sentinels.len() {
+        let sentinel = &sentinels[(first + at) % sentinels.len()];
+        match time::timeout(SENTINEL_TIMEOUT, named_by(sentinel, master, dialer)).await {
+            Ok(Ok(address)) => return Ok(address),
+            Ok(Err(fail)) => last = fail,
+            Err(_elapsed) => {}
+        }
+    }
+    Err(last)
+}
+
+async fn named_by(sentinel: &Address, master: &str, dialer: &Dialer) -> Result<Address, Fail> {
+    let mut command = redis::cmd("SENTINEL");
+    command.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
+    for with_password in [false, true] {
+        let opened = match dialer.ask_sentinel(sentinel, with_password).await {
+            Ok(opened) => opened,
+            Err(fail) => return Err(fail),
+        };
+        let answer = opened.connection.clone().send_packed_command(&command).await;
+        opened.ended.cancel();
+        match answer.map_err(|error| Fail::of(&error))? {
+            Value::Array(parts) => return address_of(&parts).ok_or_else(Fail::strange),
+            Value::ServerError(error) if error.code() == "NOAUTH" && !with_password => {}
+            Value::ServerError(error) => return Err(Fail::answered(&error)),
+            _ => {
+                let why = "the Sentinels know no master of this name: see the end of the URL";
+                return Err(Fail::new(TierErrorKind::Refused, why, Cause::Broken));
+            }
+        }
+    }
+    Err(Fail::strange())
+}
+
+fn address_of(parts: &[Value]) -> Option<Address> {
+    let [Value::BulkString(host), Value::BulkString(port)] = parts else { return None };
+    let port = std::str::from_utf8(port).ok()?.parse().ok()?;
+    Some(Address { host: String::from_utf8(host.clone()).ok()?, port })
+}

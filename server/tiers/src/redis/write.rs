@@ -1,0 +1,211 @@
+//! Changes: a writer's, a computation's, an invalidation; and leases. In which order they count, the scripts say.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use hotplate_engine::{
+    key::Key,
+    position::{LogId, Position},
+    tier::{
+        Kept, TierError,
+        shared::{FenceName, FleetStamp, LogNow, SharedFill, SharedWrite, Since},
+    },
+};
+use redis::Value;
+
+use super::{
+    Core,
+    counters::Counters,
+    delta::{self, Marks, NAMES_MAX},
+    fail::{Cause, Fail},
+    hint, names,
+    read::{fresh_epoch, millis, parts, token},
+    stamp,
+};
+
+/// Fences that a key's log keeps, and the selector log.
+const KEY_FENCES: usize = 4096;
+const SELECTOR_FENCES: usize = 65_536;
+/// Scripts of one call that run at the same time.
+const AT_ONCE: usize = 16;
+/// Longest time a value is kept: Redis refuses times that do not fit into 64 bits.
+const KEPT_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Names in one log, raised by one change.
+struct Change<'a> {
+    log: LogId,
+    names: Vec<&'a FenceName>,
+}
+
+impl Core {
+    pub(super) async fn store(
+        &self,
+        key: &Key,
+        kept: &Kept,
+        selector: Position,
+        at: Option<Position>,
+    ) -> Result<SharedWrite, TierError> {
+        let name = names::of_key(key);
+        let hint = hint::raised(key.log(), &[&name], Some(&hint::written(kept)), None, self.replica);
+        let record = self.record(key, kept)?;
+        if record.is_none() {
+            Counters::count(&self.counters.too_large);
+        }
+        let keep = record.as_ref().map_or(0, |_| self.milliseconds_left(kept));
+        let record = record.unwrap_or_default();
+        let from = at.map_or_else(String::new, |at| at.number.to_string());
+        let arguments = [
+            fresh_epoch(),
+            KEY_FENCES.to_string(),
+            self.keyspace.channel(),
+            hint.clone(),
+            names::member(&name),
+            from,
+            keep.to_string(),
+            stamp::half(selector),
+        ];
+        let mut arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
+        arguments.push(&record);
+        match self.run(key.log(), &self.scripts.write, &self.keyspace.all_of(key), &arguments).await {
+            Ok((answer, link)) => {
+                let [marks, page] = parts(answer)?;
+                let marks = Marks::read(&marks)?.ok_or_else(Fail::strange)?;
+                link.ran(marks.run);
+                if keep > 0 {
+                    Counters::count(&self.counters.puts);
+                }
+                let since = delta::of_script(at, &marks, &page)?;
+                Ok(SharedWrite { now: marks.now(key.log(), since), stored: keep > 0 })
+            }
+            // There is no room for the value. That the older one is not the truth any more must be said all the same.
+            Err(fail) if fail.cause == Cause::Full => {
+                Counters::count(&self.counters.no_room);
+                let now = self.change(Change { log: key.log(), names: vec![&name] }, hint).await?;
+                Ok(SharedWrite { now, stored: false })
+            }
+            Err(fail) => Err(fail.error),
+        }
+    }
+
+    pub(super) async fn complete(
+        &self,
+        key: &Key,
+        kept: &Kept,
+        stamp: FleetStamp,
+        lease: Option<u128>,
+    ) -> Result<SharedFill, TierError> {
+        let name = names::of_key(key);
+        let Some(record) = self.record(key, kept)? else {
+            Counters::count(&self.counters.too_large);
+            return Ok(SharedFill::TooLarge);
+        };
+        let keep = self.milliseconds_left(kept);
+        let arguments = [
+            fresh_epoch(),
+            self.keyspace.channel(),
+            hint::settled(key.log(), &name, Some(&hint::written(kept)), self.replica),
+            names::member(&name),
+            stamp.key.epoch.to_string(),
+            stamp.key.number.to_string(),
+            keep.to_string(),
+            lease.map(token).unwrap_or_default(),
+        ];
+        let record = [stamp::write(stamp).as_bytes(), &record].concat();
+        let mut arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
+        arguments.push(&record);
+        let answer = self.run(key.log(), &self.scripts.fill, &self.keyspace.all_of(key), &arguments).await;
+        let (answer, link) = match answer {
+            Ok(answered) => answered,
+            Err(fail) => {
+                if let (Cause::Full, Some(lease)) = (&fail.cause, lease) {
+                    Counters::count(&self.counters.no_room);
+                    // Who waits must not wait for what will not come. When that fails too the lease ends by itself.
+                    let _released = self.give_back(key, lease).await;
+                }
+                return Err(fail.error);
+            }
+        };
+        let [marks, Value::Int(stored)] = parts(answer)? else { return Err(Fail::strange().error) };
+        let marks = Marks::read(&marks)?.ok_or_else(Fail::strange)?;
+        link.ran(marks.run);
+        let now = marks.now(key.log(), Since::NotAsked);
+        let counter = if stored == 1 { &self.counters.puts } else { &self.counters.too_late };
+        Counters::count(counter);
+        Ok(if stored == 1 { SharedFill::Stored(now) } else { SharedFill::TooLate(now) })
+    }
+
+    pub(super) async fn forget(&self, names: &[FenceName], marks: Option<Duration>) -> Result<Vec<LogNow>, TierError> {
+        let mut logs: BTreeMap<LogId, Vec<&FenceName>> = BTreeMap::new();
+        for name in names {
+            logs.entry(names::log_of(name)).or_default().push(name);
+        }
+        let mut changes = Vec::with_capacity(logs.len());
+        for (log, names) in logs {
+            changes.push(self.changes(log, names, marks).boxed());
+        }
+        let nows: Vec<Option<LogNow>> = stream::iter(changes).buffered(AT_ONCE).try_collect().await?;
+        Ok(nows.into_iter().flatten().collect())
+    }
+
+    /// More names than any caller has at once are several changes: the last is the one that all the others come before.
+    async fn changes(
+        &self,
+        log: LogId,
+        names: Vec<&FenceName>,
+        marks: Option<Duration>,
+    ) -> Result<Option<LogNow>, Fail> {
+        let mut now = None;
+        for names in names.chunks(NAMES_MAX) {
+            let hint = hint::raised(log, names, None, marks, self.replica);
+            now = Some(self.change(Change { log, names: names.to_vec() }, hint).await?);
+        }
+        Ok(now)
+    }
+
+    async fn change(&self, change: Change<'_>, hint: String) -> Result<LogNow, Fail> {
+        let mut keys = vec![self.keyspace.log(change.log)];
+        for key in change.names.iter().filter_map(|name| names::key_of(name)) {
+            keys.push(self.keyspace.value(&key));
+            keys.push(self.keyspace.lease(&key));
+        }
+        let most = if change.log == LogId::SELECTOR { SELECTOR_FENCES } else { KEY_FENCES };
+        let mut arguments = vec![fresh_epoch(), most.to_string(), self.keyspace.channel(), hint];
+        arguments.extend(change.names.iter().map(|name| names::member(name)));
+        let arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
+        let (answer, link) = self.run(change.log, &self.scripts.raise, &keys, &arguments).await?;
+        let [marks] = parts(answer)?;
+        let marks = Marks::read(&marks)?.ok_or_else(Fail::strange)?;
+        link.ran(marks.run);
+        Ok(marks.now(change.log, Since::NotAsked))
+    }
+
+    pub(super) async fn hold_on(&self, key: &Key, lease: u128, duration: Duration) -> Result<bool, TierError> {
+        let (token, duration) = (token(lease), millis(duration).max(1).to_string());
+        let keys = [self.keyspace.lease(key)];
+        let arguments = [token.as_bytes(), duration.as_bytes()];
+        let (answer, _) = self.run(key.log(), &self.scripts.extend, &keys, &arguments).await?;
+        Ok(answer == Value::Int(1))
+    }
+
+    pub(super) async fn give_back(&self, key: &Key, lease: u128) -> Result<(), TierError> {
+        let hint = hint::settled(key.log(), &names::of_key(key), None, self.replica);
+        let (token, channel) = (token(lease), self.keyspace.channel());
+        let keys = [self.keyspace.lease(key)];
+        let arguments = [token.as_bytes(), channel.as_bytes(), hint.as_bytes()];
+        self.run(key.log(), &self.scripts.release, &keys, &arguments).await?;
+        Ok(())
+    }
+
+    /// The entry's record, unless it is larger than may lie there.
+    fn record(&self, key: &Key, kept: &Kept) -> Result<Option<Vec<u8>>, TierError> {
+        if kept.value_bytes() > self.value_bytes_max {
+            return Ok(None);
+        }
+        let encoded = self.codec.encode(key, kept)?;
+        Ok(Some([&*encoded.head, &*encoded.body].concat()))
+    }
+
+    fn milliseconds_left(&self, kept: &Kept) -> u64 {
+        millis(kept.usable_until.saturating_sub(self.wall()).min(KEPT_MAX))
+    }
+}

@@ -1,0 +1,9 @@
+//! What every shared tier does, asked of Redis as one server, under Sentinels and as a cluster, bare and behind its guard.
+//! Real processes: see `tests/redis`. How the engine uses it is tested elsewhere.
+
+#![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
+
+#[path = "contract/harness.rs"]
+mod harness;
+#[path = "contract/promises.rs"]
+mod promises;
