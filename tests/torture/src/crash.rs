@@ -2,6 +2,8 @@
 //! What may be read is
 //! `truth`'s.
 
+mod rollback;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -48,6 +50,8 @@ pub struct Run {
     pub server: PathBuf,
     /// Where its disk, and its log, are.
     pub folder: PathBuf,
+    /// Whether what the disk holds is put back now and then to what it held before: that has to be found.
+    pub rolls_back: bool,
 }
 
 /// What came of it.
@@ -174,7 +178,7 @@ impl Progress<'_> {
         self.kills += 1;
         visit.clients.end().await;
         self.ground.truth().killed(clock::now());
-        Ok(())
+        if self.run.rolls_back { rollback::after(self.kills, &self.run.folder) } else { Ok(()) }
     }
 
     /// Reads everything, and lets the clients work for a while.

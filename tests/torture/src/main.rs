@@ -21,6 +21,7 @@ const CRASH: &str = "Examples:
   cargo x torture crash --kills 1000 --seed 7  more of them, other choices
   cargo x torture crash --minutes 60 -o json   an hour; {kills,starts,wrong,resurrected,lost_durable,
                                                recovery_ms_p50,recovery_ms_max}
+  cargo x torture crash --kills 12 --rolls-back  a disk that is wrong on purpose, which has to be found
 
 A server with a small memory and a disk is written to, invalidated by key, tag and prefix, and read, by eight clients, and is
 killed with SIGKILL after 5 to 500 ms; every fifth time while it starts; between ten kills it is ended in order once. After each
@@ -77,6 +78,9 @@ enum What {
         /// As many kills as fit into this
         #[arg(long, conflicts_with = "kills")]
         minutes: Option<f64>,
+        /// Put what the disk holds back now and then to what it held before: the run is good when that is found
+        #[arg(long)]
+        rolls_back: bool,
         #[command(flatten)]
         run: Shape,
     },
@@ -118,7 +122,7 @@ enum Format {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().what {
-        What::Crash { kills, minutes, run } => crash(kills, minutes, &run),
+        What::Crash { kills, minutes, rolls_back, run } => crash(kills, minutes, rolls_back, &run),
         What::Redis { fault, seconds, run } => redis(fault, seconds, &run),
     };
     match done {
@@ -131,19 +135,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn crash(kills: u64, minutes: Option<f64>, shape: &Shape) -> Result<bool, String> {
+fn crash(kills: u64, minutes: Option<f64>, rolls_back: bool, shape: &Shape) -> Result<bool, String> {
     let folder = shape.folder("crash")?;
     let lasts = minutes.map(|minutes| Duration::try_from_secs_f64(minutes * 60.0)).transpose();
     let lasts = lasts.map_err(|error| format!("--minutes: {error}"))?;
     eprintln!("seed {}", shape.seed);
     let (server, seed) = (shape.server()?, shape.seed);
-    let run = crash::Run { kills, lasts, seed, server, folder: folder.clone() };
+    let run = crash::Run { kills, lasts, seed, server, folder: folder.clone(), rolls_back };
     let bar = bar(if lasts.is_some() { None } else { Some(kills) }, "kills");
     let report = run.run(&|kills| bar.set_position(kills));
     bar.finish_and_clear();
     let report = report.map_err(|reason| format!("{reason}\nits folder: {}", folder.display()))?;
     shape.print(&report)?;
-    ended(&folder, report.good(), &report.findings.said)
+    if rolls_back && report.good() {
+        return Err("what came back with the disk's past was not found".to_owned());
+    }
+    ended(&folder, report.good() || rolls_back, &report.findings.said)
 }
 
 fn redis(fault: Fault, seconds: u64, shape: &Shape) -> Result<bool, String> {

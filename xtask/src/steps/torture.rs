@@ -9,6 +9,8 @@ use crate::{
 
 /// Most of what this step takes: about half a second each.
 const KILLS: &str = "200";
+/// As many as it takes to put a disk back to its past, and to look at it.
+const WRONG_KILLS: &str = "12";
 /// How Redis fails; for so many seconds each.
 const FAULTS: [&str; 6] = ["kill", "pause", "flap", "oom", "failover", "blackhole"];
 const SECONDS: &str = "3";
@@ -22,6 +24,10 @@ pub(crate) fn check(log: &Log) -> Outcome {
     let crash = crash.map_err(|reason| failed(passed, reason))?;
     let kills =
         number(&crash, "kills").filter(|kills| *kills > 0.0).ok_or_else(|| failed(passed, "no kill".to_owned()))?;
+    passed += 1;
+    // What cannot find a wrong disk shows nothing.
+    log.run(torture::program().args(["crash", "--kills", WRONG_KILLS, "--rolls-back", "-o", "json"]))
+        .map_err(|reason| failed(passed, reason))?;
     passed += 1;
     let mut slowest = 0.0_f64;
     for fault in FAULTS {
