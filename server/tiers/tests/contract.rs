@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
 
+#[path = "contract/away.rs"]
+mod away;
 #[path = "contract/harness.rs"]
 mod harness;
 #[path = "contract/promises.rs"]
