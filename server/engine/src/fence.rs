@@ -210,6 +210,9 @@ struct NamespaceFences {
     everything: u64,
     tags: HashMap<Arc<str>, u64>,
     kinds: HashMap<Arc<str>, u64>,
+    keys: HashMap<Arc<str>, u64>,
+    /// By what the selected were made from.
+    dependencies: HashMap<Arc<str>, u64>,
     /// By length, so that a key is tested against the lengths that exist and not against every prefix.
     prefixes: BTreeMap<usize, HashMap<Arc<str>, u64>>,
     /// Globs and sets of tags, which have to be matched one by one.
@@ -311,6 +314,26 @@ impl SelectorFences {
         let number = highest.max(fences.floor);
         (number > 0).then_some(Fenced { number, floor: highest < number })
     }
+
+    /// The number of the newest fence of a namespace, whatever it selects; zero for none.
+    #[must_use]
+    pub fn newest_in(&self, namespace: &str) -> u64 {
+        self.namespaces.get(namespace).map_or(0, |fences| fences.newest)
+    }
+
+    /// Forgets the fences below a number without raising a floor: for an owner who keeps nothing that is as old.
+    pub fn forget_below(&mut self, number: u64) {
+        while let Some((namespace, selector, raised)) = self.raised.front().filter(|oldest| oldest.2 < number).cloned()
+        {
+            self.raised.pop_front();
+            self.bytes -= selector.bytes();
+            if let Some(fences) = self.namespaces.get_mut(&namespace)
+                && !fences.forget(&selector, raised)
+            {
+                fences.marks.forget(&selector, raised);
+            }
+        }
+    }
 }
 
 impl NamespaceFences {
@@ -318,10 +341,12 @@ impl NamespaceFences {
         match selector {
             Selector::Tag(tag) => drop(self.tags.insert(tag.clone(), number)),
             Selector::Kind(kind) => drop(self.kinds.insert(kind.clone(), number)),
+            Selector::Key(key) => drop(self.keys.insert(key.clone(), number)),
+            Selector::DependentsOf(name) => drop(self.dependencies.insert(name.clone(), number)),
             Selector::Prefix(prefix) => {
                 self.prefixes.entry(prefix.len()).or_default().insert(prefix.clone(), number);
             }
-            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) | Selector::DependentsOf(_) => {
+            Selector::Glob(_) | Selector::AllTags(_) => {
                 self.patterns.insert(selector.clone(), number);
             }
             Selector::Everything => self.everything = number,
@@ -333,6 +358,8 @@ impl NamespaceFences {
         match selector {
             Selector::Tag(tag) => forget_at(&mut self.tags, tag, number),
             Selector::Kind(kind) => forget_at(&mut self.kinds, kind, number),
+            Selector::Key(key) => forget_at(&mut self.keys, key, number),
+            Selector::DependentsOf(name) => forget_at(&mut self.dependencies, name, number),
             Selector::Prefix(prefix) => {
                 let Some(same_length) = self.prefixes.get_mut(&prefix.len()) else { return false };
                 let forgotten = forget_at(same_length, prefix, number);
@@ -341,9 +368,7 @@ impl NamespaceFences {
                 }
                 forgotten
             }
-            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) | Selector::DependentsOf(_) => {
-                forget_at(&mut self.patterns, selector, number)
-            }
+            Selector::Glob(_) | Selector::AllTags(_) => forget_at(&mut self.patterns, selector, number),
             Selector::Everything => false,
         }
     }
@@ -356,8 +381,11 @@ impl NamespaceFences {
             .prefixes
             .iter()
             .filter_map(|(length, same_length)| facets.key.get(..*length).and_then(|prefix| same_length.get(prefix)));
+        let key = self.keys.get(facets.key);
+        let dependencies = facets.depends_on.iter().filter_map(|name| self.dependencies.get(name));
         let patterns = self.patterns.iter().filter(|(selector, _)| selector.selects(facets)).map(|(_, number)| number);
-        tags.chain(kind).chain(prefixes).chain(patterns).copied().fold(self.everything, u64::max)
+        let named = tags.chain(kind).chain(key).chain(dependencies);
+        named.chain(prefixes).chain(patterns).copied().fold(self.everything, u64::max)
     }
 }
 

@@ -2,6 +2,7 @@
 //! it may be served is decided by the engine.
 
 pub mod codec;
+pub mod disk;
 pub mod guard;
 pub mod origin;
 pub mod redis;

@@ -37,6 +37,9 @@ pub trait LocalTier: Send + Sync + 'static {
     /// [`Selector::DependentsOf`] selects by all that an entry was made from, inherited dependencies included.
     fn forget_sets(&self, namespace: &Arc<str>, selectors: &[Selector]);
 
+    /// Forgets all it holds, of every namespace, in constant time: what may have changed meanwhile is not known any more.
+    fn forget_all(&self);
+
     /// Resolves once everything that was forgotten before this call would stay forgotten over a crash; fails when that
     /// cannot be written.
     fn settled(&self) -> BoxFuture<'_, Result<(), TierError>>;

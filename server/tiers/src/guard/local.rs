@@ -64,6 +64,10 @@ impl LocalTier for Guarded<dyn LocalTier> {
         self.core.inner.forget_sets(namespace, selectors);
     }
 
+    fn forget_all(&self) {
+        self.core.inner.forget_all();
+    }
+
     fn settled(&self) -> BoxFuture<'_, Result<(), TierError>> {
         let core = &*self.core;
         Box::pin(core.call(Lane::Changes, core.options.change_timeout, || core.inner.settled()))

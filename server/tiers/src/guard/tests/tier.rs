@@ -207,6 +207,8 @@ impl LocalTier for Fake {
         self.0.lock().forgotten.1 += 1;
     }
 
+    fn forget_all(&self) {}
+
     fn settled(&self) -> BoxFuture<'_, Result<(), TierError>> {
         self.called()
     }

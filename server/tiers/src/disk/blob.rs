@@ -1,0 +1,119 @@
+//! Entries in files of their own: their names, their header, writing and reading them. Which of them live is decided by the
+//! log.
+
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
+
+use super::{
+    files::{Files, gone},
+    frame::BlobRef,
+};
+
+/// The directory of these files.
+pub(super) const DIRECTORY: &str = "blobs";
+const HEADER_BYTES: usize = 32;
+const MAGIC: &[u8; 8] = b"HOTPBLOB";
+const VERSION: u64 = 1;
+const SEED: u64 = u64::from_le_bytes(*b"hpblobs1");
+
+/// Bytes of a file with so many bytes in it.
+pub(super) fn file_bytes(bytes: u64) -> u64 {
+    bytes.saturating_add(HEADER_BYTES as u64)
+}
+
+/// Where it is.
+pub(super) fn path(directory: &Path, id: u64) -> PathBuf {
+    directory.join(DIRECTORY).join(format!("{id:016x}.blob"))
+}
+
+/// The number in a file's name; `None` for what is no blob, or one that was not finished.
+pub(super) fn id_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".blob").filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+fn header(id: u64) -> [u8; HEADER_BYTES] {
+    let mut bytes = [0; HEADER_BYTES];
+    bytes[..8].copy_from_slice(MAGIC);
+    bytes[8..16].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[16..24].copy_from_slice(&id.to_le_bytes());
+    let sum = xxh3_64_with_seed(&bytes[..24], SEED);
+    bytes[24..].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+/// Writes a blob beside its place and moves it there; nothing is left of it when that fails and the disk lets it be removed.
+pub(super) fn write(
+    files: &dyn Files,
+    directory: &Path,
+    id: u64,
+    content: &[&[u8]],
+    sync: bool,
+) -> io::Result<BlobRef> {
+    let place = path(directory, id);
+    let unfinished = place.with_extension("tmp");
+    let written = write_to(files, &unfinished, id, content, sync).and_then(|blob| {
+        files.rename(&unfinished, &place)?;
+        Ok(blob)
+    });
+    if written.is_err() {
+        gone(files.remove(&unfinished))?;
+    }
+    written
+}
+
+fn write_to(files: &dyn Files, path: &Path, id: u64, content: &[&[u8]], sync: bool) -> io::Result<BlobRef> {
+    let file = files.create(path)?;
+    file.write_all(&header(id), 0)?;
+    let mut sum = Xxh3::with_seed(id);
+    let mut bytes = 0;
+    for part in content {
+        file.write_all(part, file_bytes(bytes))?;
+        sum.update(part);
+        bytes += part.len() as u64;
+    }
+    if sync {
+        file.sync()?;
+    }
+    Ok(BlobRef { id, bytes, sum: sum.digest() })
+}
+
+/// Reads a blob; `None` when it is not what was written.
+pub(super) fn read(files: &dyn Files, directory: &Path, blob: &BlobRef) -> io::Result<Option<Bytes>> {
+    let file = match files.open(&path(directory, blob.id)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    // Before anything is allocated: so long is what is really there.
+    let (length, room) = (file.length()?, usize::try_from(blob.bytes));
+    let Some(room) = room.ok().filter(|_| length == file_bytes(blob.bytes)) else { return Ok(None) };
+    let mut first = [0; HEADER_BYTES];
+    file.read_all(&mut first, 0)?;
+    if first != header(blob.id) {
+        return Ok(None);
+    }
+    let mut content = vec![0; room];
+    file.read_all(&mut content, HEADER_BYTES as u64)?;
+    let mut sum = Xxh3::with_seed(blob.id);
+    sum.update(&content);
+    Ok((sum.digest() == blob.sum).then(|| Bytes::from(content)))
+}
+
+/// Reads the beginning of a blob, not checked: at most so many bytes of what is in it.
+pub(super) fn read_start(files: &dyn Files, directory: &Path, blob: &BlobRef, most: usize) -> io::Result<Vec<u8>> {
+    let file = files.open(&path(directory, blob.id))?;
+    let left = file.length()?.saturating_sub(HEADER_BYTES as u64);
+    let mut start = vec![0; usize::try_from(left).unwrap_or(most).min(most)];
+    file.read_all(&mut start, HEADER_BYTES as u64)?;
+    Ok(start)
+}
+
+/// Removes a blob; that it is not there is as good.
+pub(super) fn remove(files: &dyn Files, directory: &Path, id: u64) -> io::Result<()> {
+    gone(files.remove(&path(directory, id)))
+}

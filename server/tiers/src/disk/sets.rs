@@ -1,0 +1,106 @@
+//! Selectors as a fence record keeps them. What they select is the engine's business.
+
+use std::sync::Arc;
+
+use hotplate_engine::{key::namespace_name, selector::Selector};
+
+/// Selectors in one record at most; more are written as several.
+pub(super) const PER_RECORD: usize = 128;
+
+const KEY: u8 = 1;
+const PREFIX: u8 = 2;
+const GLOB: u8 = 3;
+const TAG: u8 = 4;
+const ALL_TAGS: u8 = 5;
+const KIND: u8 = 6;
+const DEPENDENTS_OF: u8 = 7;
+const EVERYTHING: u8 = 8;
+
+/// Appends a namespace and at most [`PER_RECORD`] selectors.
+pub(super) fn write(into: &mut Vec<u8>, namespace: &str, selectors: &[Selector]) {
+    text(into, namespace);
+    into.extend(number(selectors.len()));
+    for selector in selectors {
+        match selector {
+            Selector::Key(name) => named(into, KEY, name),
+            Selector::Prefix(name) => named(into, PREFIX, name),
+            Selector::Glob(pattern) => named(into, GLOB, pattern.text()),
+            Selector::Tag(name) => named(into, TAG, name),
+            Selector::AllTags(tags) => {
+                into.push(ALL_TAGS);
+                into.extend(number(tags.len()));
+                for tag in tags {
+                    text(into, tag);
+                }
+            }
+            Selector::Kind(name) => named(into, KIND, name),
+            Selector::DependentsOf(name) => named(into, DEPENDENTS_OF, name),
+            Selector::Everything => into.push(EVERYTHING),
+        }
+    }
+}
+
+fn named(into: &mut Vec<u8>, which: u8, name: &str) {
+    into.push(which);
+    text(into, name);
+}
+
+fn text(into: &mut Vec<u8>, text: &str) {
+    into.extend(number(text.len()));
+    into.extend(text.as_bytes());
+}
+
+/// The texts of selectors are bounded far below 64 KiB by their constructors.
+fn number(length: usize) -> [u8; 2] {
+    u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes()
+}
+
+/// Reads what [`write`] wrote; `None` for anything else.
+pub(super) fn read(bytes: &[u8]) -> Option<(Arc<str>, Vec<Selector>)> {
+    let mut bytes = bytes;
+    let namespace = namespace_name(take_text(&mut bytes)?).ok()?;
+    let count = take_number(&mut bytes)?;
+    if count > PER_RECORD {
+        return None;
+    }
+    let selectors = (0..count).map(|_| take_selector(&mut bytes)).collect::<Option<Vec<_>>>()?;
+    bytes.is_empty().then_some((namespace, selectors))
+}
+
+fn take_selector(bytes: &mut &[u8]) -> Option<Selector> {
+    let (&which, rest) = bytes.split_first()?;
+    *bytes = rest;
+    match which {
+        EVERYTHING => Some(Selector::Everything),
+        ALL_TAGS => {
+            let count = take_number(bytes)?;
+            let tags = (0..count).map(|_| take_text(bytes)).collect::<Option<Vec<_>>>()?;
+            Selector::all_tags(tags).ok()
+        }
+        _ => {
+            let name = take_text(bytes)?;
+            match which {
+                KEY => Selector::key(name).ok(),
+                PREFIX => Selector::prefix(name).ok(),
+                GLOB => Selector::glob(name).ok(),
+                TAG => Selector::tag(name).ok(),
+                KIND => Selector::kind(name).ok(),
+                DEPENDENTS_OF => Selector::dependents_of(name).ok(),
+                _ => None,
+            }
+        }
+    }
+}
+
+fn take_number(bytes: &mut &[u8]) -> Option<usize> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(usize::from(u16::from_le_bytes(*number)))
+}
+
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let length = take_number(bytes)?;
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    std::str::from_utf8(text).ok()
+}

@@ -1,0 +1,61 @@
+//! Looking through a directory without changing it: every record of every segment and every blob is read. What would be served is
+//! what `recover.rs` says.
+
+use std::{io, path::Path, sync::Arc};
+
+use hotplate_engine::clock::Clock;
+
+use super::{DiskOptions, core::Core, files::System, frame::Kind, recover, segment};
+use crate::codec::{Codec, CodecOptions};
+
+/// What is in a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Segments that could be read.
+    pub segments: u64,
+    /// Records in them that are sound.
+    pub records: u64,
+    /// Entries among them, also those that were replaced, forgotten or have ended.
+    pub entries: u64,
+    /// Blobs that are what was written.
+    pub blobs: u64,
+    /// Segments, records and blobs that are damaged.
+    pub damaged: u64,
+    /// Bytes of files of later versions, which are left alone.
+    pub foreign_bytes: u64,
+}
+
+/// Reads everything in a directory and changes nothing. No server may use it meanwhile: what it writes at the same time would
+/// count as damaged.
+///
+/// # Errors
+/// What the system says of the directory or a file.
+pub fn verify(path: &Path) -> io::Result<Verified> {
+    let clock = Clock::system();
+    let codec = Codec::new(CodecOptions::default(), clock.clone());
+    let options = DiskOptions::new(path, u64::MAX / 2);
+    let core = Core::new(options, Arc::new(System), codec, clock);
+    let found = recover::find(&core)?;
+    let mut verified = Verified { damaged: found.corrupt, foreign_bytes: found.foreign, ..Verified::default() };
+    for (id, filling) in &found.segments {
+        let file = core.files.open(&core.segment_path(*id))?;
+        let scan = segment::scan(file.as_ref(), file.length()?, filling.salt)?;
+        let sealed = segment::read_footer(file.as_ref(), file.length()?, filling.salt)?.is_some();
+        verified.segments += 1;
+        // Without a footer it was read through before.
+        verified.damaged += if sealed { scan.damaged } else { 0 };
+        for row in &scan.rows {
+            verified.records += u64::from(row.kind != Kind::Unknown);
+            verified.entries += u64::from(row.kind.is_entry());
+        }
+        for blob in scan.rows.iter().filter_map(|row| row.blob.as_ref()) {
+            match core.files.open(&super::blob::path(path, blob.id)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+                Ok(_) if core.blob(blob)?.is_some() => verified.blobs += 1,
+                Ok(_) => verified.damaged += 1,
+            }
+        }
+    }
+    Ok(verified)
+}

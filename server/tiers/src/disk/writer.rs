@@ -1,0 +1,321 @@
+//! The thread that writes: takes what was handed over in its order, writes it in batches, and says what is settled. What it
+//! does when that fails is in `aside.rs`, how it makes room in `reclaim.rs`.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hotplate_engine::clock::{Clock, Moment};
+
+use super::{
+    blob,
+    clock::HighWater,
+    core::Core,
+    counters::{Dropped, count},
+    files::Lock,
+    frame::{Kind, NOTE_BYTES},
+    ledger::{Ledger, Op, Queued, Waiting},
+    log::{Log, Record},
+    options::Sync,
+    sets,
+    trouble::{Backoff, Fault, Step},
+};
+use crate::codec::Encoded;
+
+/// Operations and bytes of values written at once at most.
+const BATCH_OPS_MAX: usize = 512;
+const BATCH_BYTES_MAX: u64 = 4 << 20;
+/// Between two looks at what is due.
+const TICK: Duration = Duration::from_millis(200);
+/// Ticks between two notes of the time.
+const TICKS_PER_NOTE: u64 = 5;
+
+/// The writer's side.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) core: Arc<Core>,
+    pub(super) log: Log,
+    pub(super) held: Option<Lock>,
+    pub(super) high: Option<HighWater>,
+    pub(super) backoff: Backoff,
+    /// When it tries again, while it is aside.
+    pub(super) again: Moment,
+    /// All files have to go before anything else is written.
+    pub(super) must_wipe: bool,
+    /// Blobs that were written and that no record names yet.
+    pub(super) unnamed: Vec<(u64, u64)>,
+    /// Real time, also where the tier's clock stands still: it only paces.
+    pub(super) pace: Clock,
+    ticks: u64,
+    next_tick: Moment,
+    synced: Moment,
+}
+
+/// What there is to do.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Write,
+    Wait,
+    End,
+}
+
+impl Writer {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            log: Log::default(),
+            held: None,
+            high: None,
+            backoff: Backoff::default(),
+            again: Moment(0),
+            must_wipe: false,
+            unnamed: Vec::new(),
+            pace: Clock::system(),
+            ticks: 0,
+            next_tick: Moment(0),
+            synced: Moment(0),
+        }
+    }
+
+    /// Writes until the tier is closed.
+    pub(super) fn run(&mut self) {
+        loop {
+            match self.next() {
+                Next::Write => self.write(),
+                Next::Wait => {}
+                Next::End => break,
+            }
+            if self.pace.now() >= self.next_tick {
+                self.next_tick = self.pace.now().after(TICK);
+                self.tick();
+            }
+        }
+        self.finish();
+    }
+
+    /// What there is to do next; waits for it, at most until something is due.
+    fn next(&mut self) -> Next {
+        let wait = self.next_tick.since(self.pace.now());
+        let mut ledger = self.core.ledger.lock();
+        if ledger.abandoned {
+            return Next::End;
+        }
+        let aside = ledger.trouble.as_ref().is_some_and(|trouble| trouble.step != Step::Reading);
+        let urgent = !ledger.waiters.is_empty() && (ledger.opened || aside);
+        if ledger.opened && ledger.queued() > 0 && !aside || urgent {
+            return Next::Write;
+        }
+        if ledger.closing {
+            return Next::End;
+        }
+        if wait > Duration::ZERO {
+            self.core.wake.wait_for(&mut ledger, wait);
+        }
+        Next::Wait
+    }
+
+    fn write(&mut self) {
+        if self.core.ledger.lock().trouble.as_ref().is_some_and(|trouble| trouble.step != Step::Reading) {
+            self.settle_by_force();
+            return;
+        }
+        let batch = self.core.ledger.lock().next_batch(BATCH_OPS_MAX, BATCH_BYTES_MAX);
+        if let Err(fault) = self.write_batch(&batch) {
+            self.step_aside(batch, &fault);
+        }
+        self.remove_blobs();
+    }
+
+    /// Writes what was taken from the queue, and says that it is settled.
+    pub(super) fn write_batch(&mut self, batch: &[Queued]) -> Result<(), Fault> {
+        let Some(last) = batch.last() else {
+            // Nothing waits and nothing is on its way: whatever was owed is written.
+            let owed = self.core.ledger.lock().owed();
+            self.settled(owed, batch);
+            return Ok(());
+        };
+        let floor = batch.iter().any(|queued| matches!(queued.op, Op::Floor));
+        if floor {
+            self.log.seal(&self.core)?;
+        }
+        let records = self.records(batch)?;
+        self.reserve(records.iter().map(Record::bytes).sum())?;
+        if !records.is_empty() {
+            self.append(&records)?;
+        }
+        self.unnamed.clear();
+        if self.core.options.sync == Sync::Always {
+            self.log.sync()?;
+        }
+        self.settled(last.sequence, batch);
+        if floor {
+            self.remove_segments_before_active()?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, records: &[Record]) -> Result<(), Fault> {
+        let (segment, rows) = self.log.append(&self.core, records)?;
+        let entries = rows.iter().filter(|row| row.kind.is_entry());
+        let mut ledger = self.core.ledger.lock();
+        let mut stored = 0;
+        for row in entries {
+            ledger.placed(segment, row, row.sequence);
+            stored += 1;
+        }
+        drop(ledger);
+        count(&self.core.counters.puts, stored);
+        Ok(())
+    }
+
+    fn settled(&self, upto: u64, batch: &[Queued]) {
+        let waiters = self.core.ledger.lock().settle(upto, batch);
+        for (_, waiter) in waiters {
+            // Who does not wait any more need not be told.
+            let _gone = waiter.send(Ok(()));
+        }
+    }
+
+    fn records(&mut self, batch: &[Queued]) -> Result<Vec<Record>, Fault> {
+        let mut records = Vec::with_capacity(batch.len());
+        for Queued { sequence, op } in batch {
+            let sequence = *sequence;
+            records.extend(match op {
+                Op::Put(name) => self.entry_of(*name, sequence)?,
+                Op::Forget(name) => Some(Record::plain(Kind::Forget, (sequence, *name), Vec::new())),
+                Op::Sets(namespace, selectors) => {
+                    let mut content = Vec::new();
+                    sets::write(&mut content, namespace, selectors);
+                    Some(Record::plain(Kind::Sets, (sequence, 0), content))
+                }
+                Op::Floor => Some(floor(sequence, sequence)),
+            });
+        }
+        Ok(records)
+    }
+
+    /// The record of the entry that waits under a hash, unless it was replaced or forgotten meanwhile, which is written in its
+    /// turn.
+    fn entry_of(&mut self, name: u64, sequence: u64) -> Result<Option<Record>, Fault> {
+        let waiting = self.core.ledger.lock().waiting(name).cloned();
+        let waiting = waiting.filter(|waiting| waiting.sequence == sequence);
+        waiting.map(|waiting| self.entry(&waiting)).transpose()
+    }
+
+    /// The record of an entry, or of its end when it cannot be written as one.
+    fn entry(&mut self, waiting: &Waiting) -> Result<Record, Fault> {
+        let name = waiting.key.hash();
+        let of = (waiting.sequence, name);
+        let note = self.core.note(&waiting.kept);
+        let Ok(Encoded { head, body, .. }) = self.core.codec.encode(&waiting.key, &waiting.kept) else {
+            self.core.ledger.lock().remove(name);
+            self.core.counters.dropped(Dropped::Refused);
+            return Ok(Record::plain(Kind::Forget, of, Vec::new()));
+        };
+        let bytes = (head.len() + body.len()) as u64;
+        if bytes + NOTE_BYTES as u64 <= self.core.options.inline_bytes() {
+            return Ok(Record::entry(Kind::Value, of, &note, [head, body]));
+        }
+        self.reserve(blob::file_bytes(bytes))?;
+        let (files, directory) = (self.core.files.as_ref(), &self.core.options.path);
+        let sync = self.core.options.sync == Sync::Always;
+        let blob = blob::write(files, directory, waiting.sequence, &[&head, &body], sync);
+        let blob = blob.map_err(Step::Writing.of())?;
+        let file = blob::file_bytes(blob.bytes);
+        self.core.ledger.lock().blob_bytes += file;
+        self.unnamed.push((blob.id, file));
+        Ok(Record::entry(Kind::Blob, of, &note, [Bytes::copy_from_slice(&blob.bytes()), Bytes::new()]))
+    }
+
+    /// Removes the files of blobs that nothing names any more. One that cannot be removed is found at the next start.
+    pub(super) fn remove_blobs(&self) {
+        let dead = std::mem::take(&mut self.core.ledger.lock().dead_blobs);
+        let mut removed = 0;
+        for (id, bytes) in dead {
+            if blob::remove(self.core.files.as_ref(), &self.core.options.path, id).is_ok() {
+                removed += bytes;
+            } else {
+                self.core.counters.failed(Step::Removing);
+            }
+        }
+        if removed > 0 {
+            let mut ledger = self.core.ledger.lock();
+            ledger.blob_bytes = ledger.blob_bytes.saturating_sub(removed);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.ticks += 1;
+        self.come_back();
+        self.remove_blobs();
+        if !self.core.ledger.lock().opened {
+            return;
+        }
+        if self.ticks.is_multiple_of(TICKS_PER_NOTE) {
+            self.note_time();
+        }
+        self.drop_ended();
+        if let Err(fault) = self.sync_when_due().and_then(|()| self.tidy()) {
+            self.step_aside(Vec::new(), &fault);
+        }
+    }
+
+    /// That the time cannot be noted matters only when the clock goes back as well.
+    fn note_time(&mut self) {
+        let now = self.core.wall.now();
+        if self.high.as_mut().is_some_and(|high| high.keep(now).is_err()) {
+            self.core.counters.failed(Step::Writing);
+        }
+    }
+
+    fn sync_when_due(&mut self) -> Result<(), Fault> {
+        let Sync::Interval(interval) = self.core.options.sync else { return Ok(()) };
+        let now = self.pace.now();
+        if now.since(self.synced) < interval {
+            return Ok(());
+        }
+        self.synced = now;
+        self.log.sync()
+    }
+
+    /// Takes a part of what has ended out of the index.
+    fn drop_ended(&self) {
+        let now = self.core.wall.now();
+        let mut ledger = self.core.ledger.lock();
+        let ended = ledger.index.sweep(|slot| !slot.waits() && slot.over(now));
+        for name in ended {
+            ledger.remove(name);
+        }
+    }
+
+    fn finish(&mut self) {
+        let abandoned = self.core.ledger.lock().abandoned;
+        if !abandoned {
+            if self.core.ledger.lock().owes() {
+                self.settle_by_force();
+            }
+            self.note_time();
+            let sealed = self.log.seal(&self.core);
+            if let Err(fault) = sealed {
+                self.core.counters.failed(fault.step);
+            }
+            self.remove_blobs();
+        }
+        self.held = None;
+        end_waiters(&mut self.core.ledger.lock());
+    }
+}
+
+/// The record that everything older than `below` is gone.
+pub(super) fn floor(sequence: u64, below: u64) -> Record {
+    Record::plain(Kind::Floor, (sequence, 0), below.to_le_bytes().to_vec())
+}
+
+fn end_waiters(ledger: &mut Ledger) {
+    // Dropping them tells who waits.
+    ledger.waiters.clear();
+}
+
+/// What a failure of a whole step is called.
+pub(super) fn full() -> Fault {
+    Fault { step: Step::Writing, error: io::ErrorKind::StorageFull.into() }
+}

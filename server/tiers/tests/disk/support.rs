@@ -1,0 +1,148 @@
+//! A tier in a directory of its own, and entries for it. What is tested with them is in the files beside.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hotplate_engine::{
+    clock::Clock,
+    entry::{Dependencies, Description, Payload},
+    key::Key,
+    tier::{
+        Kept,
+        local::{HandedDown, LocalTier},
+    },
+};
+use hotplate_tiers::{
+    codec::{Codec, CodecOptions},
+    disk::{DiskOptions, DiskTier},
+};
+
+pub(crate) const BYTES_MAX: u64 = 64 << 20;
+
+pub(crate) fn key(text: &str) -> Key {
+    Key::new("ns", text).unwrap()
+}
+
+/// A value that lives for an hour from the clock's start on.
+pub(crate) fn kept(clock: &Clock, value: impl Into<Bytes>) -> Kept {
+    lasting(clock, value, Duration::from_secs(3600))
+}
+
+pub(crate) fn lasting(clock: &Clock, value: impl Into<Bytes>, ttl: Duration) -> Kept {
+    let value = value.into();
+    let stored = clock.wall(clock.now());
+    Kept {
+        payload: Payload::Value(value.clone()),
+        description: Arc::new(Description::default()),
+        digest: sha2(&value),
+        cost: None,
+        cost_measured: false,
+        stored,
+        fresh_until: stored + ttl,
+        usable_until: stored + ttl,
+        idle_ttl: None,
+        refresh_ahead: None,
+        marked: false,
+    }
+}
+
+fn sha2(value: &[u8]) -> [u8; 32] {
+    use sha2::Digest;
+    sha2::Sha256::digest(value).into()
+}
+
+/// With tags, a kind, and what it was made from: itself, and through others.
+pub(crate) fn described(mut kept: Kept, tags: &[&str], kind: &str, (own, inherited): (&[&str], &[&str])) -> Kept {
+    let texts = |texts: &[&str]| texts.iter().map(|text| Arc::from(*text)).collect::<Vec<Arc<str>>>();
+    let depends_on = Dependencies { own: texts(own).into(), inherited: texts(inherited).into() };
+    kept.description = Arc::new(Description {
+        tags: texts(tags),
+        kind: Arc::from(kind),
+        depends_on: (!own.is_empty()).then(|| Arc::new(depends_on)),
+        ..Description::default()
+    });
+    kept
+}
+
+pub(crate) fn value(kept: &Kept) -> &Bytes {
+    match &kept.payload {
+        Payload::Value(value) => value,
+        Payload::Negative(_) => panic!("a value was stored"),
+    }
+}
+
+/// Bytes that cannot be compressed, the same for the same seed.
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+pub(crate) fn codec(clock: &Clock) -> Arc<Codec> {
+    Codec::new(CodecOptions::default(), clock.clone())
+}
+
+pub(crate) fn open_with(options: DiskOptions, clock: &Clock) -> Arc<DiskTier> {
+    DiskTier::open(options, codec(clock), clock.clone()).unwrap()
+}
+
+pub(crate) fn open(path: &Path, clock: &Clock) -> Arc<DiskTier> {
+    open_with(DiskOptions::new(path, BYTES_MAX), clock)
+}
+
+pub(crate) fn put(tier: &DiskTier, text: &str, kept: Kept) -> bool {
+    tier.put(&key(text), kept, HandedDown::Written)
+}
+
+pub(crate) async fn get(tier: &DiskTier, text: &str) -> Option<Bytes> {
+    tier.get(&key(text)).await.unwrap().map(|kept| value(&kept).clone())
+}
+
+/// Waits until everything that was handed over is written: what is forgotten last is written last.
+pub(crate) async fn written(tier: &DiskTier) {
+    let last = key("the last one that was handed over");
+    tier.put(&last, kept(&Clock::system(), "x"), HandedDown::Written);
+    tier.forget(&last);
+    tier.settled().await.unwrap();
+}
+
+/// Copies a directory as it is at this moment, as if the process had ended then.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The segments of a directory, in order.
+pub(crate) fn segments(path: &Path) -> Vec<std::path::PathBuf> {
+    let files = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut segments: Vec<_> = files.filter(|file| file.extension().is_some_and(|end| end == "seg")).collect();
+    segments.sort();
+    segments
+}
+
+/// Bytes of all files of a directory.
+pub(crate) fn bytes_on_disk(path: &Path) -> u64 {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| {
+            // It may be removed meanwhile.
+            let Ok(facts) = entry.metadata() else { return 0 };
+            if facts.is_dir() { bytes_on_disk(&entry.path()) } else { facts.len() }
+        })
+        .sum()
+}
