@@ -1,5 +1,7 @@
 //! The whole: owns the parts, one public method per verb, no logic.
 
+mod through;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
@@ -22,7 +24,7 @@ use crate::{
         repeat::Repeats,
         revalidate::{self, RevalidateAnswer, RevalidateRequest},
         stats::{self, Watching},
-        through,
+        through::get::Descents,
         touch::{self, TouchAnswer, TouchRequest},
         watch::{UpdateAnswer, UpdateRequest, WatchLimits, Watcher, Watches},
     },
@@ -49,6 +51,7 @@ pub struct Cache {
     repeats: Repeats,
     watches: Watches,
     jobs: Jobs,
+    descents: Descents,
     made: Moment,
     closed: CancellationToken,
 }
@@ -85,90 +88,11 @@ impl Cache {
             repeats: Repeats::new(config.request_ids_max),
             watches: Watches::new(limits, store.history.clone(), store.clone(), observer.clone()),
             jobs: Jobs::new(config, clock.clone(), observer, origins, store.clone()),
+            descents: Descents::default(),
             made: clock.now(),
             closed: CancellationToken::new(),
             store,
         }))
-    }
-
-    /// Finds one entry in any tier; when there is nothing fresh, gets the key's lease or waits, as `on_miss` says. Needs a
-    /// tokio runtime.
-    ///
-    /// # Errors
-    /// As [`Cache::get_leased`].
-    pub async fn read(&self, request: &GetRequest, on_miss: OnMiss) -> Result<LeasedAnswer> {
-        through::get::read(&self.store, request, on_miss).await
-    }
-
-    /// Finds several entries in any tier, each for itself. Needs a tokio runtime.
-    pub async fn read_many(&self, items: &[(GetRequest, OnMiss)]) -> Vec<Result<LeasedAnswer>> {
-        through::get::read_many(&self.store, items).await
-    }
-
-    /// Stores one entry in all tiers, under the lease that this token names if there is one.
-    ///
-    /// # Errors
-    /// Anything out of its bounds.
-    pub async fn write(&self, request: PutRequest, lease: Option<u128>) -> Result<PutAnswer> {
-        through::put::write(&self.store, &self.repeats, request, lease).await
-    }
-
-    /// Drops entries from all tiers.
-    ///
-    /// # Errors
-    /// As [`Cache::invalidate`].
-    pub async fn drop_entries(&self, request: &InvalidateRequest) -> Result<InvalidateAnswer> {
-        through::invalidate::drop_entries(&self.store, &self.repeats, request).await
-    }
-
-    /// Marks entries stale, in all tiers.
-    ///
-    /// # Errors
-    /// As [`Cache::mark_stale`].
-    pub async fn outdate(
-        &self,
-        request: &InvalidateRequest,
-        spread_over: Option<Duration>,
-    ) -> Result<InvalidateAnswer> {
-        through::invalidate::outdate(&self.store, &self.repeats, request, spread_over).await
-    }
-
-    /// Marks entries stale in all tiers and starts a preload job that fetches them anew. Needs a tokio runtime.
-    ///
-    /// # Errors
-    /// As [`Cache::refresh`].
-    pub async fn renew_entries(&self, request: &InvalidateRequest, from: &RefreshFrom) -> Result<InvalidateAnswer> {
-        through::invalidate::renew_entries(&self.store, (&self.repeats, &self.jobs), request, from).await
-    }
-
-    /// Changes a lifetime, in all tiers.
-    ///
-    /// # Errors
-    /// Anything out of its bounds.
-    pub async fn move_end(&self, request: &TouchRequest) -> Result<TouchAnswer> {
-        through::touch::move_end(&self.store, request).await
-    }
-
-    /// Lets a lease last for one more duration, wherever it is held; `None`: it is not.
-    ///
-    /// # Errors
-    /// Bad names.
-    pub async fn keep_lease(&self, key: (&str, &str), token: u128) -> Result<Option<Grant>> {
-        through::lease::keep(&self.store, key, token).await
-    }
-
-    /// Gives a lease back, wherever it is held; how many who waited got the failure, `None`: it is not.
-    ///
-    /// # Errors
-    /// As [`Cache::release_lease`].
-    pub async fn give_back(&self, key: (&str, &str), token: u128, how: Release) -> Result<Option<u32>> {
-        through::lease::give_back(&self.store, &self.repeats, key, (token, how)).await
-    }
-
-    /// The tiers it has besides its memory.
-    #[must_use]
-    pub fn tiers(&self) -> &Tiers {
-        &self.store.tiers
     }
 
     /// Finds one entry in memory.

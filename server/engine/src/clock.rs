@@ -8,7 +8,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// A moment on this process's monotonic time line: nanoseconds since the clock was made.
+/// How far back a real clock tells moments before it was made: what lies on a disk may be that old.
+const REACHES_BACK: Duration = Duration::from_secs(730 * 86_400);
+
+/// A moment on this process's monotonic time line, in nanoseconds since its beginning: that of a manual clock is when it was
+/// made, that of a real one two years before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(pub u64);
 
@@ -35,8 +39,15 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System { start: tokio::time::Instant, wall_start: Duration },
-    Manual { nanos: Arc<AtomicU64>, wall_start: Duration },
+    /// `start`: when it was made; `wall_start`: the wall-clock time at its beginning.
+    System {
+        start: tokio::time::Instant,
+        wall_start: Duration,
+    },
+    Manual {
+        nanos: Arc<AtomicU64>,
+        wall_start: Duration,
+    },
 }
 
 impl Clock {
@@ -44,7 +55,7 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's clocks")]
     pub fn system() -> Self {
-        let wall_start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall_start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(REACHES_BACK);
         Self(Source::System { start: tokio::time::Instant::now(), wall_start })
     }
 
@@ -62,17 +73,24 @@ impl Clock {
         match &self.0 {
             Source::System { start, .. } => {
                 let elapsed = tokio::time::Instant::now().duration_since(*start);
-                Moment(0).after(elapsed)
+                Moment(0).after(REACHES_BACK + elapsed)
             }
             Source::Manual { nanos, .. } => Moment(nanos.load(Ordering::SeqCst)),
         }
     }
 
-    /// The wall-clock time of a moment, since the Unix epoch: for people only.
+    /// The wall-clock time of a moment, since the Unix epoch: for people, and for what outlives the process.
     #[must_use]
     pub fn wall(&self, moment: Moment) -> Duration {
         let (Source::System { wall_start, .. } | Source::Manual { wall_start, .. }) = &self.0;
         *wall_start + moment.since(Moment(0))
+    }
+
+    /// The moment of a wall-clock time since the Unix epoch; `None`: before the beginning.
+    #[must_use]
+    pub fn moment(&self, wall: Duration) -> Option<Moment> {
+        let (Source::System { wall_start, .. } | Source::Manual { wall_start, .. }) = &self.0;
+        wall.checked_sub(*wall_start).map(|since| Moment(0).after(since))
     }
 
     /// Moves a manual clock forward. Real time is not moved.

@@ -205,6 +205,8 @@ pub struct Fenced {
 #[derive(Debug, Default)]
 struct NamespaceFences {
     newest: u64,
+    /// The newest one that selects by tags or kind, also among those forgotten.
+    by_meaning: u64,
     /// Of this namespace alone: what one namespace invalidates never costs another its entries.
     floor: u64,
     everything: u64,
@@ -240,6 +242,7 @@ impl SelectorFences {
         self.newest = self.newest.max(number);
         let fences = self.namespaces.entry(namespace.clone()).or_default();
         fences.newest = number;
+        fences.note_meaning(selectors, number);
         for selector in selectors {
             fences.set(selector, number);
             if *selector != Selector::Everything {
@@ -256,6 +259,7 @@ impl SelectorFences {
         self.newest = self.newest.max(number);
         let fences = self.namespaces.entry(namespace.clone()).or_default();
         fences.newest = number;
+        fences.note_meaning(selectors, number);
         for selector in selectors {
             fences.marks.raise(selector, number, mark);
             self.bytes += selector.bytes();
@@ -306,6 +310,12 @@ impl SelectorFences {
 }
 
 impl SelectorFences {
+    /// The newest fence of a namespace that selects by more than the text of a key; zero: none.
+    #[must_use]
+    pub fn newest_by_meaning(&self, namespace: &str) -> u64 {
+        self.namespaces.get(namespace).map_or(0, |fences| fences.by_meaning.max(fences.floor))
+    }
+
     /// The newest fence that concerns something with these facets, wherever it is vouched for.
     #[must_use]
     pub fn concerning(&self, namespace: &str, facets: &Facets<'_>) -> Option<Fenced> {
@@ -337,6 +347,15 @@ impl SelectorFences {
 }
 
 impl NamespaceFences {
+    fn note_meaning(&mut self, selectors: &[Selector], number: u64) {
+        let by_meaning = |selector: &Selector| {
+            matches!(selector, Selector::Tag(_) | Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_))
+        };
+        if selectors.iter().any(by_meaning) {
+            self.by_meaning = number;
+        }
+    }
+
     fn set(&mut self, selector: &Selector, number: u64) {
         match selector {
             Selector::Tag(tag) => drop(self.tags.insert(tag.clone(), number)),

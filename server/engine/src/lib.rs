@@ -30,6 +30,7 @@ pub mod tier;
 pub mod changes;
 #[doc(hidden)]
 pub mod fence;
+mod flights;
 #[doc(hidden)]
 pub mod graph;
 #[doc(hidden)]

@@ -43,8 +43,20 @@ impl TierName {
 pub struct Tiers {
     /// One of this machine.
     pub local: Option<Arc<dyn LocalTier>>,
+    /// What that is handed.
+    pub takes: Takes,
     /// What replicas share.
     pub shared: Option<Arc<dyn SharedTier>>,
+}
+
+/// Which entries a tier of this machine is handed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Takes {
+    /// Everything that is stored, behind the answer: what is in memory is there after a restart.
+    #[default]
+    Written,
+    /// What makes room in memory and is worth keeping, and what memory has no room for: less is written.
+    Evicted,
 }
 
 impl Tiers {

@@ -3,17 +3,25 @@
 
 use std::sync::Arc;
 
-use super::{fill::Ticket, lease::hand_over, overtaken, put::Precondition};
+use super::{
+    alone,
+    book::book,
+    fill::Ticket,
+    fit::{cannot_fit, not_worth_it},
+    lease::hand_over,
+    overtaken,
+    put::Precondition,
+};
 use crate::{
-    changes::{Author, Stored, What},
+    changes::{Author, What},
     clock::Moment,
-    entry::{EntryView, Freshness, Payload},
+    entry::{EntryView, Freshness},
     event::{Event, MissReason, RemovalReason},
     fence::Stamp,
     key::Key,
     lease::Claim,
     memory::{
-        Guard, Store, Taken,
+        Guard, Store,
         beside::{Filled, Removal},
         budget::Room,
         content::Content,
@@ -23,8 +31,8 @@ use crate::{
         space::Space,
         table::Slot,
     },
-    policy::Objective,
     position::{AsOf, Position, Positions},
+    tier::TierName,
 };
 
 /// How often the gate makes room before it gives up: only reached when others take it away each time.
@@ -58,6 +66,20 @@ pub enum Right {
     Fill(Ticket),
     /// It was computed under a lease: it counts only if that is held and nothing else that concerns it was invalidated.
     Lease(Author, Claim),
+    /// It was stored before, and lies in a slower tier: it counts only if nothing was stored, dropped or told of its key since
+    /// it was asked for there. Watchers and statistics see no write.
+    Promote(Promotion),
+}
+
+/// An entry on its way from a slower tier to memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Promotion {
+    /// Taken before the tier was asked.
+    pub ticket: Ticket,
+    /// When it was stored.
+    pub stored: Moment,
+    /// Where it lies.
+    pub from: TierName,
 }
 
 /// What the gate did.
@@ -124,6 +146,19 @@ pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
     )
 }
 
+/// Whether a promotion would be let in if there were room. Nothing is stored.
+pub fn vouch(store: &Store, admission: &Admission<'_>) -> bool {
+    let Admission { space, key, .. } = admission;
+    let Right::Promote(Promotion { ticket, .. }) = admission.right else { return false };
+    if overtaken::is(store, admission) {
+        return false;
+    }
+    let mut shard = store.shard(key);
+    drop_ended(store, &mut shard, (space, key), store.clock.now()).is_none()
+        && shard.beside.is_newest(key, ticket.place)
+        && in_time(store, &shard, admission, ticket)
+}
+
 /// Removes a key's record when it has ended or a fence selects it, and marks it stale when a soft one does; else says where
 /// it is. Every look at a key begins with this.
 pub fn drop_ended(store: &Store, shard: &mut Guard<'_>, (space, key): (&Space, &Key), now: Moment) -> Option<Slot> {
@@ -149,24 +184,6 @@ pub fn view(shard: &Guard<'_>, (space, key): (&Space, &Key), slot: Slot, now: Mo
     };
     let record = table.get(slot)?;
     Some(record.view(key, record.description(&shard.beside.shared), look))
-}
-
-/// Why an entry is not worth its room, if so.
-fn not_worth_it(store: &Store, admission: &Admission<'_>, (charge, room): (u64, Room)) -> Option<String> {
-    let Admission { space, key, content, .. } = admission;
-    let worth = store.worth(space, charge, (content.cost, &content.description.kind));
-    if store.pool.worthwhile(&space.shelf, (store.shard_number(key), store.hash(key)), worth, room) {
-        return None;
-    }
-    let own = space.shelf.budget.missing(room).bytes > 0;
-    let more = if own { "the namespace's bytes_max" } else { "memory.bytes_max or the namespace's weight" };
-    let unsaid = content.cost.is_none() && store.config.objective == Objective::ComputeSaved;
-    let say = if unsaid { ", say what computing it cost (compute_cost)" } else { "" };
-    Some(format!(
-        "the entry is charged {charge} bytes, more than a hundredth of the memory it may use, and saves less for each of \
-         them than what would have to go: raise {more}{say}, or give the namespace the policy \"lru\" or \"s3_fifo\", \
-         which refuse nothing that fits"
-    ))
 }
 
 /// Turns away what was let in before, unless something else has come in its way meanwhile.
@@ -213,6 +230,10 @@ fn refuse(
         Right::Write(_) => false,
         Right::Fill(ticket) => !in_time(store, shard, admission, *ticket),
         Right::Lease(_, claim) => !untouched(store, admission, claim.stamp),
+        Right::Promote(promotion) => {
+            let ticket = promotion.ticket;
+            !shard.beside.is_newest(key, ticket.place) || !in_time(store, shard, admission, ticket)
+        }
     };
     if late {
         return Some(too_late(store, shard, admission));
@@ -230,6 +251,12 @@ fn turn_away(
     (current, why): (Option<Slot>, String),
 ) -> Admitted {
     let Admission { space, key, content, right, .. } = admission;
+    if let Right::Promote(_) = right {
+        return Admitted::NotAdmitted(why, None, 0);
+    }
+    if let Some(stored) = alone::keep(store, shard, admission, current) {
+        return stored;
+    }
     let released = release_without_storing(store, shard, admission);
     space.stats.on_spent(key.text(), &content.description.kind, content.cost);
     space.stats.on_not_admitted(key.text(), &content.description.kind);
@@ -246,16 +273,20 @@ fn release_without_storing(store: &Store, shard: &mut Guard<'_>, admission: &Adm
     let Admission { space, key, content, lifetime, right, .. } = admission;
     let now = store.as_of(key);
     let as_of = match right {
-        Right::Fill(_) => return 0,
+        Right::Fill(_) | Right::Promote(_) => return 0,
         Right::Write(_) => now,
         Right::Lease(_, claim) => AsOf { selector: Position { number: claim.stamp.selector, ..now.selector }, ..now },
     };
-    let stored = store.clock.now();
-    let record =
-        Record::new(key, content, Terms { lifetime: *lifetime, stored, selector: as_of.selector.number }, None);
-    let look = Look { now: stored, hits: 0, order_bytes: space.shelf.order_bytes(), pinned_until: None, marked: None };
-    let view = record.view(key, &content.description, look);
+    let terms = Terms { lifetime: *lifetime, stored: store.clock.now(), selector: as_of.selector.number };
+    let view = unstored(store, (space, key), (content, terms));
     hand_over(shard, space, key, &Filled { view, stale: None, as_of })
+}
+
+/// What an answer shows of something that is not in memory.
+pub(super) fn unstored(store: &Store, (space, key): (&Space, &Key), (content, terms): (&Content, Terms)) -> EntryView {
+    let now = store.clock.now();
+    let look = Look { now, hits: 0, order_bytes: space.shelf.order_bytes(), pinned_until: None, marked: None };
+    Record::new(key, content, terms, None).view(key, &content.description, look)
 }
 
 /// Whether nothing that concerns a fill happened since its ticket was taken.
@@ -277,26 +308,6 @@ pub(super) fn holds(precondition: &Precondition, current: Option<&Record>, share
         (Precondition::Etag(etag), Some(record)) => *record.etag(record.description(shared)) == **etag,
         (Precondition::Absent, Some(_)) | (Precondition::Present | Precondition::Etag(_), None) => false,
     }
-}
-
-/// Why it can never fit, if so: what is pinned makes no room, except `own`, which it replaces.
-fn cannot_fit(store: &Store, space: &Space, (charge, own): (u64, u64)) -> Option<String> {
-    let pinned = &space.shelf.pinned;
-    let limits = [
-        ("this server", "memory.bytes_max", store.pool.budget().max(), pinned.all().bytes),
-        ("this namespace", "its bytes_max", space.shelf.budget.max(), pinned.own().bytes),
-    ];
-    limits.into_iter().find_map(|(whose, setting, Room { entries, bytes }, pinned)| {
-        if entries == 0 {
-            return Some(format!("{whose} may hold no entries: raise its entries_max"));
-        }
-        let pinned = pinned.saturating_sub(own);
-        let too_large = charge > bytes.saturating_sub(pinned);
-        let which = if pinned > 0 { format!(", {pinned} of them pinned") } else { String::new() };
-        too_large.then(|| {
-            format!("the entry is charged {charge} bytes and {whose} may hold {bytes}{which}: raise {setting}")
-        })
-    })
 }
 
 /// A value that was refused still makes the older one wrong.
@@ -335,19 +346,16 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
         store.pool.release(&space.shelf, spare);
     }
     let same = old.as_ref().is_some_and(|old| old.record.content(&old.description).equals(content));
-    // An origin that has nothing new computed nothing.
-    let cost = content.cost.filter(|_| !(same && matches!(admission.right, Right::Fill(_))));
-    space.stats.on_spent(key.text(), &content.description.kind, cost);
-    if same {
-        confirm(store, shard, admission);
-    } else {
-        record_write(store, shard, admission, old.as_ref());
-    }
+    book(store, shard, admission, (old.as_ref(), same));
     if let Some(old) = old {
         shard.drop_later(old.record);
     }
     let said = shard.beside.shared.take(&content.description);
-    let terms = Terms { lifetime: *lifetime, stored: place.now, selector: place.as_of.selector.number };
+    let (stored, tells) = match &admission.right {
+        Right::Promote(promotion) => (promotion.stored, promotion.from != TierName::Disk),
+        Right::Write(_) | Right::Fill(_) | Right::Lease(..) => (place.now, true),
+    };
+    let terms = Terms { lifetime: *lifetime, stored, selector: place.as_of.selector.number };
     let record = Record::new(key, content, terms, said);
     // The old one may have been the last with its description: then the new one finds a place among the shared ones
     // that it did not have when its room was reserved.
@@ -356,6 +364,11 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     let slot = store.insert(shard, space, (key, record));
     if let Some(table) = shard.table_mut(&space.shelf).filter(|_| same) {
         table.keep_hits(slot, hits.unwrap_or(0));
+    }
+    if tells {
+        store.hand_down(shard, (space, key), (content, terms));
+    } else {
+        shard.beside.hand_down(key, store.tick());
     }
     let kept = pin.filter(|_| same).map(|pin| pin.until);
     if let Some(until) = admission.pin.max(kept).filter(|until| *until > place.now) {
@@ -369,50 +382,11 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     if same { Admitted::Refreshed(view, position, released) } else { Admitted::Stored(view, position, released) }
 }
 
-/// Books a write that found its own content.
-fn confirm(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>) {
-    let Admission { space, key, content, right, .. } = admission;
-    if matches!(right, Right::Write(_)) {
-        shard.beside.confirmations.note(key, store.tick());
-    }
-    store.note(shard, key, (refreshed(content), right.author()));
-    space.stats.on_refresh(key.text(), &content.description.kind);
-}
-
-/// A renewal, as it is noted.
-pub(super) fn refreshed(content: &Content) -> Noted {
-    Noted::Refreshed {
-        size_bytes: content.value().len() as u64,
-        negative: matches!(content.payload, Payload::Negative(_)),
-        kind: content.description.kind.clone(),
-    }
-}
-
-/// Books a write that changed what is stored.
-fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, old: Option<&Taken>) {
-    let Admission { space, key, content, right, .. } = admission;
-    if let Some(old) = &old {
-        space.stats.on_removed(key.text(), &old.description.kind, RemovalReason::Replaced);
-    }
-    let previous = old.map(|old| old.description.clone());
-    let stored = Stored {
-        size_bytes: content.value().len() as u64,
-        negative: matches!(content.payload, Payload::Negative(_)),
-        fetched: matches!(right, Right::Fill(_)),
-    };
-    let what = What::Put { key: key.text().clone(), description: content.description.clone(), previous, stored };
-    let position = store.history.append(key.namespace(), key.log(), what, &right.author());
-    if matches!(right, Right::Write(_)) {
-        shard.beside.fences.raise(key, position.number);
-    }
-    space.stats.on_put(key.text(), &content.description.kind);
-}
-
 impl Right {
-    fn author(&self) -> Author {
+    pub(super) fn author(&self) -> Author {
         match self {
             Self::Write(author) | Self::Lease(author, _) => author.clone(),
-            Self::Fill(_) => Author::default(),
+            Self::Fill(_) | Self::Promote(_) => Author::default(),
         }
     }
 }

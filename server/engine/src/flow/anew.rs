@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     cascade::Cascade,
     fill::{Checked, Source, Store as _},
-    invalidate::{InvalidateAnswer, InvalidateRequest, check, nothing, validate},
+    invalidate::{InvalidateAnswer, InvalidateRequest, check, nothing, space_of, validate},
     list::usable,
     mark::mark,
     preload::Jobs,
@@ -43,7 +43,7 @@ pub fn refresh(
     let started = store.clock.now();
     let namespace = namespace_name(&request.namespace)?;
     check(request)?;
-    let space = store.spaces.find(&namespace)?;
+    let space = space_of(store, &namespace)?;
     if let Some(Answer::Invalidate(answer)) = repeats.recall(&namespace, &request.request_id)
         && !request.validate_only
     {

@@ -12,7 +12,7 @@ use crate::{
     graph::{Beyond, CLOSURE_MAX, Reach, Refusal},
     key::Key,
     memory::{Store, space::Space},
-    selector::{Facets, Selector, TAG_PREFIX, any_selects},
+    selector::{Facets, SELECTORS_MAX, Selector, TAG_PREFIX, any_selects},
 };
 
 /// What an Invalidate leads to, as it was before anything was dropped.
@@ -125,6 +125,35 @@ impl Cascade {
     }
 }
 
+/// Has the disk forget what was made from what is named, where that is to follow; `dropped`: what else was dropped, from
+/// which something may be made that only the disk has. Which keys tags and kinds name is known only of what is in memory:
+/// then everything goes there that was made from any key.
+pub(super) fn forget(store: &Store, space: &Space, (selectors, follows): (&[Selector], bool), dropped: &[&[Selector]]) {
+    if store.local_of(space).is_none() {
+        return;
+    }
+    let named = selectors.iter().filter_map(|selector| match selector {
+        Selector::DependentsOf(target) => Some(target_of(target)),
+        _ if follows => Some(selector.clone()),
+        _ => None,
+    });
+    let unknown = |selector: &Selector| matches!(selector, Selector::Tag(_) | Selector::AllTags(_) | Selector::Kind(_));
+    let every_key = (follows && selectors.iter().any(unknown)).then(|| Selector::Prefix(Arc::default()));
+    let followed = dropped.iter().filter(|_| follows).flat_map(|keys| keys.iter().cloned());
+    let all: Vec<Selector> = named.chain(every_key).chain(followed).collect();
+    for some in all.chunks(SELECTORS_MAX) {
+        store.forget_dependents(space, some);
+    }
+}
+
+/// What a dependency is the name of.
+fn target_of(name: &Arc<str>) -> Selector {
+    match name.strip_prefix(TAG_PREFIX) {
+        Some(tag) => Selector::Tag(Arc::from(tag)),
+        None => Selector::Key(name.clone()),
+    }
+}
+
 fn too_large(beyond: Beyond, Reach { entries_max, depth_max }: Reach) -> Error {
     let rule = match beyond {
         Beyond::Entries => format!(
@@ -177,7 +206,10 @@ fn is_named(store: &Store, space: &Space, selectors: &[Selector], target: &Arc<s
             let shard = store.shard(&key);
             let record =
                 store.find(&shard, space, &key).and_then(|slot| shard.table(&space.shelf).and_then(|t| t.get(slot)));
-            record
-                .is_some_and(|record| any_selects(selectors, &record.facets(record.description(&shard.beside.shared))))
+            // What is said of it where it lies on the disk alone is not known here: it may be what is named.
+            let lies_below = || store.local_of(space).is_some_and(|local| local.holds(&key));
+            record.map_or_else(lies_below, |record| {
+                any_selects(selectors, &record.facets(record.description(&shard.beside.shared)))
+            })
         }
 }

@@ -1,9 +1,9 @@
 //! Fill: ask an origin for one key and pass its answer through the gate. The ticket is taken before the origin is
 //! asked, so that an answer which an Invalidate overtook is stored nowhere.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::ready, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
     clock::Clock,
@@ -30,6 +30,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The entry, if it may be served (fresh or stale). Leaves no trace.
     fn view(&self, key: &Key) -> Option<EntryView>;
+
+    /// Brings the entry from a slower tier, if there are such and memory does not have it.
+    fn bring<'a>(&'a self, _key: &'a Key) -> BoxFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
 
     /// The longest TTL of a namespace.
     fn ttl_max(&self, namespace: &str) -> Duration;
@@ -145,6 +150,7 @@ impl From<PreloadState> for Ended {
 impl Filler {
     /// Fetches one item, unless it is fresh and not forced.
     pub(super) async fn fill(&self, checked: &Checked, force: bool) -> Ended {
+        self.store.bring(&checked.key).await;
         let present = self.store.view(&checked.key);
         if !force && present.as_ref().is_some_and(|entry| !entry.facts.fresh_for.is_zero()) {
             let pinned = present.is_some_and(|entry| entry.facts.pinned);

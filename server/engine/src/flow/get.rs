@@ -90,7 +90,7 @@ pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
     if !request.peek {
         looked.count(store);
     }
-    Ok(GetAnswer { outcome: looked.outcome, as_of: looked.as_of, tier: TierName::Memory })
+    Ok(looked.answer())
 }
 
 /// What a look found, before it is counted.
@@ -100,10 +100,16 @@ pub(super) struct Looked {
     pub(super) outcome: Lookup,
     pub(super) counted: ReadOutcome,
     pub(super) as_of: AsOf,
+    /// Where it was.
+    pub(super) tier: TierName,
     pub(super) started: Moment,
 }
 
 impl Looked {
+    pub(super) fn answer(self) -> GetAnswer {
+        GetAnswer { outcome: self.outcome, as_of: self.as_of, tier: self.tier }
+    }
+
     pub(super) fn count(&self, store: &Store) {
         count(store, self.space.as_deref(), &self.key, (&self.outcome, self.counted), self.started);
     }
@@ -146,7 +152,8 @@ pub(super) fn look_up<T>(
     let place = space.as_deref().zip(slot);
     let then = then(&mut shard, &Seen { key: &key, outcome: &outcome, place, now });
     drop(shard);
-    Ok((Looked { key, space, outcome, counted, as_of, started }, then))
+    let tier = TierName::Memory;
+    Ok((Looked { key, space, outcome, counted, as_of, tier, started }, then))
 }
 
 /// A record, what is said of it, and how it is looked at.

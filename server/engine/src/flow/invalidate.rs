@@ -8,7 +8,7 @@ use std::{
 use super::{
     admit::drop_ended,
     bounds::{ID_BYTES_MAX, REASON_BYTES_MAX, length},
-    cascade::Cascade,
+    cascade::{self, Cascade},
     list::usable,
     overtaken,
     repeat::{Answer, Repeats},
@@ -77,7 +77,7 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     let started = store.clock.now();
     let namespace = namespace_name(&request.namespace)?;
     check(request)?;
-    let Some(space) = store.spaces.find(&namespace)? else { return Ok(nothing()) };
+    let Some(space) = space_of(store, &namespace)? else { return Ok(nothing()) };
     if let Some(Answer::Invalidate(answer)) = repeats.recall(&namespace, &request.request_id)
         && !request.validate_only
     {
@@ -95,7 +95,7 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     let mut told = HashSet::new();
     sets.retain(|selector| !matches!(selector, Selector::DependentsOf(_)) && told.insert(selector.clone()));
     let weight = store.weigh(&space, &sets);
-    let fence = raise_sets(store, &namespace, &sets, &author);
+    let fence = raise_sets(store, &space, &sets, &author);
     let dependents = dependents(store, &space, selectors);
     // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
     let leases_revoked = revoke(store, &namespace, &sets);
@@ -106,12 +106,14 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     let named = dropped.add(drop_keys(store, &space, (&keys, SELECTORS_MAX), (&author, request.cascade)));
     let following = author.following();
     let depending = dropped.add(drop_keys(store, &space, (&dependents, FOUND_PER_HOLD), (&following, request.cascade)));
-    let mut cascaded_count =
-        dropped.add(drop_keys(store, &space, (&cascade.keys(), FOUND_PER_HOLD), (&following, true)));
-    if let Some((late, _linking)) =
-        cascade.late(store, &space, (selectors, &dependents), fence.map_or(0, |fence| fence.number))
-    {
+    let reached = cascade.keys();
+    let mut cascaded_count = dropped.add(drop_keys(store, &space, (&reached, FOUND_PER_HOLD), (&following, true)));
+    let late = cascade.late(store, &space, (selectors, &dependents), fence.map_or(0, |fence| fence.number));
+    if let Some((late, _linking)) = late {
         cascaded_count += dropped.add(drop_keys(store, &space, (&late, FOUND_PER_HOLD), (&following, true)));
+        cascade::forget(store, &space, (selectors, request.cascade), &[&dependents, &reached, &late]);
+    } else {
+        cascade::forget(store, &space, (selectors, request.cascade), &[&dependents, &reached]);
     }
     let answer = InvalidateAnswer {
         matched_count: swept + named + depending,
@@ -124,6 +126,12 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
     space.stats.on_latency("invalidate", store.clock.now().since(started));
     Ok(answer)
+}
+
+/// The namespace, if there is something to invalidate in it. Where slower tiers are, it may be there before anybody used it
+/// here.
+pub(super) fn space_of(store: &Store, namespace: &Arc<str>) -> Result<Option<Arc<Space>>> {
+    if store.tiers.none() { store.spaces.find(namespace) } else { store.open(namespace).map(Some) }
 }
 
 pub(super) fn check(request: &InvalidateRequest) -> Result<()> {
@@ -152,14 +160,16 @@ pub(super) fn nothing() -> InvalidateAnswer {
 
 /// Raises one fence for all sets of the call; recording and raising under one lock keeps answers from claiming a
 /// position whose fence they did not test.
-fn raise_sets(store: &Store, namespace: &Arc<str>, sets: &[Selector], author: &Author) -> Option<Position> {
+fn raise_sets(store: &Store, space: &Space, sets: &[Selector], author: &Author) -> Option<Position> {
     if sets.is_empty() {
         return None;
     }
+    let namespace = &space.name;
     let mut fences = store.fences.write();
     let what = What::SetInvalidated(sets.to_vec());
     let position = store.history.append(namespace, LogId::SELECTOR, what, author);
     fences.raise(namespace, sets, position.number);
+    store.forget_sets(space, sets);
     Some(position)
 }
 
@@ -232,7 +242,8 @@ fn drop_keys(
         let dropped = keys.iter().map(|key| {
             let slot = drop_ended(store, &mut shard, (space, key), now);
             let said = slot.and_then(|slot| store.remove(&mut shard, space, slot, RemovalReason::Invalidated));
-            all.matched += u64::from(said.is_some());
+            let lay_below = store.forget(&mut shard, (space, key));
+            all.matched += u64::from(said.is_some() || lay_below);
             (key.text().clone(), said)
         });
         let what = What::Invalidated(dropped.collect());

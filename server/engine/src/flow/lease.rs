@@ -7,16 +7,17 @@ use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::timeout;
 
 use super::{
+    beneath::{self, Beneath},
     bounds,
     failure::{self, Kept},
-    get::{self, GetAnswer, GetRequest, Looked, Lookup, Seen, StalePolicy, look_up},
+    get::{GetAnswer, GetRequest, Looked, Lookup, Seen, StalePolicy, look_up},
     put::{self, Precondition, PutAnswer, PutRequest},
     refresh::is_due,
     repeat::Repeats,
 };
 use crate::{
     entry::{Description, Expiration, Negative, Payload},
-    error::{Error, Reason, Result},
+    error::{Error, Kind, Reason, Result},
     event::{LeaseTurn, MissReason, ReadOutcome},
     key::Key,
     lease::{Asked, Grant, News, Waiting},
@@ -75,7 +76,7 @@ pub enum Release {
 }
 
 /// One who waits. Dropped, it does so no more; what it was given and nobody took is handed on.
-struct Place {
+pub(super) struct Place {
     store: Arc<Store>,
     key: Key,
     waiting: Waiting<Filled>,
@@ -103,7 +104,9 @@ enum Wish {
 }
 
 /// What comes of asking.
-enum Outcome {
+pub(super) enum Outcome {
+    /// Memory does not have it, and slower tiers were not asked yet.
+    Missing,
     Ended(LeasedAnswer),
     /// Nothing yet: where it waits, what was found, and for how long it may.
     Waits(Box<(Place, Looked)>, Duration),
@@ -115,8 +118,15 @@ enum Outcome {
 /// # Errors
 /// As [`super::get::get`]; `BAD_ARGUMENT` for a Get that leaves no trace; `TOO_MANY_NAMESPACES`.
 pub async fn get(store: &Arc<Store>, request: &GetRequest, wait: Option<Duration>) -> Result<LeasedAnswer> {
-    match ask(store, request, wait.map_or(OnMiss::Lease, OnMiss::Wait))? {
+    let asked = ask(store, request, wait.map_or(OnMiss::Lease, OnMiss::Wait), &Beneath::Nothing)?;
+    finish(store, request, asked).await
+}
+
+/// Waits, if that is what came of asking.
+pub(super) async fn finish(store: &Arc<Store>, request: &GetRequest, asked: Outcome) -> Result<LeasedAnswer> {
+    match asked {
         Outcome::Ended(answer) => Ok(answer),
+        Outcome::Missing => Err(Error::new(Kind::Internal, Reason::Bug, "slower tiers were not asked")),
         Outcome::Waits(both, time) => {
             let (mut place, looked) = *both;
             let news = timeout(time, &mut place.waiting.news).await;
@@ -129,11 +139,24 @@ pub async fn get(store: &Arc<Store>, request: &GetRequest, wait: Option<Duration
 /// that ask for the same keys in another order could wait for each other. So it waits only while it has no lease, for all
 /// values together, and what is not there then is pending.
 pub async fn get_many(store: &Arc<Store>, items: &[(GetRequest, OnMiss)]) -> Vec<Result<LeasedAnswer>> {
+    get_many_above(store, items, &[]).await
+}
+
+/// The same with what slower tiers said of each before; of those that are not told they have nothing.
+pub(super) async fn get_many_above(
+    store: &Arc<Store>,
+    items: &[(GetRequest, OnMiss)],
+    beneath: &[Beneath],
+) -> Vec<Result<LeasedAnswer>> {
     let mut answers: Vec<Option<Result<LeasedAnswer>>> = Vec::with_capacity(items.len());
     let (mut waits, mut looks) = (FuturesUnordered::new(), Vec::new());
     let mut granted = false;
     for (number, (request, on_miss)) in items.iter().enumerate() {
-        let outcome = ask(store, request, *on_miss);
+        let known = beneath.get(number).unwrap_or(&Beneath::Nothing);
+        let outcome = match ask(store, request, *on_miss, known) {
+            Ok(Outcome::Missing) => ask(store, request, *on_miss, &Beneath::Nothing),
+            asked => asked,
+        };
         answers.push(match outcome {
             Ok(Outcome::Waits(both, time)) => {
                 let (mut place, looked) = *both;
@@ -142,6 +165,7 @@ pub async fn get_many(store: &Arc<Store>, items: &[(GetRequest, OnMiss)]) -> Vec
                 waits.push(async move { (number, timeout(time, &mut place.waiting.news).await, place) });
                 None
             }
+            Ok(Outcome::Missing) => Some(finish(store, request, Outcome::Missing).await),
             Ok(Outcome::Ended(answer)) => {
                 granted |= matches!(answer, LeasedAnswer::Found(_, Some(_)));
                 Some(Ok(answer))
@@ -166,12 +190,10 @@ pub async fn get_many(store: &Arc<Store>, items: &[(GetRequest, OnMiss)]) -> Vec
     answers.into_iter().flatten().collect()
 }
 
-/// Finds one entry and does what it may without waiting.
-fn ask(store: &Arc<Store>, request: &GetRequest, on_miss: OnMiss) -> Result<Outcome> {
+/// Finds one entry and does what it may without waiting. `beneath`: what slower tiers said.
+pub(super) fn ask(store: &Arc<Store>, request: &GetRequest, on_miss: OnMiss, beneath: &Beneath) -> Result<Outcome> {
     let time = match on_miss {
-        OnMiss::Report => {
-            return get::get(store, request).map(|found| Outcome::Ended(LeasedAnswer::Found(Box::new(found), None)));
-        }
+        OnMiss::Report => return report(store, request, beneath),
         OnMiss::Lease => Duration::ZERO,
         OnMiss::Wait(time) => time,
     };
@@ -182,7 +204,8 @@ fn ask(store: &Arc<Store>, request: &GetRequest, on_miss: OnMiss) -> Result<Outc
     let key = Key::new(&request.namespace, &request.key)?;
     store.open(key.namespace())?;
     let waits = !time.is_zero();
-    let (looked, wish) = look_up(store, request, |shard, seen| wish(store, shard, seen, (request.stale, waits)))?;
+    let wish = |shard: &mut Guard<'_>, seen: &Seen<'_>| wish(store, shard, seen, (request.stale, waits));
+    let (looked, Some(wish)) = beneath::look_up(store, request, beneath, wish)? else { return Ok(Outcome::Missing) };
     Ok(Outcome::Ended(match wish {
         Wish::Found(lease) => answer(store, served(looked, lease), lease),
         Wish::Taken(time) => pending(store, &looked, time),
@@ -191,6 +214,14 @@ fn ask(store: &Arc<Store>, request: &GetRequest, on_miss: OnMiss) -> Result<Outc
             return Ok(Outcome::Waits(Box::new((place, looked)), time));
         }
     }))
+}
+
+fn report(store: &Arc<Store>, request: &GetRequest, beneath: &Beneath) -> Result<Outcome> {
+    let (looked, Some(())) = beneath::look_up(store, request, beneath, |_, _| ())? else { return Ok(Outcome::Missing) };
+    if !request.peek {
+        looked.count(store);
+    }
+    Ok(Outcome::Ended(LeasedAnswer::Found(Box::new(looked.answer()), None)))
 }
 
 fn wish(store: &Store, shard: &mut Guard<'_>, seen: &Seen<'_>, (policy, waits): (StalePolicy, bool)) -> Wish {
@@ -226,7 +257,7 @@ fn settle(store: &Store, (mut looked, request): (Looked, &GetRequest), news: Opt
     }
     match news {
         Some(News::Filled(filled)) => {
-            looked.as_of = filled.as_of;
+            (looked.as_of, looked.tier) = (filled.as_of, TierName::Memory);
             (looked.outcome, looked.counted) = heard(filled, request);
             answer(store, looked, None)
         }
@@ -266,6 +297,7 @@ fn drop_what_ended(store: &Store, looked: &mut Looked, request: &GetRequest) {
         return;
     }
     let again = look_up(store, request, |_, _| ());
+    looked.tier = TierName::Memory;
     (looked.outcome, looked.counted, looked.as_of) = match again {
         Ok((Looked { outcome, counted, as_of, .. }, ())) => (outcome, counted, as_of),
         Err(_) => (Lookup::Miss(MissReason::Expired), ReadOutcome::Miss(MissReason::Expired), looked.as_of),
@@ -274,8 +306,7 @@ fn drop_what_ended(store: &Store, looked: &mut Looked, request: &GetRequest) {
 
 fn answer(store: &Store, looked: Looked, lease: Option<Grant>) -> LeasedAnswer {
     looked.count(store);
-    let found = GetAnswer { outcome: looked.outcome, as_of: looked.as_of, tier: TierName::Memory };
-    LeasedAnswer::Found(Box::new(found), lease)
+    LeasedAnswer::Found(Box::new(looked.answer()), lease)
 }
 
 fn pending(store: &Store, looked: &Looked, time: Duration) -> LeasedAnswer {

@@ -5,9 +5,10 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     admit::drop_ended,
-    cascade::Cascade,
+    cascade::{self, Cascade},
     invalidate::{
-        Changed, InvalidateAnswer, InvalidateRequest, by_hold, check, dependents, nothing, revoke, sweep, validate,
+        Changed, InvalidateAnswer, InvalidateRequest, by_hold, check, dependents, nothing, revoke, space_of, sweep,
+        validate,
     },
     repeat::{Answer, Repeats},
 };
@@ -37,7 +38,7 @@ pub fn mark_stale(
     let namespace = namespace_name(&request.namespace)?;
     check(request)?;
     let spread = check_spread(spread_over)?;
-    let Some(space) = store.spaces.find(&namespace)? else { return Ok(nothing()) };
+    let Some(space) = space_of(store, &namespace)? else { return Ok(nothing()) };
     if let Some(Answer::Invalidate(answer)) = repeats.recall(&namespace, &request.request_id)
         && !request.validate_only
     {
@@ -120,10 +121,15 @@ impl<'a> Marking<'a> {
         let named = self.mark_keys((&keys, SELECTORS_MAX), cascades);
         self.author.follows = true;
         let depending = self.mark_keys((&dependents, FOUND_PER_HOLD), cascades);
-        let mut cascaded_count = self.mark_keys((&cascade.keys(), FOUND_PER_HOLD), true);
+        let reached = cascade.keys();
+        let mut cascaded_count = self.mark_keys((&reached, FOUND_PER_HOLD), true);
         let fence = fence.map_or(0, |fence| fence.number);
-        if let Some((late, _linking)) = cascade.late(store, space, (selectors, &dependents), fence) {
+        let late = cascade.late(store, space, (selectors, &dependents), fence);
+        if let Some((late, _linking)) = late {
             cascaded_count += self.mark_keys((&late, FOUND_PER_HOLD), true);
+            cascade::forget(store, space, (selectors, cascades), &[&dependents, &reached, &late]);
+        } else {
+            cascade::forget(store, space, (selectors, cascades), &[&dependents, &reached]);
         }
         InvalidateAnswer {
             matched_count: swept + named + depending,
@@ -145,6 +151,7 @@ impl<'a> Marking<'a> {
         let what = What::SetMarkedStale(self.sets.clone());
         let position = self.store.history.append(namespace, LogId::SELECTOR, what, &self.author);
         fences.mark(namespace, &self.sets, (position.number, self.mark));
+        self.store.forget_sets(self.space, &self.sets);
         Some(position)
     }
 
@@ -183,6 +190,7 @@ impl<'a> Marking<'a> {
     /// Marks one key: what was said of its entry, if there was one, and whether what there is stays, if only as stale.
     fn mark_key(&self, shard: &mut Guard<'_>, key: &Key) -> (Option<Arc<Description>>, bool) {
         let (store, space) = (self.store, self.space);
+        store.forget(shard, (space, key));
         let Some(slot) = drop_ended(store, shard, (space, key), store.clock.now()) else { return (None, true) };
         let record = shard.table(&space.shelf).and_then(|table| table.get(slot));
         let said = record.map(|record| record.description(&shard.beside.shared).clone());

@@ -1,12 +1,16 @@
 //! The verbs: what happens, in order, when someone gets, puts, touches, invalidates, preloads, lists or watches.
 
 pub mod admit;
+mod alone;
 pub mod anew;
+mod beneath;
+mod book;
 pub mod bounds;
 mod cascade;
 pub mod explain;
 mod failure;
 pub mod fill;
+mod fit;
 pub mod get;
 pub mod insight;
 pub mod invalidate;
@@ -18,6 +22,7 @@ pub mod mark;
 mod overtaken;
 mod ports;
 pub mod preload;
+pub mod promote;
 pub mod put;
 mod refresh;
 mod renew;

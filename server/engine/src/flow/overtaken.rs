@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::admit::{Admission, Right, drop_ended};
+use super::admit::{Admission, Promotion, Right, drop_ended};
 use crate::{
     fence::{Hit, Stamp},
     key::Key,
@@ -21,7 +21,7 @@ pub(super) fn is(store: &Store, admission: &Admission<'_>) -> bool {
     let Admission { space, content, right, .. } = admission;
     let since = match right {
         Right::Write(_) => return false,
-        Right::Fill(ticket) => (ticket.stamp, ticket.place),
+        Right::Fill(ticket) | Right::Promote(Promotion { ticket, .. }) => (ticket.stamp, ticket.place),
         Right::Lease(_, claim) => (claim.stamp, claim.place),
     };
     let names = content.description.depends_on.as_deref();
@@ -45,8 +45,14 @@ fn admits(store: &Store, space: &Space, name: &Arc<str>, since: (Stamp, u64)) ->
     let key = Key::trusted(space.name.clone(), name.clone());
     let mut shard = store.shard(&key);
     // What is still there although a fence selects it goes now, and is noted.
-    drop_ended(store, &mut shard, (space, &key), store.clock.now());
-    shard.beside.dependencies.admit(&key, since)
+    let is_here = drop_ended(store, &mut shard, (space, &key), store.clock.now()).is_some();
+    let was_here = is_here && shard.beside.is_newest(&key, since.1);
+    // What lay on the disk alone went there without a trace here: any fence may have been the one.
+    let unnoticed = !was_here
+        && !name.starts_with(TAG_PREFIX)
+        && store.local_of(space).is_some()
+        && store.fences.read().newest_by_meaning(&space.name) > since.0.selector;
+    !unnoticed && shard.beside.dependencies.admit(&key, since)
 }
 
 /// Whether the fence with this number, or a later one, selected an entry with this key.

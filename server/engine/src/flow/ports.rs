@@ -1,6 +1,8 @@
 //! The store as Watch and Preload see it: their ports, answered by the same look-ups and the same gate as every verb.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
 
 use super::{
     admit::{self, Admission, Right, admit},
@@ -9,6 +11,7 @@ use super::{
     lifetime::Rules,
     list::{page, usable},
     put::Precondition,
+    through::get::bring,
 };
 use crate::{
     entry::{EntryView, Negative, Payload},
@@ -46,6 +49,10 @@ impl fill::Store for Store {
         let shard = self.shard(key);
         let slot = self.find(&shard, &space, key)?;
         usable(self, &shard, (&space, slot), self.clock.now())
+    }
+
+    fn bring<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
+        if self.tiers.none() { Box::pin(ready(())) } else { Box::pin(bring(self, key)) }
     }
 
     fn ttl_max(&self, namespace: &str) -> Duration {

@@ -237,7 +237,9 @@ fn answer(admitted: Admitted) -> Result<PutAnswer> {
         Admitted::NotAdmitted(why, position, waiters_released) => {
             PutAnswer::NotAdmitted { why, position, waiters_released }
         }
-        Admitted::TooLate => return Err(Error::new(Kind::Internal, Reason::Bug, "a write was taken for a fill")),
+        Admitted::TooLate => {
+            return Err(Error::new(Kind::Internal, Reason::Bug, "a write was taken for a fill"));
+        }
     })
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    admit::{ATTEMPTS_MAX, Admitted, drop_ended, holds, refreshed, view},
+    admit::{ATTEMPTS_MAX, Admitted, drop_ended, holds, view},
+    book::refreshed,
     lease::hand_over,
     put::Precondition,
 };
@@ -106,5 +107,6 @@ pub(super) fn relive(
         table.reschedule(slot);
     }
     shard.recharge(&space.shelf, slot, charged);
+    store.hand_down(shard, (space, key), (&content, terms));
     Ok(())
 }

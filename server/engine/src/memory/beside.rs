@@ -55,6 +55,7 @@ pub struct Beside {
     pub confirmations: Confirmations,
     /// What is made from other entries is tested against these of theirs.
     pub dependencies: DependencyFences,
+    handed: Option<Confirmations>,
     removals: LruCache<u64, Removal>,
     indexes: Vec<Index>,
     /// What many entries have in common.
@@ -73,12 +74,25 @@ impl Beside {
             fences: KeyFences::new(epoch, KEY_FENCES),
             confirmations: Confirmations::new(KEY_FENCES),
             dependencies: DependencyFences::new(KEY_FENCES),
+            handed: None,
             removals: LruCache::new(REMOVALS),
             indexes: Vec::new(),
             shared: Shared::default(),
             notes: Notes::default(),
             leases: Leases::new(census),
         }
+    }
+
+    /// Notes that a slower tier was told of this key, at this place in the order of uses: what is read from it and was asked
+    /// for before may be older.
+    pub fn hand_down(&mut self, key: &Key, place: u64) {
+        self.handed.get_or_insert_with(|| Confirmations::new(KEY_FENCES)).note(key, place);
+    }
+
+    /// Whether slower tiers were told nothing of this key since that place in the order of uses.
+    #[must_use]
+    pub fn is_newest(&self, key: &Key, place: u64) -> bool {
+        self.handed.as_ref().is_none_or(|handed| handed.admit(key, place))
     }
 
     /// The index of the table with this number.

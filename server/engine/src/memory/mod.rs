@@ -7,7 +7,9 @@ pub mod body;
 pub mod budget;
 mod compact;
 pub mod content;
+mod handed;
 mod invariants;
+pub mod kept;
 pub mod mark;
 pub mod notes;
 pub mod pins;
@@ -358,6 +360,10 @@ impl Store {
             if let Some(fence) = fence.or_else(|| self.unnoticed(space, record, description)) {
                 shard.beside.dependencies.raise(&key, Hit { place: 0, selector: fence.number });
             }
+            if idle && let Some(local) = self.local_of(space) {
+                // It was read here last, not there.
+                local.forget(&key);
+            }
             self.learn_removal(space, &key, (&taken, reason));
             self.record_change(&key, description, reason);
         }
@@ -403,6 +409,7 @@ impl Store {
         if let Some(record) = shard.table(&shelf).and_then(|table| table.get(slot)) {
             before(&shard, record);
         }
+        self.hand_down_evicted(&shard, (&space, slot));
         self.remove(&mut shard, &space, slot, RemovalReason::Evicted).is_some()
     }
 }

@@ -10,6 +10,8 @@ const SLOT_BITS: u32 = 6;
 const LISTS_PER_LEVEL: u64 = 1 << SLOT_BITS;
 /// Four levels reach 64^4 ticks, 24.9 days; what lies beyond waits in the last list of the last level and is filed again.
 const LEVELS: u32 = 4;
+/// Ticks that the levels reach: who has not looked for so long finds every list due.
+const REACH: u64 = 1 << (SLOT_BITS * LEVELS);
 /// The list of what has been taken from the wheel and waits to be looked at.
 const READY: u32 = LEVELS << SLOT_BITS;
 /// Lists in all.
@@ -45,11 +47,13 @@ pub struct Wheel {
     heads: Box<[Slot; LISTS]>,
     /// Which lists of a level have entries.
     occupied: [u64; LEVELS as usize],
+    /// Which lists were left behind by a move further than the levels reach: all that was in them then may be due.
+    overdue: [u64; LEVELS as usize],
 }
 
 impl Default for Wheel {
     fn default() -> Self {
-        Self { now: 0, heads: Box::new([NONE; LISTS]), occupied: [0; LEVELS as usize] }
+        Self { now: 0, heads: Box::new([NONE; LISTS]), occupied: [0; LEVELS as usize], overdue: [0; LEVELS as usize] }
     }
 }
 
@@ -94,11 +98,15 @@ impl Wheel {
                 self.cancel(links, ready);
                 return Some(ready);
             }
-            if self.take_list(links) {
+            if self.take_overdue(links) || self.take_list(links) {
                 continue;
             }
             if self.now >= target {
                 return None;
+            }
+            if target - self.now >= REACH {
+                (self.now, self.overdue) = (target, self.occupied);
+                continue;
             }
             self.now = self.next_tick().min(target);
         }
@@ -119,7 +127,8 @@ impl Wheel {
         }
         let list = links[first].previous & !HEAD;
         let found = links[first].previous & HEAD != 0 && self.heads.get(list as usize) == Some(&first);
-        found && (list == READY || self.reaches(list) <= tick(deadline).max(self.now + 1))
+        let overdue = list != READY && self.overdue[(list >> SLOT_BITS) as usize] & 1 << (list & 63) != 0;
+        found && (list == READY || overdue || self.reaches(list) <= tick(deadline).max(self.now + 1))
     }
 
     /// The tick at which a list is taken next.
@@ -147,17 +156,36 @@ impl Wheel {
             if !self.now.is_multiple_of(1 << (SLOT_BITS * level)) {
                 continue;
             }
-            let list = list(level, self.now);
-            let head = std::mem::replace(&mut self.heads[list as usize], NONE);
-            if head == NONE {
-                continue;
+            if self.make_ready(links, list(level, self.now)) {
+                return true;
             }
-            self.occupied[level as usize] &= !(1 << (list & 63));
-            self.heads[READY as usize] = head;
-            links[head].previous = HEAD | READY;
-            return true;
         }
         false
+    }
+
+    /// Makes a list that was left behind the ready one. False: there is none.
+    fn take_overdue(&mut self, links: &mut Links) -> bool {
+        while let Some(level) = (0..LEVELS).find(|level| self.overdue[*level as usize] != 0) {
+            let bits = &mut self.overdue[level as usize];
+            let list = bits.trailing_zeros();
+            *bits &= !(1 << list);
+            if self.make_ready(links, (level << SLOT_BITS) + list) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Makes a list the ready one. False: it is empty.
+    fn make_ready(&mut self, links: &mut Links, list: u32) -> bool {
+        let head = std::mem::replace(&mut self.heads[list as usize], NONE);
+        if head == NONE {
+            return false;
+        }
+        self.occupied[(list >> SLOT_BITS) as usize] &= !(1 << (list & 63));
+        self.heads[READY as usize] = head;
+        links[head].previous = HEAD | READY;
+        true
     }
 
     fn list_for(&self, deadline: Moment) -> u32 {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::{Kept, TierError, TierName, TierState};
-use crate::{key::Key, selector::Selector};
+use crate::{
+    key::Key,
+    selector::{Selector, TAG_PREFIX},
+};
 
 /// Why an entry is handed down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,21 @@ pub trait LocalTier: Send + Sync + 'static {
 
     /// Forgets all it holds, of every namespace, in constant time: what may have changed meanwhile is not known any more.
     fn forget_all(&self);
+
+    /// Forgets what was made, directly or not, from a key that any of these selects by its text, or from a tag that one of
+    /// these names: a fence as well. Of other selectors nothing is known here. Without one of its own a tier forgets more.
+    fn forget_dependents(&self, namespace: &Arc<str>, selectors: &[Selector]) {
+        let dependents = |selector: &Selector| match selector {
+            Selector::Key(text) => Some(Selector::DependentsOf(text.clone())),
+            Selector::Tag(tag) => Some(Selector::DependentsOf(format!("{TAG_PREFIX}{tag}").into())),
+            Selector::Prefix(_) | Selector::Glob(_) | Selector::Everything => Some(Selector::Everything),
+            Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_) => None,
+        };
+        let sets: Vec<Selector> = selectors.iter().filter_map(dependents).collect();
+        if !sets.is_empty() {
+            self.forget_sets(namespace, &sets);
+        }
+    }
 
     /// Resolves once everything that was forgotten before this call would stay forgotten over a crash; fails when that
     /// cannot be written.

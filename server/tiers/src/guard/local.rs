@@ -68,6 +68,10 @@ impl LocalTier for Guarded<dyn LocalTier> {
         self.core.inner.forget_all();
     }
 
+    fn forget_dependents(&self, namespace: &Arc<str>, selectors: &[Selector]) {
+        self.core.inner.forget_dependents(namespace, selectors);
+    }
+
     fn settled(&self) -> BoxFuture<'_, Result<(), TierError>> {
         let core = &*self.core;
         Box::pin(core.call(Lane::Changes, core.options.change_timeout, || core.inner.settled()))
@@ -78,8 +82,9 @@ impl LocalTier for Guarded<dyn LocalTier> {
         Box::pin(core.read(move || core.inner.get(key)))
     }
 
+    /// Also while it is not asked: who then asks for what it holds is told that it is away, and not that there is nothing.
     fn holds(&self, key: &Key) -> bool {
-        self.core.asked() && self.core.inner.holds(key)
+        self.core.inner.holds(key)
     }
 
     /// Looking for it ends here as well.

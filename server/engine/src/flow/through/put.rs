@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::{
     error::Result,
     flow::{
-        put::{self, Begun, PutAnswer, PutRequest},
+        put::{self, Begun, Precondition, PutAnswer, PutRequest},
         repeat::Repeats,
+        through::get::bring,
     },
     memory::Store,
 };
@@ -25,6 +26,10 @@ pub async fn write(
         Begun::Answered(answer) => return Ok(answer),
         Begun::Prepared(prepared) => prepared,
     };
+    if !store.tiers.none() && prepared.request.precondition != Precondition::Always {
+        // What the condition is on may lie on the disk.
+        bring(store, &prepared.key).await;
+    }
     local(store, repeats, prepared)
 }
 

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     error::Result,
-    flow::touch::{self, TouchAnswer, TouchRequest},
+    flow::{
+        through::get::bring,
+        touch::{self, TouchAnswer, TouchRequest},
+    },
+    key::Key,
     memory::Store,
 };
 
@@ -13,5 +17,8 @@ use crate::{
 /// # Errors
 /// As [`touch::touch`].
 pub async fn move_end(store: &Arc<Store>, request: &TouchRequest) -> Result<TouchAnswer> {
+    if !store.tiers.none() {
+        bring(store, &Key::new(&request.namespace, &request.key)?).await;
+    }
     touch::touch(store, request)
 }

@@ -1,0 +1,108 @@
+//! The verbs through all tiers, as the wire offers them: one method each, no logic.
+
+use std::time::Duration;
+
+use super::Cache;
+use crate::{
+    error::Result,
+    flow::{
+        anew::RefreshFrom,
+        get::GetRequest,
+        invalidate::{InvalidateAnswer, InvalidateRequest},
+        lease::{LeasedAnswer, OnMiss, Release},
+        put::{PutAnswer, PutRequest},
+        through,
+        touch::{TouchAnswer, TouchRequest},
+    },
+    lease::Grant,
+    tier::Tiers,
+};
+
+impl Cache {
+    /// Finds one entry in any tier; when there is nothing fresh, gets the key's lease or waits, as `on_miss` says. Needs a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Cache::get_leased`].
+    pub async fn read(&self, request: &GetRequest, on_miss: OnMiss) -> Result<LeasedAnswer> {
+        through::get::read(&self.store, &self.descents, request, on_miss).await
+    }
+
+    /// Finds several entries in any tier, each for itself. Needs a tokio runtime.
+    pub async fn read_many(&self, items: &[(GetRequest, OnMiss)]) -> Vec<Result<LeasedAnswer>> {
+        through::get::read_many(&self.store, &self.descents, items).await
+    }
+
+    /// Stores one entry in all tiers, under the lease that this token names if there is one.
+    ///
+    /// # Errors
+    /// Anything out of its bounds.
+    pub async fn write(&self, request: PutRequest, lease: Option<u128>) -> Result<PutAnswer> {
+        through::put::write(&self.store, &self.repeats, request, lease).await
+    }
+
+    /// Drops entries from all tiers.
+    ///
+    /// # Errors
+    /// As [`Cache::invalidate`].
+    pub async fn drop_entries(&self, request: &InvalidateRequest) -> Result<InvalidateAnswer> {
+        through::invalidate::drop_entries(&self.store, &self.repeats, request).await
+    }
+
+    /// Marks entries stale, in all tiers.
+    ///
+    /// # Errors
+    /// As [`Cache::mark_stale`].
+    pub async fn outdate(
+        &self,
+        request: &InvalidateRequest,
+        spread_over: Option<Duration>,
+    ) -> Result<InvalidateAnswer> {
+        through::invalidate::outdate(&self.store, &self.repeats, request, spread_over).await
+    }
+
+    /// Marks entries stale in all tiers and starts a preload job that fetches them anew. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Cache::refresh`].
+    pub async fn renew_entries(&self, request: &InvalidateRequest, from: &RefreshFrom) -> Result<InvalidateAnswer> {
+        through::invalidate::renew_entries(&self.store, (&self.repeats, &self.jobs), request, from).await
+    }
+
+    /// Changes a lifetime, in all tiers.
+    ///
+    /// # Errors
+    /// Anything out of its bounds.
+    pub async fn move_end(&self, request: &TouchRequest) -> Result<TouchAnswer> {
+        through::touch::move_end(&self.store, request).await
+    }
+
+    /// Lets a lease last for one more duration, wherever it is held; `None`: it is not.
+    ///
+    /// # Errors
+    /// Bad names.
+    pub async fn keep_lease(&self, key: (&str, &str), token: u128) -> Result<Option<Grant>> {
+        through::lease::keep(&self.store, key, token).await
+    }
+
+    /// Gives a lease back, wherever it is held; how many who waited got the failure, `None`: it is not.
+    ///
+    /// # Errors
+    /// As [`Cache::release_lease`].
+    pub async fn give_back(&self, key: (&str, &str), token: u128, how: Release) -> Result<Option<u32>> {
+        through::lease::give_back(&self.store, &self.repeats, key, (token, how)).await
+    }
+
+    /// Everything that slower tiers were handed is written, and they take nothing any more. Call it when no calls come.
+    pub async fn close_tiers(&self) {
+        if let Some(local) = &self.store.tiers.local {
+            local.close().await;
+        }
+    }
+
+    /// The tiers it has besides its memory.
+    #[must_use]
+    pub fn tiers(&self) -> &Tiers {
+        &self.store.tiers
+    }
+}
