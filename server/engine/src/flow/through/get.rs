@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
 use crate::{
     error::Result,
@@ -64,11 +64,15 @@ pub(crate) async fn read_many(
         return lease::get_many(store, items).await;
     }
     let mut beneath = vec![Beneath::Nothing; items.len()];
-    let missing = items.iter().enumerate().filter_map(|(number, (request, _))| {
-        let key = goes_deeper(store, request).then(|| missing(store, request)).flatten()?;
-        Some(async move { (number, below(store, descents, (&key, request)).await) })
-    });
-    let mut found = Box::pin(stream::iter(missing).buffer_unordered(BATCH_READS_MAX));
+    let mut reads: Vec<BoxFuture<'_, (usize, Beneath)>> = Vec::new();
+    for (number, (request, _)) in items.iter().enumerate() {
+        if goes_deeper(store, request)
+            && let Some(key) = missing(store, request)
+        {
+            reads.push(Box::pin(async move { (number, below(store, descents, (&key, request)).await) }));
+        }
+    }
+    let mut found = stream::iter(reads).buffer_unordered(BATCH_READS_MAX);
     while let Some((number, what)) = found.next().await {
         beneath[number] = what;
     }
