@@ -7,15 +7,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use hotplate_model::{
-    check,
-    configuration::{self, CONFIGURATIONS, Configuration},
-    mutant::{MUTANTS, Mutant},
+    catalogue::{Size, Wrong, sizes, wrongs},
     rows::{Format, Results},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
 const EXAMPLES: &str = "Examples:
-  cargo x model                              every configuration, then every mutant
+  cargo x model                              every configuration but the large ones, then every mutant
+  cargo x model --large                      the large ones as well: 10 to 30 minutes, up to 4 GB
   cargo x model --configuration near         one configuration, no mutant
   cargo x model --mutant resume-from-now     one mutant, in the configuration that must find it
   cargo x model --mutant ticket-at-put --trace
@@ -27,7 +26,7 @@ modelled and what is not: docs/model.md.";
 /// What a program that was called wrongly ends with.
 const EXIT_WRONG_CALL: u8 = 2;
 
-/// Leases, fences, near cache and Watch of one server, in every order that can happen.
+/// Leases, fences, near cache and Watch of one server, and replicas with a shared tier, in every order that can happen.
 #[derive(Parser)]
 #[command(name = "cargo x model", after_help = EXAMPLES)]
 struct Arguments {
@@ -37,6 +36,9 @@ struct Arguments {
     /// Only these mutants
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     mutant: Vec<String>,
+    /// The large configurations as well
+    #[arg(long)]
+    large: bool,
     /// Show every counterexample step by step
     #[arg(long)]
     trace: bool,
@@ -47,8 +49,8 @@ struct Arguments {
 
 /// What is to be checked.
 struct Plan {
-    configurations: Vec<&'static Configuration>,
-    mutants: Vec<(Mutant, &'static Configuration)>,
+    configurations: Vec<Size>,
+    mutants: Vec<Wrong>,
 }
 
 fn main() -> ExitCode {
@@ -67,13 +69,17 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     let progress = progress(plan.configurations.len() + plan.mutants.len());
     let mut results = Results::default();
     for configuration in plan.configurations {
-        progress.set_message(configuration.name);
-        results.configurations.push((configuration, check::exhaust(configuration)));
+        let name = configuration.name();
+        progress.set_message(name);
+        let seen = |states: usize| {
+            progress.set_message(format!("{name}: {} Mi states", states >> 20));
+        };
+        results.configurations.push((configuration, configuration.exhaust(&seen)));
         progress.inc(1);
     }
-    for (mutant, configuration) in plan.mutants {
+    for mutant in plan.mutants {
         progress.set_message(mutant.name());
-        results.mutants.push((mutant, configuration, check::hunt(configuration, mutant)));
+        results.mutants.push((mutant, mutant.hunt()));
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -95,17 +101,19 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     Ok(results.good())
 }
 
-/// Without names: everything. With names of one kind: only those, and nothing of the other kind.
+/// Without names: everything, the large ones only if they were asked for. With names of one kind: only those, and nothing
+/// of the other kind.
 fn plan(arguments: &Arguments) -> Result<Plan, String> {
     let everything = arguments.configuration.is_empty() && arguments.mutant.is_empty();
-    let names = CONFIGURATIONS.iter().map(|one| one.name);
-    known("configuration", &arguments.configuration, names)?;
-    known("mutant", &arguments.mutant, MUTANTS.iter().map(|row| row.1))?;
-    let asked = |names: &[String], name: &str| everything || names.iter().any(|one| one == name);
-    let configurations = CONFIGURATIONS.iter().filter(|one| asked(&arguments.configuration, one.name)).collect();
-    let mutants = MUTANTS.iter().filter(|row| asked(&arguments.mutant, row.1));
-    let mutants = mutants.filter_map(|row| Some((row.0, configuration::that_finds(row.0)?))).collect();
-    Ok(Plan { configurations, mutants })
+    known("configuration", &arguments.configuration, sizes().into_iter().map(Size::name))?;
+    known("mutant", &arguments.mutant, wrongs().into_iter().map(Wrong::name))?;
+    let named = |names: &[String], name: &str| names.iter().any(|one| one == name);
+    let configurations = sizes().into_iter().filter(|one| {
+        let asked = everything && (arguments.large || !one.large());
+        asked || named(&arguments.configuration, one.name())
+    });
+    let mutants = wrongs().into_iter().filter(|one| everything || named(&arguments.mutant, one.name()));
+    Ok(Plan { configurations: configurations.collect(), mutants: mutants.collect() })
 }
 
 fn known<'a>(kind: &str, asked: &[String], names: impl Iterator<Item = &'a str>) -> Result<(), String> {
@@ -119,7 +127,7 @@ fn known<'a>(kind: &str, asked: &[String], names: impl Iterator<Item = &'a str>)
 /// On stderr, and only when that is a terminal.
 fn progress(checks: usize) -> ProgressBar {
     let bar = ProgressBar::new(checks as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
     style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }
 
@@ -134,8 +142,10 @@ mod tests {
 
     #[test]
     fn names_leave_out_what_is_not_named() {
-        assert_eq!(planned(&[]), Ok((CONFIGURATIONS.len(), MUTANTS.len())));
-        assert_eq!(planned(&["--configuration", "near,leases"]), Ok((2, 0)));
+        let large = sizes().iter().filter(|one| one.large()).count();
+        assert_eq!(planned(&[]), Ok((sizes().len() - large, wrongs().len())));
+        assert_eq!(planned(&["--large"]), Ok((sizes().len(), wrongs().len())));
+        assert_eq!(planned(&["--configuration", "near,fleet-near-2"]), Ok((2, 0)));
         assert_eq!(planned(&["--mutant", "silent-loss", "--configuration", "near"]), Ok((1, 1)));
     }
 

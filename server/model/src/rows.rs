@@ -7,9 +7,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::{
+    catalogue::{Size, Wrong},
     check::{Checked, Counterexample},
-    configuration::Configuration,
-    mutant::Mutant,
 };
 
 /// A row of what was printed. The names are what others read.
@@ -48,16 +47,16 @@ pub enum Format {
 #[derive(Debug, Default)]
 pub struct Results {
     /// Sizes, in the order in which they were checked.
-    pub configurations: Vec<(&'static Configuration, Checked)>,
+    pub configurations: Vec<(Size, Checked<String>)>,
     /// Wrong ways, with the configuration that had to find each.
-    pub mutants: Vec<(Mutant, &'static Configuration, Checked)>,
+    pub mutants: Vec<(Wrong, Checked<String>)>,
 }
 
 impl Results {
     /// Whether every configuration holds and every mutant was caught.
     #[must_use]
     pub fn good(&self) -> bool {
-        let caught = |(_, _, checked): &(_, _, Checked)| !checked.broken.is_empty();
+        let caught = |(_, checked): &(_, Checked<String>)| !checked.broken.is_empty();
         self.configurations.iter().all(|(_, checked)| checked.holds()) && self.mutants.iter().all(caught)
     }
 
@@ -65,14 +64,14 @@ impl Results {
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {
         let configurations = self.configurations.iter().map(|(configuration, checked)| Row::Configuration {
-            configuration: configuration.name,
+            configuration: configuration.name(),
             states: checked.states,
             result: result(checked),
         });
         let mutants = self
             .mutants
             .iter()
-            .map(|(mutant, _, checked)| Row::Mutant { mutant: mutant.name(), caught: !checked.broken.is_empty() });
+            .map(|(mutant, checked)| Row::Mutant { mutant: mutant.name(), caught: !checked.broken.is_empty() });
         configurations.chain(mutants).collect()
     }
 
@@ -94,16 +93,16 @@ impl Results {
             let mut table = table(["configuration", "states", "result", "about"]);
             for (configuration, checked) in &self.configurations {
                 let states = checked.states.to_string();
-                table.add_row([configuration.name, &states, &result(checked), configuration.what]);
+                table.add_row([configuration.name(), &states, &result(checked), configuration.what()]);
             }
             all.push(aligned(table, 1).to_string());
         }
         if !self.mutants.is_empty() {
             let mut table = table(["mutant", "steps", "caught by", "what is wrong"]);
-            for (mutant, configuration, checked) in &self.mutants {
+            for (mutant, checked) in &self.mutants {
                 let first = checked.broken.first();
                 let steps = first.map_or("-".to_owned(), |first| first.steps.len().to_string());
-                let caught = format!("{} in {}", first.map_or("NOT CAUGHT", short), configuration.name);
+                let caught = format!("{} in {}", first.map_or("NOT CAUGHT", short), mutant.found_in());
                 table.add_row([mutant.name(), &steps, &caught, mutant.what()]);
             }
             all.push(aligned(table, 1).to_string());
@@ -114,8 +113,8 @@ impl Results {
     /// Every counterexample, step by step.
     #[must_use]
     pub fn traces(&self) -> String {
-        let configurations = self.configurations.iter().map(|(configuration, checked)| (configuration.name, checked));
-        let mutants = self.mutants.iter().map(|(mutant, _, checked)| (mutant.name(), checked));
+        let configurations = self.configurations.iter().map(|(configuration, checked)| (configuration.name(), checked));
+        let mutants = self.mutants.iter().map(|(mutant, checked)| (mutant.name(), checked));
         let mut text = String::new();
         for (name, checked) in configurations.chain(mutants) {
             checked.broken.iter().for_each(|one| trace(&mut text, name, one));
@@ -124,7 +123,7 @@ impl Results {
     }
 }
 
-fn trace(text: &mut String, name: &str, counterexample: &Counterexample) {
+fn trace(text: &mut String, name: &str, counterexample: &Counterexample<String>) {
     // Writing to a string cannot fail.
     let _written = writeln!(text, "\n{name} breaks {}", counterexample.property);
     for (at, step) in counterexample.steps.iter().enumerate() {
@@ -133,11 +132,11 @@ fn trace(text: &mut String, name: &str, counterexample: &Counterexample) {
 }
 
 /// What a property is called for short: the letters before the colon.
-fn short(counterexample: &Counterexample) -> &str {
+fn short(counterexample: &Counterexample<String>) -> &str {
     counterexample.property.split(':').next().unwrap_or_default()
 }
 
-fn result(checked: &Checked) -> String {
+fn result(checked: &Checked<String>) -> String {
     if checked.holds() {
         return "holds".to_owned();
     }
@@ -162,19 +161,17 @@ fn aligned(mut table: Table, right: usize) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{configuration::CONFIGURATIONS, protocol::Step};
+    use crate::catalogue::{sizes, wrongs};
 
-    fn checked(broken: bool) -> Checked {
-        let counterexample = Counterexample { property: "I1: x", steps: vec![Step::Get(0, 0), Step::Compute(0)] };
+    fn checked(broken: bool) -> Checked<String> {
+        let counterexample =
+            Counterexample { property: "I1: x", steps: vec!["A: get key 0".to_owned(), "A: computed".to_owned()] };
         let broken = if broken { vec![counterexample] } else { Vec::new() };
         Checked { states: 7, broken, unreached: Vec::new() }
     }
 
     fn results(broken: bool, caught: bool) -> Results {
-        Results {
-            configurations: vec![(&CONFIGURATIONS[0], checked(broken))],
-            mutants: vec![(Mutant::TicketAtPut, &CONFIGURATIONS[0], checked(caught))],
-        }
+        Results { configurations: vec![(sizes()[0], checked(broken))], mutants: vec![(wrongs()[2], checked(caught))] }
     }
 
     #[test]
@@ -193,7 +190,7 @@ mod tests {
         assert!(!results(true, true).good());
         assert!(!results(false, false).good());
         let unreached = Checked { unreached: vec!["R1"], ..checked(false) };
-        assert!(!Results { configurations: vec![(&CONFIGURATIONS[0], unreached)], mutants: vec![] }.good());
+        assert!(!Results { configurations: vec![(sizes()[0], unreached)], mutants: vec![] }.good());
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("gen", "generated files are up to date", generated),
         step("test", "cargo test --workspace", test),
         step("interleavings", "the memory tier under a scheduler that chooses who goes on", interleavings),
-        step("model", "leases, fences, near cache and Watch in every order", model::check),
+        step("model", "one server, and replicas that share a tier, in every order", model::check),
         step("history", "a server under faults, as clients in several processes saw it", history::check),
         step("torture", "a server that is killed, and one whose Redis fails", torture::check),
         step("bench", "a trace replayed by every cache", bench::check),
