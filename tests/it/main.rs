@@ -28,6 +28,7 @@ mod lease;
 mod limits;
 mod list_entries;
 mod mark_stale;
+mod memory_codec;
 mod near;
 mod origin;
 mod preload;

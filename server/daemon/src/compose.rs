@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use hotplate_engine::{Cache, clock::Clock};
+use hotplate_engine::{Cache, clock::Clock, compress::Compress, namespace::EngineConfig, tier::Tiers};
 use hotplate_proto::v1::cache_service_server::CacheServiceServer;
+use hotplate_tiers::codec::{CodecOptions, MemoryCodec};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -49,7 +50,10 @@ pub(crate) async fn compose(
     let access = Access::new(&settings.access.tokens, clock.clone());
     let origins = settings.origins().map_err(StartError::Config)?;
     let observer = Arc::clone(&telemetry);
-    let cache = Cache::new(settings.engine(), clock.clone(), observer, origins).map_err(StartError::Cache)?;
+    let engine = settings.engine();
+    let tiers = Tiers { memory: memory_codec(&engine, &clock), ..Tiers::default() };
+    let cache = Cache::with_tiers(engine, clock.clone(), observer, (origins, tiers));
+    let cache = cache.map_err(StartError::Cache)?;
     let draining = CancellationToken::new();
     let rpcs = CacheRpcs::new(service::Parts {
         cache: Arc::clone(&cache),
@@ -74,4 +78,10 @@ pub(crate) async fn compose(
     let ready = Arc::new(AtomicBool::new(false));
     let http = HttpState { ready, cache: Arc::clone(&cache), telemetry, access: method };
     Ok(Composed { cache, setup: Setup::new(settings, gate, tls), http, health, draining })
+}
+
+/// What holds values smaller in memory, if a namespace asks for it.
+fn memory_codec(engine: &EngineConfig, clock: &Clock) -> Option<Arc<dyn Compress>> {
+    let asked = engine.namespaces.values().any(|namespace| namespace.compress);
+    asked.then(|| MemoryCodec::new(CodecOptions::default(), clock.clone()) as Arc<dyn Compress>)
 }

@@ -4,15 +4,38 @@ use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{ahead::RefreshAhead, clock::Moment};
+use crate::{ahead::RefreshAhead, clock::Moment, compress::Compressed};
 
 /// What was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
     /// Bytes, exactly as they came.
     Value(Bytes),
+    /// The same, held smaller in memory.
+    Compressed(Compressed),
     /// A remembered absence or failure.
     Negative(Negative),
+}
+
+impl Payload {
+    /// The same with its bytes as they came; `None` when what was held smaller is damaged.
+    #[must_use]
+    pub fn plain(self) -> Option<Self> {
+        match self {
+            Self::Compressed(compressed) => compressed.value().map(Self::Value),
+            plain => Some(plain),
+        }
+    }
+
+    /// Bytes of the value as it came; none for a negative result.
+    #[must_use]
+    pub fn value_bytes(&self) -> u64 {
+        match self {
+            Self::Value(value) => value.len() as u64,
+            Self::Compressed(compressed) => compressed.raw_bytes(),
+            Self::Negative(_) => 0,
+        }
+    }
 }
 
 /// A result that says there is none, or that it failed.

@@ -7,6 +7,7 @@
 // vocabulary
 pub mod ahead;
 pub mod clock;
+pub mod compress;
 pub mod entry;
 pub mod error;
 pub mod event;

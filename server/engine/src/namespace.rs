@@ -35,6 +35,8 @@ pub struct NamespaceConfig {
     pub cost_default: Option<Duration>,
     /// Where its entries lie besides memory.
     pub tiers: Besides,
+    /// Whether its values are held smaller in memory, where that is worth it.
+    pub compress: bool,
 }
 
 /// The lifetime of a kind.
@@ -148,6 +150,7 @@ impl Default for NamespaceConfig {
             weight: 1.0,
             cost_default: None,
             tiers: Besides::default(),
+            compress: false,
         }
     }
 }

@@ -7,8 +7,10 @@ pub mod shared;
 use std::{fmt, sync::Arc, time::Duration};
 
 use self::{local::LocalTier, shared::SharedTier};
+pub use crate::compress::CodecState;
 use crate::{
     ahead::RefreshAhead,
+    compress::Compress,
     entry::{Description, Payload},
 };
 
@@ -38,7 +40,7 @@ impl TierName {
     }
 }
 
-/// The tiers that a cache has besides its memory.
+/// The tiers that a cache has besides its memory, and what makes values smaller in that.
 #[derive(Clone, Default)]
 pub struct Tiers {
     /// One of this machine.
@@ -47,6 +49,8 @@ pub struct Tiers {
     pub takes: Takes,
     /// What replicas share.
     pub shared: Option<Arc<dyn SharedTier>>,
+    /// What holds values smaller in memory, for namespaces that ask for it.
+    pub memory: Option<Arc<dyn Compress>>,
 }
 
 /// Which entries a tier of this machine is handed.
@@ -151,10 +155,7 @@ impl Kept {
     /// Bytes of its value; none for a negative result.
     #[must_use]
     pub fn value_bytes(&self) -> u64 {
-        match &self.payload {
-            Payload::Value(value) => value.len() as u64,
-            Payload::Negative(_) => 0,
-        }
+        self.payload.value_bytes()
     }
 }
 
@@ -279,23 +280,6 @@ pub struct TierState {
     pub recovery: Option<Duration>,
     /// What its guard saw of it; `None`: it has none.
     pub calls: Option<CallsState>,
-}
-
-/// What compressing came to since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CodecState {
-    /// Bytes of values that came in.
-    pub raw_bytes: u64,
-    /// Bytes they were stored as.
-    pub stored_bytes: u64,
-    /// Values stored compressed.
-    pub compressed: u64,
-    /// Values stored as they came: too small, of a compressed media type, or not smaller when tried.
-    pub plain: u64,
-    /// Time spent compressing.
-    pub compressing: Duration,
-    /// Time spent decompressing.
-    pub decompressing: Duration,
 }
 
 /// Whether a tier is asked.

@@ -44,6 +44,7 @@ policy = "lru"
 weight = 2.0
 cost_default = "250ms"
 tiers = "memory+disk"
+memory_codec = "zstd"
 
 [namespaces."team-a/models".kinds]
 sklearn = "long"
@@ -53,7 +54,8 @@ imitation_learning = "30m"
 `weight` counts when namespaces compete for room: an entry of weight 2 is kept as if it had cost twice as much to compute.
 `cost_default` is what computing an entry is taken to cost where neither its Put nor what is known of its kind says so.
 `tiers` says in which of the server's tiers its entries lie: `memory`, `memory+disk`, `memory+shared` or all three, which is
-what holds where it is not said.
+what holds where it is not said. `memory_codec` says whether values are held compressed in memory where that is worth it: `zstd`,
+or `off`, which is what holds where it is not said.
 
 ## Kinds and TTL classes
 

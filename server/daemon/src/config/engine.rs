@@ -94,6 +94,7 @@ impl Settings {
             weight: own.weight.unwrap_or(1.0),
             cost_default: own.cost_default,
             tiers: own.tiers.unwrap_or_default(),
+            compress: own.memory_codec.unwrap_or_default(),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::access::{Role, check_pattern, token::is_id};
 pub(super) const TABLES: [&str; 4] = ["namespaces", "kinds", "ttl_classes", "access.tokens"];
 /// Longest name of a kind, class or origin, in bytes.
 const NAME_BYTES_MAX: usize = 128;
-const NAMESPACE_KEYS: [&str; 14] = [
+const NAMESPACE_KEYS: [&str; 15] = [
     "entries_max",
     "bytes_max",
     "ttl_default",
@@ -36,6 +36,7 @@ const NAMESPACE_KEYS: [&str; 14] = [
     "weight",
     "cost_default",
     "tiers",
+    "memory_codec",
     "kinds",
     "origins",
 ];
@@ -148,6 +149,7 @@ impl FileReader<'_> {
             weight: self.take(&path, &mut table, "weight", parse_weight),
             cost_default: self.take(&path, &mut table, "cost_default", parse_cost),
             tiers: self.take(&path, &mut table, "tiers", str::parse),
+            memory_codec: self.take(&path, &mut table, "memory_codec", parse_memory_codec),
             kinds: self.kinds(&format!("{path}.kinds"), kinds),
             origins: self.origins(&path, origins),
         };
@@ -311,6 +313,14 @@ fn parse_weight(text: &str) -> Result<f64, String> {
         .ok()
         .filter(in_bounds)
         .ok_or_else(|| format!("`{text}` is no weight: write a number from 0.001 to 1000"))
+}
+
+fn parse_memory_codec(text: &str) -> Result<bool, String> {
+    match text {
+        "zstd" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("`{text}` is no codec for memory: write zstd, or off")),
+    }
 }
 
 fn parse_count(text: &str) -> Result<usize, String> {

@@ -223,6 +223,8 @@ pub struct NamespaceSettings {
     pub cost_default: Option<Duration>,
     /// Where its entries lie besides memory.
     pub tiers: Option<Besides>,
+    /// Whether its values are held compressed in memory.
+    pub memory_codec: Option<bool>,
     /// Lifetime by kind.
     pub kinds: BTreeMap<String, KindTtl>,
     /// Where Preload may fetch from, by name.

@@ -142,7 +142,8 @@ impl Metrics {
             tracing::error!(%error, "the engine gave no statistics");
             Snapshot::default()
         });
-        let tiers = TiersView(cache.tiers().states());
+        let memory = cache.tiers().memory.as_ref().map(|memory| memory.state());
+        let tiers = TiersView(cache.tiers().states(), memory);
         self.encode(View::new(snapshot, limits, &self.namespaces), tiers, connections)
     }
 

@@ -5,7 +5,7 @@ use std::{
     io,
 };
 
-use hotplate_engine::tier::{BreakerState, CallsState, Latency, TierHealth, TierName, TierState};
+use hotplate_engine::tier::{BreakerState, CallsState, CodecState, Latency, TierHealth, TierName, TierState};
 use hotplate_engine::{
     event::{LeaseTurn, MissReason, RemovalReason},
     namespace::{EngineConfig, NamespaceConfig},
@@ -65,7 +65,11 @@ fn scrape(telemetry: &Arc<Telemetry>, groups: Vec<Group>) -> String {
     config.namespaces.insert("models".to_owned(), own);
     let snapshot = Snapshot { groups, watch_count: 2, ..Snapshot::default() };
     let view = View::new(snapshot, Limits::of(&config), telemetry.metrics.namespaces());
-    telemetry.metrics.encode(view, TiersView(tiers()), telemetry.connections.load(Ordering::Relaxed))
+    telemetry.metrics.encode(
+        view,
+        TiersView(tiers(), Some(CodecState::default())),
+        telemetry.connections.load(Ordering::Relaxed),
+    )
 }
 
 /// A disk that is away, and what replicas share, of which less is known.

@@ -2,7 +2,9 @@
 
 use std::fmt::Error;
 
-use hotplate_engine::tier::{BreakerState, CallsState, LATENCY_BUCKETS, Latency, TierHealth, TierName, TierState};
+use hotplate_engine::tier::{
+    BreakerState, CallsState, CodecState, LATENCY_BUCKETS, Latency, TierHealth, TierName, TierState,
+};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, NoLabelSet},
@@ -14,9 +16,9 @@ use super::{
     view::{Number, Sample, encode},
 };
 
-/// The states of the tiers there are.
+/// The states of the tiers there are, and what compressing in memory came to where that is asked for.
 #[derive(Debug)]
-pub(super) struct TiersView(pub(super) Vec<(TierName, TierState)>);
+pub(super) struct TiersView(pub(super) Vec<(TierName, TierState)>, pub(super) Option<CodecState>);
 
 impl TiersView {
     /// A number of each tier that knows it.
@@ -38,6 +40,25 @@ impl TiersView {
             samples.extend(of_tier.map(|(part, number)| (vec![name.word().to_owned(), part.to_owned()], number)));
         }
         samples
+    }
+
+    /// What compressing came to, from fast to slow.
+    fn codecs(&self) -> impl Iterator<Item = (TierName, CodecState)> {
+        let memory = self.1.iter().map(|state| (TierName::Memory, *state));
+        memory.chain(self.0.iter().map(|(name, state)| (*name, state.codec)))
+    }
+
+    fn codec(&self, number: fn(&CodecState) -> u64) -> Vec<Sample> {
+        let sample =
+            |(name, state): (TierName, CodecState)| (vec![name.word().to_owned()], Number::Whole(number(&state)));
+        self.codecs().map(sample).collect()
+    }
+
+    fn codec_by(&self, parts: fn(&CodecState) -> [(&'static str, Number); 2]) -> Vec<Sample> {
+        let of_tier = |(name, state): (TierName, CodecState)| {
+            parts(&state).map(|(part, number)| (vec![name.word().to_owned(), part.to_owned()], number))
+        };
+        self.codecs().flat_map(of_tier).collect()
     }
 
     fn samples(&self) -> Vec<(&'static Metric, Vec<Sample>)> {
@@ -62,10 +83,10 @@ impl TiersView {
             (&names::MEMORY_BYTES, self.whole(|state| state.memory_bytes)),
             (&names::DEBT, self.whole(|state| state.debt)),
             (&names::RECOVERY, self.each(|state| Some(Number::Broken(state.recovery?.as_secs_f64())))),
-            (&names::CODEC_RAW, self.whole(|state| state.codec.raw_bytes)),
-            (&names::CODEC_STORED, self.whole(|state| state.codec.stored_bytes)),
-            (&names::CODEC_VALUES, self.by(codec_values)),
-            (&names::CODEC_SECONDS, self.by(codec_seconds)),
+            (&names::CODEC_RAW, self.codec(|codec| codec.raw_bytes)),
+            (&names::CODEC_STORED, self.codec(|codec| codec.stored_bytes)),
+            (&names::CODEC_VALUES, self.codec_by(codec_values)),
+            (&names::CODEC_SECONDS, self.codec_by(codec_seconds)),
         ]
     }
 
@@ -116,11 +137,11 @@ fn counted(parts: &[(&'static str, u64)]) -> Vec<(&'static str, Number)> {
     parts.iter().map(|(part, count)| (*part, Number::Whole(*count))).collect()
 }
 
-fn codec_values(state: &TierState) -> Vec<(&'static str, Number)> {
-    vec![("compressed", Number::Whole(state.codec.compressed)), ("plain", Number::Whole(state.codec.plain))]
+fn codec_values(codec: &CodecState) -> [(&'static str, Number); 2] {
+    [("compressed", Number::Whole(codec.compressed)), ("plain", Number::Whole(codec.plain))]
 }
 
-fn codec_seconds(state: &TierState) -> Vec<(&'static str, Number)> {
+fn codec_seconds(codec: &CodecState) -> [(&'static str, Number); 2] {
     let seconds = |time: std::time::Duration| Number::Broken(time.as_secs_f64());
-    vec![("compressing", seconds(state.codec.compressing)), ("decompressing", seconds(state.codec.decompressing))]
+    [("compressing", seconds(codec.compressing)), ("decompressing", seconds(codec.decompressing))]
 }

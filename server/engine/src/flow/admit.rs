@@ -101,10 +101,19 @@ pub enum Admitted {
 
 /// Decides and, when it may, stores. What was made from something is given with the namespace's linking locked.
 pub fn admit(store: &Store, admission: &Admission<'_>) -> Admitted {
-    let Admission { space, key, content, lifetime, .. } = admission;
     if overtaken::is(store, admission) {
-        return too_late(store, &mut store.shard(key), admission);
+        return too_late(store, &mut store.shard(admission.key), admission);
     }
+    let by = store.tiers.memory.as_ref().filter(|_| admission.space.config.compress);
+    match by.and_then(|by| admission.content.compressed(by)) {
+        Some(content) => settle(store, &Admission { content, right: admission.right.clone(), ..*admission }),
+        None => settle(store, admission),
+    }
+}
+
+/// Decides about what is held as it will be, and stores it when it may.
+fn settle(store: &Store, admission: &Admission<'_>) -> Admitted {
+    let Admission { space, key, content, lifetime, .. } = admission;
     // Set when this call itself made room with the key's own entry: what the condition on it was, it still is.
     let mut own_gone = None;
     let mut weighed = false;

@@ -42,7 +42,7 @@ fn confirm(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>) {
 /// A renewal, as it is noted.
 pub(super) fn refreshed(content: &Content) -> Noted {
     Noted::Refreshed {
-        size_bytes: content.value().len() as u64,
+        size_bytes: content.payload.value_bytes(),
         negative: matches!(content.payload, Payload::Negative(_)),
         kind: content.description.kind.clone(),
     }
@@ -56,7 +56,7 @@ fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>,
     }
     let previous = old.map(|old| old.description.clone());
     let stored = Stored {
-        size_bytes: content.value().len() as u64,
+        size_bytes: content.payload.value_bytes(),
         negative: matches!(content.payload, Payload::Negative(_)),
         fetched: matches!(right, Right::Fill(_)),
     };

@@ -45,7 +45,7 @@ pub fn payload(payload: &Payload, value_bytes_max: u64) -> Result<()> {
             );
             Err(Error::invalid(Reason::ValueTooLarge, "value", rule))
         }
-        Payload::Value(_) => Ok(()),
+        Payload::Value(_) | Payload::Compressed(_) => Ok(()),
         Payload::Negative(said) => negative(said),
     }
 }

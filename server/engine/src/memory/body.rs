@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     clock::Moment,
+    compress::Compressed,
     entry::{Description, FailureView, Negative, Payload},
 };
 
@@ -35,10 +36,28 @@ pub(super) enum Body {
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) key: Box<str>,
-    /// Empty for a remembered absence or failure.
-    pub(super) value: Bytes,
+    value: Value,
     pub(super) digest: [u8; 32],
     pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What is held of a value.
+#[derive(Debug)]
+enum Value {
+    /// All of it; nothing for a remembered absence or failure.
+    Plain(Bytes),
+    Smaller(Box<Compressed>),
+}
+
+const _: () = assert!(size_of::<Value>() == size_of::<Bytes>(), "what is not held smaller does not pay for what is");
+
+impl Value {
+    fn payload(&self) -> Payload {
+        match self {
+            Self::Plain(value) => Payload::Value(value.clone()),
+            Self::Smaller(value) => Payload::Compressed((**value).clone()),
+        }
+    }
 }
 
 /// What only some entries need.
@@ -95,11 +114,12 @@ impl Body {
     pub(super) fn new(key: &str, content: &Content, terms: Terms, shared: bool) -> Self {
         let form = form(content, terms.lifetime, shared);
         if form == Form::Packed {
-            return Self::Packed([key.as_bytes(), content.value()].concat().into());
+            return Self::Packed([key.as_bytes(), content.held()].concat().into());
         }
         let (value, negative) = match &content.payload {
-            Payload::Value(value) => (value.clone(), None),
-            Payload::Negative(negative) => (Bytes::new(), Some(negative.clone())),
+            Payload::Value(value) => (Value::Plain(value.clone()), None),
+            Payload::Compressed(value) => (Value::Smaller(Box::new(value.clone())), None),
+            Payload::Negative(negative) => (Value::Plain(Bytes::new()), Some(negative.clone())),
         };
         let rare = (form == Form::Rare).then(|| {
             let own = (!shared).then(|| content.description.clone());
@@ -137,13 +157,13 @@ impl Body {
         }
     }
 
-    /// The value after a key of this length. Large ones are shared, small ones copied.
+    /// The value after a key of this length. Large ones are shared, small ones copied; what is held smaller stays so.
     pub(super) fn payload(&self, length: usize) -> Payload {
         match self {
             Self::Packed(bytes) => Payload::Value(Bytes::copy_from_slice(&bytes[length..])),
             Self::Whole(whole) => match self.rare().and_then(|rare| rare.negative.clone()) {
                 Some(negative) => Payload::Negative(negative),
-                None => Payload::Value(whole.value.clone()),
+                None => whole.value.payload(),
             },
         }
     }
@@ -159,7 +179,10 @@ impl Body {
     pub(super) fn value_bytes(&self, length: usize) -> u64 {
         match self {
             Self::Packed(bytes) => (bytes.len() - length) as u64,
-            Self::Whole(whole) => whole.value.len() as u64,
+            Self::Whole(whole) => match &whole.value {
+                Value::Plain(value) => value.len() as u64,
+                Value::Smaller(value) => value.raw_bytes(),
+            },
         }
     }
 
@@ -167,7 +190,10 @@ impl Body {
         match self {
             Self::Packed(bytes) => Taken::default().piece(bytes.len()),
             Self::Whole(whole) => {
-                let taken = Taken::of_whole(whole.key.len(), &whole.value);
+                let taken = match &whole.value {
+                    Value::Plain(value) => Taken::of_whole(whole.key.len(), value),
+                    Value::Smaller(value) => Taken::of_smaller(whole.key.len(), value),
+                };
                 whole.rare.as_ref().map_or(taken, |rare| {
                     let taken = taken.with_rare(rare.negative.as_ref());
                     rare.failure.as_ref().map_or(taken, |failure| taken.with_failure(failure))
@@ -182,9 +208,11 @@ impl Taken {
     pub(super) fn by(key: &str, content: &Content, lifetime: Lifetime, shared: bool) -> Self {
         let form = form(content, lifetime, shared);
         match (form, &content.payload) {
-            (Form::Packed, _) => Self::default().piece(key.len() + content.value().len()),
+            (Form::Packed, _) => Self::default().piece(key.len() + content.held().len()),
             (Form::Whole, Payload::Value(value)) => Self::of_whole(key.len(), value),
+            (Form::Whole, Payload::Compressed(value)) => Self::of_smaller(key.len(), value),
             (_, Payload::Value(value)) => Self::of_whole(key.len(), value).with_rare(None),
+            (_, Payload::Compressed(value)) => Self::of_smaller(key.len(), value).with_rare(None),
             (_, Payload::Negative(negative)) => Self::of_whole(key.len(), &[]).with_rare(Some(negative)),
         }
     }
@@ -192,6 +220,10 @@ impl Taken {
     fn of_whole(key: usize, value: &[u8]) -> Self {
         let taken = Self::default().piece(size_of::<Whole>()).piece(key);
         if value.is_empty() { taken } else { taken.piece(value.len()).piece(SHARED_BYTES) }
+    }
+
+    fn of_smaller(key: usize, value: &Compressed) -> Self {
+        Self::of_whole(key, value.held()).piece(size_of::<Compressed>())
     }
 
     fn with_rare(self, negative: Option<&Negative>) -> Self {
@@ -221,13 +253,17 @@ impl Taken {
 /// How some content lies: values with a plain lifetime, a shared description and a cost that a record holds need nothing
 /// rare, and small ones of them are packed.
 fn form(content: &Content, lifetime: Lifetime, shared: bool) -> Form {
-    let Payload::Value(value) = &content.payload else { return Form::Rare };
+    let small = match &content.payload {
+        Payload::Value(value) => value.len() < PACKED_BYTES_MAX,
+        Payload::Compressed(_) => false,
+        Payload::Negative(_) => return Form::Rare,
+    };
     let Lifetime { deadlines, idle_ttl, refresh_ahead, marked: _ } = lifetime;
     let plain = idle_ttl.is_none() && refresh_ahead.is_none() && deadlines.usable_until == deadlines.fresh_until;
     let fits = Micros::holds(deadlines.fresh_until) && content.cost.is_none_or(|cost| micros(cost).is_some());
     match shared && plain && fits {
         false => Form::Rare,
-        true if value.len() < PACKED_BYTES_MAX => Form::Packed,
+        true if small => Form::Packed,
         true => Form::Whole,
     }
 }

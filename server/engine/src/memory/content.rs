@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    compress::{Compress, Compressed, Said},
     entry::{Description, Payload},
     selector::Facets,
 };
@@ -41,13 +42,23 @@ impl Content {
         }
     }
 
-    /// The value's bytes; none for a negative result.
+    /// What is held of the value; nothing for a negative result.
     #[must_use]
-    pub fn value(&self) -> &[u8] {
+    pub fn held(&self) -> &[u8] {
         match &self.payload {
             Payload::Value(value) => value,
+            Payload::Compressed(compressed) => compressed.held(),
             Payload::Negative(_) => &[],
         }
+    }
+
+    /// The same held smaller, where that is worth it. Its digest stays that of the value.
+    #[must_use]
+    pub fn compressed(&self, by: &Arc<dyn Compress>) -> Option<Self> {
+        let Payload::Value(value) = &self.payload else { return None };
+        let said = Said { content_type: &self.description.content_type, encoding: &self.description.encoding };
+        let compressed = Compressed::new(by, value, said)?;
+        Some(Self { payload: Payload::Compressed(compressed), ..self.clone() })
     }
 
     /// What selectors look at.
@@ -106,6 +117,7 @@ fn to_the_microsecond(cost: Duration) -> Duration {
 fn digest(payload: &Payload) -> [u8; 32] {
     match payload {
         Payload::Value(value) => Content::digest_of_value(value),
+        Payload::Compressed(compressed) => Content::digest_of_value(&compressed.value().unwrap_or_default()),
         Payload::Negative(negative) => Sha256::new()
             .chain_update(&*negative.reason)
             .chain_update([0])

@@ -7,8 +7,6 @@ use std::{
 
 use hotplate_engine::tier::CodecState;
 
-use super::head::Form;
-
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     raw_bytes: AtomicU64,
@@ -20,10 +18,10 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn stored(&self, raw: u64, stored: u64, form: Form) {
+    pub(super) fn stored(&self, raw: u64, stored: u64, compressed: bool) {
         self.raw_bytes.fetch_add(raw, Ordering::Relaxed);
         self.stored_bytes.fetch_add(stored, Ordering::Relaxed);
-        let counter = if form == Form::Plain { &self.plain } else { &self.compressed };
+        let counter = if compressed { &self.compressed } else { &self.plain };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 

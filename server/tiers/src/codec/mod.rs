@@ -5,6 +5,7 @@ mod counters;
 mod dictionary;
 mod error;
 mod head;
+mod memory;
 mod pack;
 mod refusal;
 mod training;
@@ -15,6 +16,7 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 use bytes::Bytes;
 use hotplate_engine::{
     clock::Clock,
+    compress::Said,
     entry::Payload,
     key::Key,
     tier::{CodecState, Kept},
@@ -35,6 +37,7 @@ pub use self::{
     dictionary::{DICTIONARY_BYTES_MAX, DICTIONARY_VALUE_BYTES_MAX, DictionaryStore, dictionary_id},
     error::CodecError,
     head::{Facts, HEAD_BYTES_MAX, PREFIX_BYTES, STAMP_BYTES_MAX},
+    memory::MemoryCodec,
 };
 
 /// Smallest value that is compressed at all, in bytes.
@@ -164,13 +167,14 @@ impl Codec {
         }
         let value = match &kept.payload {
             Payload::Value(value) => value.clone(),
+            Payload::Compressed(held) => held.value().ok_or(CodecError::Damaged("what memory holds of the value"))?,
             Payload::Negative(_) => Bytes::new(),
         };
         let raw_bytes = value.len() as u64;
         self.bounded(raw_bytes)?;
         let (body, form) = self.pack(key, kept, value);
         let head = head::write(key, kept, Stored { form, raw_bytes, bytes: &body }, stamp)?;
-        self.counters.stored(raw_bytes, body.len() as u64, form);
+        self.counters.stored(raw_bytes, body.len() as u64, form != Form::Plain);
         let dictionary = if let Form::ZstdWith(id) = form { Some(id) } else { None };
         Ok(Encoded { head, body, raw_bytes, dictionary })
     }
@@ -313,13 +317,13 @@ impl Codec {
         if (value.len() as u64) < self.options.bytes_min {
             return None;
         }
-        let mut packed = self.packer.pack(value, &kept.description)?;
+        let mut packed = self.packer.pack(value, said(kept))?;
         packed.shrink_to_fit();
         Some((packed.into(), Form::Zstd))
     }
 
     fn pack_small(&self, key: &Key, kept: &Kept, value: &Bytes) -> Option<(Bytes, Form)> {
-        if refusal::is_compressed(&kept.description, value) {
+        if refusal::is_compressed(said(kept), value) {
             return None;
         }
         let Some(namespace) = self.dictionaries.namespace(key.namespace()) else {
@@ -372,4 +376,8 @@ impl Codec {
         }
         Ok(value)
     }
+}
+
+fn said(kept: &Kept) -> Said<'_> {
+    Said { content_type: &kept.description.content_type, encoding: &kept.description.encoding }
 }

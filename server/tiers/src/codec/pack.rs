@@ -2,7 +2,7 @@
 //! here, nor what stands beside a value.
 
 use bytes::Bytes;
-use hotplate_engine::entry::Description;
+use hotplate_engine::compress::Said;
 use parking_lot::Mutex;
 use zstd::{
     dict::{DecoderDictionary, EncoderDictionary},
@@ -37,7 +37,7 @@ impl Packer {
     }
 
     /// The value compressed, unless that is not worth it.
-    pub(super) fn pack(&self, value: &[u8], said: &Description) -> Option<Vec<u8>> {
+    pub(super) fn pack(&self, value: &[u8], said: Said<'_>) -> Option<Vec<u8>> {
         if is_compressed(said, value) {
             return None;
         }

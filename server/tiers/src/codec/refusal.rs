@@ -1,6 +1,6 @@
 //! What is compressed already, by what is said of it and by how it begins: trying again costs time and saves nothing.
 
-use hotplate_engine::entry::Description;
+use hotplate_engine::compress::Said;
 
 /// Media types under these are compressed, but for those in [`PLAIN`].
 const COMPRESSED_TREES: [&str; 4] = ["image/", "audio/", "video/", "font/woff"];
@@ -58,9 +58,9 @@ const BEGINNINGS: [(usize, &[u8]); 15] = [
 ];
 
 /// Whether a value is compressed already.
-pub(super) fn is_compressed(said: &Description, value: &[u8]) -> bool {
+pub(super) fn is_compressed(said: Said<'_>, value: &[u8]) -> bool {
     let encoded = !said.encoding.is_empty() && !said.encoding.eq_ignore_ascii_case("identity");
-    encoded || is_compressed_type(&said.content_type) || begins_compressed(value)
+    encoded || is_compressed_type(said.content_type) || begins_compressed(value)
 }
 
 fn begins_compressed(value: &[u8]) -> bool {
@@ -82,31 +82,31 @@ fn is_compressed_type(content_type: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn typed(content_type: &str) -> Description {
-        Description { content_type: content_type.into(), ..Description::default() }
+    fn typed(content_type: &str) -> Said<'_> {
+        Said { content_type, encoding: "" }
     }
 
     #[test]
     fn what_is_said_to_be_compressed_is_not_tried() {
         for compressed in ["image/png", "IMAGE/JPEG; q=1", "video/mp4", "application/zip", "application/epub+zip"] {
-            assert!(is_compressed(&typed(compressed), b"text"), "{compressed}");
+            assert!(is_compressed(typed(compressed), b"text"), "{compressed}");
         }
         for plain in ["", "application/json", "text/plain; charset=utf-8", "image/svg+xml", "application/octet-stream"]
         {
-            assert!(!is_compressed(&typed(plain), b"text"), "{plain}");
+            assert!(!is_compressed(typed(plain), b"text"), "{plain}");
         }
-        let encoded = Description { encoding: "br".into(), ..Description::default() };
-        assert!(is_compressed(&encoded, b"text"));
+        let encoded = Said { content_type: "", encoding: "br" };
+        assert!(is_compressed(encoded, b"text"));
     }
 
     #[test]
     fn what_begins_like_something_compressed_is_not_tried() {
         let values: [&[u8]; 4] = [b"\x89PNG\r\n\x1a\n..", b"RIFF\0\0\0\0WEBPVP8 ", b"\0\0\0\x20ftypisom", b"PAR1\x15"];
         for value in values {
-            assert!(is_compressed(&Description::default(), value), "{value:?}");
+            assert!(is_compressed(Said::default(), value), "{value:?}");
         }
         for value in [b"".as_slice(), b"\x89PN", b"{\"a\":1}", b"\0\0\0\x20fty"] {
-            assert!(!is_compressed(&Description::default(), value), "{value:?}");
+            assert!(!is_compressed(Said::default(), value), "{value:?}");
         }
     }
 }

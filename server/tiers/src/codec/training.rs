@@ -1,6 +1,7 @@
 //! When a namespace gets a dictionary: samples of its small values, what is trained from them and whether it helps, and when
 //! that is over. Where a dictionary is kept is not known here.
 
+use hotplate_engine::compress::Said;
 use zstd::dict::from_samples;
 
 use super::{
@@ -130,8 +131,7 @@ pub(super) fn train(samples: &[Vec<u8>], level: i32) -> Option<Vec<u8>> {
     let packer = Packer::new(level, 1.0);
     let (mut alone, mut helped) = (0, 0);
     for (_, sample) in tried {
-        let nothing = hotplate_engine::entry::Description::default();
-        alone += packer.pack(sample, &nothing).map_or(sample.len(), |packed| packed.len());
+        alone += packer.pack(sample, Said::default()).map_or(sample.len(), |packed| packed.len());
         helped += packer.pack_with(sample, &encoder.dictionary).map_or(sample.len(), |packed| packed.len());
     }
     (helped as f64 <= alone as f64 * HELPS_FROM).then_some(dictionary)

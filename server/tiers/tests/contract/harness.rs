@@ -150,6 +150,7 @@ pub(crate) async fn value(tier: &dyn SharedTier, key: &Key) -> Option<String> {
     let read = tier.read(key, None, None).await.unwrap();
     read.found.map(|found| match found.kept.payload {
         Payload::Value(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Payload::Compressed(_) => unreachable!("slower tiers give out what came"),
         Payload::Negative(negative) => format!("negative: {}", negative.reason),
     })
 }

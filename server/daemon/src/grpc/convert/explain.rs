@@ -37,7 +37,7 @@ pub(crate) fn explain_response(answer: ExplainAnswer) -> v1::ExplainKeyResponse 
     });
     let negative = answer.entry.as_ref().and_then(|(view, _)| match &view.payload {
         Payload::Negative(negative) => Some(wire_negative(negative)),
-        Payload::Value(_) => None,
+        Payload::Value(_) | Payload::Compressed(_) => None,
     });
     v1::ExplainKeyResponse {
         outcome: outcome.into(),

@@ -192,14 +192,17 @@ pub(super) fn wire_selector(selector: &Selector) -> v1::Selector {
 
 /// An entry as the wire has it, with or without its payload.
 pub(super) fn wire_entry(view: EntryView, with_payload: bool) -> v1::Entry {
-    let payload = with_payload.then(|| wire_payload(view.payload));
+    let payload = with_payload.then(|| wire_payload(view.payload)).flatten();
     v1::Entry { key: view.key.to_string(), payload, metadata: Some(wire_facts(&view.facts)) }
 }
 
-fn wire_payload(payload: Payload) -> v1::entry::Payload {
-    match payload {
-        Payload::Value(value) => v1::entry::Payload::Value(value),
-        Payload::Negative(negative) => v1::entry::Payload::Negative(wire_negative(&negative)),
+/// Here, with nothing locked, values that are held smaller become large again. None where this server's memory is damaged:
+/// what is not there cannot be taken for something else.
+fn wire_payload(payload: Payload) -> Option<v1::entry::Payload> {
+    match payload.plain()? {
+        Payload::Value(value) => Some(v1::entry::Payload::Value(value)),
+        Payload::Negative(negative) => Some(v1::entry::Payload::Negative(wire_negative(&negative))),
+        Payload::Compressed(_) => None,
     }
 }
 

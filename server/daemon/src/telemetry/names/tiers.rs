@@ -128,7 +128,7 @@ pub(crate) const CODEC_RAW: Metric = metric(
     Kind::Counter,
     TIER,
     "bytes",
-    "Bytes of values that were to be stored in the tier, before compressing",
+    "Bytes of values that were to be stored in the tier, before compressing; memory: in namespaces that ask for it",
 );
 /// Bytes after compressing.
 pub(crate) const CODEC_STORED: Metric = metric(
