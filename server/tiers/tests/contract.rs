@@ -7,5 +7,13 @@
 mod away;
 #[path = "contract/harness.rs"]
 mod harness;
+#[path = "contract/memory.rs"]
+mod memory;
 #[path = "contract/promises.rs"]
 mod promises;
+#[path = "contract/races.rs"]
+mod races;
+#[path = "contract/refusals.rs"]
+mod refusals;
+#[path = "contract/trouble.rs"]
+mod trouble;

@@ -60,13 +60,21 @@ impl Sentinel {
     /// The port of the master, as the Sentinels that run say.
     ///
     /// # Errors
-    /// When none answers.
+    /// When none answers, or they do not agree.
     pub fn master_port(&self) -> Result<u16> {
         let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER];
-        let answer = self.sentinels.iter().find_map(|sentinel| sentinel.command(&words).ok());
-        let (_host, port): (String, u16) = redis::from_redis_value(answer.ok_or("no Sentinel answers")?)
-            .map_err(|error| format!("the Sentinel's answer is not understood: {error}"))?;
-        Ok(port)
+        let mut ports = Vec::new();
+        for answer in self.sentinels.iter().filter_map(|sentinel| sentinel.command(&words).ok()) {
+            let (_host, port): (String, u16) = redis::from_redis_value(answer)
+                .map_err(|error| format!("the Sentinel's answer is not understood: {error}"))?;
+            ports.push(port);
+        }
+        ports.dedup();
+        match ports.as_slice() {
+            [port] => Ok(*port),
+            [] => Err("no Sentinel answers".into()),
+            _ => Err("the Sentinels do not agree yet".into()),
+        }
     }
 
     /// Which of the servers is the master, as the Sentinels that run say.
@@ -83,7 +91,12 @@ impl Sentinel {
     /// # Errors
     /// When they refuse or do not manage to.
     pub fn failover(&self) -> Result<usize> {
-        let before = self.master()?;
+        let mut master = self.master();
+        eventually("the Sentinels agree", || {
+            master = self.master();
+            master.is_ok()
+        })?;
+        let before = master?;
         eventually("the Sentinels begin a failover", || {
             self.sentinels.iter().any(|sentinel| sentinel.command(&["SENTINEL", "FAILOVER", MASTER]).is_ok())
         })?;

@@ -177,7 +177,7 @@ impl Cluster {
             let address = located.clone();
             async move { Ok(address) }.boxed()
         };
-        let node = Node::keep(Arc::new(locate), &self.dialer, &self.counters);
+        let node = Node::keep(Arc::new(locate), false, &self.dialer, &self.counters);
         table.nodes.insert(address, Arc::clone(&node));
         Ok(node)
     }

@@ -77,7 +77,7 @@ impl Dialer {
         owner: (Arc<Tasks>, Clock),
     ) -> Result<Self, String> {
         let tls = tls.then(|| connector(authorities)).transpose()?;
-        let mut settings = RedisConnectionInfo::default().set_lib_name("hotplate", env!("CARGO_PKG_VERSION"));
+        let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(password) = account.password {
             settings = settings.set_password(password);
         }

@@ -82,6 +82,12 @@ impl Fail {
             Self::new(TierErrorKind::Away, format!("Redis does not serve now: {why} ({code})"), cause)
         };
         let node = || details.split_ascii_whitespace().nth(1).unwrap_or_default().to_owned();
+        // What a script met has no code of its own.
+        let code = match code {
+            "ERR" if details.contains("can't run this command") => "NOPERM",
+            "ERR" if details.contains("access a non local key") => "TRYAGAIN",
+            code => code,
+        };
         match code {
             "MOVED" => away("the slot has another node", Cause::Moved(node())),
             "ASK" => away("the slot moves to another node", Cause::Ask(node())),

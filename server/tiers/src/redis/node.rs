@@ -36,7 +36,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// Oldest Redis that knows all commands that are used.
 const VERSION_MIN: (u32, u32) = (7, 0);
 
-/// Says where the server is: asked before each attempt to connect.
+/// Between two questions whether the server still is the one, where somebody knows.
+const LOCATE_AGAIN: Duration = Duration::from_secs(2);
+
+/// Says where the server is: asked before each attempt to connect, and again and again where that may change.
 pub(super) type Locate = Arc<dyn Fn() -> BoxFuture<'static, Result<Address, Fail>> + Send + Sync>;
 
 /// A server.
@@ -67,10 +70,12 @@ pub(super) struct Link {
 
 impl Node {
     /// Connects in the background and stays so until it is dropped.
-    pub(super) fn keep(locate: Locate, dialer: &Arc<Dialer>, counters: &Arc<Counters>) -> Arc<Self> {
+    /// `moves`: whether the server may be another one later.
+    pub(super) fn keep(locate: Locate, moves: bool, dialer: &Arc<Dialer>, counters: &Arc<Counters>) -> Arc<Self> {
         let (sender, state) = watch::channel(State::Connecting);
         let stop = CancellationToken::new();
-        let keeper = Keeper { locate, dialer: Arc::clone(dialer), counters: Arc::clone(counters), state: sender };
+        let (own_dialer, counters) = (Arc::clone(dialer), Arc::clone(counters));
+        let keeper = Keeper { locate, moves, dialer: own_dialer, counters, state: sender };
         let stopped = stop.clone();
         dialer.spawn("redis server", async move {
             let _stopped = stopped.run_until_cancelled(keeper.run()).await;
@@ -109,6 +114,7 @@ impl Node {
 
 struct Keeper {
     locate: Locate,
+    moves: bool,
     dialer: Arc<Dialer>,
     counters: Arc<Counters>,
     state: watch::Sender<State>,
@@ -123,9 +129,10 @@ impl Keeper {
             match attempt.unwrap_or_else(|_elapsed| Err(late())) {
                 Ok(link) => {
                     self.counters.reached(None);
-                    let broken = link.broken.clone();
+                    let (broken, address) = (link.broken.clone(), link.address.clone());
                     self.state.send_replace(State::Up(Arc::new(link)));
-                    broken.cancelled().await;
+                    broken.run_until_cancelled(self.moved(&address)).await;
+                    broken.cancel();
                     tracing::debug!("the connection to Redis ended");
                     self.state.send_replace(State::Connecting);
                 }
@@ -136,6 +143,20 @@ impl Keeper {
             }
             let pause = RETRY_AFTER + RETRY_AFTER.mul_f64(rand::random_range(0.0..0.5));
             time::sleep(pause.saturating_sub(self.dialer.clock.now().since(began))).await;
+        }
+    }
+
+    /// Waits until the server is said to be at another address. One that is cut off from those who know goes on as if it
+    /// were the one: only they can say that it is not.
+    async fn moved(&self, address: &Address) {
+        if !self.moves {
+            return std::future::pending().await;
+        }
+        loop {
+            time::sleep(LOCATE_AGAIN).await;
+            if (self.locate)().await.is_ok_and(|now| now != *address) {
+                return;
+            }
         }
     }
 

@@ -130,13 +130,27 @@ impl Core {
             get.arg(self.keyspace.value(key));
             commands.push(get);
         }
-        let answer = self.route.ask(log, &Request::transaction(commands)).await?;
+        let answer = match self.route.ask(log, &Request::transaction(commands)).await {
+            Err(fail) if fail.cause == Cause::Full => return self.peek(log, key, from).await,
+            answer => answer?,
+        };
         let mut values = answer.values.into_iter();
         let marks = Marks::read(&values.next().unwrap_or_default())?;
         let mut next = |asked: bool| if asked { values.next().unwrap_or_default() } else { Value::Nil };
         let page = next(from.is_some());
         let value = next(key.is_some());
         Ok(Look { marks, value, page, link: answer.link })
+    }
+
+    /// The same in a script.
+    async fn peek(&self, log: LogId, key: Option<&Key>, from: Option<u64>) -> Result<Look, Fail> {
+        let keys: Vec<String> =
+            std::iter::once(self.keyspace.log(log)).chain(key.map(|key| self.keyspace.value(key))).collect();
+        let arguments = [from.map(|from| from.to_string()).unwrap_or_default(), PAGE_MEMBERS.to_string()];
+        let (answer, link) =
+            self.run(log, &self.scripts.peek, &keys, &arguments.each_ref().map(|text| text.as_bytes())).await?;
+        let [marks, page, value] = parts(answer)?;
+        Ok(Look { marks: Marks::read(&marks)?, value, page, link })
     }
 
     async fn look_by_script(

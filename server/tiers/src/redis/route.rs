@@ -13,7 +13,7 @@ use super::{
     connect::Dialer,
     counters::Counters,
     fail::{Cause, Fail},
-    node::{Link, Locate, Node},
+    node::{Link, Locate, Node, text_of},
     url::{Address, Shape},
 };
 
@@ -122,10 +122,10 @@ impl Route {
     /// Begins to connect.
     pub(super) fn open(shape: Shape, dialer: Arc<Dialer>, counters: &Arc<Counters>) -> Self {
         let servers = match shape {
-            Shape::Single(address) => Servers::One(Node::keep(always(address), &dialer, counters)),
+            Shape::Single(address) => Servers::One(Node::keep(always(address), false, &dialer, counters)),
             Shape::Sentinel { sentinels, master } => {
                 let locate = of_sentinels(sentinels, master, Arc::clone(&dialer));
-                Servers::One(Node::keep(locate, &dialer, counters))
+                Servers::One(Node::keep(locate, true, &dialer, counters))
             }
             Shape::Cluster(seeds) => Servers::Cluster(Cluster::open(seeds, &dialer, counters)),
         };
@@ -237,7 +237,7 @@ fn always(address: Address) -> Locate {
     })
 }
 
-/// Asks Sentinels one after the other where the master is. Whether it is one it says itself when it is connected to.
+/// Asks Sentinels where the master is. Whether it is one it says itself when it is connected to.
 fn of_sentinels(sentinels: Vec<Address>, master: String, dialer: Arc<Dialer>) -> Locate {
     let (sentinels, master): (Arc<[Address]>, Arc<str>) = (sentinels.into(), master.into());
     Arc::new(move || -> BoxFuture<'static, Result<Address, Fail>> {
@@ -246,46 +246,51 @@ fn of_sentinels(sentinels: Vec<Address>, master: String, dialer: Arc<Dialer>) ->
     })
 }
 
+/// All are asked: one that was cut off tells what was, and is known by the older epoch of what it tells.
 async fn named_by_any(sentinels: &[Address], master: &str, dialer: &Dialer) -> Result<Address, Fail> {
+    let asked = sentinels.iter().map(|sentinel| async move {
+        let late = || Fail::unreachable("a Sentinel does not answer");
+        time::timeout(SENTINEL_TIMEOUT, named_by(sentinel, master, dialer)).await.unwrap_or_else(|_elapsed| Err(late()))
+    });
     let mut last = Fail::unreachable("no Sentinel answers");
-    // From another one each time: the first may be the one that is cut off and tells what was.
-    let first = rand::random_range(0..sentinels.len());
-    for at in 0..sentinels.len() {
-        let sentinel = &sentinels[(first + at) % sentinels.len()];
-        match time::timeout(SENTINEL_TIMEOUT, named_by(sentinel, master, dialer)).await {
-            Ok(Ok(address)) => return Ok(address),
-            Ok(Err(fail)) => last = fail,
-            Err(_elapsed) => {}
+    let mut newest: Option<(u64, Address)> = None;
+    for answer in futures::future::join_all(asked).await {
+        match answer {
+            Ok(named) if newest.as_ref().is_none_or(|(epoch, _)| named.0 > *epoch) => newest = Some(named),
+            Ok(_) => {}
+            Err(fail) => last = fail,
         }
     }
-    Err(last)
+    newest.map(|(_, address)| address).ok_or(last)
 }
 
-async fn named_by(sentinel: &Address, master: &str, dialer: &Dialer) -> Result<Address, Fail> {
+/// Where a Sentinel says that the master is, and the epoch in which it became that.
+async fn named_by(sentinel: &Address, master: &str, dialer: &Dialer) -> Result<(u64, Address), Fail> {
     let mut command = redis::cmd("SENTINEL");
-    command.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
+    command.arg("MASTER").arg(master);
     for with_password in [false, true] {
-        let opened = match dialer.ask_sentinel(sentinel, with_password).await {
-            Ok(opened) => opened,
-            Err(fail) => return Err(fail),
-        };
+        let opened = dialer.ask_sentinel(sentinel, with_password).await?;
         let answer = opened.connection.clone().send_packed_command(&command).await;
         opened.ended.cancel();
         match answer.map_err(|error| Fail::of(&error))? {
-            Value::Array(parts) => return address_of(&parts).ok_or_else(Fail::strange),
+            Value::Array(parts) => return named_in(&parts).ok_or_else(Fail::strange),
             Value::ServerError(error) if error.code() == "NOAUTH" && !with_password => {}
-            Value::ServerError(error) => return Err(Fail::answered(&error)),
-            _ => {
+            Value::ServerError(error) if error.code() == "ERR" => {
                 let why = "the Sentinels know no master of this name: see the end of the URL";
                 return Err(Fail::new(TierErrorKind::Refused, why, Cause::Broken));
             }
+            Value::ServerError(error) => return Err(Fail::answered(&error)),
+            _ => return Err(Fail::strange()),
         }
     }
     Err(Fail::strange())
 }
 
-fn address_of(parts: &[Value]) -> Option<Address> {
-    let [Value::BulkString(host), Value::BulkString(port)] = parts else { return None };
-    let port = std::str::from_utf8(port).ok()?.parse().ok()?;
-    Some(Address { host: String::from_utf8(host.clone()).ok()?, port })
+fn named_in(parts: &[Value]) -> Option<(u64, Address)> {
+    let field = |name: &str| {
+        let pair = parts.chunks(2).find(|pair| text_of(&pair[0]).is_ok_and(|text| text == name))?;
+        text_of(pair.get(1)?).ok()
+    };
+    let address = Address { host: field("ip")?.to_owned(), port: field("port")?.parse().ok()? };
+    Some((field("config-epoch")?.parse().ok()?, address))
 }

@@ -18,29 +18,35 @@ pub(super) struct Scripts {
     pub(super) look: Script,
     pub(super) extend: Script,
     pub(super) release: Script,
+    pub(super) peek: Script,
 }
 
+/// Does not run when Redis is full.
+const STORES: &str = "#!lua";
+/// Runs when Redis is full: what forgets must, and leases are small and end by themselves.
+const FORGETS: &str = "#!lua flags=allow-oom";
+/// Changes nothing.
+const READS: &str = "#!lua flags=no-writes,allow-oom";
 const OPEN: &str = include_str!("scripts/open.lua");
 
 impl Scripts {
     /// As this process sends them.
     pub(super) fn new() -> Self {
         Self {
-            raise: Script::new(true, &[OPEN, include_str!("scripts/raise.lua")]),
-            write: Script::new(false, &[OPEN, include_str!("scripts/write.lua")]),
-            fill: Script::new(false, &[OPEN, include_str!("scripts/fill.lua")]),
-            look: Script::new(true, &[OPEN, include_str!("scripts/look.lua")]),
-            extend: Script::new(true, &[include_str!("scripts/extend.lua")]),
-            release: Script::new(true, &[include_str!("scripts/release.lua")]),
+            raise: Script::new(FORGETS, &[OPEN, include_str!("scripts/raise.lua")]),
+            write: Script::new(STORES, &[OPEN, include_str!("scripts/write.lua")]),
+            fill: Script::new(STORES, &[OPEN, include_str!("scripts/fill.lua")]),
+            look: Script::new(FORGETS, &[OPEN, include_str!("scripts/look.lua")]),
+            extend: Script::new(FORGETS, &[include_str!("scripts/extend.lua")]),
+            release: Script::new(FORGETS, &[include_str!("scripts/release.lua")]),
+            peek: Script::new(READS, &[include_str!("scripts/peek.lua")]),
         }
     }
 }
 
 impl Script {
-    /// `when_full`: whether it runs when Redis has no room: what forgets must, and leases are small and end by themselves.
-    fn new(when_full: bool, parts: &[&str]) -> Self {
-        let flags = if when_full { "#!lua flags=allow-oom\n" } else { "#!lua\n" };
-        let text = [&[flags], parts].concat().concat();
+    fn new(first_line: &str, parts: &[&str]) -> Self {
+        let text = format!("{first_line}\n{}", parts.concat());
         let hash = sha1_smol::Sha1::from(&text).digest().to_string();
         Self { text, hash }
     }

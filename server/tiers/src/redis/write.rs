@@ -117,8 +117,10 @@ impl Core {
         let (answer, link) = match answer {
             Ok(answered) => answered,
             Err(fail) => {
-                if let (Cause::Full, Some(lease)) = (&fail.cause, lease) {
+                if fail.cause == Cause::Full {
                     Counters::count(&self.counters.no_room);
+                }
+                if let (Cause::Full, Some(lease)) = (&fail.cause, lease) {
                     // Who waits must not wait for what will not come. When that fails too the lease ends by itself.
                     let _released = self.give_back(key, lease).await;
                 }
