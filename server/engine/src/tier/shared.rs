@@ -34,9 +34,22 @@ pub struct LogNow {
     /// Fences up to this number may have been forgotten: what happened since an earlier one cannot be said, and what was
     /// computed before it is not known to be valid. Who holds nothing yet asks from here.
     pub floor: u64,
+    /// Lowest number at which one epoch of this lineage took over from another; zero when none has. What an earlier epoch
+    /// numbered higher may be older than what has that number now: it counts as this number at most.
+    pub began: u64,
     /// What happened since.
     pub since: Since,
 }
+
+/// Which line of epochs a log's position belongs to: those of one line follow each other with what the last one had left,
+/// which after a failover may be less than it had acknowledged. A log that begins from nothing begins another line.
+#[must_use]
+pub const fn lineage(position: Position) -> u64 {
+    position.epoch >> TURN_BITS
+}
+
+/// Bits of an epoch that tell apart the epochs of one lineage.
+pub const TURN_BITS: u32 = 20;
 
 /// What happened in a log since a position.
 #[derive(Clone, Debug, PartialEq)]

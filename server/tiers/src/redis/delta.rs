@@ -20,7 +20,7 @@ pub(super) const NAMES_MAX: usize = 512;
 /// Pages that are asked for: more fences than any log keeps.
 const PAGES_MAX: usize = 160;
 /// The marks' members, in the order they are asked for.
-pub(super) const MARKS: [&str; 4] = ["!e", "!r", "!f", "!n"];
+pub(super) const MARKS: [&str; 5] = ["!e", "!r", "!f", "!n", "!b"];
 /// Scores are whole numbers up to here, exactly.
 const SCORE_MAX: f64 = 9_007_199_254_740_992.0;
 
@@ -30,6 +30,7 @@ pub(super) struct Marks {
     pub(super) position: Position,
     pub(super) floor: u64,
     pub(super) run: u64,
+    pub(super) began: u64,
 }
 
 impl Marks {
@@ -37,7 +38,7 @@ impl Marks {
     pub(super) fn read(value: &Value) -> Result<Option<Self>, Fail> {
         match value {
             Value::Array(scores) => match scores.as_slice() {
-                [epoch, number, floor, run] => Ok(Self::of(epoch, number, floor, run)),
+                [epoch, number, floor, run, began] => Ok(Self::of([epoch, number, floor, run, began])),
                 _ => Err(Fail::strange()),
             },
             Value::ServerError(error) => match Fail::answered(error) {
@@ -49,14 +50,14 @@ impl Marks {
         }
     }
 
-    fn of(epoch: &Value, number: &Value, floor: &Value, run: &Value) -> Option<Self> {
+    fn of([epoch, number, floor, run, began]: [&Value; 5]) -> Option<Self> {
         let position = Position { epoch: score(epoch)?, number: score(number)? };
-        Some(Self { position, floor: score(floor)?, run: score(run)? })
+        Some(Self { position, floor: score(floor)?, run: score(run)?, began: score(began)? })
     }
 
     /// As the engine takes it.
     pub(super) fn now(self, log: LogId, since: Since) -> LogNow {
-        LogNow { log, run: self.run, position: self.position, floor: self.floor, since }
+        LogNow { log, run: self.run, position: self.position, floor: self.floor, began: self.began, since }
     }
 
     /// Whether what happened since a position can be said.
@@ -180,7 +181,7 @@ mod tests {
     }
 
     fn marks(epoch: u64, number: u64, floor: u64) -> Marks {
-        Marks { position: Position { epoch, number }, floor, run: 1 }
+        Marks { position: Position { epoch, number }, floor, run: 1, began: 0 }
     }
 
     fn page(members: impl IntoIterator<Item = (String, u64)>) -> Value {
@@ -193,10 +194,10 @@ mod tests {
 
     #[test]
     fn marks_are_whole_numbers_or_there_are_none() {
-        let read = |texts: [&str; 4]| Marks::read(&Value::Array(texts.iter().map(bulk).collect()));
-        assert_eq!(read(["4e+15", "7", "0", "1"]).unwrap().unwrap().position.epoch, 4_000_000_000_000_000);
+        let read = |texts: [&str; 5]| Marks::read(&Value::Array(texts.iter().map(bulk).collect()));
+        assert_eq!(read(["4e+15", "7", "0", "1", "0"]).unwrap().unwrap().position.epoch, 4_000_000_000_000_000);
         for wrong in ["-1", "0.5", "nan", "inf", "1e300", "x", ""] {
-            assert_eq!(read([wrong, "7", "0", "1"]).unwrap(), None, "{wrong}");
+            assert_eq!(read([wrong, "7", "0", "1", "0"]).unwrap(), None, "{wrong}");
         }
         assert!(Marks::read(&Value::Int(1)).is_err() && Marks::read(&Value::Array(vec![])).is_err());
     }

@@ -8,7 +8,7 @@ use hotplate_engine::{
     position::{LogId, Position},
     tier::{
         TierError,
-        shared::{Found, LeaseTurn, LeaseWish, LogNow, SharedRead, Since},
+        shared::{Found, LeaseTurn, LeaseWish, LogNow, SharedRead, Since, TURN_BITS},
     },
 };
 use redis::{Cmd, Value};
@@ -229,9 +229,9 @@ pub(super) fn scores(name: &str) -> Cmd {
     command
 }
 
-/// A new history's number: 52 random bits, not zero.
+/// The epoch of a log that begins from nothing: 52 random bits, the upper ones, which are its lineage, not all zero.
 pub(super) fn fresh_epoch() -> String {
-    rand::random_range(1_u64..1 << 52).to_string()
+    rand::random_range(1_u64 << TURN_BITS..1 << 52).to_string()
 }
 
 /// A lease's token as it is stored.

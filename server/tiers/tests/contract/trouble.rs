@@ -16,7 +16,7 @@ use hotplate_engine::{
     position::LogId,
     tier::{
         TierError, TierErrorKind,
-        shared::{Hint, SharedFill, SharedTier, Since},
+        shared::{Hint, SharedFill, SharedTier, Since, lineage},
     },
 };
 use hotplate_redisctl::{Cluster, Options, Sentinel, Server, slot_of};
@@ -44,7 +44,9 @@ async fn a_restart_turns_the_epoch_even_when_nothing_was_lost() {
     eventually("it answers", || async { tier.ping().await.is_ok() }).await;
     let read = tier.read(&key, Some(before.position), None).await.unwrap();
     assert_ne!((read.now.run, read.now.position.epoch), (before.run, before.position.epoch));
-    assert_eq!((read.now.position.number, read.now.since), (before.position.number, Since::Lost));
+    assert_eq!((read.now.position.number, &read.now.since), (before.position.number, &Since::Lost));
+    assert_eq!(lineage(read.now.position), lineage(before.position), "it goes on with what was left");
+    assert_eq!((before.began, read.now.began), (0, before.position.number));
     assert!(read.found.is_some(), "whether it is trusted is for the caller to say");
     assert!(matches!(tier.fill(&key, &kept("late"), began, None).await.unwrap(), SharedFill::TooLate(_)));
     let after = now(&*tier, key.log(), Some(read.now.position)).await;
@@ -56,6 +58,11 @@ async fn a_restart_turns_the_epoch_even_when_nothing_was_lost() {
     let raised = tier.raise(&[of_key(&key)], None).await.unwrap().remove(0);
     assert!(raised.position.epoch != after.position.epoch && raised.run != after.run);
     assert_eq!(raised.position.number, after.position.number + 1);
+    assert_eq!(lineage(raised.position), lineage(before.position));
+    assert_eq!(raised.began, before.position.number, "the lowest number at which one epoch followed another");
+    server.command(&["FLUSHALL"]).unwrap();
+    let fresh = now(&*tier, key.log(), None).await;
+    assert_ne!(lineage(fresh.position), lineage(before.position), "nothing was left");
 }
 
 #[tokio::test(flavor = "multi_thread")]

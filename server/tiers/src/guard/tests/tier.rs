@@ -50,7 +50,7 @@ pub(super) fn position() -> Position {
 }
 
 fn log_now() -> LogNow {
-    LogNow { log: LogId::SELECTOR, run: 1, position: position(), since: Since::NotAsked, floor: 0 }
+    LogNow { log: LogId::SELECTOR, run: 1, position: position(), since: Since::NotAsked, floor: 0, began: 0 }
 }
 
 fn error(kind: TierErrorKind, message: &str) -> TierError {

@@ -1,5 +1,6 @@
 -- What every script that writes begins with: where the log is, in this server's own history.
--- One sorted set is a log: its marks (!e epoch, !r number, !f floor, !n run) and its fences, each with its number as score.
+-- One sorted set is a log: its marks (!e epoch, !r number, !f floor, !n run, !b where its epochs began) and its fences, each
+-- with its number as score.
 -- All of it in one key, because what loses one part of it (eviction, FLUSHALL, a new node) must lose the rest with it.
 
 -- Identifies this process and its promotion: another one may have lost what the last one had acknowledged. 48 bits of
@@ -14,25 +15,33 @@ local function exact(number)
   return string.format('%.0f', number)
 end
 
--- The marks as numbers. A log without them begins with `fresh` as its epoch; one that another run wrote goes on with its
--- numbers and fences in a new epoch, so that everybody sees that something may be missing.
+-- The marks as numbers. A log without them begins with `fresh` as its epoch. One that another run wrote goes on with its
+-- numbers and fences in a new epoch of the same lineage (all but the last 20 bits), so that everybody sees that something may
+-- be missing; !b keeps the lowest number at which that happened.
 local function open(log, fresh)
-  local run = run_of_server()
-  local marks = redis.pcall('ZMSCORE', log, '!e', '!r', '!f', '!n')
+  local run, turns = run_of_server(), 1048576
+  local marks = redis.pcall('ZMSCORE', log, '!e', '!r', '!f', '!n', '!b')
   if marks.err then
     if not string.find(marks.err, 'WRONGTYPE', 1, true) then return marks end
     redis.call('DEL', log)
     marks = {}
   end
-  if not (marks[1] and marks[2] and marks[3] and marks[4]) then
+  if not (marks[1] and marks[2] and marks[3] and marks[4] and marks[5]) then
     redis.call('DEL', log)
-    redis.call('ZADD', log, fresh, '!e', 0, '!r', 0, '!f', exact(run), '!n')
-    return { epoch = tonumber(fresh), number = 0, floor = 0, run = run }
+    redis.call('ZADD', log, fresh, '!e', 0, '!r', 0, '!f', exact(run), '!n', 0, '!b')
+    return { epoch = tonumber(fresh), number = 0, floor = 0, run = run, began = 0 }
   end
-  local at = { epoch = tonumber(marks[1]), number = tonumber(marks[2]), floor = tonumber(marks[3]), run = run }
+  local at = {
+    epoch = tonumber(marks[1]), number = tonumber(marks[2]), floor = tonumber(marks[3]), run = run,
+    began = tonumber(marks[5]),
+  }
   if tonumber(marks[4]) ~= run then
-    redis.call('ZADD', log, fresh, '!e', exact(run), '!n')
-    at.epoch = tonumber(fresh)
+    local old, turn = at.epoch % turns, tonumber(fresh) % turns
+    if turn == old then turn = (turn + 1) % turns end
+    at.epoch = at.epoch - old + turn
+    -- Zero says that there was no other epoch: a turn at number zero has nothing before it that could be numbered.
+    if at.began == 0 or at.number < at.began then at.began = at.number end
+    redis.call('ZADD', log, exact(at.epoch), '!e', exact(run), '!n', exact(at.began), '!b')
   end
   return at
 end
@@ -46,7 +55,7 @@ local function since(log, number)
 end
 
 local function marks_of(at)
-  return { exact(at.epoch), exact(at.number), exact(at.floor), exact(at.run) }
+  return { exact(at.epoch), exact(at.number), exact(at.floor), exact(at.run), exact(at.began) }
 end
 
 -- The next number, with the names it is the newest fence of. Above `most` fences the oldest are forgotten and the floor
@@ -55,9 +64,9 @@ local function advance(log, at, most, names, first)
   at.number = tonumber(redis.call('ZINCRBY', log, 1, '!r'))
   local number = exact(at.number)
   for i = first, #names do redis.call('ZADD', log, number, names[i]) end
-  local over = redis.call('ZCARD', log) - 4 - most
+  local over = redis.call('ZCARD', log) - 5 - most
   if over <= 0 then return end
-  local lowest = redis.call('ZRANGE', log, 0, math.min(over + math.floor(most / 8), 1024) + 3, 'WITHSCORES')
+  local lowest = redis.call('ZRANGE', log, 0, math.min(over + math.floor(most / 8), 1024) + 4, 'WITHSCORES')
   local gone = {}
   for i = 1, #lowest, 2 do
     local kind = string.byte(lowest[i])
