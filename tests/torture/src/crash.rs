@@ -215,21 +215,25 @@ impl Progress<'_> {
         self.recoveries.push(clock::milliseconds_since(server.started));
         let reads = (0..KEYS).map(|key| {
             let client = &client;
-            async move { (key, clock::now(), read(client, key).await) }
+            async move {
+                let began = clock::now();
+                let got = read(client, key).await;
+                (key, (began, clock::now()), got)
+            }
         });
         let found: Vec<_> = stream::iter(reads).buffer_unordered(READERS).collect().await;
         let evicted = admin::metric(at.http, "hotplate_tier_evicted_total", "tier=\"disk\"").await?;
-        for (key, began, got) in found {
-            self.judge(key, began, &got?, keeps && evicted == 0.0);
+        for (key, lasted, got) in found {
+            self.judge(key, lasted, &got?, keeps && evicted == 0.0);
         }
         server.runs()?;
         Ok(at)
     }
 
-    fn judge(&self, key: u32, began: u64, got: &Got, keeps: bool) {
+    fn judge(&self, key: u32, lasted: (u64, u64), got: &Got, keeps: bool) {
         const WHEN: &str = "after a restart";
         let found = self.ground.identify(key, got, WHEN);
-        let verdict = self.ground.truth().read_after_restart(key, began, found, keeps);
+        let verdict = self.ground.truth().read_after_restart(key, lasted, found, keeps);
         let mut findings = self.ground.findings();
         findings.note(verdict, key, found, WHEN);
         findings.survived += u64::from(found.is_some() && verdict == Verdict::Fine);

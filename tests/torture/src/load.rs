@@ -187,7 +187,10 @@ async fn write(ground: &Ground, client: &Client, key: u32, random: &mut SmallRng
 async fn invalidate(ground: &Ground, client: &Client, named: Named) -> Result<(), Code> {
     let sent = clock::now();
     ground.truth().invalidates(named);
-    client.invalidate(named).await.map_err(|status| status.code())?;
+    if let Err(status) = client.invalidate(named).await {
+        ground.truth().invalidate_failed(named);
+        return Err(status.code());
+    }
     ground.truth().invalidated(named, sent, clock::now());
     ground.findings().invalidations += 1;
     Ok(())

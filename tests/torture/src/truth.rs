@@ -23,6 +23,8 @@ struct Candidate {
     dead: Option<u64>,
     /// Since when it must not be seen as long as the server lives.
     replaced: Option<u64>,
+    /// Whether an Invalidate may have selected it: it need not be there.
+    touched: bool,
 }
 
 /// What is known of one key.
@@ -31,6 +33,8 @@ struct Key {
     candidates: BTreeMap<u64, Candidate>,
     /// The write that lies on the disk for certain, unless the key is touched again.
     durable: Option<u64>,
+    /// Invalidations that select it and are on their way.
+    invalidations: u32,
 }
 
 /// What a read shows.
@@ -75,8 +79,9 @@ impl Truth {
     pub fn writes(&mut self, key: u32, now: u64, ttl: Option<u64>) -> u64 {
         let number = self.next;
         self.next += 1;
-        let candidate = Candidate { sent: now, end: None, stored: false, ttl, dead: None, replaced: None };
         let key = self.key(key);
+        let touched = key.invalidations > 0;
+        let candidate = Candidate { sent: now, end: None, stored: false, ttl, dead: None, replaced: None, touched };
         key.durable = None;
         key.candidates.insert(number, candidate);
         number
@@ -104,20 +109,33 @@ impl Truth {
 
     /// An Invalidate is sent.
     pub fn invalidates(&mut self, named: Named) {
-        for (number, key) in (0..).zip(&mut self.keys) {
-            if named.selects(number) {
-                key.durable = None;
+        for key in self.selected(named) {
+            key.durable = None;
+            key.invalidations += 1;
+            for write in key.candidates.values_mut() {
+                write.touched = true;
             }
         }
     }
 
     /// An Invalidate that was sent then was answered.
     pub fn invalidated(&mut self, named: Named, sent: u64, now: u64) {
-        let selected = (0..).zip(&mut self.keys).filter(|(number, _)| named.selects(*number));
-        let writes = selected.flat_map(|(_, key)| key.candidates.values_mut());
+        self.invalidate_failed(named);
+        let writes = self.selected(named).flat_map(|key| key.candidates.values_mut());
         for write in writes.filter(|write| write.end.is_some_and(|end| end < sent)) {
             write.dead.get_or_insert(now);
         }
+    }
+
+    /// An Invalidate failed: it may have happened, until now.
+    pub fn invalidate_failed(&mut self, named: Named) {
+        for key in self.selected(named) {
+            key.invalidations = key.invalidations.saturating_sub(1);
+        }
+    }
+
+    fn selected(&mut self, named: Named) -> impl Iterator<Item = &mut Key> {
+        (0..).zip(&mut self.keys).filter(move |(number, _)| named.selects(*number)).map(|(_, key)| key)
     }
 
     /// Judges what a read found that began then: the number of the write, or nothing.
@@ -148,21 +166,26 @@ impl Truth {
         for key in &mut self.keys {
             let mut left = key.candidates.iter().filter(|(_, write)| write.dead.is_none() && write.replaced.is_none());
             key.durable = match (left.next(), left.next()) {
-                (Some((number, write)), None) if write.stored => Some(*number),
+                (Some((number, write)), None) if write.stored && !write.touched => Some(*number),
                 _ => None,
             };
         }
         self.killed(0);
     }
 
-    /// Judges the first read after a restart, with nothing else going on, and learns from it what the disk holds. `keeps`:
-    /// whether the disk has room for everything.
-    pub fn read_after_restart(&mut self, key: u32, began: u64, found: Option<u64>, keeps: bool) -> Verdict {
+    /// Judges the first read after a restart, which lasted from then to then, with nothing else going on, and learns from it
+    /// what the disk holds. `keeps`: whether the disk has room for everything.
+    pub fn read_after_restart(
+        &mut self,
+        key: u32,
+        (began, ended): (u64, u64),
+        found: Option<u64>,
+        keeps: bool,
+    ) -> Verdict {
         let verdict = self.read(key, began, found);
         let key = self.key(key);
-        let over =
-            |number: &u64| key.candidates.get(number).and_then(Candidate::over).is_some_and(|over| over <= began);
-        let lost = found.is_none() && keeps && key.durable.is_some_and(|number| !over(&number));
+        let lives = |number| key.candidates.get(&number).is_some_and(|write| !write.may_be_over(ended));
+        let lost = found.is_none() && keeps && key.durable.is_some_and(lives);
         key.candidates.retain(|number, _| Some(*number) == found);
         key.durable = found.filter(|_| keeps && verdict == Verdict::Fine);
         if lost { Verdict::Lost } else { verdict }
@@ -173,6 +196,11 @@ impl Candidate {
     /// From when on it is over for certain.
     fn over(&self) -> Option<u64> {
         Some(self.end?.saturating_add(self.ttl?))
+    }
+
+    /// Whether it may be over: its life began somewhere between its being sent and answered.
+    fn may_be_over(&self, now: u64) -> bool {
+        self.ttl.is_some_and(|ttl| self.sent.saturating_add(ttl) <= now)
     }
 }
 
