@@ -1,16 +1,17 @@
-//! `cargo x bench`: builds one of the benches with optimisation and becomes it. What they measure is `server/bench`'s.
+//! `cargo x bench`: builds one of the benches with optimisation and becomes it. What they measure is `server/bench`'s, and of
+//! Redis `server/tiers`'.
 
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::program::{self, cargo};
 
-/// Builds a bench of `server/bench` and runs it with these arguments, where the caller stands and with the caller's
+/// Builds a bench and runs it with these arguments, where the caller stands and with the caller's
 /// terminal. Ends as the bench ends.
 ///
 /// # Errors
 /// It cannot be built or started.
 pub(crate) fn run(bench: &str, arguments: &[String]) -> Result<ExitCode, String> {
-    eprintln!("building server/bench with optimisation: the first time takes minutes");
+    eprintln!("building {} with optimisation: the first time takes minutes", package(bench));
     let mut program = Command::new(built(bench, "bench")?);
     let status =
         program.args(arguments).status().map_err(|error| format!("cannot start the bench {bench}: {error}"))?;
@@ -18,12 +19,17 @@ pub(crate) fn run(bench: &str, arguments: &[String]) -> Result<ExitCode, String>
     Ok(ExitCode::from(code))
 }
 
+/// Where a bench is: the one of Redis is where few other things have to be built for it.
+fn package(bench: &str) -> &'static str {
+    if bench == "redis" { "hotplate-tiers" } else { "hotplate-bench" }
+}
+
 /// The program of a bench, built with this profile. Cargo's own messages go to stderr.
 ///
 /// # Errors
 /// It cannot be built.
 pub(crate) fn built(bench: &str, profile: &str) -> Result<String, String> {
-    let mut build = cargo(["bench", "--package", "hotplate-bench", "--locked", "--no-run"]);
+    let mut build = cargo(["bench", "--package", package(bench), "--locked", "--no-run"]);
     build.args(["--profile", profile, "--bench", bench, "--message-format", "json-render-diagnostics"]);
     let output = build.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {

@@ -136,6 +136,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The tier that replicas share beside plain GET and SET on the same Redis
+    #[command(disable_help_flag = true)]
+    Redis {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 impl Bench {
@@ -144,6 +150,7 @@ impl Bench {
             Self::HitRatio { arguments } => ("hit_ratio", arguments),
             Self::Ops { arguments } => ("ops", arguments),
             Self::Wire { arguments } => ("wire", arguments),
+            Self::Redis { arguments } => ("redis", arguments),
         };
         as_it_ended(bench::run(bench, &arguments))
     }

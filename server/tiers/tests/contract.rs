@@ -1,4 +1,5 @@
-//! What every shared tier does, asked of Redis as one server, under Sentinels and as a cluster, bare and behind its guard.
+//! What every shared tier does, asked of Redis as one server, under Sentinels and as a cluster, bare and behind its guard; and
+//! what every tier of one machine does, asked of the disk.
 //! Real processes: see `tests/redis`. How the engine uses it is tested elsewhere.
 
 #![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
@@ -7,6 +8,8 @@
 mod away;
 #[path = "contract/harness.rs"]
 mod harness;
+#[path = "contract/local.rs"]
+mod local;
 #[path = "contract/memory.rs"]
 mod memory;
 #[path = "contract/promises.rs"]

@@ -29,7 +29,7 @@ use hotplate_engine::{
     position::{LogId, Position},
     task::Tasks,
     tier::{
-        Kept, TierError, TierState,
+        Kept, TierError, TierErrorKind, TierState,
         shared::{FenceName, FleetStamp, Hint, LeaseWish, LogNow, SharedFill, SharedRead, SharedTier, SharedWrite},
     },
 };
@@ -49,6 +49,9 @@ use crate::codec::Codec;
 
 /// Largest value of Redis itself, with room for what stands before it.
 const VALUE_BYTES_MAX: u64 = 500 << 20;
+
+/// Values up to here are packed and unpacked at once: it takes less than a millisecond.
+const INLINE_BYTES_MAX: u64 = 128 << 10;
 
 /// Which Redis, and how it is used.
 #[derive(Clone)]
@@ -149,6 +152,16 @@ impl Core {
     }
 }
 
+/// Does work that takes longer the larger a value is: where other calls do not wait for it, when it is large.
+async fn aside<T: Send + 'static>(bytes: u64, work: impl FnOnce() -> T + Send + 'static) -> Result<T, TierError> {
+    if bytes <= INLINE_BYTES_MAX {
+        return Ok(work());
+    }
+    let ended = "a value was being packed or unpacked when the server stopped";
+    let stopped = |_error| TierError { kind: TierErrorKind::Unreachable, message: ended.into() };
+    tokio::task::spawn_blocking(work).await.map_err(stopped)
+}
+
 impl Drop for Core {
     fn drop(&mut self) {
         self.tasks.close();
@@ -233,6 +246,7 @@ impl SharedTier for RedisTier {
                 ("full", count(&counters.no_room)),
             ],
             corrupt: count(&counters.corrupt),
+            memory_bytes: self.core.codec.memory_bytes(),
             codec: self.core.codec.state(),
             ..TierState::default()
         }

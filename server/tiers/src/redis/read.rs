@@ -14,7 +14,7 @@ use hotplate_engine::{
 use redis::{Cmd, Value};
 
 use super::{
-    Core,
+    Core, aside,
     counters::Counters,
     delta::{self, Delta, MARKS, Marks, PAGE_MEMBERS},
     fail::{Cause, Fail},
@@ -178,7 +178,7 @@ impl Core {
     async fn entry(&self, key: &Key, value: Value) -> Lying {
         let lying = match value {
             Value::Nil => Lying::Nothing,
-            Value::BulkString(bytes) => self.decoded(key, bytes.into()),
+            Value::BulkString(bytes) => self.decoded(key, bytes.into()).await,
             _ => Lying::Corrupt,
         };
         if lying == Lying::Corrupt {
@@ -192,15 +192,16 @@ impl Core {
         lying
     }
 
-    fn decoded(&self, key: &Key, bytes: Bytes) -> Lying {
+    async fn decoded(&self, key: &Key, bytes: Bytes) -> Lying {
         let Some(stamp) = stamp::read(&bytes) else { return Lying::Corrupt };
-        match self.codec.decode(bytes.slice(STAMP_BYTES..)) {
+        let (codec, record) = (Arc::clone(&self.codec), bytes.slice(STAMP_BYTES..));
+        match aside(bytes.len() as u64, move || codec.decode(record)).await {
             // An answer to another question, or an entry under another one's name, is nobody's.
-            Ok(decoded) if decoded.key != *key => Lying::Corrupt,
-            Ok(decoded) if decoded.kept.usable_until <= self.wall() => Lying::Useless,
-            Ok(decoded) => Lying::Entry(Box::new(Found { kept: decoded.kept, stamp })),
-            Err(error) if error.is_damage() => Lying::Corrupt,
-            Err(_) => Lying::Useless,
+            Ok(Ok(decoded)) if decoded.key != *key => Lying::Corrupt,
+            Ok(Ok(decoded)) if decoded.kept.usable_until <= self.wall() => Lying::Useless,
+            Ok(Ok(decoded)) => Lying::Entry(Box::new(Found { kept: decoded.kept, stamp })),
+            Ok(Err(error)) if error.is_damage() => Lying::Corrupt,
+            Ok(Err(_)) | Err(_) => Lying::Useless,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Changes: a writer's, a computation's, an invalidation; and leases. In which order they count, the scripts say.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use hotplate_engine::{
@@ -14,7 +14,7 @@ use hotplate_engine::{
 use redis::Value;
 
 use super::{
-    Core,
+    Core, aside,
     counters::Counters,
     delta::{self, Marks, NAMES_MAX},
     fail::{Cause, Fail},
@@ -47,7 +47,7 @@ impl Core {
     ) -> Result<SharedWrite, TierError> {
         let name = names::of_key(key);
         let hint = hint::raised(key.log(), &[&name], Some(&hint::written(kept)), None, self.replica);
-        let record = self.record(key, kept)?;
+        let record = self.record(key, kept).await?;
         if record.is_none() {
             Counters::count(&self.counters.too_large);
         }
@@ -95,7 +95,7 @@ impl Core {
         lease: Option<u128>,
     ) -> Result<SharedFill, TierError> {
         let name = names::of_key(key);
-        let Some(record) = self.record(key, kept)? else {
+        let Some(record) = self.record(key, kept).await? else {
             Counters::count(&self.counters.too_large);
             return Ok(SharedFill::TooLarge);
         };
@@ -199,11 +199,12 @@ impl Core {
     }
 
     /// The entry's record, unless it is larger than may lie there.
-    fn record(&self, key: &Key, kept: &Kept) -> Result<Option<Vec<u8>>, TierError> {
+    async fn record(&self, key: &Key, kept: &Kept) -> Result<Option<Vec<u8>>, TierError> {
         if kept.value_bytes() > self.value_bytes_max {
             return Ok(None);
         }
-        let encoded = self.codec.encode(key, kept)?;
+        let (codec, key, kept, bytes) = (Arc::clone(&self.codec), key.clone(), kept.clone(), kept.value_bytes());
+        let encoded = aside(bytes, move || codec.encode(&key, &kept)).await??;
         Ok(Some([&*encoded.head, &*encoded.body].concat()))
     }
 

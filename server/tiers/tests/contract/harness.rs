@@ -148,11 +148,16 @@ pub(crate) async fn put(tier: &dyn SharedTier, key: &Key, value: &str) -> LogNow
 /// The value that lies there.
 pub(crate) async fn value(tier: &dyn SharedTier, key: &Key) -> Option<String> {
     let read = tier.read(key, None, None).await.unwrap();
-    read.found.map(|found| match found.kept.payload {
+    read.found.map(|found| text(&found.kept))
+}
+
+/// An entry's value as text.
+pub(crate) fn text(kept: &Kept) -> String {
+    match &kept.payload {
         Payload::Value(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
         Payload::Compressed(_) => unreachable!("slower tiers give out what came"),
         Payload::Negative(negative) => format!("negative: {}", negative.reason),
-    })
+    }
 }
 
 /// Names and numbers of what happened.
