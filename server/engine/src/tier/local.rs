@@ -68,6 +68,12 @@ pub trait LocalTier: Send + Sync + 'static {
     /// Whether it holds something of the key that a Get would find; without I/O.
     fn holds(&self, key: &Key) -> bool;
 
+    /// Whether a Get has to ask: no only when it would certainly find nothing. Without I/O, and not what [`Self::holds`] says
+    /// where a fence may or may not select what lies there, which only reading it tells.
+    fn may_hold(&self, key: &Key) -> bool {
+        self.holds(key)
+    }
+
     /// Everything handed to it is written, and it is closed: nothing is taken any more.
     fn close(&self) -> BoxFuture<'_, ()>;
 

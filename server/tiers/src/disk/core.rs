@@ -220,6 +220,14 @@ impl Core {
         slot.is_some_and(|slot| ledger.certain(key.namespace(), slot.sequence))
     }
 
+    /// Whether reading might find something: also where a fence might select what lies there, and where nothing can be read
+    /// now.
+    pub(super) fn may_hold(&self, key: &Key) -> bool {
+        let now = self.wall.now();
+        let ledger = self.ledger.lock();
+        !ledger.opened || ledger.trouble.is_some() || ledger.index.get(key.hash()).is_some_and(|slot| !slot.over(now))
+    }
+
     /// What is known of a key, if reading is possible at all.
     pub(super) fn find(&self, key: &Key) -> Result<Known, TierError> {
         let now = self.wall.now();

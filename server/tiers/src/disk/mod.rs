@@ -157,6 +157,10 @@ impl LocalTier for DiskTier {
         self.core.holds(key)
     }
 
+    fn may_hold(&self, key: &Key) -> bool {
+        self.core.may_hold(key)
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         async {
             self.core.ledger.lock().closing = true;

@@ -87,6 +87,10 @@ impl LocalTier for Guarded<dyn LocalTier> {
         self.core.inner.holds(key)
     }
 
+    fn may_hold(&self, key: &Key) -> bool {
+        self.core.inner.may_hold(key)
+    }
+
     /// Looking for it ends here as well.
     fn close(&self) -> BoxFuture<'_, ()> {
         self.tasks.close();

@@ -136,9 +136,9 @@ async fn local(store: &Arc<Store>, descents: &Descents, (key, request): (&Key, &
     }
 }
 
-/// The tier of this machine, if it has something of a key.
+/// The tier of this machine, if it may have something of a key.
 fn holder(store: &Store, key: &Key) -> Option<Arc<dyn LocalTier>> {
-    store.tiers.local.as_ref().filter(|local| local.holds(key))?;
+    store.tiers.local.as_ref().filter(|local| local.may_hold(key))?;
     let space = store.open(key.namespace()).ok()?;
     store.local_of(&space).cloned()
 }
