@@ -61,7 +61,7 @@ pub(super) struct Link {
     pub(super) address: Address,
     connections: Vec<Opened>,
     next: AtomicUsize,
-    /// What identifies the process and its promotion.
+    /// What identifies the server's history.
     run: AtomicU64,
     broken: CancellationToken,
     /// When the oldest request was sent that nothing came back after, in nanoseconds; zero for none.
@@ -178,7 +178,7 @@ impl Keeper {
     }
 }
 
-/// Asks a server what it is; what identifies its process and promotion, when it can be used.
+/// Asks a server what it is; what identifies its history, when it can be used.
 async fn introduced(opened: &Opened) -> Result<u64, Fail> {
     let mut pipeline = redis::pipe();
     pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
@@ -219,7 +219,7 @@ impl Link {
         self.broken.cancel();
     }
 
-    /// What identifies the server's process and promotion, as far as is known.
+    /// What identifies the server's history, as far as is known.
     pub(super) fn run(&self) -> u64 {
         self.run.load(Ordering::Relaxed)
     }
@@ -261,26 +261,29 @@ impl std::fmt::Debug for Link {
 
 /// What a server says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Info {
+struct Info {
     version: (u32, u32),
     master: bool,
-    pub(super) run: u64,
+    run: u64,
 }
 
 impl Info {
     /// Reads the answers to `INFO server` and `INFO replication`.
-    pub(super) fn of(answers: &[Value]) -> Result<Self, Fail> {
+    fn of(answers: &[Value]) -> Result<Self, Fail> {
         let [server, replication, ..] = answers else { return Err(Fail::strange()) };
         let (server, replication) = (text_of(server)?, text_of(replication)?);
         let version = field(server, "redis_version").unwrap_or_default();
         let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
         let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-        // As the scripts do it: 48 bits of each, added.
-        let bits = |text: Option<&str>| u64::from_str_radix(text?.get(..12)?, 16).ok();
-        let (id, history) = (bits(field(server, "run_id")), bits(field(replication, "master_replid")));
-        let (Some(id), Some(history)) = (id, history) else { return Err(Fail::strange()) };
-        Ok(Self { version, master: field(replication, "role") == Some("master"), run: id + history })
+        Ok(Self { version, master: field(replication, "role") == Some("master"), run: run_of(replication)? })
     }
+}
+
+/// What identifies a server's history, as the scripts read it: 52 bits of its replication id, which is another one after each
+/// start and each promotion.
+pub(super) fn run_of(replication: &str) -> Result<u64, Fail> {
+    let digits = field(replication, "master_replid").and_then(|id| id.get(..13));
+    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or_else(Fail::strange)
 }
 
 /// A text among the answers; the server's error when it is that.
@@ -307,17 +310,15 @@ mod tests {
 
     #[test]
     fn a_server_says_what_it_is() {
-        let answers = [
-            bulk("# Server\r\nredis_version:7.0.15\r\nrun_id:00000000000f0000\r\n"),
-            bulk("role:master\r\nmaster_replid:000000000001ffff\r\n"),
-        ];
+        let answers =
+            [bulk("# Server\r\nredis_version:7.0.15\r\n"), bulk("role:master\r\nmaster_replid:0000000000010ffff\r\n")];
         let info = Info::of(&answers).unwrap();
         assert_eq!(info, Info { version: (7, 0), master: true, run: 0x10 });
     }
 
     #[test]
     fn an_answer_of_another_form_is_no_panic() {
-        for answers in [vec![], vec![Value::Nil, Value::Nil], vec![bulk("run_id:é"), bulk("master_replid:1")]] {
+        for answers in [vec![], vec![Value::Nil, Value::Nil], vec![bulk("é"), bulk("master_replid:1")]] {
             assert!(Info::of(&answers).is_err());
         }
     }

@@ -13,7 +13,7 @@ use super::{
     Core,
     delta::Marks,
     fail::Fail,
-    node::{Info, field, text_of},
+    node::{field, run_of, text_of},
     read::{millis, scores},
 };
 
@@ -21,8 +21,8 @@ use super::{
 const ALIVE: Duration = Duration::from_secs(3);
 /// Logs whose changes are asked for at the same time.
 const AT_ONCE: usize = 16;
-/// Answers before those about logs: the server, its replication, its memory.
-const INFOS: usize = 3;
+/// What the server is asked besides, before the logs.
+const INFOS: [&str; 2] = ["replication", "memory"];
 
 impl Core {
     pub(super) async fn all(&self, at: &[(LogId, Option<Position>)]) -> Result<Vec<LogNow>, Fail> {
@@ -32,7 +32,7 @@ impl Core {
         let asked = servers.into_iter().map(|(logs, link)| async move {
             let link = link?;
             let mut pipeline = redis::pipe();
-            for section in ["server", "replication", "memory"] {
+            for section in INFOS {
                 pipeline.cmd("INFO").arg(section);
             }
             for log in &logs {
@@ -43,12 +43,13 @@ impl Core {
                 pipeline.arg("PX").arg(millis(ALIVE));
             }
             let answers = link.ask(&pipeline, &self.route.dialer).await?;
-            let info = Info::of(&answers)?;
-            link.ran(info.run);
-            self.memory(text_of(answers.get(2).unwrap_or(&Value::Nil))?);
-            let marks = answers.into_iter().skip(INFOS).zip(logs);
+            let [replication, memory, ..] = answers.as_slice() else { return Err(Fail::strange()) };
+            let run = run_of(text_of(replication)?)?;
+            link.ran(run);
+            self.memory(text_of(memory)?);
+            let marks = answers.into_iter().skip(INFOS.len()).zip(logs);
             Ok::<_, Fail>(
-                marks.map(|(marks, log)| (log, self.unmoved(&marks, log, position(log), info.run))).collect::<Vec<_>>(),
+                marks.map(|(marks, log)| (log, self.unmoved(&marks, log, position(log), run))).collect::<Vec<_>>(),
             )
         });
         let known: Vec<_> = futures::future::try_join_all(asked).await?.into_iter().flatten().collect();

@@ -215,6 +215,7 @@ impl Route {
                 Cause::TryAgain => time::sleep(SLOT_PAUSE).await,
                 Cause::Broken if !reconnected => {
                     reconnected = true;
+                    link.give_up();
                     cluster.look_again();
                     node.link_after(&link).await?;
                 }

@@ -3,12 +3,11 @@
 -- with its number as score.
 -- All of it in one key, because what loses one part of it (eviction, FLUSHALL, a new node) must lose the rest with it.
 
--- Identifies this process and its promotion: another one may have lost what the last one had acknowledged. 48 bits of
--- each, added, stay below 2^53 and are exact as a score.
+-- Identifies this server's history: Redis takes a new replication id when it starts and when it is promoted, and may then
+-- lack what the last one had acknowledged. 52 bits of it are exact as a score.
 local function run_of_server()
-  local id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-  local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-  return tonumber(string.sub(id, 1, 12), 16) + tonumber(string.sub(history, 1, 12), 16)
+  local id = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  return tonumber(string.sub(id, 1, 13), 16)
 end
 
 local function exact(number)
