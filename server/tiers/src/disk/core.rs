@@ -372,7 +372,7 @@ impl Core {
 
 /// All that an entry was made from.
 pub(super) fn made_from(kept: &Kept) -> Vec<Arc<str>> {
-    kept.description.depends_on.iter().flat_map(|all| all.all().cloned()).collect()
+    super::sets::made_from(&kept.description)
 }
 
 /// What of an entry a fence looks at.

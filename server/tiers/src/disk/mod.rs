@@ -128,6 +128,13 @@ impl LocalTier for DiskTier {
         self.core.forget_sets(namespace, selectors);
     }
 
+    fn forget_dependents(&self, namespace: &Arc<str>, selectors: &[Selector]) {
+        let dependents = sets::dependents(selectors);
+        if !dependents.is_empty() {
+            self.core.forget_sets(namespace, &dependents);
+        }
+    }
+
     fn forget_all(&self) {
         self.core.forget_all();
     }

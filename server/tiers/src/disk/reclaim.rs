@@ -232,7 +232,7 @@ fn carried(core: &Core, id: u32, salt: u64, row: &Row) -> io::Result<Option<Reco
         None => facts(core, rest),
     };
     let Some(facts) = facts else { return Ok(None) };
-    let made_from: Vec<_> = facts.description.depends_on.iter().flat_map(|all| all.all().cloned()).collect();
+    let made_from = super::sets::made_from(&facts.description);
     let description = &facts.description;
     let key = &facts.key;
     let of = Facets { key: key.text(), kind: &description.kind, tags: &description.tags, depends_on: &made_from };

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use hotplate_engine::{key::namespace_name, selector::Selector};
+use hotplate_engine::{
+    entry::Description,
+    key::namespace_name,
+    selector::{Selector, TAG_PREFIX},
+};
 
 /// Selectors in one record at most; more are written as several.
 pub(super) const PER_RECORD: usize = 128;
@@ -15,6 +19,34 @@ const ALL_TAGS: u8 = 5;
 const KIND: u8 = 6;
 const DEPENDENTS_OF: u8 = 7;
 const EVERYTHING: u8 = 8;
+
+/// What everything was made from that was made from something: no key and no tag has this name.
+const SOMETHING: &str = "";
+
+/// What an entry was made from, directly or not.
+pub(super) fn made_from(description: &Description) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = description.depends_on.iter().flat_map(|all| all.all().cloned()).collect();
+    if !names.is_empty() {
+        names.push(SOMETHING.into());
+    }
+    names
+}
+
+/// What selects what was made from what these name. Of what more than a name tells which keys it is, everything goes that
+/// was made from something.
+pub(super) fn dependents(selectors: &[Selector]) -> Vec<Selector> {
+    let dependents = |selector: &Selector| match selector {
+        Selector::Key(text) => Some(Selector::DependentsOf(text.clone())),
+        Selector::Tag(tag) => Some(Selector::DependentsOf(format!("{TAG_PREFIX}{tag}").into())),
+        Selector::Prefix(_) | Selector::Glob(_) | Selector::Everything => {
+            Some(Selector::DependentsOf(SOMETHING.into()))
+        }
+        Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_) => None,
+    };
+    let mut selectors: Vec<Selector> = selectors.iter().filter_map(dependents).collect();
+    selectors.dedup();
+    selectors
+}
 
 /// Appends a namespace and at most [`PER_RECORD`] selectors.
 pub(super) fn write(into: &mut Vec<u8>, namespace: &str, selectors: &[Selector]) {
@@ -85,6 +117,7 @@ fn take_selector(bytes: &mut &[u8]) -> Option<Selector> {
                 GLOB => Selector::glob(name).ok(),
                 TAG => Selector::tag(name).ok(),
                 KIND => Selector::kind(name).ok(),
+                DEPENDENTS_OF if name == SOMETHING => Some(Selector::DependentsOf(SOMETHING.into())),
                 DEPENDENTS_OF => Selector::dependents_of(name).ok(),
                 _ => None,
             }

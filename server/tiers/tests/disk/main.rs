@@ -5,5 +5,6 @@
 mod support;
 
 mod damage;
+mod dependents;
 mod kept;
 mod restart;
