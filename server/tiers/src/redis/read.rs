@@ -75,7 +75,10 @@ impl Core {
             left if left > 0 => LeaseTurn::Taken(Duration::from_millis(left.unsigned_abs())),
             _ => LeaseTurn::None,
         };
-        let lying = if lease == LeaseTurn::None { self.entry(key, looked.value).await } else { lying };
+        let lying = match looked.value {
+            Value::Int(_) => lying,
+            value => self.entry(key, value).await,
+        };
         Ok(SharedRead { found: self.counted(lying), now, lease })
     }
 
