@@ -1,5 +1,7 @@
 //! Puts the server together: the only file that names every part. What the parts do is not known here.
 
+mod tiers;
+
 use std::sync::{Arc, atomic::AtomicBool};
 
 use hotplate_engine::{Cache, clock::Clock, compress::Compress, namespace::EngineConfig, tier::Tiers};
@@ -51,7 +53,7 @@ pub(crate) async fn compose(
     let origins = settings.origins().map_err(StartError::Config)?;
     let observer = Arc::clone(&telemetry);
     let engine = settings.engine();
-    let tiers = Tiers { memory: memory_codec(&engine, &clock), ..Tiers::default() };
+    let tiers = Tiers { memory: memory_codec(&engine, &clock), ..tiers::tiers(settings, &clock)? };
     let cache = Cache::with_tiers(engine, clock.clone(), observer, (origins, tiers));
     let cache = cache.map_err(StartError::Cache)?;
     let draining = CancellationToken::new();

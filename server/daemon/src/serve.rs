@@ -40,6 +40,8 @@ pub enum StartError {
     Cache(hotplate_engine::Error),
     /// An origin cannot be set up.
     Config(ConfigError),
+    /// What lies besides memory cannot be set up.
+    Tier(String),
     /// TLS cannot be set up.
     Tls(TlsError),
     /// The reflection service does not take the contract.
@@ -55,6 +57,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Cache(error) => write!(f, "the cache cannot be set up: {error}"),
             Self::Config(error) => write!(f, "an origin cannot be set up: {error}"),
+            Self::Tier(problem) => f.write_str(problem),
             Self::Tls(error) => write!(f, "{error}"),
             Self::Reflection(error) => write!(f, "reflection cannot be set up: {error}"),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
@@ -64,6 +67,9 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+/// How long the start waits for what other servers share, so that it begins with what they know.
+const FIRST_NEWS: Duration = Duration::from_secs(2);
 
 /// A server that runs. [`Running::shutdown`] ends it in order; dropping it ends it at once.
 #[derive(Debug)]
@@ -112,6 +118,10 @@ pub async fn start_with(settings: Settings, clock: Clock, telemetry: Arc<Telemet
     tasks.spawn(port.accept(workers.take_senders()));
     tasks.spawn(serve_http(http_port, http_state.clone(), settings.http.clone(), http_stop.clone()));
     tasks.spawn(Arc::clone(&cache).run_maintenance());
+    tasks.spawn(Arc::clone(&cache).follow_fleet());
+    if !cache.caught_up(FIRST_NEWS).await {
+        tracing::warn!("the tier that servers share does not answer yet: this server begins alone and keeps trying");
+    }
     health.set_ready(true).await;
     http_state.ready.store(true, Ordering::Release);
     let (drain_delay, deadline) = (settings.shutdown.drain_delay, settings.shutdown.deadline);

@@ -1,5 +1,6 @@
 //! The whole: owns the parts, one public method per verb, no logic.
 
+mod fleet;
 mod through;
 
 use std::{sync::Arc, time::Duration};

@@ -69,6 +69,8 @@ pub enum Reason {
     TooManyNamespaces,
     /// This server's history does not contain the position asked for.
     PositionNotReached,
+    /// What replicas share could not be told: it is done on this server, and will be there as soon as it is back.
+    TierPending,
     /// The server is shutting down.
     Draining,
     /// A bug.
@@ -102,6 +104,7 @@ impl Reason {
             Self::TooManyJobs => "TOO_MANY_JOBS",
             Self::TooManyNamespaces => "TOO_MANY_NAMESPACES",
             Self::PositionNotReached => "POSITION_NOT_REACHED",
+            Self::TierPending => "TIER_PENDING",
             Self::Draining => "DRAINING",
             Self::Bug => "BUG",
         }

@@ -241,7 +241,7 @@ impl SelectorFences {
     pub fn raise(&mut self, namespace: &Arc<str>, selectors: &[Selector], number: u64) {
         self.newest = self.newest.max(number);
         let fences = self.namespaces.entry(namespace.clone()).or_default();
-        fences.newest = number;
+        fences.newest = fences.newest.max(number);
         fences.note_meaning(selectors, number);
         for selector in selectors {
             fences.set(selector, number);
@@ -258,7 +258,7 @@ impl SelectorFences {
     pub fn mark(&mut self, namespace: &Arc<str>, selectors: &[Selector], (number, mark): (u64, Mark)) {
         self.newest = self.newest.max(number);
         let fences = self.namespaces.entry(namespace.clone()).or_default();
-        fences.newest = number;
+        fences.newest = fences.newest.max(number);
         fences.note_meaning(selectors, number);
         for selector in selectors {
             fences.marks.raise(selector, number, mark);
@@ -352,24 +352,24 @@ impl NamespaceFences {
             matches!(selector, Selector::Tag(_) | Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_))
         };
         if selectors.iter().any(by_meaning) {
-            self.by_meaning = number;
+            self.by_meaning = self.by_meaning.max(number);
         }
     }
 
+    /// Sets a fence, unless a newer one of the same name is known: they may be heard of in any order.
     fn set(&mut self, selector: &Selector, number: u64) {
-        match selector {
-            Selector::Tag(tag) => drop(self.tags.insert(tag.clone(), number)),
-            Selector::Kind(kind) => drop(self.kinds.insert(kind.clone(), number)),
-            Selector::Key(key) => drop(self.keys.insert(key.clone(), number)),
-            Selector::DependentsOf(name) => drop(self.dependencies.insert(name.clone(), number)),
+        let fence = match selector {
+            Selector::Tag(tag) => self.tags.entry(tag.clone()).or_default(),
+            Selector::Kind(kind) => self.kinds.entry(kind.clone()).or_default(),
+            Selector::Key(key) => self.keys.entry(key.clone()).or_default(),
+            Selector::DependentsOf(name) => self.dependencies.entry(name.clone()).or_default(),
             Selector::Prefix(prefix) => {
-                self.prefixes.entry(prefix.len()).or_default().insert(prefix.clone(), number);
+                self.prefixes.entry(prefix.len()).or_default().entry(prefix.clone()).or_default()
             }
-            Selector::Glob(_) | Selector::AllTags(_) => {
-                self.patterns.insert(selector.clone(), number);
-            }
-            Selector::Everything => self.everything = number,
-        }
+            Selector::Glob(_) | Selector::AllTags(_) => self.patterns.entry(selector.clone()).or_default(),
+            Selector::Everything => &mut self.everything,
+        };
+        *fence = number.max(*fence);
     }
 
     /// Forgets a fence unless it was raised again since; says whether it did.

@@ -31,6 +31,8 @@ pub mod tier;
 pub mod changes;
 #[doc(hidden)]
 pub mod fence;
+#[doc(hidden)]
+pub mod fleet;
 mod flights;
 #[doc(hidden)]
 pub mod graph;

@@ -4,6 +4,29 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{ahead::RefreshAhead, policy::Objective, tier::Besides};
 
+/// How a namespace goes on while its replica may miss what others invalidate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Coherence {
+    /// It serves what it has, and says so.
+    #[default]
+    Available,
+    /// What it has counts as missing.
+    Strict,
+}
+
+/// As settings write it.
+impl std::str::FromStr for Coherence {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "available" => Ok(Self::Available),
+            "strict" => Ok(Self::Strict),
+            _ => Err(format!("`{text}` is neither `available` nor `strict`")),
+        }
+    }
+}
+
 /// Settings of one namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamespaceConfig {
@@ -37,6 +60,8 @@ pub struct NamespaceConfig {
     pub tiers: Besides,
     /// Whether its values are held smaller in memory, where that is worth it.
     pub compress: bool,
+    /// How it goes on while its server may miss what others invalidate.
+    pub coherence: Coherence,
 }
 
 /// The lifetime of a kind.
@@ -113,10 +138,51 @@ pub struct EngineConfig {
     pub insight_sample_every: u64,
     /// Counters of top keys for each order in each namespace; zero: none are kept.
     pub insight_top_keys_max: usize,
+    /// How it keeps up with the replicas it shares a tier with, if it does.
+    pub fleet: FleetRules,
     /// Shards of the store: a power of two, 1 to 64.
     pub shards: usize,
     /// Seed of everything random, for tests; `None`: random.
     pub seed: Option<u64>,
+}
+
+/// How a replica keeps up with those it shares a tier with: how often, how long, how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FleetRules {
+    /// How often all logs are asked for.
+    pub poll_every: Duration,
+    /// How long a change may be missing before it is asked for.
+    pub gap: Duration,
+    /// How much longer when this replica itself has changes on their way.
+    pub own_grace: Duration,
+    /// For how long a replica trusts what it holds after the last answer that told it everything.
+    pub trust: Duration,
+    /// For how long own invalidations are told again when they were lost.
+    pub journal_age: Duration,
+    /// How many of them at most; beyond that whole namespaces are told.
+    pub journal_names_max: usize,
+    /// What may be owed to the shared tier at most; beyond that whole namespaces are.
+    pub debt_names_max: usize,
+    /// How long a Get waits at most for the position that it asks for.
+    pub position_wait: Duration,
+    /// Whether an Invalidate that the shared tier could not be told is answered as done.
+    pub allow_local_ack: bool,
+}
+
+impl Default for FleetRules {
+    fn default() -> Self {
+        Self {
+            poll_every: Duration::from_secs(1),
+            gap: Duration::from_millis(20),
+            own_grace: Duration::from_millis(200),
+            trust: Duration::from_secs(3),
+            journal_age: Duration::from_secs(600),
+            journal_names_max: 65_536,
+            debt_names_max: 16_384,
+            position_wait: Duration::from_secs(2),
+            allow_local_ack: false,
+        }
+    }
 }
 
 /// The classes every server has: very_short 300 s, short 900 s, medium 1,800 s, long 3,600 s, very_long 7,200 s, day, week.
@@ -151,6 +217,7 @@ impl Default for NamespaceConfig {
             cost_default: None,
             tiers: Besides::default(),
             compress: false,
+            coherence: Coherence::default(),
         }
     }
 }
@@ -189,6 +256,7 @@ impl Default for EngineConfig {
             insight_samples_max: 4096,
             insight_sample_every: 16,
             insight_top_keys_max: 64,
+            fleet: FleetRules::default(),
             shards: 16,
             seed: None,
         }

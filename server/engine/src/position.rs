@@ -5,7 +5,11 @@ pub const KEY_LOGS: u8 = 64;
 /// All logs: those of keys and the selector log.
 pub const LOGS: usize = KEY_LOGS as usize + 1;
 
-/// Which log: 0 to 63 for keys, 64 for selectors.
+/// What the numbers of the fleet's logs begin with.
+const FLEET: u8 = 128;
+
+/// Which log: 0 to 63 for keys, 64 for selectors. Positions that are told to callers also name the logs that replicas share,
+/// by these numbers and 128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId(u8);
 
@@ -26,13 +30,34 @@ impl LogId {
         u8::try_from(number).ok().filter(|log| *log <= KEY_LOGS).map(Self)
     }
 
-    /// Its number, 0 to 64.
+    /// The log that a caller names: of this server, or of the fleet.
+    #[must_use]
+    pub fn from_caller(number: u32) -> Option<Self> {
+        match number.checked_sub(u32::from(FLEET)) {
+            Some(number) => Self::from_number(number).map(Self::in_fleet),
+            None => Self::from_number(number),
+        }
+    }
+
+    /// The log of the fleet that records the same keys.
+    #[must_use]
+    pub fn in_fleet(self) -> Self {
+        Self(self.0 | FLEET)
+    }
+
+    /// As which log the fleet knows it, if it is one of the fleet's.
+    #[must_use]
+    pub fn of_fleet(self) -> Option<Self> {
+        self.0.checked_sub(FLEET).map(Self)
+    }
+
+    /// Its number, 0 to 64; of the fleet's logs 128 to 192.
     #[must_use]
     pub fn number(self) -> u8 {
         self.0
     }
 
-    /// Its number as an index.
+    /// Its number as an index. Not for logs of the fleet, which lie in no array with those of a server.
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.0)

@@ -6,7 +6,7 @@ use hotplate_engine::namespace::standard_ttl_classes;
 
 use super::{
     profile::PROFILES,
-    settings::{ROWS, Row},
+    settings::{Row, rows},
     shape::Settings,
     values::duration_text,
 };
@@ -55,7 +55,8 @@ imitation_learning = "30m"
 `cost_default` is what computing an entry is taken to cost where neither its Put nor what is known of its kind says so.
 `tiers` says in which of the server's tiers its entries lie: `memory`, `memory+disk`, `memory+shared` or all three, which is
 what holds where it is not said. `memory_codec` says whether values are held compressed in memory where that is worth it: `zstd`,
-or `off`, which is what holds where it is not said.
+or `off`, which is what holds where it is not said. `coherence` says what its server does with what it holds while it cannot
+hear what other servers invalidate: `available` serves it and says so with each answer, `strict` takes it for missing.
 
 ## Kinds and TTL classes
 
@@ -107,7 +108,7 @@ expires = "2030-01-01T00:00:00Z"
 pub fn settings_markdown() -> String {
     let mut page = HEAD.to_owned();
     let mut section = "";
-    for row in ROWS {
+    for row in rows() {
         let of_row = row.key.split('.').next().unwrap_or_default();
         if of_row != section {
             section = of_row;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hotplate_engine::{
-    namespace::{EngineConfig, NamespaceConfig},
+    namespace::{EngineConfig, FleetRules, NamespaceConfig},
     origin::{Origin, Origins},
 };
 use hotplate_tiers::origin::{HttpOrigin, HttpOriginConfig};
@@ -52,6 +52,7 @@ impl Settings {
             insight_samples_max: self.insight.samples_max,
             insight_sample_every: self.insight.sample_every as u64,
             insight_top_keys_max: self.insight.top_keys_max,
+            fleet: FleetRules { allow_local_ack: self.shared.allow_local_ack, ..FleetRules::default() },
             shards: self.memory.shards,
             seed: None,
         }
@@ -95,6 +96,7 @@ impl Settings {
             cost_default: own.cost_default,
             tiers: own.tiers.unwrap_or_default(),
             compress: own.memory_codec.unwrap_or_default(),
+            coherence: own.coherence.unwrap_or_default(),
         }
     }
 }

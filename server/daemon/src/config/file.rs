@@ -13,7 +13,7 @@ use super::{
     load::Problems,
     nearest,
     origins::origin,
-    settings::{ROWS, find, parse_ratio},
+    settings::{find, parse_ratio, rows},
     shape::{NamespaceSettings, Settings, TokenSettings},
     values::{parse_duration, parse_moment, parse_size},
 };
@@ -23,7 +23,7 @@ use crate::access::{Role, check_pattern, token::is_id};
 pub(super) const TABLES: [&str; 4] = ["namespaces", "kinds", "ttl_classes", "access.tokens"];
 /// Longest name of a kind, class or origin, in bytes.
 const NAME_BYTES_MAX: usize = 128;
-const NAMESPACE_KEYS: [&str; 15] = [
+const NAMESPACE_KEYS: [&str; 16] = [
     "entries_max",
     "bytes_max",
     "ttl_default",
@@ -37,6 +37,7 @@ const NAMESPACE_KEYS: [&str; 15] = [
     "cost_default",
     "tiers",
     "memory_codec",
+    "coherence",
     "kinds",
     "origins",
 ];
@@ -91,7 +92,7 @@ impl FileReader<'_> {
             }
             return;
         }
-        let Some(row) = find(key) else { return self.unknown(key, ROWS.iter().map(|row| row.key).chain(TABLES)) };
+        let Some(row) = find(key) else { return self.unknown(key, rows().map(|row| row.key).chain(TABLES)) };
         match scalar(value).and_then(|text| row.set(settings, &text)) {
             Ok(()) => self.keys.push(row.key),
             Err(what) => self.problems.add(format!("{key}: {what}")),
@@ -150,6 +151,7 @@ impl FileReader<'_> {
             cost_default: self.take(&path, &mut table, "cost_default", parse_cost),
             tiers: self.take(&path, &mut table, "tiers", str::parse),
             memory_codec: self.take(&path, &mut table, "memory_codec", parse_memory_codec),
+            coherence: self.take(&path, &mut table, "coherence", str::parse),
             kinds: self.kinds(&format!("{path}.kinds"), kinds),
             origins: self.origins(&path, origins),
         };

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 
-use super::settings::{ROWS, Row};
+use super::settings::{Row, rows};
 
 /// Id of the flag that names the file.
 const CONFIG: &str = "config";
@@ -48,7 +48,7 @@ pub fn add_flags(command: Command) -> Command {
                 .conflicts_with(CHECK)
                 .help("Print the effective settings and where each comes from, and end"),
         );
-    ROWS.iter().fold(command, |command, row| command.arg(flag(row)))
+    rows().fold(command, |command, row| command.arg(flag(row)))
 }
 
 /// What the command line asks for.

@@ -15,7 +15,7 @@ use super::{
     flags::{self, Action},
     nearest,
     profile::Profile,
-    settings::{ROWS, Row, find},
+    settings::{Row, find, rows},
     shape::Settings,
 };
 
@@ -226,7 +226,7 @@ impl Loader {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         for (name, value) in ours {
-            match ROWS.iter().find(|row| row.variable() == name) {
+            match rows().find(|row| row.variable() == name) {
                 Some(row) if !value.is_empty() => self.apply(row, &value, Source::Variable(name)),
                 Some(_) => {}
                 None if is_foreign(&name, &value) || referenced.contains(&name) => {}
@@ -237,7 +237,7 @@ impl Loader {
 
     fn unknown_variable(&mut self, name: &str) {
         let known: Vec<String> =
-            ROWS.iter().map(Row::variable).chain([CONFIG_VARIABLE.to_owned(), PROFILE_VARIABLE.to_owned()]).collect();
+            rows().map(Row::variable).chain([CONFIG_VARIABLE.to_owned(), PROFILE_VARIABLE.to_owned()]).collect();
         // The prefix is the same everywhere and would make every name look near.
         let rest = name.trim_start_matches(PREFIX);
         let near = nearest(rest, known.iter().map(|known| known.trim_start_matches(PREFIX)));
@@ -246,7 +246,7 @@ impl Loader {
     }
 
     fn apply_flags(&mut self, matches: &ArgMatches) {
-        for row in ROWS {
+        for row in rows() {
             if let Some(value) = flags::value(matches, row) {
                 self.apply(row, value, Source::Flag(row.flag()));
             }

@@ -20,11 +20,11 @@ pub use docs::settings_markdown;
 pub use flags::{Action, add_flags};
 pub use load::{Loaded, Source, environment, load};
 pub use profile::{PROFILES, Profile};
-pub use settings::{ROWS, Row, find};
+pub use settings::{Row, find, rows};
 pub use shape::{
     AccessSettings, Create, GrpcSettings, HttpSettings, LeaseSettings, LimitSettings, LogFormat, LogLevel, LogSettings,
     MemorySettings, NamespaceSettings, NamespacesSettings, OriginSettings, PreloadSettings, Secret, ServerSettings,
-    Settings, ShutdownSettings, TlsSettings, TokenSettings, TtlSettings, WatchSettings,
+    Settings, SharedSettings, ShutdownSettings, TlsSettings, TokenSettings, TtlSettings, WatchSettings,
 };
 
 /// Why the configuration cannot be used: one sentence per problem, each naming its source and what to write instead.

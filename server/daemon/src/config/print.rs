@@ -7,7 +7,7 @@ use hotplate_engine::namespace::KindTtl;
 
 use super::{
     load::{Loaded, Source},
-    settings::{ROWS, Row},
+    settings::{Row, rows},
     shape::{NamespaceSettings, OriginSettings, TokenSettings},
     values::{duration_text, moment_text, size_text},
 };
@@ -22,7 +22,7 @@ impl Loaded {
         let profile = self.settings.profile.map_or("none", super::Profile::name);
         let by = self.profile_source.as_deref().map_or_else(String::new, |source| format!(", picked by {source}"));
         line(&mut out, &format!("# profile: {profile}{by}"));
-        for row in ROWS {
+        for row in rows() {
             let source = self.sources.get(row.key).unwrap_or(&Source::Default);
             line(&mut out, &format!("{} = {} # {source}", row.key, row_value(row, self)));
         }

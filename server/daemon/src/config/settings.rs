@@ -1,6 +1,8 @@
 //! The table of settings: one row per setting makes its TOML key, environment variable, flag, help and documentation.
 //! A new setting is a field in [`super::shape`] and a row here.
 
+mod tiers;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use hotplate_engine::{ahead::RefreshAhead, policy::Objective};
@@ -228,7 +230,12 @@ const MINUTE: u64 = 60 * SECOND;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 /// All settings, section by section.
-pub const ROWS: &[Row] = &[
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(tiers::ROWS)
+}
+
+/// Those that every server needs.
+const ROWS: &[Row] = &[
     row("grpc.listen", NONE, "Address of the gRPC port; port 0 takes a free one.", |s| {
         Slot::Address(&mut s.grpc.listen)
     })
@@ -453,5 +460,5 @@ pub const ROWS: &[Row] = &[
 /// The row of this key.
 #[must_use]
 pub fn find(key: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.key == key)
+    rows().find(|row| row.key == key)
 }

@@ -5,10 +5,14 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Dura
 
 use hotplate_engine::{
     ahead::RefreshAhead,
-    namespace::{KindTtl, standard_ttl_classes},
+    namespace::{Coherence, KindTtl, standard_ttl_classes},
     policy::Objective,
     tier::Besides,
 };
+
+mod tiers;
+
+pub use tiers::SharedSettings;
 
 use super::profile::Profile;
 
@@ -43,6 +47,8 @@ pub struct Settings {
     pub leases: LeaseSettings,
     /// Preload jobs.
     pub preload: PreloadSettings,
+    /// What replicas share.
+    pub shared: SharedSettings,
     /// Threads.
     pub server: ServerSettings,
     /// The way out.
@@ -225,6 +231,8 @@ pub struct NamespaceSettings {
     pub tiers: Option<Besides>,
     /// Whether its values are held compressed in memory.
     pub memory_codec: Option<bool>,
+    /// How it goes on while its server may miss what others invalidate.
+    pub coherence: Option<Coherence>,
     /// Lifetime by kind.
     pub kinds: BTreeMap<String, KindTtl>,
     /// Where Preload may fetch from, by name.
@@ -427,6 +435,7 @@ impl Default for Settings {
                 wait_max: Duration::from_secs(30),
             },
             preload: PreloadSettings { jobs_max: 64, items_max: 10_000, parallelism_default: 4, parallelism_max: 32 },
+            shared: SharedSettings::default(),
             server: ServerSettings::default(),
             shutdown: ShutdownSettings { drain_delay: Duration::ZERO, deadline: Duration::from_secs(10) },
             kinds: BTreeMap::new(),

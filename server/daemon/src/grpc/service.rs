@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::stream::BoxStream;
 use hotplate_engine::{Cache, clock::Moment};
 use hotplate_proto::v1::{self, cache_service_server::CacheService};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, metadata::MetadataValue};
 
 use super::{
     batch_get, batch_put, explain_key, extend_lease, get, invalidate, list_entries, preload, put, release_lease,
@@ -67,6 +67,9 @@ pub(crate) struct Parts {
     /// What `GetServerInfo` answers.
     pub(crate) info: v1::GetServerInfoResponse,
 }
+
+/// Says, with each answer, that this server may not have heard of what others invalidated.
+const COHERENCE: &str = "x-hotplate-coherence";
 
 /// The RPCs.
 #[derive(Clone, Debug)]
@@ -207,7 +210,11 @@ impl CacheRpcs {
             caller: call.caller.id(),
             elapsed: self.elapsed(call),
         });
-        Ok(Response::new(result?.message))
+        let mut response = Response::new(result?.message);
+        if self.0.cache.is_degraded(namespace) {
+            response.metadata_mut().insert(COHERENCE, MetadataValue::from_static("degraded"));
+        }
+        Ok(response)
     }
 
     fn elapsed(&self, call: &Call) -> Duration {

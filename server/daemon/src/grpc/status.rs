@@ -51,8 +51,18 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("NO_SUCH_RPC", Code::Unimplemented, "The server has no RPC of this name, or not in this form."),
     ("OVERLOADED", Code::ResourceExhausted, "As many calls as `limits.calls_max` are in flight."),
     ("PERMISSION_DENIED", Code::PermissionDenied, "The caller's token has no grant for this in this namespace."),
-    ("POSITION_NOT_REACHED", Code::Unavailable, "This server's history does not contain the position asked for."),
+    (
+        "POSITION_NOT_REACHED",
+        Code::Unavailable,
+        "This server has not reached the position asked for, or it is of another history.",
+    ),
     ("SERVICE_UNKNOWN", Code::NotFound, "The health service knows no service of this name."),
+    (
+        "TIER_PENDING",
+        Code::Unavailable,
+        "What replicas share could not be told of an Invalidate: this server has done it (`applied=LOCAL` in the details), \
+         and tells the shared tier as soon as that answers (`pending=SHARED`). Repeat the call to see whether it is done.",
+    ),
     ("TOKEN_EXPIRED", Code::Unauthenticated, "The token was valid once."),
     ("TOKEN_INVALID", Code::Unauthenticated, "The token is malformed, unknown or wrong."),
     ("TOKEN_MISSING", Code::Unauthenticated, "This server needs a token and the call shows none."),
@@ -177,7 +187,9 @@ const INTERNAL: http::HeaderValue = http::HeaderValue::from_static("13");
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
         let Parts { code, reason, message, field, retry_after } = *failure.0;
-        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+        let said = if reason == "TIER_PENDING" { &[("applied", "LOCAL"), ("pending", "SHARED")][..] } else { &[] };
+        let said: HashMap<String, String> = said.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, said);
         if let Some(field) = field {
             details.add_bad_request_violation(field, message.as_ref());
         }

@@ -2,11 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::admit::drop_ended;
+use super::{
+    admit::drop_ended,
+    fleet::{
+        distrusts,
+        position::{not_reached, reached},
+    },
+};
 use crate::{
     clock::Moment,
     entry::{CostSource, Description, EntryView, Facts, Freshness, Payload},
-    error::{Error, Kind, Reason, Result},
+    error::Result,
     event::{Event, MissReason, ReadOutcome},
     insight::{top::TopRead, what_if::Answered},
     key::Key,
@@ -18,7 +24,7 @@ use crate::{
         space::Space,
         table::Slot,
     },
-    position::{AsOf, LogId, Positions},
+    position::{AsOf, Positions},
     tier::TierName,
 };
 
@@ -137,12 +143,14 @@ pub(super) fn look_up<T>(
     let as_of = store.as_of(&key);
     require_reached(store, &request.min_position, as_of)?;
     let now = store.clock.now();
+    let distrusted = space.as_deref().is_some_and(|space| distrusts(store, space, now));
     let slot = space.as_deref().and_then(|space| drop_ended(store, &mut shard, (space, &key), now));
+    let slot = slot.filter(|_| !distrusted);
     let record = space.as_deref().zip(slot).and_then(|(space, slot)| look(&shard, (space, slot), now));
     let (outcome, counted) = match record {
         Some(found) => judge(found, &key, request),
         None => {
-            let reason = shard.beside.why_missing(&key);
+            let reason = if distrusted { MissReason::TierUnavailable } else { shard.beside.why_missing(&key) };
             (Lookup::Miss(reason), ReadOutcome::Miss(reason))
         }
     };
@@ -290,16 +298,7 @@ fn learn(store: &Store, (space, key): (&Space, &Key), (found, outcome): (&Lookup
 
 /// Fails unless this server's history contains what the caller has seen elsewhere.
 fn require_reached(store: &Store, asked: &Positions, as_of: AsOf) -> Result<()> {
-    let reached = asked.iter().all(|(log, position)| {
-        let here = if log == LogId::SELECTOR { as_of.selector } else { store.history.position(log) };
-        here.epoch == position.epoch && here.number >= position.number
-    });
-    if reached {
-        return Ok(());
-    }
-    let rule = "this server has not reached min_position, or it is of another history: ask without it, or ask the \
-                server that gave it";
-    Err(Error::new(Kind::Unavailable, Reason::PositionNotReached, rule).field("min_position"))
+    if reached(store, asked, as_of) { Ok(()) } else { Err(not_reached()) }
 }
 
 impl Lookup {

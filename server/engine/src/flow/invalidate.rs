@@ -62,6 +62,8 @@ pub struct InvalidateAnswer {
     pub refreshing_count: u64,
     /// The preload job that fetches them; `None`: there is nothing to fetch.
     pub refresh_job_id: Option<Arc<str>>,
+    /// Whether it is done on this server alone, and other servers hear of it later: only where that was allowed.
+    pub local_only: bool,
 }
 
 /// Keys that a validating call shows at most.
@@ -88,44 +90,55 @@ pub fn invalidate(store: &Store, repeats: &Repeats, request: &InvalidateRequest)
     if request.validate_only {
         return Ok(validate(store, &space, selectors, &cascade));
     }
+    let answer = drop_selected(store, &space, request, cascade);
+    repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
+    space.stats.on_latency("invalidate", store.clock.now().since(started));
+    Ok(answer)
+}
+
+/// Drops what a checked call selects, and what follows by this cascade.
+pub(super) fn drop_selected(
+    store: &Store,
+    space: &Arc<Space>,
+    request: &InvalidateRequest,
+    cascade: Cascade,
+) -> InvalidateAnswer {
+    let (selectors, namespace) = (&request.selectors, &space.name);
     let author = Author { client_id: request.client_id.clone(), reason: request.reason.clone(), follows: false };
     let (keys, mut sets): (Vec<_>, Vec<_>) =
         selectors.iter().cloned().partition(|selector| matches!(selector, Selector::Key(_)));
     // What is named twice is told once.
     let mut told = HashSet::new();
     sets.retain(|selector| !matches!(selector, Selector::DependentsOf(_)) && told.insert(selector.clone()));
-    let weight = store.weigh(&space, &sets);
-    let fence = raise_sets(store, &space, &sets, &author);
-    let dependents = dependents(store, &space, selectors);
+    let weight = store.weigh(space, &sets);
+    let fence = raise_sets(store, space, &sets, &author);
+    let dependents = dependents(store, space, selectors);
     // Sets first: a named key that a set selects too is then dropped, and counted, by the set.
-    let leases_revoked = revoke(store, &namespace, &sets);
+    let leases_revoked = revoke(store, namespace, &sets);
     let (swept, estimated) =
         fence.map_or((0, false), |position| sweep(store, space.clone(), sets, (weight, position.number, false)));
     let mut dropped = Changed::default();
     dropped.logs.extend(fence.map(|position| (LogId::SELECTOR, position)));
-    let named = dropped.add(drop_keys(store, &space, (&keys, SELECTORS_MAX), (&author, request.cascade)));
+    let named = dropped.add(drop_keys(store, space, (&keys, SELECTORS_MAX), (&author, request.cascade)));
     let following = author.following();
-    let depending = dropped.add(drop_keys(store, &space, (&dependents, FOUND_PER_HOLD), (&following, request.cascade)));
+    let depending = dropped.add(drop_keys(store, space, (&dependents, FOUND_PER_HOLD), (&following, request.cascade)));
     let reached = cascade.keys();
-    let mut cascaded_count = dropped.add(drop_keys(store, &space, (&reached, FOUND_PER_HOLD), (&following, true)));
-    let late = cascade.late(store, &space, (selectors, &dependents), fence.map_or(0, |fence| fence.number));
+    let mut cascaded_count = dropped.add(drop_keys(store, space, (&reached, FOUND_PER_HOLD), (&following, true)));
+    let late = cascade.late(store, space, (selectors, &dependents), fence.map_or(0, |fence| fence.number));
     if let Some((late, _linking)) = late {
-        cascaded_count += dropped.add(drop_keys(store, &space, (&late, FOUND_PER_HOLD), (&following, true)));
-        cascade::forget(store, &space, (selectors, request.cascade), &[&dependents, &reached, &late]);
+        cascaded_count += dropped.add(drop_keys(store, space, (&late, FOUND_PER_HOLD), (&following, true)));
+        cascade::forget(store, space, (selectors, request.cascade), &[&dependents, &reached, &late]);
     } else {
-        cascade::forget(store, &space, (selectors, request.cascade), &[&dependents, &reached]);
+        cascade::forget(store, space, (selectors, request.cascade), &[&dependents, &reached]);
     }
-    let answer = InvalidateAnswer {
+    InvalidateAnswer {
         matched_count: swept + named + depending,
         cascaded_count,
         estimated,
         leases_revoked: dropped.leases + leases_revoked,
         position: Positions::new(dropped.logs.into_iter().collect()),
         ..nothing()
-    };
-    repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
-    space.stats.on_latency("invalidate", store.clock.now().since(started));
-    Ok(answer)
+    }
 }
 
 /// The namespace, if there is something to invalidate in it. Where slower tiers are, it may be there before anybody used it
@@ -155,6 +168,7 @@ pub(super) fn nothing() -> InvalidateAnswer {
         position: Positions::default(),
         refreshing_count: 0,
         refresh_job_id: None,
+        local_only: false,
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn mark(
     Marking::new(store, space, request, spread).mark(cascade)
 }
 
-fn check_spread(spread_over: Option<Duration>) -> Result<Duration> {
+pub(super) fn check_spread(spread_over: Option<Duration>) -> Result<Duration> {
     if spread_over.is_some_and(|over| over.is_zero() || over > SPREAD_MAX) {
         let rule = format!("what is marked becomes stale within more than nothing and at most {SPREAD_MAX:?}");
         return Err(Error::invalid(Reason::BadArgument, "spread_over", rule));

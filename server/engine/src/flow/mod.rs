@@ -11,6 +11,7 @@ pub mod explain;
 mod failure;
 pub mod fill;
 mod fit;
+pub mod fleet;
 pub mod get;
 pub mod insight;
 pub mod invalidate;

@@ -278,8 +278,18 @@ fn compact(payload: Payload) -> Payload {
 }
 
 impl PutAnswer {
+    /// The same at other places.
+    pub(super) fn at(mut self, places: impl FnOnce(&Positions) -> Positions) -> Self {
+        match &mut self {
+            Self::Stored { position, .. } | Self::Refreshed { position, .. } => *position = places(position),
+            Self::NotAdmitted { position, .. } => *position = Some(places(&position.take().unwrap_or_default())),
+            Self::PreconditionFailed { .. } | Self::LeaseLost => {}
+        }
+        self
+    }
+
     /// The same without the value's bytes, to be kept without keeping them.
-    fn without_value(&self) -> Self {
+    pub(super) fn without_value(&self) -> Self {
         let empty = |entry: &EntryView| EntryView { payload: Payload::Value(Bytes::new()), ..entry.clone() };
         match self {
             Self::Stored { entry, position, waiters_released: released } => {

@@ -108,6 +108,7 @@ mod tests {
             leases_revoked: 0,
             refreshing_count: 0,
             refresh_job_id: None,
+            local_only: false,
         })
     }
 

@@ -49,6 +49,7 @@ use crate::{
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
     fence::{Fenced, Hit, SelectorFences, Stamp, Standing},
+    fleet::Fleet,
     insight::{
         Insight,
         ghosts::Ghost,
@@ -102,6 +103,8 @@ pub struct Store {
     pub sweeps: Sweeps,
     /// Where entries lie besides.
     pub tiers: Tiers,
+    /// What is known of the replicas it shares one of them with, if it does.
+    pub fleet: Option<Arc<Fleet>>,
     /// Who hears what happens.
     pub observer: Arc<dyn Observer>,
     epoch: u64,
@@ -149,6 +152,8 @@ impl Store {
         let stats = spaces.stats().clone();
         // What kind a value will have nobody knows yet.
         leases.tell(Box::new(move |key, turn| stats.namespace(key.namespace()).on_lease(key.text(), "", turn)));
+        let shared = tiers.shared.clone();
+        let fleet = shared.map(|tier| Arc::new(Fleet::new(tier, config.fleet, clock.clone())));
         Ok(Self {
             spaces,
             history: Arc::new(History::new(
@@ -163,6 +168,7 @@ impl Store {
             insight,
             leases,
             sweeps: Sweeps::default(),
+            fleet,
             tiers,
             observer,
             epoch,

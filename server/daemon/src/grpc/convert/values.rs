@@ -125,7 +125,8 @@ pub(super) fn positions(field: &str, given: Option<v1::Position>) -> Result<Posi
     let mut logs: Vec<(LogId, Position)> = Vec::new();
     for (number, at) in given.unwrap_or_default().logs.into_iter().enumerate() {
         let path = format!("{field}.logs[{number}].log");
-        let log = LogId::from_number(at.log).ok_or_else(|| argument(path.clone(), "a log is 0 to 64"))?;
+        let log = LogId::from_caller(at.log)
+            .ok_or_else(|| argument(path.clone(), "a log is 0 to 64, or 128 to 192 of those that servers share"))?;
         if logs.iter().any(|(known, _)| *known == log) {
             return Err(argument(path, "a position names each log at most once"));
         }

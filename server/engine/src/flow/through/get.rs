@@ -1,16 +1,22 @@
 //! Get through all tiers: what memory does not have is looked for further down. Many who miss one key at once cause one
 //! read there.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, join_all},
+    stream,
+};
 
 use crate::{
     error::Result,
+    fleet::Fleet,
     flights::{Flights, Joinable},
     flow::{
         beneath::Beneath,
         fill,
+        fleet::{self, position::reach, read::Shared},
         get::GetRequest,
         lease::{self, LeasedAnswer, OnMiss, Outcome},
         promote::{Promoted, glance, promote},
@@ -30,7 +36,7 @@ const BATCH_READS_MAX: usize = 64;
 pub(crate) enum Landed {
     Nothing,
     Unavailable,
-    Found(Promoted),
+    Found(TierName, Promoted),
 }
 
 /// Reads of slower tiers under way.
@@ -45,6 +51,27 @@ pub(crate) async fn read(
     descents: &Descents,
     request: &GetRequest,
     on_miss: OnMiss,
+) -> Result<LeasedAnswer> {
+    reach(store, &request.min_position).await?;
+    let started = store.clock.now();
+    for _ in 0..ATTEMPTS_MAX {
+        let answer = look(store, descents, (request, on_miss)).await?;
+        let wait = match on_miss {
+            OnMiss::Wait(time) => time.saturating_sub(store.clock.now().since(started)),
+            OnMiss::Report | OnMiss::Lease => Duration::ZERO,
+        };
+        if let Some(answer) = fleet::lease::agree(store, request, (answer, wait)).await? {
+            return Ok(answer);
+        }
+    }
+    look(store, descents, (request, OnMiss::Report)).await
+}
+
+/// Looks in all tiers, and gets this server's lease or waits for it.
+async fn look(
+    store: &Arc<Store>,
+    descents: &Descents,
+    (request, on_miss): (&GetRequest, OnMiss),
 ) -> Result<LeasedAnswer> {
     let first = if goes_deeper(store, request) { Beneath::Unasked } else { Beneath::Nothing };
     match lease::ask(store, request, on_miss, &first)? {
@@ -64,6 +91,9 @@ pub(crate) async fn read_many(
         return lease::get_many(store, items).await;
     }
     let mut beneath = vec![Beneath::Nothing; items.len()];
+    let places: Vec<BoxFuture<'_, Result<()>>> =
+        items.iter().map(|(request, _)| reach(store, &request.min_position).boxed()).collect();
+    let reached = join_all(places).await;
     let mut reads: Vec<BoxFuture<'_, (usize, Beneath)>> = Vec::new();
     for (number, (request, _)) in items.iter().enumerate() {
         if goes_deeper(store, request)
@@ -76,7 +106,36 @@ pub(crate) async fn read_many(
     while let Some((number, what)) = found.next().await {
         beneath[number] = what;
     }
-    lease::get_many_above(store, items, &beneath).await
+    let answers = lease::get_many_above(store, items, &beneath).await;
+    let mut agreed: Vec<BoxFuture<'_, (usize, Result<LeasedAnswer>)>> = Vec::new();
+    for (number, (answer, reached)) in answers.into_iter().zip(reached).enumerate() {
+        let request = &items[number].0;
+        agreed.push(Box::pin(async move {
+            let answer = match (answer, reached) {
+                // Who may have several leases waits for no other server.
+                (Ok(found), _) => one_of_many(store, descents, request, found).await,
+                (Err(_), Err(late)) => Err(late),
+                (failed, Ok(())) => failed,
+            };
+            (number, answer)
+        }));
+    }
+    let mut answers: Vec<_> = stream::iter(agreed).buffer_unordered(BATCH_READS_MAX).collect().await;
+    answers.sort_by_key(|(number, _)| *number);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// An item of a batch: who got this server's lease for it asks for the fleet's.
+async fn one_of_many(
+    store: &Arc<Store>,
+    descents: &Descents,
+    request: &GetRequest,
+    found: LeasedAnswer,
+) -> Result<LeasedAnswer> {
+    match fleet::lease::agree(store, request, (found, Duration::ZERO)).await? {
+        Some(answer) => Ok(answer),
+        None => look(store, descents, (request, OnMiss::Report)).await,
+    }
 }
 
 /// Whether there is anything to ask besides memory.
@@ -116,74 +175,103 @@ async fn descend(
 
 /// What slower tiers say of a key that memory does not have, from fast to slow.
 async fn below(store: &Arc<Store>, descents: &Descents, (key, request): (&Key, &GetRequest)) -> Beneath {
-    local(store, descents, (key, request)).await
-}
-
-/// What the tier of this machine says.
-async fn local(store: &Arc<Store>, descents: &Descents, (key, request): (&Key, &GetRequest)) -> Beneath {
-    let Some(tier) = holder(store, key) else { return Beneath::Nothing };
-    if request.peek {
-        return said(tier.name(), dive(store, &*tier, key, (None, glance)).await);
+    let tiers = Lower::of(store, key, request.slowest);
+    if tiers.none() {
+        return Beneath::Nothing;
     }
-    let name = tier.name();
+    if request.peek {
+        return said(tiers.dive(store, key, (None, glance)).await);
+    }
+    if request.slowest.is_some() {
+        return said(tiers.dive(store, key, (None, promote)).await);
+    }
     let flight = descents.join(key, |joinable| {
         let (store, key) = (store.clone(), key.clone());
-        async move { dive(&store, &*tier, &key, (Some(joinable), promote)).await }.boxed()
+        async move { tiers.dive(&store, &key, (Some(joinable), promote)).await }.boxed()
     });
     match flight {
-        Some(flight) => said(name, flight.await),
+        Some(flight) => said(flight.await),
         None => Beneath::Unavailable,
     }
 }
 
-/// The tier of this machine, if it may have something of a key.
-fn holder(store: &Store, key: &Key) -> Option<Arc<dyn LocalTier>> {
-    store.tiers.local.as_ref().filter(|local| local.may_hold(key))?;
-    let space = store.open(key.namespace()).ok()?;
-    store.local_of(&space).cloned()
-}
-
-fn said(tier: TierName, landed: Landed) -> Beneath {
+fn said(landed: Landed) -> Beneath {
     match landed {
-        Landed::Nothing | Landed::Found(Promoted::Ended) => Beneath::Nothing,
+        Landed::Nothing | Landed::Found(_, Promoted::Ended) => Beneath::Nothing,
         Landed::Unavailable => Beneath::Unavailable,
-        Landed::Found(Promoted::Valid(unstored)) => Beneath::Found(tier, unstored),
-        Landed::Found(Promoted::Newer | Promoted::TooLate) => Beneath::Unasked,
+        Landed::Found(tier, Promoted::Valid(unstored)) => Beneath::Found(tier, unstored),
+        Landed::Found(_, Promoted::Newer | Promoted::TooLate) => Beneath::Unasked,
     }
 }
 
 /// What lets in, or only judges, what was found.
 type Gate = fn(&Store, &Key, Kept, (TierName, fill::Ticket)) -> Promoted;
 
-/// Reads from the tier of this machine and passes the gate with it. Who would join after the read is not let: it may begin
-/// after an Invalidate whose fence the gate is still to see.
-async fn dive(
-    store: &Store,
-    tier: &dyn LocalTier,
-    key: &Key,
-    (joinable, gate): (Option<Joinable<Landed>>, Gate),
-) -> Landed {
-    let ticket = fill::Store::ticket(store, key);
-    let found = tier.get(key).await;
-    if let Some(joinable) = joinable {
-        joinable.end();
+/// The tiers beneath memory that may have something of a key.
+struct Lower {
+    local: Option<Arc<dyn LocalTier>>,
+    shared: Option<Arc<Fleet>>,
+}
+
+impl Lower {
+    fn of(store: &Store, key: &Key, slowest: Option<TierName>) -> Self {
+        let none = Self { local: None, shared: None };
+        let Ok(space) = store.open(key.namespace()) else { return none };
+        // What may lack the changes of others is not read: what they share knows.
+        let distrusted = fleet::distrusts(store, &space, store.clock.now());
+        let local = store.local_of(&space).filter(|local| !distrusted && local.may_hold(key));
+        let shared = fleet::of(store, &space).filter(|_| slowest.is_none_or(|slowest| slowest == TierName::Shared));
+        Self { local: local.cloned(), shared: shared.cloned() }
     }
-    match found {
-        Ok(Some(kept)) => Landed::Found(gate(store, key, kept, (tier.name(), ticket))),
-        Ok(None) => Landed::Nothing,
-        Err(TierError { kind: TierErrorKind::Corrupt | TierErrorKind::Refused | TierErrorKind::Full, .. }) => {
-            Landed::Nothing
+
+    fn none(&self) -> bool {
+        self.local.is_none() && self.shared.is_none()
+    }
+
+    /// Reads from one after the other and passes the gate with what the first has. Who would join after the last read is
+    /// not let: it may begin after an Invalidate whose fence the gate is still to see.
+    async fn dive(&self, store: &Store, key: &Key, (joinable, gate): (Option<Joinable<Landed>>, Gate)) -> Landed {
+        let ticket = fill::Store::ticket(store, key);
+        let mut failed = false;
+        let mut found = None;
+        if let Some(tier) = &self.local {
+            match tier.get(key).await {
+                Ok(kept) => found = kept.map(|kept| (tier.name(), kept)),
+                Err(error) => failed = !is_answer(&error),
+            }
         }
-        Err(_) => Landed::Unavailable,
+        if let (None, Some(fleet)) = (&found, &self.shared) {
+            match fleet::read::find(store, fleet, key, None).await {
+                Shared::Found(kept) => found = Some((TierName::Shared, *kept)),
+                Shared::Nothing(_) => {}
+                Shared::Away => failed = true,
+            }
+        }
+        if let Some(joinable) = joinable {
+            joinable.end();
+        }
+        match found {
+            Some((tier, kept)) => Landed::Found(tier, gate(store, key, kept, (tier, ticket))),
+            None if failed => Landed::Unavailable,
+            None => Landed::Nothing,
+        }
     }
+}
+
+/// Whether a failure says that there is nothing to be had.
+fn is_answer(error: &TierError) -> bool {
+    matches!(error.kind, TierErrorKind::Corrupt | TierErrorKind::Refused | TierErrorKind::Full)
 }
 
 /// Brings an entry that memory does not have into it, where there is one and room for it.
 pub(crate) async fn bring(store: &Store, key: &Key) {
     for _ in 0..ATTEMPTS_MAX {
-        let Some(tier) = holder(store, key).filter(|_| !is_in_memory(store, key)) else { return };
-        let landed = dive(store, &*tier, key, (None, promote)).await;
-        if !matches!(landed, Landed::Found(Promoted::TooLate)) {
+        let tiers = Lower::of(store, key, None);
+        if tiers.none() || is_in_memory(store, key) {
+            return;
+        }
+        let landed = tiers.dive(store, key, (None, promote)).await;
+        if !matches!(landed, Landed::Found(_, Promoted::TooLate)) {
             return;
         }
     }

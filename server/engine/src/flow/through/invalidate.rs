@@ -7,6 +7,7 @@ use crate::{
     error::Result,
     flow::{
         anew::{self, RefreshFrom},
+        fleet::raise::{Raised, raise},
         invalidate::{self, InvalidateAnswer, InvalidateRequest},
         mark,
         preload::Jobs,
@@ -24,9 +25,11 @@ pub async fn drop_entries(
     repeats: &Repeats,
     request: &InvalidateRequest,
 ) -> Result<InvalidateAnswer> {
+    let raised = raise(store, request, None).await?;
     let answer = invalidate::invalidate(store, repeats, request)?;
+    raised.iter().for_each(Raised::applied);
     settled(store).await;
-    Ok(answer)
+    told(raised, answer)
 }
 
 /// Marks entries stale.
@@ -39,9 +42,12 @@ pub async fn outdate(
     request: &InvalidateRequest,
     spread_over: Option<Duration>,
 ) -> Result<InvalidateAnswer> {
+    mark::check_spread(spread_over)?;
+    let raised = raise(store, request, Some(spread_over.unwrap_or_default())).await?;
     let answer = mark::mark_stale(store, repeats, request, spread_over)?;
+    raised.iter().for_each(Raised::applied);
     settled(store).await;
-    Ok(answer)
+    told(raised, answer)
 }
 
 /// Marks entries stale and starts a job that fetches them anew.
@@ -54,9 +60,24 @@ pub async fn renew_entries(
     request: &InvalidateRequest,
     from: &RefreshFrom,
 ) -> Result<InvalidateAnswer> {
+    if store.fleet.is_some() {
+        // What can be refused is refused before anything is marked anywhere.
+        anew::refresh(store, (repeats, jobs), &InvalidateRequest { validate_only: true, ..request.clone() }, from)?;
+    }
+    let raised = raise(store, request, Some(Duration::ZERO)).await?;
+    // Before: the job that fetches anew begins with the marks, and what it fetches counts from after them.
+    raised.iter().for_each(Raised::applied);
     let answer = anew::refresh(store, (repeats, jobs), request, from)?;
     settled(store).await;
-    Ok(answer)
+    told(raised, answer)
+}
+
+/// The answer, with what became of the call where replicas share.
+fn told(raised: Option<Raised>, answer: InvalidateAnswer) -> Result<InvalidateAnswer> {
+    match raised {
+        Some(raised) => raised.answer(answer),
+        None => Ok(answer),
+    }
 }
 
 /// Waits until what was forgotten would stay so over a crash. Where the disk cannot write that, it knows itself what it may

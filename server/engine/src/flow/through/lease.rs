@@ -5,9 +5,11 @@ use std::sync::Arc;
 use crate::{
     error::Result,
     flow::{
+        fleet::lease::{ended, extended},
         lease::{self, Release},
         repeat::Repeats,
     },
+    key::Key,
     lease::Grant,
     memory::Store,
 };
@@ -17,7 +19,11 @@ use crate::{
 /// # Errors
 /// Bad names.
 pub async fn keep(store: &Arc<Store>, key: (&str, &str), token: u128) -> Result<Option<Grant>> {
-    lease::extend(store, key, token)
+    let grant = lease::extend(store, key, token)?;
+    if let Some(grant) = grant {
+        extended(store, &Key::new(key.0, key.1)?, grant).await;
+    }
+    Ok(grant)
 }
 
 /// Gives a lease back; how many who waited got the failure, `None`: it is not held.
@@ -30,5 +36,9 @@ pub async fn give_back(
     key: (&str, &str),
     (token, how): (u128, Release),
 ) -> Result<Option<u32>> {
-    lease::release(store, repeats, key, token, how)
+    let released = lease::release(store, repeats, key, token, how);
+    if let Ok(key) = Key::new(key.0, key.1) {
+        ended(store, &key, token).await;
+    }
+    released
 }

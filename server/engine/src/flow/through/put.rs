@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::{
     error::Result,
     flow::{
+        fleet::{self, write::share},
         put::{self, Begun, Precondition, PutAnswer, PutRequest},
-        repeat::Repeats,
+        repeat::{Answer, Repeats},
         through::get::bring,
     },
     memory::Store,
@@ -27,13 +28,15 @@ pub async fn write(
         Begun::Prepared(prepared) => prepared,
     };
     if !store.tiers.none() && prepared.request.precondition != Precondition::Always {
-        // What the condition is on may lie on the disk.
+        // What the condition is on may lie further down.
         bring(store, &prepared.key).await;
     }
-    local(store, repeats, prepared)
-}
-
-/// Stores what was checked in this process and on its disk.
-fn local(store: &Store, repeats: &Repeats, prepared: put::Prepared) -> Result<PutAnswer> {
-    put::finish(store, repeats, prepared)
+    let Some(fleet) = fleet::of(store, &prepared.space).cloned() else {
+        return put::finish(store, repeats, prepared);
+    };
+    let (space, key, id) = (prepared.space.clone(), prepared.key.clone(), prepared.request.request_id.clone());
+    let answer = put::finish(store, repeats, prepared)?;
+    let answer = share(store, &fleet, (&space, &key), (answer, lease)).await;
+    repeats.remember(key.namespace(), &id, Answer::Put(answer.without_value()));
+    Ok(answer)
 }

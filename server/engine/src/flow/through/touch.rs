@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     error::Result,
     flow::{
+        fleet::write::lives_on,
         through::get::bring,
         touch::{self, TouchAnswer, TouchRequest},
     },
@@ -17,8 +18,13 @@ use crate::{
 /// # Errors
 /// As [`touch::touch`].
 pub async fn move_end(store: &Arc<Store>, request: &TouchRequest) -> Result<TouchAnswer> {
+    let key = Key::new(&request.namespace, &request.key)?;
     if !store.tiers.none() {
-        bring(store, &Key::new(&request.namespace, &request.key)?).await;
+        bring(store, &key).await;
     }
-    touch::touch(store, request)
+    let answer = touch::touch(store, request)?;
+    if let TouchAnswer::Touched(view) = &answer {
+        lives_on(store, &key, view).await?;
+    }
+    Ok(answer)
 }

@@ -1,0 +1,43 @@
+//! Keeping up with the replicas a cache shares a tier with, and how that is: one method each, no logic.
+
+use std::{sync::Arc, time::Duration};
+
+use super::Cache;
+use crate::{flow::fleet::follow::follow, key::namespace_name};
+
+impl Cache {
+    /// Keeps up with the replicas it shares a tier with, until the cache closes: hears what they change, asks for what it
+    /// missed, tells what it owes. Returns at once when it shares nothing.
+    pub async fn follow_fleet(self: Arc<Self>) {
+        if let Some(fleet) = &self.store.fleet {
+            self.closed.run_until_cancelled(follow(self.store.clone(), fleet.clone())).await;
+        }
+    }
+
+    /// Waits until it has caught up with those replicas for the first time, at most so long; whether it has.
+    pub async fn caught_up(&self, within: Duration) -> bool {
+        match &self.store.fleet {
+            Some(fleet) => tokio::time::timeout(within, fleet.caught_up()).await.is_ok(),
+            None => true,
+        }
+    }
+
+    /// Whether what it holds of a namespace may lack changes of other replicas: it has not heard from where they are told
+    /// for longer than it trusts what it holds.
+    #[must_use]
+    pub fn is_degraded(&self, namespace: &str) -> bool {
+        let Some(fleet) = &self.store.fleet else { return false };
+        if fleet.trusts(self.store.clock.now()) {
+            return false;
+        }
+        let name = namespace_name(namespace).ok();
+        let space = name.and_then(|name| self.store.spaces.find(&name).ok().flatten());
+        space.is_none_or(|space| space.config.tiers.shared)
+    }
+
+    /// Invalidations that the shared tier has still to be told.
+    #[must_use]
+    pub fn fleet_debt(&self) -> usize {
+        self.store.fleet.as_ref().map_or(0, |fleet| fleet.debt.len())
+    }
+}

@@ -1,0 +1,122 @@
+//! A change of another replica becomes a change of this one: in its history, with its fences, so that everything that holds
+//! for own changes holds for it. Doing it twice does no harm.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    changes::{Author, Stored, What},
+    entry::Description,
+    event::RemovalReason,
+    flow::{
+        admit::drop_ended,
+        cascade::Cascade,
+        invalidate::{self, InvalidateRequest},
+        mark,
+    },
+    key::Key,
+    memory::{Store, record::Record, space::Space},
+    position::LogId,
+    selector::Selector,
+    tier::{
+        Kept,
+        shared::{FenceName, WrittenHint},
+    },
+};
+
+/// Why something was dropped that nobody dropped here.
+const ELSEWHERE: &str = "on another server";
+/// And why everything was.
+const LOST: &str = "what other servers changed meanwhile is not known";
+
+/// Drops what these name, or marks it stale, each over as long as is given.
+pub(in crate::flow) fn dropped(store: &Store, names: &[FenceName], marks: Option<Duration>) {
+    let mut by_namespace: BTreeMap<&Arc<str>, Vec<Selector>> = BTreeMap::new();
+    for FenceName { namespace, selector } in names {
+        by_namespace.entry(namespace).or_default().push(selector.clone());
+    }
+    for (namespace, selectors) in by_namespace {
+        select(store, namespace, selectors, (marks, ELSEWHERE));
+    }
+}
+
+/// Drops everything that is shared: it may have been changed meanwhile.
+pub(in crate::flow) fn everything(store: &Store) {
+    for space in store.spaces.all().into_iter().filter(|space| space.config.tiers.shared) {
+        select(store, &space.name, vec![Selector::Everything], (None, LOST));
+    }
+}
+
+fn select(store: &Store, namespace: &Arc<str>, selectors: Vec<Selector>, (marks, why): (Option<Duration>, &str)) {
+    // A namespace that is not here yet is opened: who follows it is to hear of this, and its fences begin with it. Where
+    // there may be no more, there is nothing of it here.
+    let Ok(space) = store.open(namespace) else { return };
+    let request = InvalidateRequest {
+        namespace: namespace.to_string(),
+        selectors,
+        cascade: false,
+        validate_only: false,
+        reason: Some(Arc::from(why)),
+        request_id: String::new(),
+        client_id: None,
+    };
+    match marks {
+        Some(spread) => drop(mark::mark(store, &space, (&request, spread), Cascade::default())),
+        None => drop(invalidate::drop_selected(store, &space, &request, Cascade::default())),
+    }
+}
+
+/// A value was stored elsewhere: what is here of the key is older, and who follows it hears of the new one. `replaces`:
+/// whether a writer said so, and not who computed what was missing.
+pub(in crate::flow) fn written(store: &Store, key: &Key, written: &WrittenHint, replaces: bool) {
+    let Ok(space) = store.open(key.namespace()) else { return };
+    let mut shard = store.shard(key);
+    let now = store.clock.now();
+    let slot = drop_ended(store, &mut shard, (&space, key), now);
+    let previous = slot.and_then(|slot| store.remove(&mut shard, &space, slot, RemovalReason::Invalidated));
+    store.forget(&mut shard, (&space, key));
+    let description = Description { kind: written.kind.clone(), tags: written.tags.clone(), ..Description::default() };
+    let stored = Stored { size_bytes: written.size_bytes, negative: written.negative, fetched: false };
+    let what = What::Put { key: key.text().clone(), description: Arc::new(description), previous, stored };
+    let author = Author { reason: Some(Arc::from(ELSEWHERE)), ..Author::default() };
+    let position = store.history.append(key.namespace(), key.log(), what, &author);
+    if replaces {
+        shard.beside.fences.raise(key, position.number);
+        shard.beside.leases.revoke(key, now, &mut |key| store.offer(key));
+    } else {
+        shard.beside.confirmations.note(key, store.tick());
+    }
+}
+
+/// Refuses what was asked for of one key before, and drops what is here of it: what the shared tier has counts. `unless`:
+/// what may stay, when it is that, and when that was handed to slower tiers of this server.
+pub(in crate::flow) fn doubt(store: &Store, space: &Space, key: &Key, unless: Option<(&Kept, u64)>) {
+    let mut shard = store.shard(key);
+    let slot = drop_ended(store, &mut shard, (space, key), store.clock.now());
+    shard.beside.confirmations.note(key, store.tick());
+    let record = slot.and_then(|slot| shard.table(&space.shelf)?.get(slot));
+    let same = |record: &Record, kept: &Kept| {
+        let said = record.description(&shard.beside.shared);
+        record.content(said).digest == kept.digest && *said == kept.description
+    };
+    let stays = record.zip(unless).is_some_and(|(record, (kept, _))| same(record, kept));
+    if !unless.is_some_and(|(_, place)| shard.beside.is_newest(key, place)) {
+        store.forget(&mut shard, (space, key));
+    }
+    if stays {
+        return;
+    }
+    let was = slot.and_then(|slot| store.remove(&mut shard, space, slot, RemovalReason::Invalidated));
+    let Some(was) = was else { return };
+    let author = Author { reason: Some(Arc::from(ELSEWHERE)), ..Author::default() };
+    let what = What::Invalidated(vec![(key.text().clone(), Some(was))]);
+    let position = store.history.append(key.namespace(), key.log(), what, &author);
+    shard.beside.fences.raise(key, position.number);
+}
+
+/// The log that records what a name selects.
+pub(in crate::flow) fn log_of(name: &FenceName) -> LogId {
+    match &name.selector {
+        Selector::Key(text) => Key::trusted(name.namespace.clone(), text.clone()).log(),
+        _ => LogId::SELECTOR,
+    }
+}

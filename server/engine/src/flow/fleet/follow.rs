@@ -1,0 +1,203 @@
+//! Following the fleet: what is told is applied at once, what is missing is asked for, everything is asked for every second,
+//! what was lost is taken up anew, and what is owed is told. One task does all of it, in this order, until the cache closes.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+
+use super::{apply, resync};
+use crate::{
+    clock::Moment,
+    fleet::{
+        Fleet, debt,
+        tracker::{Heard, Sent},
+    },
+    key::Key,
+    memory::Store,
+    position::{LogId, Position},
+    selector::Selector,
+    tier::shared::{FenceName, Hint, LogNow, Since, WrittenHint},
+};
+
+/// What is told at most before it is looked whether something is due.
+const HINTS_PER_TURN: usize = 256;
+/// What is owed and told in one call at most.
+const DEBT_PER_CALL: usize = 512;
+/// How long who tells is left alone when it ended.
+const ANEW: Duration = Duration::from_millis(100);
+
+/// How long a log is left alone that was just taken up anew.
+const TAKEN: Duration = Duration::from_millis(50);
+
+/// When what is due at the earliest.
+struct Due {
+    poll: Moment,
+    resync: Moment,
+}
+
+/// Follows the fleet until it is dropped.
+pub async fn follow(store: Arc<Store>, fleet: Arc<Fleet>) {
+    let now = store.clock.now();
+    let mut next = Due { poll: now, resync: now };
+    loop {
+        let mut hints = fleet.tier.hints().ready_chunks(HINTS_PER_TURN);
+        loop {
+            let wait = next.after(&fleet, store.clock.now());
+            let told = tokio::select! {
+                biased;
+                told = hints.next() => told,
+                () = fleet.woken() => Some(Vec::new()),
+                () = tokio::time::sleep(wait) => Some(Vec::new()),
+            };
+            let Some(told) = told else { break };
+            if told.contains(&Hint::Lost) {
+                // What was told meanwhile is not known.
+                next.poll = store.clock.now();
+            }
+            told.into_iter().for_each(|hint| hear(&store, &fleet, hint));
+            catch_up(&store, &fleet, &mut next).await;
+        }
+        tokio::time::sleep(ANEW).await;
+    }
+}
+
+impl Due {
+    /// How long there is nothing to do.
+    fn after(&self, fleet: &Fleet, now: Moment) -> Duration {
+        let gap = fleet.missing().into_iter().map(|(_, age)| fleet.rules.gap.saturating_sub(age)).min();
+        let resync = (fleet.trusts(now) && fleet.is_lost()).then(|| self.resync.since(now));
+        let first = [gap, resync].into_iter().flatten().fold(self.poll.since(now), Duration::min);
+        first.max(Duration::from_millis(1))
+    }
+}
+
+/// Does what is due.
+async fn catch_up(store: &Store, fleet: &Fleet, next: &mut Due) {
+    let now = store.clock.now();
+    let polls = next.poll <= now;
+    if polls {
+        next.poll = now.after(fleet.rules.poll_every);
+        settle_debt(store, fleet).await;
+    }
+    // Between polls only while it answers.
+    if polls || (next.resync <= now && fleet.trusts(now) && fleet.is_lost()) {
+        next.resync = now.after(TAKEN);
+        resync::lost(store, fleet).await;
+    }
+    let missing = fleet.missing().into_iter();
+    let old = || missing.filter(|(_, age)| *age >= fleet.rules.gap).map(|(log, _)| log).collect();
+    let logs: Vec<LogId> = if polls { Fleet::each_log().collect() } else { old() };
+    if !logs.is_empty() {
+        poll(store, fleet, &logs).await;
+    }
+}
+
+/// Applies what another replica told.
+fn hear(store: &Store, fleet: &Fleet, hint: Hint) {
+    match hint {
+        Hint::Lost => {}
+        Hint::Settled { key, written, replica } => {
+            if let Some(written) = written.filter(|_| replica != fleet.tier.replica()) {
+                apply::written(store, &key, &written, false);
+            }
+            fleet.waiting.tell(&key);
+        }
+        Hint::Raised { log, position, names, written, replica, marks } => {
+            let heard = fleet.hear(log, position);
+            // Who made it here applies it, and notes it then. When it does not, it is asked for.
+            if replica == fleet.tier.replica() || heard == Heard::Known {
+                return;
+            }
+            raised(store, fleet, (log, position), (&names, written.as_ref(), marks));
+        }
+    }
+}
+
+type Told<'a> = (&'a [FenceName], Option<&'a WrittenHint>, Option<Duration>);
+
+/// Applies one change, then notes that it is applied: never the other way round.
+fn raised(store: &Store, fleet: &Fleet, (log, position): (LogId, Position), (names, written, marks): Told<'_>) {
+    if log == LogId::SELECTOR {
+        fleet.fences.write().raise(names, position);
+    }
+    match (written, names) {
+        (Some(written), [FenceName { namespace, selector: Selector::Key(text) }]) => {
+            apply::written(store, &Key::trusted(namespace.clone(), text.clone()), written, true);
+        }
+        _ => apply::dropped(store, names, marks),
+    }
+    fleet.note(log, position);
+    tell(fleet, names);
+}
+
+/// Wakes who waits for these.
+fn tell(fleet: &Fleet, names: &[FenceName]) {
+    for FenceName { namespace, selector } in names {
+        if let Selector::Key(text) = selector {
+            fleet.waiting.tell(&Key::trusted(namespace.clone(), text.clone()));
+        }
+    }
+}
+
+/// Asks for what happened in some logs, and applies it. When that was everything, this replica trusts what it holds.
+pub(super) async fn poll(store: &Store, fleet: &Fleet, logs: &[LogId]) {
+    let started = store.clock.now();
+    let asked: Vec<(LogId, Sent)> =
+        logs.iter().map(|log| (*log, fleet.sent(*log))).filter(|(_, sent)| sent.at.is_some()).collect();
+    let at: Vec<_> = asked.iter().map(|(log, sent)| (*log, sent.at)).collect();
+    let Ok(answers) = fleet.tier.poll(&at).await else { return };
+    let mut heard = 0;
+    for now in answers {
+        if let Some((_, sent)) = asked.iter().find(|(log, _)| *log == now.log) {
+            heard += usize::from(caught_up(store, fleet, *sent, now));
+        }
+    }
+    if heard == Fleet::each_log().count() {
+        fleet.trusted(started);
+    }
+}
+
+/// Applies what an answer told of one log; whether that is all there is.
+fn caught_up(store: &Store, fleet: &Fleet, sent: Sent, now: LogNow) -> bool {
+    if !fleet.accept(sent, &now) {
+        return false;
+    }
+    let LogNow { log, position, since, .. } = now;
+    let Since::Fences(fences) = since else {
+        if since == Since::Lost {
+            fleet.lose(log);
+        }
+        return false;
+    };
+    let new = |number: &u64| fleet.hear(log, Position { number: *number, ..position }) == Heard::New;
+    let names: Vec<(FenceName, u64)> = fences.into_iter().filter(|(_, number)| new(number)).collect();
+    if log == LogId::SELECTOR {
+        let mut fences = fleet.fences.write();
+        for (name, number) in &names {
+            fences.raise(std::slice::from_ref(name), Position { number: *number, ..position });
+        }
+    }
+    let names: Vec<FenceName> = names.into_iter().map(|(name, _)| name).collect();
+    apply::dropped(store, &names, None);
+    fleet.advance(log, sent, position);
+    tell(fleet, &names);
+    true
+}
+
+/// Tells what is owed, as long as it is heard, and applies it once more: this is a later change than the one that was made
+/// here, and stands in the log in the place of every earlier one of the same name, which may not have been heard of.
+async fn settle_debt(store: &Store, fleet: &Fleet) {
+    while !fleet.debt.is_empty() {
+        let due: Vec<debt::Due> = fleet.debt.some(DEBT_PER_CALL);
+        let names: Vec<FenceName> = due.iter().map(|(name, _)| name.clone()).collect();
+        let sent: Vec<(LogId, Sent)> = names.iter().map(apply::log_of).map(|log| (log, fleet.sent(log))).collect();
+        let Ok(logs) = fleet.tier.raise(&names, None).await else { return };
+        for now in logs {
+            let sent = sent.iter().find(|(log, _)| *log == now.log).map(|(_, sent)| *sent);
+            let _known = sent.is_some_and(|sent| fleet.accept(sent, &now));
+            let told: Vec<_> = names.iter().filter(|name| apply::log_of(name) == now.log).cloned().collect();
+            raised(store, fleet, (now.log, now.position), (&told, None, None));
+        }
+        fleet.debt.told(&due);
+    }
+}

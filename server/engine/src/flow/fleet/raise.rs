@@ -1,0 +1,144 @@
+//! Invalidate, mark, refresh: first the fences rise where replicas share them, then this server does what it does for every
+//! call, then the positions are noted. When the shared tier is away this server does its part, and owes the rest.
+
+use std::{sync::Arc, time::Duration};
+
+use super::apply::log_of;
+use crate::{
+    error::{Error, Kind, Reason, Result},
+    fleet::{Fleet, Own},
+    flow::{
+        cascade::Cascade,
+        invalidate::{InvalidateAnswer, InvalidateRequest, check},
+    },
+    key::namespace_name,
+    memory::{Store, space::Space},
+    position::{LogId, Position, Positions},
+    selector::{Selector, TAG_PREFIX},
+    tier::shared::FenceName,
+};
+
+/// Names in one call at most.
+const NAMES_PER_CALL: usize = 512;
+/// When a caller may ask whether what is owed was told.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What was told before this server does its part.
+pub(in crate::flow) struct Raised {
+    fleet: Arc<Fleet>,
+    /// Until it is dropped nobody asks for what is missing: it is this.
+    _own: Own,
+    /// What is known to be there.
+    logs: Vec<(LogId, Position)>,
+    /// Whether it has still to be told.
+    pending: bool,
+}
+
+/// Raises what a call names, unless it changes nothing or shares nothing. `marks`: it only marks stale, over so long.
+///
+/// # Errors
+/// As [`crate::flow::invalidate::invalidate`].
+pub(in crate::flow) async fn raise(
+    store: &Store,
+    request: &InvalidateRequest,
+    marks: Option<Duration>,
+) -> Result<Option<Raised>> {
+    if store.fleet.is_none() || request.validate_only {
+        return Ok(None);
+    }
+    check(request)?;
+    // Opened if need be: what this server has nothing of may lie where it is shared.
+    let space = store.open(&namespace_name(&request.namespace)?)?;
+    let Some(fleet) = super::of(store, &space) else { return Ok(None) };
+    let names = names(store, &space, request)?;
+    let mut logs: Vec<LogId> = names.iter().map(log_of).collect();
+    logs.sort();
+    logs.dedup();
+    let own = fleet.own(logs.clone());
+    let mut raised = Raised { fleet: fleet.clone(), _own: own, logs: Vec::new(), pending: false };
+    for names in names.chunks(NAMES_PER_CALL) {
+        raised.tell(names, marks).await;
+    }
+    fleet.journal.lock().write(&names, store.clock.now());
+    Ok(Some(raised))
+}
+
+/// What a call names in the logs of the fleet: what its selectors name, and what follows from them as far as that can be
+/// said. By a cascade: all that was made from a named key or tag, wherever it lies, and from what else is selected what
+/// this server knows.
+fn names(store: &Store, space: &Arc<Space>, request: &InvalidateRequest) -> Result<Vec<FenceName>> {
+    let mut selectors = request.selectors.clone();
+    if request.cascade {
+        let dependents = request.selectors.iter().filter_map(|selector| match selector {
+            Selector::Key(text) => Some(Selector::DependentsOf(text.clone())),
+            Selector::Tag(tag) => Some(Selector::DependentsOf(Arc::from(format!("{TAG_PREFIX}{tag}")))),
+            _ => None,
+        });
+        selectors.extend(dependents);
+        selectors.extend(Cascade::plan(store, space, &request.selectors)?.keys());
+    }
+    let mut told = std::collections::HashSet::new();
+    selectors.retain(|selector| told.insert(selector.clone()));
+    Ok(selectors.into_iter().map(|selector| FenceName { namespace: space.name.clone(), selector }).collect())
+}
+
+impl Raised {
+    async fn tell(&mut self, names: &[FenceName], marks: Option<Duration>) {
+        let fleet = &self.fleet;
+        let mut logs: Vec<LogId> = names.iter().map(log_of).collect();
+        logs.sort();
+        logs.dedup();
+        let sent: Vec<_> = logs.into_iter().map(|log| (log, fleet.sent(log))).collect();
+        let Ok(answers) = fleet.tier.raise(names, marks).await else {
+            // Before this server does its part: from then on nothing that it concerns is taken from there.
+            fleet.debt.add(names);
+            fleet.wake();
+            self.pending = true;
+            return;
+        };
+        for now in answers {
+            let sent = sent.iter().find(|(log, _)| *log == now.log).map(|(_, sent)| *sent);
+            // Of another history than the one that is known it is done all the same: nothing is taken from that before this
+            // replica has taken it up, and then with this.
+            let _known = sent.is_some_and(|sent| fleet.accept(sent, &now));
+            if now.log == LogId::SELECTOR {
+                let sets: Vec<_> = names.iter().filter(|name| log_of(name) == now.log).cloned().collect();
+                fleet.fences.write().raise(&sets, now.position);
+            }
+            self.logs.push((now.log, now.position));
+        }
+    }
+
+    /// This server has done its part, or is about to in one go.
+    pub(in crate::flow) fn applied(&self) {
+        self.logs.iter().for_each(|(log, position)| self.fleet.note(*log, *position));
+    }
+
+    /// The answer, with where it is in the fleet's logs.
+    ///
+    /// # Errors
+    /// `TIER_PENDING` when the shared tier could not be told, unless that is to be answered as done.
+    pub(in crate::flow) fn answer(self, mut answer: InvalidateAnswer) -> Result<InvalidateAnswer> {
+        if self.pending {
+            if !self.fleet.rules.allow_local_ack {
+                return Err(pending());
+            }
+            answer.local_only = true;
+            return Ok(answer);
+        }
+        answer.position = with(&answer.position, &self.logs);
+        Ok(answer)
+    }
+}
+
+/// Positions with some of the fleet.
+pub(super) fn with(own: &Positions, fleet: &[(LogId, Position)]) -> Positions {
+    let fleet = fleet.iter().map(|(log, position)| (log.in_fleet(), *position));
+    Positions::new(own.iter().chain(fleet).collect())
+}
+
+fn pending() -> Error {
+    let rule = "dropped on this server; the tier that replicas share does not answer and is told as soon as it does. Until \
+                then other servers may serve what they hold: repeat the call to see whether it is done";
+    Error::new(Kind::Unavailable, Reason::TierPending, rule).retry_after(RETRY_AFTER)
+}

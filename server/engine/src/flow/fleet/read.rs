@@ -1,0 +1,91 @@
+//! Looking where replicas share: what is found there, and whether it may be used.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    fleet::{Fleet, selectors::all_dependencies},
+    key::Key,
+    memory::Store,
+    position::LogId,
+    selector::Facets,
+    tier::{
+        Kept, TierErrorKind,
+        shared::{FleetStamp, Found, LeaseTurn, LeaseWish, SharedRead},
+    },
+};
+
+/// How much later than what is to be renewed something is that is not it: wall clocks are told to the millisecond.
+pub(super) const LATER: Duration = Duration::from_millis(1);
+
+/// What came of looking.
+#[derive(Debug)]
+pub(in crate::flow) enum Shared {
+    /// An entry that may be used: to be kept only under a ticket taken before.
+    Found(Box<Kept>),
+    /// Nothing, and what became of the wish for a lease.
+    Nothing(LeaseTurn),
+    /// It does not answer, or may not be asked for this key at present.
+    Away,
+}
+
+/// Looks for a key. Whoever keeps what is found took a ticket of this server's history before.
+pub(in crate::flow) async fn find(store: &Store, fleet: &Fleet, key: &Key, wish: Option<LeaseWish>) -> Shared {
+    if fleet.debt.concerns(key.namespace(), &Facets::of_key(key.text())) {
+        return Shared::Away;
+    }
+    let sent = fleet.sent(key.log());
+    if sent.at.is_none() {
+        return Shared::Away;
+    }
+    let SharedRead { found, now, lease } = match fleet.tier.read(key, None, wish).await {
+        Ok(read) => read,
+        // It was dropped there.
+        Err(error) if error.kind == TierErrorKind::Corrupt => return Shared::Nothing(LeaseTurn::None),
+        Err(_) => return Shared::Away,
+    };
+    let selector = fleet.position(LogId::SELECTOR);
+    let Some(selector) = selector.filter(|_| fleet.accept(sent, &now)) else {
+        if let (LeaseTurn::Granted, Some(wish)) = (lease, wish) {
+            give_back(fleet, key, wish.token).await;
+        }
+        return Shared::Away;
+    };
+    if let (LeaseTurn::Granted, Some(wish)) = (lease, wish) {
+        // Everything up to there had happened when the computation began.
+        fleet.grants.lock().note(key, wish.token, FleetStamp { key: now.position, selector });
+        return Shared::Nothing(lease);
+    }
+    let Some(found) = found else { return Shared::Nothing(lease) };
+    if is_usable(store, fleet, key, &found) && found.stamp.key.epoch == now.position.epoch {
+        return Shared::Found(Box::new(found.kept));
+    }
+    Shared::Nothing(lease)
+}
+
+/// The same, for who wants the lease when there is nothing to be used: what lies there and may not be used is no reason not
+/// to give it.
+pub(in crate::flow) async fn find_or_lease(store: &Store, fleet: &Fleet, key: &Key, wish: LeaseWish) -> Shared {
+    match find(store, fleet, key, Some(wish)).await {
+        Shared::Nothing(LeaseTurn::None) => {
+            let wish = LeaseWish { unless_stored_after: Some(store.clock.wall(store.clock.now()) + LATER), ..wish };
+            find(store, fleet, key, Some(wish)).await
+        }
+        other => other,
+    }
+}
+
+/// Whether nothing that this replica knows of has dropped an entry since it was computed.
+fn is_usable(store: &Store, fleet: &Fleet, key: &Key, Found { kept, stamp }: &Found) -> bool {
+    let said = &kept.description;
+    let depends_on: Vec<Arc<str>> = all_dependencies(said);
+    let facets = Facets { key: key.text(), kind: &said.kind, tags: &said.tags, depends_on: &depends_on };
+    kept.usable_until > store.clock.wall(store.clock.now())
+        && fleet.fences.read().allow((key.namespace(), key.text()), said, stamp.selector)
+        && !fleet.debt.concerns(key.namespace(), &facets)
+}
+
+/// Gives a lease of the fleet back; when that is not heard, it lapses.
+pub(in crate::flow) async fn give_back(fleet: &Fleet, key: &Key, token: u128) {
+    fleet.grants.lock().end(key, token);
+    let _heard = fleet.tier.release(key, token).await;
+}

@@ -1,0 +1,73 @@
+//! Taking up logs anew that are not what they were: after a failover, a restart, a flush, or when too much was missed.
+
+use super::apply;
+use crate::{
+    fleet::Fleet,
+    memory::Store,
+    position::{LogId, Position},
+    tier::shared::{LogNow, Since},
+};
+
+/// What is told again in one call at most.
+const NAMES_PER_CALL: usize = 512;
+
+/// Takes all lost logs up where they are: what this replica had acknowledged is told again first, then everything here that
+/// is shared is dropped, then they are known. When the shared tier fails meanwhile they stay lost.
+pub(super) async fn lost(store: &Store, fleet: &Fleet) {
+    let lost = fleet.lost();
+    if lost.is_empty() {
+        return;
+    }
+    let Some(told) = tell_again(store, fleet).await else { return };
+    let sent: Vec<_> = lost.iter().map(|log| (*log, fleet.sent(*log))).collect();
+    let asked: Vec<_> = lost.iter().map(|log| (*log, None)).collect();
+    let Ok(mut answers) = fleet.tier.poll(&asked).await else { return };
+    if let Some(at) = answers.iter().position(|now| now.log == LogId::SELECTOR) {
+        match fences(fleet, &answers[at]).await {
+            Some(now) => answers[at] = now,
+            None => drop(answers.remove(at)),
+        }
+    }
+    // After they were asked where they are: what was computed before, and what they tell of no more, goes.
+    apply::everything(store);
+    // Where another process answers than the one that was told again, that has to be told first.
+    let heard = |now: &&LogNow| {
+        told.iter().filter(|told| told.log == now.log).all(|told| {
+            told.run == now.run
+                && told.position.epoch == now.position.epoch
+                && told.position.number <= now.position.number
+        })
+    };
+    for now in answers.iter().filter(heard) {
+        if let Some((log, sent)) = sent.iter().find(|(log, _)| *log == now.log) {
+            fleet.take(*log, *sent, (now.run, now.position));
+        }
+    }
+}
+
+/// Loads the fleet's selector fences, and says up to where they are.
+async fn fences(fleet: &Fleet, first: &LogNow) -> Option<LogNow> {
+    let base = Position { number: first.floor, ..first.position };
+    let answers = fleet.tier.poll(&[(LogId::SELECTOR, Some(base))]).await.ok()?;
+    let now = answers.into_iter().next().filter(|now| {
+        now.run == first.run && now.position.epoch == base.epoch && now.position.number >= first.position.number
+    })?;
+    let Since::Fences(told) = &now.since else { return None };
+    let mut fences = fleet.fences.write();
+    fences.begin(base.epoch, base.number);
+    for (name, number) in told {
+        fences.raise(std::slice::from_ref(name), Position { number: *number, ..base });
+    }
+    drop(fences);
+    Some(now)
+}
+
+/// Where the logs are in which something was told again.
+async fn tell_again(store: &Store, fleet: &Fleet) -> Option<Vec<LogNow>> {
+    let names = fleet.journal.lock().read(store.clock.now());
+    let mut told = Vec::new();
+    for names in names.chunks(NAMES_PER_CALL) {
+        told.extend(fleet.tier.raise(names, None).await.ok()?);
+    }
+    Some(told)
+}

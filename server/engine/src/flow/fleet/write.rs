@@ -1,0 +1,171 @@
+//! Put, under a lease or not: this server stores it as always, then it is written where replicas share it, then whatever was
+//! asked for before is refused here, and what is here and is not what was written is dropped. So of two writers of one key
+//! the one stays that the shared tier had last, or neither here.
+
+use std::sync::Arc;
+
+use super::{apply::doubt, kept, lease::ended, raise::with};
+use crate::{
+    entry::EntryView,
+    error::Result,
+    fleet::{Fleet, selectors::all_dependencies},
+    flow::put::PutAnswer,
+    key::Key,
+    memory::{Store, space::Space},
+    position::{LogId, Position},
+    selector::{Facets, Selector},
+    tier::{
+        Kept,
+        shared::{FenceName, FleetStamp, SharedFill},
+    },
+};
+
+/// What became of a value where replicas share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::flow) enum Written {
+    /// It is there, or was told; where in the fleet's logs, when it is a change.
+    There(Option<(LogId, Position)>),
+    /// It is on this server alone until the shared tier is back.
+    Here,
+    /// Something that it was computed from changed since: it is nowhere.
+    TooLate,
+}
+
+/// Who is not done with a write when it is dropped: then nobody knows what is there.
+struct Unsettled<'a> {
+    fleet: &'a Fleet,
+    store: &'a Store,
+    space: &'a Space,
+    key: &'a Key,
+    settled: bool,
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        self.fleet.debt.add(&[name(self.key)]);
+        doubt(self.store, self.space, self.key, None);
+        self.fleet.wake();
+    }
+}
+
+fn name(key: &Key) -> FenceName {
+    FenceName { namespace: key.namespace().clone(), selector: Selector::Key(key.text().clone()) }
+}
+
+/// Shares what a Put did on this server; the answer, with where it is in the fleet's logs.
+pub(in crate::flow) async fn share(
+    store: &Store,
+    fleet: &Arc<Fleet>,
+    (space, key): (&Space, &Key),
+    (answer, lease): (PutAnswer, Option<u128>),
+) -> PutAnswer {
+    let place = (space, key);
+    let kept = match &answer {
+        PutAnswer::Stored { entry, .. } | PutAnswer::Refreshed { entry, .. } => Some(kept(store, place, entry)),
+        PutAnswer::NotAdmitted { .. } if lease.is_none() => None,
+        PutAnswer::NotAdmitted { .. } | PutAnswer::LeaseLost | PutAnswer::PreconditionFailed { .. } => {
+            if let Some(token) = lease {
+                ended(store, key, token).await;
+            }
+            return answer;
+        }
+    };
+    let written = match (&kept, lease) {
+        (Some(kept), Some(token)) => fill(store, fleet, place, (kept, token)).await,
+        (kept, _) => write(store, fleet, place, kept.as_ref()).await,
+    };
+    match written {
+        Written::There(Some(at)) => answer.at(|own| with(own, &[at])),
+        Written::There(None) | Written::Here => answer,
+        Written::TooLate => PutAnswer::LeaseLost,
+    }
+}
+
+/// Shares the new end of an entry's life.
+///
+/// # Errors
+/// None that a Touch before did not have.
+pub(in crate::flow) async fn lives_on(store: &Store, key: &Key, view: &EntryView) -> Result<()> {
+    let Some(space) = store.spaces.find(key.namespace())? else { return Ok(()) };
+    let Some(fleet) = super::of(store, &space) else { return Ok(()) };
+    let kept = kept(store, (&space, key), view);
+    write(store, fleet, (&space, key), Some(&kept)).await;
+    Ok(())
+}
+
+/// Writes what a writer says; `None`: it is larger than this server may hold, and only drops what was there.
+pub(in crate::flow) async fn write(
+    store: &Store,
+    fleet: &Arc<Fleet>,
+    (space, key): (&Space, &Key),
+    kept: Option<&Kept>,
+) -> Written {
+    let place = store.tick();
+    let _own = fleet.own(vec![key.log()]);
+    let mut unsettled = Unsettled { fleet, store, space, key, settled: false };
+    let sent = fleet.sent(key.log());
+    let now = match (kept, fleet.position(LogId::SELECTOR)) {
+        (Some(kept), Some(selector)) => {
+            fleet.tier.write(key, kept, selector, None).await.ok().map(|written| written.now)
+        }
+        (None, Some(_)) => fleet.tier.raise(&[name(key)], None).await.ok().and_then(|logs| logs.into_iter().next()),
+        // Until this replica knows the logs nothing is written that others would take for valid.
+        (_, None) => None,
+    };
+    unsettled.settled = true;
+    fleet.journal.lock().write(&[name(key)], store.clock.now());
+    let Some(now) = now else {
+        // What lies there is older, or may be.
+        fleet.debt.add(&[name(key)]);
+        fleet.wake();
+        return Written::Here;
+    };
+    let accepted = fleet.accept(sent, &now);
+    doubt(store, space, key, kept.map(|kept| (kept, place)));
+    if !accepted {
+        return Written::There(None);
+    }
+    fleet.note(now.log, now.position);
+    Written::There(Some((now.log, now.position)))
+}
+
+/// Writes what was computed under a lease.
+pub(in crate::flow) async fn fill(
+    store: &Store,
+    fleet: &Arc<Fleet>,
+    (space, key): (&Space, &Key),
+    (kept, token): (&Kept, u128),
+) -> Written {
+    let stamp = fleet.grants.lock().stamp(key, token);
+    fleet.grants.lock().end(key, token);
+    let Some(stamp) = stamp else { return Written::Here };
+    fill_since(store, fleet, (space, key), (kept, stamp, Some(token))).await
+}
+
+/// Writes what was computed since the fleet's logs were there.
+pub(in crate::flow) async fn fill_since(
+    store: &Store,
+    fleet: &Arc<Fleet>,
+    (space, key): (&Space, &Key),
+    (kept, stamp, token): (&Kept, FleetStamp, Option<u128>),
+) -> Written {
+    let said = &kept.description;
+    let depends_on = all_dependencies(said);
+    let facets = Facets { key: key.text(), kind: &said.kind, tags: &said.tags, depends_on: &depends_on };
+    if fleet.debt.concerns(key.namespace(), &facets) {
+        return Written::Here;
+    }
+    let sent = fleet.sent(key.log());
+    match fleet.tier.fill(key, kept, stamp, token).await {
+        Ok(SharedFill::Stored(now)) if fleet.accept(sent, &now) => Written::There(None),
+        Ok(SharedFill::Stored(_)) | Ok(SharedFill::TooLarge) | Err(_) => Written::Here,
+        Ok(SharedFill::TooLate(now)) => {
+            let _known = fleet.accept(sent, &now);
+            doubt(store, space, key, None);
+            Written::TooLate
+        }
+    }
+}
