@@ -40,6 +40,8 @@ Examples:
       500 callers in 4 processes, 2 seconds: 1 computation
   cargo x demo herd --kill-holder-at-ms 1000
       the process that computes is killed: 2 computations, nobody is forgotten
+  cargo x demo herd --servers 3 --processes 6
+      the same spread over 3 servers that share a Redis: still 1 computation
   cargo x demo herd -o json
       {\"computations\":1,\"callers\":500,\"answered\":500,\"max_wait_ms\":2012}
   cargo x demo --release herd --against memcached --against redis --rounds 5
@@ -72,9 +74,13 @@ pub(crate) struct Options {
     /// own, with hotplate over its process's
     #[arg(long)]
     apart: bool,
-    /// Use this running hotplate instead of starting one, such as hotplate://127.0.0.1:7070
+    /// Servers that share a Redis, which must be installed; the processes are spread over them
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16), conflicts_with_all = ["against", "url"])]
+    servers: u32,
+    /// Use this running hotplate instead of starting one, such as hotplate://127.0.0.1:7070. Repeat for several that share a
+    /// tier: the processes are spread over them
     #[arg(long, conflicts_with = "against")]
-    url: Option<String>,
+    url: Vec<String>,
     /// The hotplate program to start
     #[arg(long, value_name = "PATH", hide = true)]
     server: Option<PathBuf>,
@@ -120,17 +126,14 @@ async fn once(options: &Options, kind: Kind) -> Result<Outcome, String> {
     let folder = tempfile::tempdir().map_err(|error| format!("no folder for the computations: {error}"))?;
     let ledger = folder.path().join("computations");
     fs::write(&ledger, "").map_err(|error| format!("cannot write {}: {error}", ledger.display()))?;
-    let server = match &options.url {
-        Some(url) => Server::running(url),
-        None => Server::start(kind, options.server.as_deref(), folder.path()).await?,
-    };
+    let (servers, shared) = servers(options, kind, folder.path()).await?;
     let key = format!("herd:{:016x}", rand::random::<u64>());
     let mut processes = Vec::new();
     for number in 0..options.processes {
         let callers = options.callers / options.processes + u32::from(number < options.callers % options.processes);
         let task = Task {
             kind,
-            address: server.address.clone(),
+            address: servers[number as usize % servers.len()].address.clone(),
             key: key.clone(),
             callers,
             compute: Duration::from_millis(options.compute_ms),
@@ -143,16 +146,35 @@ async fn once(options: &Options, kind: Kind) -> Result<Outcome, String> {
     for process in &mut processes {
         process.line("it is ready").await?;
     }
-    let before = server.usage().await?;
+    let before = server::usage(&servers).await?;
     let began = clock::now();
     for process in &mut processes {
         process.say("go").await?;
     }
     let killed = watch(options, &mut processes, (&ledger, began)).await?;
     let reports = collect(options, &mut processes, killed).await?;
-    let after = server.usage().await?;
-    server.end().await;
+    let after = server::usage(&servers).await?;
+    for server in servers.into_iter().chain(shared) {
+        server.end().await;
+    }
     outcome(options, (&ledger, &reports), killed.map(|index| processes[index].callers), server::used(before, after))
+}
+
+/// What the processes are spread over, at least one; and the Redis that several share.
+async fn servers(options: &Options, kind: Kind, folder: &Path) -> Result<(Vec<Server>, Option<Server>), String> {
+    if !options.url.is_empty() {
+        return Ok((options.url.iter().map(|url| Server::running(url)).collect(), None));
+    }
+    let program = options.server.as_deref();
+    if options.servers == 1 {
+        return Ok((vec![Server::start(kind, program, folder).await?], None));
+    }
+    let redis = Server::start(Kind::Redis, None, folder).await?;
+    let mut servers = Vec::new();
+    for _ in 0..options.servers {
+        servers.push(Server::sharing(program, Some(&redis.address)).await?);
+    }
+    Ok((servers, Some(redis)))
 }
 
 /// Shows how it goes until it may be over, and kills who computes at its time. Answers whom.

@@ -53,10 +53,7 @@ impl Server {
     /// It is not installed, or does not listen in time.
     pub(crate) async fn start(kind: Kind, program: Option<&Path>, folder: &Path) -> Result<Self, String> {
         if kind == Kind::Hotplate {
-            let program = program.map_or_else(beside_this, |program| Ok(program.to_owned()))?;
-            return timeout(START, hotplate(&program))
-                .await
-                .map_err(|_elapsed| "hotplate does not say where it listens")?;
+            return Self::sharing(program, None).await;
         }
         let port = free_port()?;
         let mut command = match kind {
@@ -85,6 +82,30 @@ impl Server {
         Err(format!("{} does not listen", kind.name()))
     }
 
+    /// Starts a hotplate on a free port of this machine, which shares its entries with others by the Redis at this address.
+    ///
+    /// # Errors
+    /// It does not listen in time, or does not reach that Redis.
+    pub(crate) async fn sharing(program: Option<&Path>, redis: Option<&str>) -> Result<Self, String> {
+        let program = program.map_or_else(beside_this, |program| Ok(program.to_owned()))?;
+        let server = timeout(START, hotplate(&program, redis)).await;
+        let server = server.map_err(|_elapsed| "hotplate does not say where it listens")??;
+        for _ in 0..TRIES {
+            let tiers = match &server.http {
+                Some(http) if redis.is_some() => get(http, "/readyz?verbose").await?,
+                _ => return Ok(server),
+            };
+            let at = tiers.find("{").unwrap_or_default();
+            let told: serde_json::Value = serde_json::from_str(&tiers[at..]).unwrap_or_default();
+            let mut tiers = told["tiers"].as_array().into_iter().flatten();
+            if tiers.any(|tier| tier["tier"] == "shared" && tier["health"] == "up") {
+                return Ok(server);
+            }
+            sleep(START / TRIES).await;
+        }
+        Err("hotplate does not reach the Redis that it is to share".to_owned())
+    }
+
     /// Ends it, if it was started here, and waits for that.
     pub(crate) async fn end(self) {
         if let Some(mut child) = self.child {
@@ -99,7 +120,7 @@ impl Server {
     /// Its metrics cannot be read.
     pub(crate) async fn usage(&self) -> Result<Usage, String> {
         let requests = match &self.http {
-            Some(address) => Some(calls(&metrics(address).await?)),
+            Some(address) => Some(calls(&get(address, "/metrics").await?)),
             None => None,
         };
         let pid = self.child.as_ref().and_then(Child::id);
@@ -107,10 +128,27 @@ impl Server {
     }
 }
 
-async fn hotplate(program: &Path) -> Result<Server, String> {
+/// What several servers have spent so far, where that can be known of each.
+///
+/// # Errors
+/// The metrics of one cannot be read.
+pub(crate) async fn usage(servers: &[Server]) -> Result<Usage, String> {
+    let mut sum: Usage = (Some(0), Some(0));
+    for server in servers {
+        let one = server.usage().await?;
+        let both = |sum: Option<u64>, one: Option<u64>| Some(sum? + one?);
+        sum = (both(sum.0, one.0), both(sum.1, one.1));
+    }
+    Ok(sum)
+}
+
+async fn hotplate(program: &Path, redis: Option<&str>) -> Result<Server, String> {
     let failed = |error: std::io::Error| format!("{} cannot be started: {error}", program.display());
     let mut command = Command::new(program);
     command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-level", "warn"]);
+    if let Some(redis) = redis {
+        command.args(["--shared-url", &format!("redis://{redis}")]);
+    }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().map_err(failed)?;
     let mut line = String::new();
     if let Some(output) = child.stdout.take() {
@@ -141,10 +179,10 @@ fn free_port() -> Result<u16, String> {
     bound.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
 }
 
-async fn metrics(address: &str) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("no metrics from {address}: {error}");
+async fn get(address: &str, path: &str) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("no {path} from {address}: {error}");
     let mut stream = TcpStream::connect(address).await.map_err(failed)?;
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(failed)?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await.map_err(failed)?;

@@ -1,11 +1,16 @@
 //! The herd with real processes against a real server, as `cargo x demo herd` shows it: who computes, who is answered and
 //! how long the longest wait is. Its numbers are counted by the demo; what they have to be is decided here.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use hotplate_daemon::{Running, config::Settings};
 use hotplate_engine::clock::Clock;
+use hotplate_redisctl::Server as Redis;
 use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Processor time is shared with whatever else the machine does: the best of so many herds counts for the wait.
 const TRIES: u32 = 3;
@@ -13,6 +18,14 @@ const TRIES: u32 = 3;
 const BEYOND_MS: u64 = 100;
 /// What the end of a lease may be late, besides.
 const LAPSE_MS: u64 = 200;
+
+/// What it may take on other servers, which hear of the value, or look at least twice a second.
+const SPREAD_MS: u64 = 1000;
+/// Longer than usual: a busy machine is not to look like a Redis that is away.
+const SHARED_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often, and in which time, a server is asked whether it uses its Redis.
+const FOLLOW_TRIES: u32 = 500;
+const FOLLOW_PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +38,16 @@ struct Herd {
 }
 
 async fn server() -> Running {
+    server_sharing(None).await
+}
+
+/// A server that shares its entries by this Redis.
+async fn server_sharing(redis: Option<&Redis>) -> Running {
     let mut settings = Settings::default();
+    if let Some(redis) = redis {
+        settings.shared.url = redis.url();
+        settings.shared.timeout = SHARED_TIMEOUT;
+    }
     settings.grpc.listen.set_port(0);
     settings.http.listen.set_port(0);
     Box::pin(hotplate_daemon::start(settings, Clock::system())).await.expect("the server starts")
@@ -33,8 +55,14 @@ async fn server() -> Running {
 
 /// Lets a herd loose on a server.
 async fn herd(server: &Running, arguments: &[&str]) -> Herd {
+    herd_at(&[server], arguments).await
+}
+
+/// Lets a herd loose on several servers.
+async fn herd_at(servers: &[&Running], arguments: &[&str]) -> Herd {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_hotplate-demo"));
-    demo.args(["herd", "--url", &format!("hotplate://{}", server.grpc_addr()), "-o", "json"]).args(arguments);
+    let urls = servers.iter().flat_map(|one| ["--url".to_owned(), format!("hotplate://{}", one.grpc_addr())]);
+    demo.arg("herd").args(urls).args(["-o", "json"]).args(arguments);
     demo.stdin(Stdio::null());
     let ended = tokio::task::spawn_blocking(move || demo.output()).await;
     let output = ended.expect("no panic").expect("the demo starts");
@@ -57,6 +85,43 @@ async fn five_hundred_callers_in_four_processes_cost_one_computation() {
     }
     assert!(waits.iter().any(|wait| *wait <= 2000 + BEYOND_MS), "the longest waits were {waits:?} ms");
     server.shutdown().await;
+}
+
+/// The same herd, each process at another of three servers: the lease is the fleet's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spread_over_three_servers_that_share_a_redis_it_is_still_one_computation() {
+    let redis = Redis::start().expect("Redis starts");
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        servers.push(server_sharing(Some(&redis)).await);
+        follows(servers.last().expect("the one that was just started")).await;
+    }
+    let all: Vec<&Running> = servers.iter().collect();
+    let herd = herd_at(&all, &["--callers", "500", "--processes", "6", "--compute-ms", "2000"]).await;
+    assert_eq!((herd.computations, herd.callers, herd.answered), (1, 500, 500), "{herd:?}");
+    assert!((2000..2000 + SPREAD_MS).contains(&herd.max_wait_ms), "{herd:?}");
+    for server in servers {
+        server.shutdown().await;
+    }
+}
+
+/// Waits until the server has Redis and knows where the fleet's logs are: before that it gives leases of its own.
+async fn follows(server: &Running) {
+    let mut tries = 0;
+    while !ready(server).await {
+        tries += 1;
+        assert!(tries < FOLLOW_TRIES, "the server does not use its Redis");
+        tokio::time::sleep(FOLLOW_PAUSE).await;
+    }
+}
+
+async fn ready(server: &Running) -> bool {
+    let mut stream = tokio::net::TcpStream::connect(server.http_addr()).await.expect("it listens");
+    let request = b"GET /readyz?verbose HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    answer.contains("\"shared\"") && answer.contains("\"up\"")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,6 +22,12 @@ pub(crate) enum Torture {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Lose messages between servers that share a Redis, stop them, and look for what is stale
+    #[command(disable_help_flag = true)]
+    Replicas {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 impl Torture {
@@ -34,6 +40,7 @@ impl Torture {
         let (what, arguments) = match self {
             Self::Crash { arguments } => ("crash", arguments),
             Self::Redis { arguments } => ("redis", arguments),
+            Self::Replicas { arguments } => ("replicas", arguments),
         };
         build()?;
         let status =

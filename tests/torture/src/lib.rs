@@ -7,6 +7,7 @@ pub mod content;
 pub mod crash;
 pub mod load;
 pub mod process;
+pub mod replicas;
 pub mod shared;
 pub mod truth;
 pub mod wire;

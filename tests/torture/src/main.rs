@@ -1,4 +1,4 @@
-//! `cargo x torture crash` and `cargo x torture redis`. The command line only.
+//! `cargo x torture crash`, `redis` and `replicas`. The command line only.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it found")]
 
@@ -11,6 +11,7 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 use hotplate_torture::{
     crash,
+    replicas::{self, faults::Wrong, judge::Report},
     shared::{self, Fault},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -56,6 +57,29 @@ while Redis is well, while it is not, and afterwards.
 
 Ends with 1 when a Get was stale or wrong or Redis was not used again, with 2 when it could not run.";
 
+const REPLICAS: &str = "Examples:
+  cargo x torture replicas                          three servers, 20 seconds, seed 1
+  cargo x torture replicas --replicas 5 --seconds 600 --seed 7
+  cargo x torture replicas --calm -o json           nothing is broken: the lag as it usually is
+  cargo x torture replicas --wrong forgets-fences   a Redis that is wrong on purpose, which has to be found
+
+Servers share one real Redis, each by a proxy of its own. Clients read, compute under leases, invalidate keys and tags, write and
+watch at all of them, while one after another loses its way to Redis, its messages or its connections, hears late, or is stopped
+with SIGSTOP. The seed decides what is done and broken, not how it interleaves. -o json prints one line:
+{invalidations,stale_same,stale_other_after_bound,lag_p50_ms,lag_p99_ms,lag_max_ms}
+
+  invalidations            Invalidates of a key or tag, and Puts, that were acknowledged, for each key they concern
+  stale_same               Gets that found what was acknowledged to be invalid at the same server before they began, or that
+                           asked for the position of that acknowledgement
+  stale_other_after_bound  Gets that found what was acknowledged to be invalid at another server more than 3 seconds before they
+                           began, in an answer without the header that says that its server is cut off
+  lag_*_ms                 from the acknowledgement until a Get on another server showed the change, or said that it is cut off
+
+Also judged: one computation of a key where nothing changed and nothing was broken; every change is told to the watchers of every
+server.
+
+Ends with 1 when something does not hold (the folder with the servers' logs is kept), with 2 when it could not run.";
+
 /// What a program that was called wrongly, or could not do its work, ends with.
 const EXIT_NO_RUN: u8 = 2;
 
@@ -96,6 +120,27 @@ enum What {
         #[command(flatten)]
         run: Shape,
     },
+    /// Lose messages between servers that share a Redis, stop them, and look for what is stale
+    #[command(after_help = REPLICAS)]
+    Replicas(Replicas),
+}
+
+#[derive(clap::Args)]
+struct Replicas {
+    /// Servers
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
+    replicas: u8,
+    /// Seconds the clients work; the last 6 of them nothing is broken
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(8..=86_400))]
+    seconds: u64,
+    /// Break nothing
+    #[arg(long)]
+    calm: bool,
+    /// Make Redis wrong on purpose: the run is good when that is found
+    #[arg(long, value_enum)]
+    wrong: Option<Wrong>,
+    #[command(flatten)]
+    run: Shape,
 }
 
 #[derive(clap::Args)]
@@ -124,6 +169,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().what {
         What::Crash { kills, minutes, rolls_back, run } => crash(kills, minutes, rolls_back, &run),
         What::Redis { fault, seconds, run } => redis(fault, seconds, &run),
+        What::Replicas(arguments) => replicas(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -165,6 +211,50 @@ fn redis(fault: Fault, seconds: u64, shape: &Shape) -> Result<bool, String> {
     let report = report.map_err(|reason| format!("{reason}\nits folder: {}", folder.display()))?;
     shape.print(&report)?;
     ended(&folder, report.good(), &report.findings.said)
+}
+
+fn replicas(arguments: &Replicas) -> Result<bool, String> {
+    let shape = &arguments.run;
+    let folder = shape.folder("replicas")?;
+    eprintln!("seed {}", shape.seed);
+    let run = replicas::Run {
+        replicas: arguments.replicas.into(),
+        lasts: Duration::from_secs(arguments.seconds),
+        seed: shape.seed,
+        calm: arguments.calm,
+        wrong: arguments.wrong,
+        server: shape.server()?,
+        folder: folder.clone(),
+    };
+    let bar = bar(None, "");
+    let report = run.run(&|fault| bar.set_message(fault.to_owned()));
+    bar.finish_and_clear();
+    let report = report.map_err(|reason| format!("{reason}\nits folder: {}", folder.display()))?;
+    shape.print(&report)?;
+    if let Format::Table = shape.output {
+        besides(&report);
+    }
+    if let Some(what) = report.missing() {
+        return Err(format!("there were no {what}: nothing was judged"));
+    }
+    if arguments.wrong.is_some() && report.good() {
+        return Err("the Redis that was wrong on purpose was not found out".to_owned());
+    }
+    ended(&folder, report.good() || arguments.wrong.is_some(), &report.said)
+}
+
+/// What is judged besides, and what there was to judge.
+fn besides(report: &Report) {
+    for (name, value) in [
+        ("reads", report.reads),
+        ("of them stale within the bound, or said to be cut off", report.stale_other),
+        ("computed", report.computed),
+        ("computed twice from one truth", report.computed_twice),
+        ("changes that watchers were not told", report.untold),
+        ("faults", report.faults),
+    ] {
+        println!("{name:<54} {value}");
+    }
 }
 
 /// Says what was wrong and where the rest of it is, or removes the folder.
@@ -214,7 +304,7 @@ impl Shape {
             Format::Json => println!("{value}"),
             Format::Table => {
                 for (name, value) in value.as_object().into_iter().flatten() {
-                    println!("{name:<18} {value}");
+                    println!("{name:<24} {value}");
                 }
             }
         }

@@ -117,6 +117,22 @@ impl Server {
         }
     }
 
+    /// Stops it, as it would be when its machine does nothing for it.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn stop(&mut self) -> Result<(), String> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn go_on(&mut self) -> Result<(), String> {
+        self.signal(Signal::CONT)
+    }
+
     fn signal(&mut self, signal: Signal) -> Result<(), String> {
         self.runs()?;
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);

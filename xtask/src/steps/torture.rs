@@ -1,4 +1,5 @@
-//! A server that is killed still starts and serves what it may, and one whose Redis fails still answers right and comes back.
+//! A server that is killed still starts and serves what it may, one whose Redis fails still answers right and comes back, and
+//! servers that share a Redis serve nothing old for longer than is stated.
 
 use crate::{
     program::Log,
@@ -14,6 +15,11 @@ const WRONG_KILLS: &str = "12";
 /// How Redis fails; for so many seconds each.
 const FAULTS: [&str; 6] = ["kill", "pause", "flap", "oom", "failover", "blackhole"];
 const SECONDS: &str = "3";
+
+/// Seconds of three servers, and of three whose Redis is wrong in one of these ways.
+const REPLICAS_SECONDS: &str = "20";
+const WRONG_SECONDS: &str = "12";
+const WRONG_WAYS: [&str; 2] = ["writes-without-script", "forgets-fences"];
 
 /// Kills, and lets Redis fail in every way.
 pub(crate) fn check(log: &Log) -> Outcome {
@@ -38,12 +44,25 @@ pub(crate) fn check(log: &Log) -> Outcome {
         slowest = slowest.max(number(&redis, "recovered_ms").unwrap_or_default());
         passed += 1;
     }
+    let lag = replicas(log).map_err(|reason| failed(passed, reason))?;
+    passed += 1 + WRONG_WAYS.len() as u64;
     let recovery = number(&crash, "recovery_ms_max").unwrap_or_default();
     let note = format!(
-        "{kills} kills, recovered within {recovery:.0} ms; Redis failed in {} ways, used again within {slowest:.0} ms",
+        "{kills} kills, recovered within {recovery:.0} ms; Redis failed in {} ways, used again within {slowest:.0} ms; \
+         replicas heard of each other within {lag:.0} ms",
         FAULTS.len()
     );
     Ok(Report { passed, note })
+}
+
+/// Servers that share a Redis, and the same with a Redis that is wrong on purpose and has to be found; the longest lag.
+fn replicas(log: &Log) -> Result<f64, String> {
+    let run = |more: &[&str]| log.run(torture::program().args(["replicas", "-o", "json"]).args(more));
+    let right = run(&["--seconds", REPLICAS_SECONDS])?;
+    for wrong in WRONG_WAYS {
+        run(&["--seconds", WRONG_SECONDS, "--wrong", wrong])?;
+    }
+    number(&right, "lag_max_ms").ok_or_else(|| "no lag was measured".to_owned())
 }
 
 /// A number of a report of one line.
