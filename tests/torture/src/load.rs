@@ -52,6 +52,8 @@ pub struct Findings {
     pub survived: u64,
     /// Reads that were judged.
     pub reads: u64,
+    /// Reads that a slower tier answered with a value.
+    pub beneath: u64,
     /// Invalidations that were answered.
     pub invalidations: u64,
     /// The first of what is wrong, for people.
@@ -144,11 +146,11 @@ impl Clients {
 async fn client(ground: Arc<Ground>, client: Client, mut random: SmallRng) {
     while !ground.stop.load(Relaxed) {
         let key = random.random_range(0..ground.keys);
-        let done = match random.random_range(0..100_u32) {
-            0..50 => write(&ground, &client, key, &mut random).await,
-            50..63 => invalidate(&ground, &client, Named::Key(key)).await,
-            63..66 => invalidate(&ground, &client, Named::Tag(key % TAGS)).await,
-            66..68 => invalidate(&ground, &client, Named::Prefix(key % PREFIXES)).await,
+        let done = match random.random_range(0..1_000_u32) {
+            0..500 => write(&ground, &client, key, &mut random).await,
+            500..600 => invalidate(&ground, &client, Named::Key(key)).await,
+            600..615 => invalidate(&ground, &client, Named::Tag(key % TAGS)).await,
+            615..622 => invalidate(&ground, &client, Named::Prefix(key % PREFIXES)).await,
             _ => read(&ground, &client, key).await.map(drop),
         };
         match done {
@@ -207,6 +209,7 @@ pub async fn read(ground: &Ground, client: &Client, key: u32) -> Result<Got, Cod
     let verdict = ground.truth().read(key, began, found);
     let mut findings = ground.findings();
     findings.reads += 1;
+    findings.beneath += u64::from(matches!(got, Got::Value(_, false)));
     findings.note(verdict, key, found, "while the server lives");
     drop(findings);
     Ok(got)

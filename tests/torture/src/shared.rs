@@ -19,13 +19,17 @@ use crate::{
 };
 
 /// Keys there are: more than the memory holds.
-const KEYS: u32 = 500;
+const KEYS: u32 = 300;
+/// Keys that the measured reader reads: memory holds most of them.
+const READ: u32 = 100;
+/// As many have to be timed, or nothing is said of how long they take.
+const GETS_MIN: usize = 50;
 /// Clients that write, invalidate and read.
 const CLIENTS: u64 = 4;
 /// How long each rests after a call: the machine is to have time for what is measured.
-const REST: Duration = Duration::from_millis(10);
+const REST: Duration = Duration::from_millis(20);
 /// How long the measured reader rests.
-const READER_REST: Duration = Duration::from_millis(2);
+const READER_REST: Duration = Duration::from_micros(500);
 /// How long everything is well before.
 const BEFORE: Duration = Duration::from_secs(4);
 /// How long everything is judged afterwards.
@@ -33,7 +37,7 @@ const AFTER: Duration = Duration::from_secs(3);
 /// How long it may take to be well again.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often is looked whether it is.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How Redis fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -130,6 +134,7 @@ impl Run {
         told("well");
         let well = clock::now();
         tokio::time::sleep(BEFORE).await;
+        let before = used(&ground, 0, "while it was well").await?;
         told("failing");
         let failed = clock::now();
         let mut watching = JoinSet::new();
@@ -141,6 +146,7 @@ impl Run {
         let recovered_ms = clock::milliseconds_since(ended);
         told("well again");
         tokio::time::sleep(AFTER).await;
+        used(&ground, before, "afterwards").await?;
         clients.end().await;
         // The reader ends by itself once it is told; nobody else listens.
         let _told = stop.send(true);
@@ -163,7 +169,7 @@ impl Run {
 
     async fn start(&self, url: &str) -> Result<(Server, Addresses), String> {
         let arguments = [
-            ("--memory-entries-max", "200"),
+            ("--memory-entries-max", "60"),
             ("--memory-bytes-max", "8MiB"),
             ("--memory-shards", "1"),
             ("--shared-url", url),
@@ -178,6 +184,21 @@ impl Run {
     }
 }
 
+/// How many Gets Redis has answered with a value, once they are more than before: otherwise nothing was shown. After a failover
+/// that takes a while, because what lay there before is not trusted at once.
+async fn used(ground: &Ground, before: u64, when: &str) -> Result<u64, String> {
+    let more = async {
+        loop {
+            let now = ground.findings().beneath;
+            if now > before {
+                return now;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, more).await.map_err(|late| format!("Redis answered no Get {when}: {late}"))
+}
+
 /// Reads one key after another, and how long each took.
 async fn measure(
     ground: Arc<Ground>,
@@ -188,7 +209,7 @@ async fn measure(
     let (mut timed, mut random) = (Vec::new(), SmallRng::seed_from_u64(!seed));
     while !*stopped.borrow() {
         let began = clock::now();
-        let got = load::read(&ground, &client, random.random_range(0..KEYS)).await;
+        let got = load::read(&ground, &client, random.random_range(0..READ)).await;
         if let Ok(got) = got {
             let from_memory = matches!(got, Got::Value(_, true));
             timed.push(Timed { began, took_ms: clock::milliseconds_since(began), from_memory });
@@ -231,7 +252,7 @@ async fn recovered(at: Addresses) -> Result<(), String> {
 fn p99(timed: &[Timed], (from, to): (u64, u64), memory_only: bool) -> Result<f64, String> {
     let then = timed.iter().filter(|timed| (from..to).contains(&timed.began) && (timed.from_memory || !memory_only));
     let mut took: Vec<f64> = then.map(|timed| timed.took_ms).collect();
-    if took.len() < 100 {
+    if took.len() < GETS_MIN {
         return Err(format!("{} Gets are too few to say how long they take", took.len()));
     }
     Ok(clock::quantile(&mut took, 0.99))
