@@ -130,6 +130,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The disk tier beside foyer, redb and diskcache, and what many small entries cost
+    #[command(disable_help_flag = true)]
+    Disk {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// What watches and large invalidations cost a server over gRPC
     #[command(disable_help_flag = true)]
     Wire {
@@ -149,6 +155,7 @@ impl Bench {
         let (bench, arguments) = match self {
             Self::HitRatio { arguments } => ("hit_ratio", arguments),
             Self::Ops { arguments } => ("ops", arguments),
+            Self::Disk { arguments } => ("disk", arguments),
             Self::Wire { arguments } => ("wire", arguments),
             Self::Redis { arguments } => ("redis", arguments),
         };

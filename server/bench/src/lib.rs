@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 pub mod contestant;
+pub mod disk;
 pub mod ops;
 pub mod plot;
 pub mod replay;

@@ -2,7 +2,7 @@
 //! log.
 
 use std::{
-    io::{self, ErrorKind},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -85,10 +85,7 @@ fn write_to(files: &dyn Files, path: &Path, id: u64, content: &[&[u8]], sync: bo
 
 /// Reads a blob; `None` when it is not what was written.
 pub(super) fn read(files: &dyn Files, directory: &Path, blob: &BlobRef) -> io::Result<Option<Bytes>> {
-    let file = match files.open(&path(directory, blob.id)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
+    let file = files.open(&path(directory, blob.id))?;
     // Before anything is allocated: so long is what is really there.
     let (length, room) = (file.length()?, usize::try_from(blob.bytes));
     let Some(room) = room.ok().filter(|_| length == file_bytes(blob.bytes)) else { return Ok(None) };

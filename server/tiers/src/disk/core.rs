@@ -133,7 +133,8 @@ impl Core {
         let now = self.wall.now();
         let ends = self.ends(&note, now);
         let mut ledger = self.ledger.lock();
-        if let Some(why) = self.refusal(&ledger, (value, bytes), ends != NEVER && now / 1000 >= u64::from(ends)) {
+        let over = note.ends <= now || (ends != NEVER && now / 1000 >= u64::from(ends));
+        if let Some(why) = self.refusal(&ledger, (value, bytes), over) {
             self.forget_in(&mut ledger, key.hash());
             drop(ledger);
             self.counters.dropped(why);
@@ -276,7 +277,7 @@ impl Core {
         }
         let allowed = ledger.allows(key.namespace(), &facets(key, kept, &made_from), slot.sequence);
         if !allowed || note.ends <= now {
-            ledger.remove(place.name);
+            ledger.remove_fenced(place.name);
             return Standing::Gone;
         }
         let ends = self.ends(&note, now);
@@ -287,13 +288,15 @@ impl Core {
         Standing::Holds
     }
 
-    /// Drops an entry that is damaged.
-    pub(super) fn damaged(&self, place: &Place) {
-        count(&self.counters.corrupt, 1);
+    /// Drops an entry that is damaged. Whether it still was the one of its key.
+    pub(super) fn damaged(&self, place: &Place) -> bool {
         let mut ledger = self.ledger.lock();
-        if ledger.index.get(place.name).is_some_and(|slot| slot.sequence == place.sequence) {
+        let there = ledger.index.get(place.name).is_some_and(|slot| slot.sequence == place.sequence);
+        if there {
+            count(&self.counters.corrupt, 1);
             self.forget_in(&mut ledger, place.name);
         }
+        there
     }
 
     /// Notes how a read went.

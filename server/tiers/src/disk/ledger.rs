@@ -33,8 +33,12 @@ const QUEUED_SETS_BYTES_MAX: usize = 32 << 20;
 /// What is to be written.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    /// The entry that waits under this hash, if it is still the one of this number.
-    Put(u64),
+    /// The entry that waits under this hash, if it is still the one of this number. Else that the older ones are gone, if
+    /// there were any: who waits for that does not wait for what came later.
+    Put {
+        name: u64,
+        replaces: bool,
+    },
     Forget(u64),
     Sets(Arc<str>, Arc<[Selector]>),
     /// Everything that is older.
@@ -72,6 +76,22 @@ pub(super) struct Filling {
     pub(super) salt: u64,
 }
 
+/// A blob to remove.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeadBlob {
+    pub(super) id: u64,
+    /// Bytes of its file.
+    pub(super) bytes: u64,
+    /// Not before everything up to here is written: until then a record on disk names it.
+    pub(super) after: u64,
+}
+
+impl DeadBlob {
+    fn new(blob: BlobRef, after: u64) -> Self {
+        Self { id: blob.id, bytes: blob::file_bytes(blob.bytes), after }
+    }
+}
+
 /// What waits for [`Ledger::settled`].
 pub(super) type Waiter = (u64, oneshot::Sender<Result<(), TierError>>);
 
@@ -90,8 +110,7 @@ pub(super) struct Ledger {
     /// The newest that would come back in a crash if it were not written.
     owed: u64,
     pub(super) waiters: Vec<Waiter>,
-    /// Blobs to remove, with the bytes of their files.
-    pub(super) dead_blobs: Vec<(u64, u64)>,
+    pub(super) dead_blobs: Vec<DeadBlob>,
     /// Bytes of all files of blobs, dead ones included.
     pub(super) blob_bytes: u64,
     pub(super) segments: BTreeMap<u32, Filling>,
@@ -158,7 +177,7 @@ impl Ledger {
             self.owed = waiting.sequence;
         }
         self.queue_bytes += waiting.bytes;
-        self.queue.push_back(Queued { sequence: waiting.sequence, op: Op::Put(name) });
+        self.queue.push_back(Queued { sequence: waiting.sequence, op: Op::Put { name, replaces } });
         self.index.insert(name, slot, None);
         self.pending.insert(name, waiting);
     }
@@ -167,7 +186,8 @@ impl Ledger {
     pub(super) fn remove(&mut self, name: u64) -> bool {
         let Some((slot, blob)) = self.index.remove(name) else { return false };
         self.unfill(&slot, blob);
-        self.dead_blobs.extend(blob.map(|blob| (blob.id, blob::file_bytes(blob.bytes))));
+        // Whoever replaces or forgets it takes the next number.
+        self.dead_blobs.extend(blob.map(|blob| DeadBlob::new(blob, self.next)));
         if let Some(waiting) = self.pending.remove(&name) {
             self.queue_bytes -= waiting.bytes;
         }
@@ -189,6 +209,16 @@ impl Ledger {
             self.owe(Op::Forget(name));
         }
         held
+    }
+
+    /// Removes an entry that a fence selects: on disk the fence says so. A blob goes at once, so its record is ended as well: it
+    /// would look like one whose blob is lost.
+    pub(super) fn remove_fenced(&mut self, name: u64) {
+        if self.index.get(name).is_some_and(|slot| slot.blob) {
+            self.forget(name);
+        } else {
+            self.remove(name);
+        }
     }
 
     fn owe(&mut self, op: Op) {
@@ -215,7 +245,7 @@ impl Ledger {
     /// Forgets everything. What it was is given back, so that it is dropped without the lock.
     pub(super) fn forget_all(&mut self) -> (Index, HashMap<u64, Waiting, RandomState>) {
         let index = std::mem::replace(&mut self.index, Index::new());
-        self.dead_blobs.extend(index.blobs().map(|blob| (blob.id, blob::file_bytes(blob.bytes))));
+        self.dead_blobs.extend(index.blobs().map(|blob| DeadBlob::new(*blob, self.next)));
         let pending = std::mem::replace(&mut self.pending, HashMap::with_hasher(RandomState::new()));
         for filling in self.segments.values_mut() {
             (filling.live, filling.entries) = (0, 0);
@@ -248,7 +278,7 @@ impl Ledger {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(queued) = self.queue.front() {
             let more = match &queued.op {
-                Op::Put(name) => self.pending.get(name).map_or(0, |waiting| waiting.bytes),
+                Op::Put { name, .. } => self.pending.get(name).map_or(0, |waiting| waiting.bytes),
                 Op::Forget(_) | Op::Sets(..) | Op::Floor => 64,
             };
             if !batch.is_empty() && (batch.len() >= ops_max || bytes + more > bytes_max) {
@@ -273,7 +303,7 @@ impl Ledger {
         let mut given_up = 0;
         let queue = std::mem::take(&mut self.queue);
         for queued in batch.into_iter().chain(queue) {
-            let Op::Put(name) = queued.op else {
+            let Op::Put { name, .. } = queued.op else {
                 self.queue.push_back(queued);
                 continue;
             };
@@ -321,8 +351,23 @@ impl Ledger {
             }
         }
         self.settled = self.settled.max(upto);
+        self.settle_idle();
         let settled = self.settled;
         self.waiters.extract_if(.., |waiter| waiter.0 <= settled).collect()
+    }
+
+    /// When nothing waits and nothing is on its way, all numbers that were given are settled.
+    pub(super) fn settle_idle(&mut self) {
+        if self.queue.is_empty() {
+            self.settled = self.next - 1;
+        }
+    }
+
+    /// Takes the blobs that may be removed now.
+    pub(super) fn take_dead_blobs(&mut self) -> Vec<DeadBlob> {
+        // What no number was taken for has ended, or is fenced: nothing has to be written first.
+        let settled = if self.settled + 1 == self.next { u64::MAX } else { self.settled };
+        self.dead_blobs.extract_if(.., |blob| blob.after <= settled).collect()
     }
 
     /// Notes where an entry was written, if it is still the one that was under its hash with this number.
@@ -331,7 +376,7 @@ impl Ledger {
         let Some(mut slot) = self.index.get(name).copied().filter(|slot| slot.sequence == was) else {
             // It was replaced or forgotten meanwhile; what was carried over went with what took its place.
             let own = row.blob.filter(|blob| blob.id == row.sequence);
-            self.dead_blobs.extend(own.map(|blob| (blob.id, blob::file_bytes(blob.bytes))));
+            self.dead_blobs.extend(own.map(|blob| DeadBlob::new(blob, self.next)));
             return;
         };
         if slot.waits() {
@@ -371,8 +416,11 @@ impl Ledger {
 
     /// Removes an entry whose segment is gone.
     pub(super) fn evict(&mut self, name: u64, segment: u32) {
+        let blobs = self.dead_blobs.len();
         if self.index.get(name).is_some_and(|slot| slot.segment == segment) && self.remove(name) {
             self.evicted += 1;
+            // No record names it any more.
+            self.dead_blobs[blobs..].iter_mut().for_each(|blob| blob.after = 0);
         }
     }
 

@@ -101,10 +101,9 @@ impl Reads {
             Read::Entry(decoded) => Ok(Some(*decoded)),
             Read::Removed => Ok(None),
             Read::Foreign => Err(corrupt("a later version wrote it")),
-            Read::Damaged => {
-                self.core.damaged(&place);
-                Err(corrupt("it is not what was written"))
-            }
+            // What was replaced or carried over while it was read is looked for again.
+            Read::Damaged if self.core.damaged(&place) => Err(corrupt("it is not what was written")),
+            Read::Damaged => Ok(None),
             Read::Compressed(record) => {
                 let decoded = self.core.codec.decode_from(record, self.dictionaries.as_ref()).await;
                 if decoded.as_ref().is_err_and(CodecError::is_damage) {
@@ -140,6 +139,8 @@ fn read(core: &Core, place: &Place) -> io::Result<Read> {
     let record = match record(core, place) {
         Ok(Some(record)) => record,
         Ok(None) => return Ok(Read::Damaged),
+        // A blob is removed only when no entry is in it any more.
+        Err(error) if error.kind() == ErrorKind::NotFound && place.blob.is_some() => return Ok(Read::Damaged),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Read::Removed),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Read::Damaged),
         Err(error) => return Err(error),

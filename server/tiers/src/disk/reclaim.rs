@@ -18,7 +18,7 @@ use super::{
     index::{NEVER, Slot},
     ledger::weight,
     log::Record,
-    segment::{self, Row},
+    segment::{self, ROW_BYTES, Row},
     trouble::{Fault, Step},
     writer::{Writer, full},
 };
@@ -28,6 +28,8 @@ use crate::codec::{CodecError, Facts};
 const CARRIED_PART: u64 = 4;
 /// Entries that cost so many milliseconds to compute are carried over once without having been read.
 const WORTH_MILLIS: u32 = 50;
+/// Bytes of the headroom that stay for headers and small files.
+const CARRIED_SLACK: u64 = 4096;
 /// Bytes carried over at once at most.
 const CARRY_BYTES_MAX: u64 = 2 << 20;
 /// Rows looked at under one lock.
@@ -159,12 +161,17 @@ impl Writer {
             }));
         }
         let all: u64 = rows.iter().map(Row::weight).sum();
-        let mut left = if carry == Carry::All { u64::MAX } else { all / CARRIED_PART };
+        let (mut left, mut room) = match carry {
+            Carry::All => (u64::MAX, u64::MAX),
+            Carry::Worth | Carry::Nothing => (all / CARRIED_PART, self.core.options.headroom() - CARRIED_SLACK),
+        };
         worth.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut chosen = Vec::new();
         for (_, bytes, row) in worth {
-            if bytes <= left {
-                left -= bytes;
+            // A blob stays where it is: only its record takes room before anything is removed.
+            let record = (FRAME_BYTES + ROW_BYTES) as u64 + u64::from(row.length);
+            if bytes <= left && record <= room {
+                (left, room) = (left - bytes, room - record);
                 chosen.push(row);
             }
         }
@@ -241,7 +248,7 @@ fn carried(core: &Core, id: u32, salt: u64, row: &Row) -> io::Result<Option<Reco
         return Ok(None);
     };
     if !ledger.allows(key.namespace(), &of, row.sequence) {
-        ledger.remove(row.name);
+        ledger.remove_fenced(row.name);
         return Ok(None);
     }
     let sequence = ledger.take_number();

@@ -272,14 +272,13 @@ fn blobs(core: &Core, found: &mut Found) -> io::Result<u64> {
     let files = core.files.list(&directory)?;
     let lengths: HashMap<u64, u64> =
         files.iter().filter_map(|(name, length)| Some((blob::id_of(name)?, *length))).collect();
-    let before = found.rows.len();
-    found
-        .rows
-        .retain(|_, (row, _)| row.blob.is_none_or(|blob| lengths.get(&blob.id) == Some(&blob::file_bytes(blob.bytes))));
-    found.corrupt += (before - found.rows.len()) as u64;
     let now = core.wall.now();
     let floor = found.floor;
     found.rows.retain(|_, (row, _)| row.sequence >= floor && row.note.ends > now);
+    let before = found.rows.len();
+    let whole = |row: &Row| row.blob.is_none_or(|blob| lengths.get(&blob.id) == Some(&blob::file_bytes(blob.bytes)));
+    found.rows.retain(|_, (row, _)| whole(row));
+    found.corrupt += (before - found.rows.len()) as u64;
     let named: HashSet<u64> = found.rows.values().filter_map(|(row, _)| Some(row.blob?.id)).collect();
     let mut bytes = 0;
     for (name, length) in files {

@@ -13,7 +13,7 @@ use super::{
     counters::{Dropped, count},
     files::Lock,
     frame::{Kind, NOTE_BYTES},
-    ledger::{Ledger, Op, Queued, Waiting},
+    ledger::{DeadBlob, Ledger, Op, Queued, Waiting},
     log::{Log, Record},
     options::Sync,
     sets,
@@ -24,6 +24,8 @@ use crate::codec::Encoded;
 /// Operations and bytes of values written at once at most.
 const BATCH_OPS_MAX: usize = 512;
 const BATCH_BYTES_MAX: u64 = 4 << 20;
+/// Part of a segment that a batch has at most, as a divisor.
+const BATCH_PART: u64 = 2;
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_millis(200);
 /// Ticks between two notes of the time.
@@ -42,7 +44,7 @@ pub(super) struct Writer {
     /// All files have to go before anything else is written.
     pub(super) must_wipe: bool,
     /// Blobs that were written and that no record names yet.
-    pub(super) unnamed: Vec<(u64, u64)>,
+    pub(super) unnamed: Vec<DeadBlob>,
     /// Real time, also where the tier's clock stands still: it only paces.
     pub(super) pace: Clock,
     ticks: u64,
@@ -118,7 +120,8 @@ impl Writer {
             self.settle_by_force();
             return;
         }
-        let batch = self.core.ledger.lock().next_batch(BATCH_OPS_MAX, BATCH_BYTES_MAX);
+        let bytes_max = BATCH_BYTES_MAX.min(self.core.options.segment_bytes() / BATCH_PART);
+        let batch = self.core.ledger.lock().next_batch(BATCH_OPS_MAX, bytes_max);
         if let Err(fault) = self.write_batch(&batch) {
             self.step_aside(batch, &fault);
         }
@@ -180,7 +183,7 @@ impl Writer {
         for Queued { sequence, op } in batch {
             let sequence = *sequence;
             records.extend(match op {
-                Op::Put(name) => self.entry_of(*name, sequence)?,
+                Op::Put { name, replaces } => self.entry_of(*name, sequence, *replaces)?,
                 Op::Forget(name) => Some(Record::plain(Kind::Forget, (sequence, *name), Vec::new())),
                 Op::Sets(namespace, selectors) => {
                     let mut content = Vec::new();
@@ -193,19 +196,25 @@ impl Writer {
         Ok(records)
     }
 
-    /// The record of the entry that waits under a hash, unless it was replaced or forgotten meanwhile, which is written in its
-    /// turn.
-    fn entry_of(&mut self, name: u64, sequence: u64) -> Result<Option<Record>, Fault> {
+    /// The record of the entry that waits under a hash. When it was replaced or forgotten meanwhile, which is written in its
+    /// turn, only that what was before it is gone.
+    fn entry_of(&mut self, name: u64, sequence: u64, replaces: bool) -> Result<Option<Record>, Fault> {
         let waiting = self.core.ledger.lock().waiting(name).cloned();
-        let waiting = waiting.filter(|waiting| waiting.sequence == sequence);
-        waiting.map(|waiting| self.entry(&waiting)).transpose()
+        match waiting.filter(|waiting| waiting.sequence == sequence) {
+            Some(waiting) => self.entry(waiting).map(Some),
+            None => Ok(replaces.then(|| Record::plain(Kind::Forget, (sequence, name), Vec::new()))),
+        }
     }
 
     /// The record of an entry, or of its end when it cannot be written as one.
-    fn entry(&mut self, waiting: &Waiting) -> Result<Record, Fault> {
+    fn entry(&mut self, mut waiting: Waiting) -> Result<Record, Fault> {
         let name = waiting.key.hash();
         let of = (waiting.sequence, name);
         let note = self.core.note(&waiting.kept);
+        let behind = self.core.wall.behind();
+        for time in [&mut waiting.kept.stored, &mut waiting.kept.fresh_until, &mut waiting.kept.usable_until] {
+            *time = time.saturating_add(behind);
+        }
         let Ok(Encoded { head, body, .. }) = self.core.codec.encode(&waiting.key, &waiting.kept) else {
             self.core.ledger.lock().remove(name);
             self.core.counters.dropped(Dropped::Refused);
@@ -222,15 +231,15 @@ impl Writer {
         let blob = blob.map_err(Step::Writing.of())?;
         let file = blob::file_bytes(blob.bytes);
         self.core.ledger.lock().blob_bytes += file;
-        self.unnamed.push((blob.id, file));
+        self.unnamed.push(DeadBlob { id: blob.id, bytes: file, after: 0 });
         Ok(Record::entry(Kind::Blob, of, &note, [Bytes::copy_from_slice(&blob.bytes()), Bytes::new()]))
     }
 
     /// Removes the files of blobs that nothing names any more. One that cannot be removed is found at the next start.
     pub(super) fn remove_blobs(&self) {
-        let dead = std::mem::take(&mut self.core.ledger.lock().dead_blobs);
+        let dead = self.core.ledger.lock().take_dead_blobs();
         let mut removed = 0;
-        for (id, bytes) in dead {
+        for DeadBlob { id, bytes, .. } in dead {
             if blob::remove(self.core.files.as_ref(), &self.core.options.path, id).is_ok() {
                 removed += bytes;
             } else {
@@ -246,6 +255,7 @@ impl Writer {
     fn tick(&mut self) {
         self.ticks += 1;
         self.come_back();
+        self.core.ledger.lock().settle_idle();
         self.remove_blobs();
         if !self.core.ledger.lock().opened {
             return;

@@ -1,6 +1,6 @@
 //! Damaged files: whatever is served is what was stored and is still valid, and what is lost is counted.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use hotplate_engine::{
@@ -10,9 +10,16 @@ use hotplate_engine::{
 };
 use proptest::prelude::*;
 
-use crate::support::{copy, described, kept, key, noise, open, put, segments, value, written};
+use crate::support::{SMALL, copy, described, kept, key, noise, open_with, put, segments, value, written};
+use hotplate_tiers::disk::{DiskOptions, DiskTier};
 
+/// Bytes of the entry that has a file of its own.
+const LARGE: usize = 40_000;
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "forgotten", "fenced"];
+
+fn open(path: &Path, clock: &Clock) -> Arc<DiskTier> {
+    open_with(DiskOptions::new(path, SMALL), clock)
+}
 
 /// A directory with live, replaced, forgotten and fenced entries and a blob; with what is to be found in it.
 async fn filled(path: &Path, clock: &Clock, sealed: bool) -> BTreeMap<&'static str, Bytes> {
@@ -30,7 +37,7 @@ async fn filled(path: &Path, clock: &Clock, sealed: bool) -> BTreeMap<&'static s
         there.insert(text, value.into());
         written(&tier).await;
     }
-    let large = noise((1 << 20) + 5, 9);
+    let large = noise(LARGE, 9);
     put(&tier, "d", kept(clock, large.clone()));
     there.insert("d", large.into());
     written(&tier).await;
@@ -79,7 +86,7 @@ async fn flip_everywhere(sealed: bool) {
     let name = segment.file_name().unwrap().to_owned();
     let bytes = fs::read(&segment).unwrap();
     let mut whole = 0;
-    let places: Vec<usize> = (0..bytes.len()).step_by(7).chain(bytes.len() - 30..bytes.len()).collect();
+    let places: Vec<usize> = (0..bytes.len()).step_by(11).chain(bytes.len() - 30..bytes.len()).collect();
     for place in &places {
         let broken = tempfile::tempdir().unwrap();
         copy(directory.path(), broken.path());
@@ -112,7 +119,7 @@ async fn a_flipped_bit_in_a_blob_is_found() {
     filled(directory.path(), &clock, true).await;
     let blob = fs::read_dir(directory.path().join("blobs")).unwrap().next().unwrap().unwrap().path();
     let bytes = fs::read(&blob).unwrap();
-    for place in (0..64).chain((64..bytes.len()).step_by(100_003)) {
+    for place in (0..64).chain((64..bytes.len()).step_by(1009)) {
         let broken = tempfile::tempdir().unwrap();
         copy(directory.path(), broken.path());
         let mut bytes = bytes.clone();

@@ -4,7 +4,13 @@
 
 mod support;
 
+mod clock;
 mod damage;
 mod dependents;
+#[cfg(target_os = "linux")]
+mod full;
 mod kept;
+mod limits;
+mod model;
 mod restart;
+mod verified;

@@ -9,14 +9,18 @@ use std::{
 
 use bytes::Bytes;
 use hotplate_engine::{clock::Clock, selector::Selector, tier::local::LocalTier};
-use hotplate_tiers::disk::DiskTier;
+use hotplate_tiers::disk::{DiskOptions, DiskTier};
 
-use crate::support::{copy, described, get, kept, key, noise, open, put, segments, written};
+use crate::support::{SMALL, copy, described, get, kept, key, noise, open, open_with, put, segments, written};
 
 /// What each key has.
 type Expected = BTreeMap<&'static str, Bytes>;
 
 const KEYS: [&str; 5] = ["a", "b", "c", "d", "large"];
+
+fn small(path: &Path, clock: &Clock) -> Arc<DiskTier> {
+    open_with(DiskOptions::new(path, SMALL), clock)
+}
 
 /// One step: what is done, and what is there afterwards.
 fn step(tier: &DiskTier, clock: &Clock, number: u64, there: &mut Expected) {
@@ -39,7 +43,7 @@ fn step(tier: &DiskTier, clock: &Clock, number: u64, there: &mut Expected) {
             there.remove("c");
         }
         7 => {
-            let value = noise(2 << 20, 3);
+            let value = noise(40_000, 3);
             assert!(put(tier, "large", kept(clock, value.clone())));
             there.insert("large", value.into());
         }
@@ -68,7 +72,7 @@ async fn found(tier: &DiskTier) -> Expected {
 
 /// Takes all steps; with what is there after each and how long the segment was then, and a copy of the directory then.
 async fn steps(directory: &Path, copies: &Path, clock: &Clock) -> Vec<(u64, Expected)> {
-    let tier = open(directory, clock);
+    let tier = small(directory, clock);
     let mut there = Expected::new();
     let mut after = vec![(0, there.clone())];
     for number in 0..12 {
@@ -91,7 +95,7 @@ async fn a_process_that_ends_at_any_byte_leaves_one_of_two_states() {
         for length in (from..=to).filter(|length| *length < from + 3 || *length + 3 > to || length % 11 == 0) {
             let crashed = tempfile::tempdir().unwrap();
             crash(copies.path(), number, crashed.path(), length);
-            let tier = open(crashed.path(), &clock);
+            let tier = small(crashed.path(), &clock);
             let there = found(&tier).await;
             let old = &two[usize::from(length == to)].1;
             let wrong = KEYS.iter().find(|text| ![two[1].1.get(*text), old.get(*text)].contains(&there.get(*text)));
@@ -121,13 +125,13 @@ async fn what_came_back_can_be_changed_and_stays_changed() {
         let path = copies.path().join(number.to_string());
         let mut there = then.clone();
         for _ in 0..3 {
-            let tier = open(&path, &clock);
+            let tier = small(&path, &clock);
             assert_eq!(found(&tier).await, there);
             let first = there.pop_first();
             assert!(first.is_none_or(|(text, _)| tier.forget(&key(text))));
             tier.settled().await.unwrap();
         }
-        let tier = open(&path, &clock);
+        let tier = small(&path, &clock);
         assert_eq!(found(&tier).await, there);
     }
 }

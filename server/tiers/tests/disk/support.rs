@@ -18,6 +18,8 @@ use hotplate_tiers::{
 };
 
 pub(crate) const BYTES_MAX: u64 = 64 << 20;
+/// Room enough for few entries: what is larger than 32 KiB gets a file of its own.
+pub(crate) const SMALL: u64 = 2 << 20;
 
 pub(crate) fn key(text: &str) -> Key {
     Key::new("ns", text).unwrap()
