@@ -316,10 +316,15 @@ impl Core {
         }
     }
 
+    /// A segment, if it is open for reading already.
+    pub(super) fn open_segment(&self, id: u32) -> Option<Arc<dyn Handle>> {
+        self.open.lock().get(&id).cloned()
+    }
+
     /// A segment, open for reading.
     pub(super) fn segment(&self, id: u32) -> std::io::Result<Arc<dyn Handle>> {
-        if let Some(file) = self.open.lock().get(&id) {
-            return Ok(file.clone());
+        if let Some(file) = self.open_segment(id) {
+            return Ok(file);
         }
         let file = self.files.open(&self.segment_path(id))?;
         self.open.lock().put(id, file.clone());

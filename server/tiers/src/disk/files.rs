@@ -33,6 +33,9 @@ pub(super) trait Files: Debug + Send + Sync + 'static {
 /// An open file. Writes and reads may be short, as the system's are.
 pub(super) trait Handle: Debug + Send + Sync {
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize>;
+    /// Fills the buffer if that needs no waiting for the medium, because the system has it in memory; false when it has not,
+    /// or cannot tell.
+    fn read_cached(&self, into: &mut [u8], at: u64) -> bool;
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize>;
     fn length(&self) -> io::Result<u64>;
     /// Cuts the file to this length.
@@ -155,6 +158,18 @@ impl Handle for File {
         return std::os::unix::fs::FileExt::read_at(self, into, at);
         #[cfg(windows)]
         return std::os::windows::fs::FileExt::seek_read(self, into, at);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_cached(&self, into: &mut [u8], at: u64) -> bool {
+        let wanted = into.len();
+        let read = rustix::io::preadv2(self, &mut [io::IoSliceMut::new(into)], at, rustix::io::ReadWriteFlags::NOWAIT);
+        read.is_ok_and(|read| read == wanted)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_cached(&self, _into: &mut [u8], _at: u64) -> bool {
+        false
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {

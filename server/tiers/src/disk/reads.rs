@@ -25,6 +25,8 @@ use crate::codec::{CodecError, Decoded};
 
 /// Times that an entry is looked for again because it was moved while it was read.
 const LOOKS_MAX: usize = 8;
+/// Bytes of a record that is read at once if the system has it in memory.
+const CACHED_BYTES_MAX: u32 = 32 << 10;
 
 /// Reading of entries.
 #[derive(Debug)]
@@ -92,10 +94,10 @@ impl Reads {
 
     /// Reads what lies there; `None` when it was removed meanwhile or is of no use, which then is noted.
     async fn read(&self, place: Place) -> Result<Option<Decoded>, TierError> {
-        let Ok(_place) = self.places.acquire().await else { return Ok(None) };
-        let core = self.core.clone();
-        let reading = self.running.spawn_blocking(move || read(&core, &place));
-        let read = reading.await.map_err(|_panicked| corrupt("reading it failed"))?;
+        let read = match cached(&self.core, &place) {
+            Some(read) => read,
+            None => self.read_waiting(place).await?,
+        };
         self.core.read_went(read.as_ref().err().map(again));
         match read.map_err(|error| unreadable(&error))? {
             Read::Entry(decoded) => Ok(Some(*decoded)),
@@ -112,6 +114,14 @@ impl Reads {
                 Ok(Some(decoded?))
             }
         }
+    }
+
+    /// Reads on a thread that may wait for the medium.
+    async fn read_waiting(&self, place: Place) -> Result<io::Result<Read>, TierError> {
+        let Ok(_place) = self.places.acquire().await else { return Ok(Ok(Read::Removed)) };
+        let core = self.core.clone();
+        let reading = self.running.spawn_blocking(move || read(&core, &place));
+        reading.await.map_err(|_panicked| corrupt("reading it failed"))
     }
 
     /// Waits until nothing is read any more, and lets nothing begin.
@@ -135,8 +145,24 @@ fn unreadable(error: &io::Error) -> TierError {
     TierError { kind: TierErrorKind::Unreachable, message: format!("disk: reading failed: {error}") }
 }
 
+/// Reads what is small and in the system's memory at once: handing it to another thread takes longer than reading it.
+fn cached(core: &Core, place: &Place) -> Option<io::Result<Read>> {
+    if place.blob.is_some() || place.length > CACHED_BYTES_MAX {
+        return None;
+    }
+    let file = core.open_segment(place.segment)?;
+    let mut frame = vec![0; FRAME_BYTES + place.length as usize];
+    let there = file.read_cached(&mut frame, u64::from(place.offset));
+    there.then(|| decoded(core, place, record(core, place, frame)))
+}
+
 fn read(core: &Core, place: &Place) -> io::Result<Read> {
-    let record = match record(core, place) {
+    let record = frame(core, place).and_then(|frame| record(core, place, frame));
+    decoded(core, place, record)
+}
+
+fn decoded(core: &Core, place: &Place, record: io::Result<Option<Bytes>>) -> io::Result<Read> {
+    let record = match record {
         Ok(Some(record)) => record,
         Ok(None) => return Ok(Read::Damaged),
         // A blob is removed only when no entry is in it any more.
@@ -153,11 +179,16 @@ fn read(core: &Core, place: &Place) -> io::Result<Read> {
     })
 }
 
-/// The bytes of an entry's own record; `None` when they are not what was written.
-fn record(core: &Core, place: &Place) -> io::Result<Option<Bytes>> {
+/// The bytes of a record in its segment.
+fn frame(core: &Core, place: &Place) -> io::Result<Vec<u8>> {
     let file = core.segment(place.segment)?;
     let mut frame = vec![0; FRAME_BYTES + place.length as usize];
     file.read_all(&mut frame, u64::from(place.offset))?;
+    Ok(frame)
+}
+
+/// The bytes of an entry's own record; `None` when they are not what was written.
+fn record(core: &Core, place: &Place, frame: Vec<u8>) -> io::Result<Option<Bytes>> {
     let Some((first, content)) = frame.split_first_chunk() else { return Ok(None) };
     let sound = Frame::read(first, place.salt).is_some_and(|frame| {
         frame.sequence == place.sequence && frame.name == place.name && frame.holds(content, place.salt)

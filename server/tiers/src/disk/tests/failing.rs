@@ -122,6 +122,11 @@ impl Handle for FailingHandle {
         self.inner.read_at(&mut into[..most], at)
     }
 
+    fn read_cached(&self, into: &mut [u8], at: u64) -> bool {
+        let fails = *self.fails.lock();
+        fails.read.is_none() && fails.short.is_none() && self.inner.read_cached(into, at)
+    }
+
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
         let mut fails = self.fails.lock();
         fail(fails.write.or_else(|| crashed(&fails)))?;
