@@ -45,6 +45,7 @@ mod requirements;
 mod revalidate;
 mod server_info;
 mod shutdown;
+mod snapshot;
 mod stale;
 mod stats;
 mod tls;

@@ -9,6 +9,7 @@ pub mod http;
 mod limits;
 mod net;
 mod serve;
+mod snapshot;
 mod task;
 pub mod telemetry;
 pub mod tls;

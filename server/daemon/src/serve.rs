@@ -4,6 +4,7 @@
 use std::{
     fmt, io,
     net::SocketAddr,
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -22,6 +23,7 @@ use crate::{
     http::{HttpState, serve as serve_http},
     limits::connections_max,
     net::{Ends, Port, Workers},
+    snapshot::Snapshot,
     task::Tasks,
     telemetry::Telemetry,
     tls::TlsError,
@@ -87,6 +89,7 @@ pub struct Running {
     draining: CancellationToken,
     ends: Ends,
     http_stop: CancellationToken,
+    snapshot: Option<Snapshot>,
 }
 
 /// Starts a server that logs and traces nowhere: for tests and for embedding. Needs a tokio runtime that lives as long
@@ -104,7 +107,7 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running, StartErr
 /// # Errors
 /// As [`start`].
 pub async fn start_with(settings: Settings, clock: Clock, telemetry: Arc<Telemetry>) -> Result<Running, StartError> {
-    let composed = Box::pin(compose(&settings, clock, Arc::clone(&telemetry))).await?;
+    let composed = Box::pin(compose(&settings, clock.clone(), Arc::clone(&telemetry))).await?;
     let Composed { cache, setup, http: http_state, health, draining } = composed;
     let (ends, tasks, http_stop) = (Ends::default(), Tasks::default(), CancellationToken::new());
     let most = connections_max(settings.limits.connections_max);
@@ -115,8 +118,12 @@ pub async fn start_with(settings: Settings, clock: Clock, telemetry: Arc<Telemet
     let http_port = TcpListener::bind(settings.http.listen).await.map_err(on_http)?;
     let (grpc, http) = (port.address().map_err(on_grpc)?, http_port.local_addr().map_err(on_http)?);
     let mut workers = Workers::start(&settings, &setup, &ends).map_err(StartError::Worker)?;
-    tasks.spawn(port.accept(workers.take_senders()));
     tasks.spawn(serve_http(http_port, http_state.clone(), settings.http.clone(), http_stop.clone()));
+    let snapshot = Snapshot::new(&settings, &cache, &clock);
+    if let Some(warming) = snapshot.clone().and_then(Snapshot::warming) {
+        if settings.snapshot.before_ready { warming.await } else { tasks.spawn(warming) }
+    }
+    tasks.spawn(port.accept(workers.take_senders()));
     tasks.spawn(Arc::clone(&cache).run_maintenance());
     tasks.spawn(Arc::clone(&cache).follow_fleet());
     if !cache.caught_up(FIRST_NEWS).await {
@@ -139,6 +146,7 @@ pub async fn start_with(settings: Settings, clock: Clock, telemetry: Arc<Telemet
         draining,
         ends,
         http_stop,
+        snapshot,
     })
 }
 
@@ -170,18 +178,25 @@ impl Running {
         self.http_state.ready.store(false, Ordering::Release);
         self.health.set_ready(false).await;
         let kept = LAST_WORDS.min(self.deadline / 4);
-        let last = end - kept;
+        let leaving = self.snapshot.as_ref().map_or(Duration::ZERO, |snapshot| snapshot.time(self.deadline / 4));
+        let last = end - kept - leaving;
         // A deadline that is shorter than the delay ends the delay.
         let _ = timeout_at(last, sleep(self.drain_delay)).await;
         self.draining.cancel();
         self.cache.close();
         let _ = timeout_at(last, sleep(REFUSING.min(self.deadline / 10))).await;
         self.ends.going.cancel();
-        let ended = self.workers.take_ended();
-        if timeout_at(last, ended).await.is_err() {
-            tracing::warn!("some connections did not end in time and were cut");
-        }
+        let mut ended = pin!(self.workers.take_ended());
+        let mut quiet = timeout_at(last, ended.as_mut()).await.is_ok();
         self.ends.abort.cancel();
+        if !quiet {
+            tracing::warn!("some connections did not end in time and were cut");
+            quiet = timeout(kept, ended).await.is_ok();
+        }
+        // While anybody may still be answered, what is written now may be invalidated.
+        if let Some(snapshot) = self.snapshot.take().filter(|_| quiet) {
+            snapshot.leaving(leaving).await;
+        }
         self.http_stop.cancel();
         let tasks = self.tasks.clone();
         let _ = tokio::join!(timeout(kept, tasks.ended()), self.telemetry.flush(kept));

@@ -2,6 +2,7 @@
 
 mod fleet;
 mod through;
+mod warm;
 
 use std::{sync::Arc, time::Duration};
 

@@ -6,3 +6,4 @@ pub mod disk;
 pub mod guard;
 pub mod origin;
 pub mod redis;
+pub mod snapshot;

@@ -24,7 +24,8 @@ pub use settings::{Row, find, rows};
 pub use shape::{
     AccessSettings, Create, GrpcSettings, HttpSettings, LeaseSettings, LimitSettings, LogFormat, LogLevel, LogSettings,
     MemorySettings, NamespaceSettings, NamespacesSettings, OriginSettings, PreloadSettings, Secret, ServerSettings,
-    Settings, SharedSettings, ShutdownSettings, TlsSettings, TokenSettings, TtlSettings, WatchSettings,
+    Settings, SharedSettings, ShutdownSettings, SnapshotSettings, TlsSettings, TokenSettings, TtlSettings,
+    WatchSettings,
 };
 
 /// Why the configuration cannot be used: one sentence per problem, each naming its source and what to write instead.

@@ -10,10 +10,10 @@ use hotplate_engine::{
     tier::Besides,
 };
 
+mod snapshot;
 mod tiers;
 
-pub use tiers::SharedSettings;
-
+pub use self::{snapshot::SnapshotSettings, tiers::SharedSettings};
 use super::profile::Profile;
 
 /// Everything the server is told.
@@ -53,6 +53,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// The way out.
     pub shutdown: ShutdownSettings,
+    /// What is left for the next process.
+    pub snapshot: SnapshotSettings,
     /// Lifetime by kind, in every namespace that says nothing else.
     pub kinds: BTreeMap<String, KindTtl>,
     /// Named TTL classes: the standard ones and those of the file.
@@ -438,6 +440,7 @@ impl Default for Settings {
             shared: SharedSettings::default(),
             server: ServerSettings::default(),
             shutdown: ShutdownSettings { drain_delay: Duration::ZERO, deadline: Duration::from_secs(10) },
+            snapshot: SnapshotSettings::default(),
             kinds: BTreeMap::new(),
             ttl_classes: standard_ttl_classes(),
         }

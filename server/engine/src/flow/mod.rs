@@ -32,4 +32,5 @@ pub mod revalidate;
 pub mod stats;
 pub mod through;
 pub mod touch;
+pub mod warm;
 pub mod watch;

@@ -1,6 +1,6 @@
 //! The rows of what lies besides memory.
 
-use super::{MIB, NONE, Row, SECOND, Slot, row};
+use super::{MIB, MINUTE, NONE, Row, SECOND, Slot, row};
 
 /// Those rows.
 pub(super) const ROWS: &[Row] = &[
@@ -41,4 +41,19 @@ pub(super) const ROWS: &[Row] = &[
         "Answer an Invalidate that it could not be told as done, for this server alone, and not with TIER_PENDING.",
         |s| Slot::Switch(&mut s.shared.allow_local_ack),
     ),
+    row(
+        "snapshot.path",
+        NONE,
+        "A file for the entries worth most, written at the end and read at the start where there is memory alone; empty: none.",
+        |s| Slot::Path(&mut s.snapshot.path),
+    ),
+    row("snapshot.bytes_max", (MIB, u64::MAX), "Bytes of that file at most.", |s| {
+        Slot::Bytes(&mut s.snapshot.bytes_max)
+    }),
+    row("snapshot.time_max", (100, 10 * MINUTE), "How long writing it, and reading it, may take.", |s| {
+        Slot::Duration(&mut s.snapshot.time_max)
+    }),
+    row("snapshot.before_ready", NONE, "Read it before the server is ready; else beside the first calls.", |s| {
+        Slot::Switch(&mut s.snapshot.before_ready)
+    }),
 ];

@@ -1,0 +1,88 @@
+//! Reading what an earlier process left. The file may hold anything: nothing is allocated that it only claims to need.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use crate::codec::{Codec, CodecError, Decoded, Facts, PREFIX_BYTES};
+
+/// The entries of a file, in the order in which they were written.
+#[derive(Debug)]
+pub struct Reader {
+    file: BufReader<File>,
+    codec: Arc<Codec>,
+    damaged: u64,
+    ended: bool,
+}
+
+impl Reader {
+    /// Of a file whose head was read.
+    pub(super) fn new(file: File, codec: Arc<Codec>) -> Self {
+        Self { file: BufReader::with_capacity(1 << 20, file), codec, damaged: 0, ended: false }
+    }
+
+    /// Records that were not what was written, so far: dropped. Behind one whose head is damaged nothing can be read.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    fn record(&mut self) -> io::Result<Option<Result<Decoded, CodecError>>> {
+        let mut head = vec![0; PREFIX_BYTES];
+        let first = self.file.read(&mut head)?;
+        if first == 0 {
+            self.ended = true;
+            return Ok(None);
+        }
+        self.file.read_exact(&mut head[first..])?;
+        let facts = match self.codec.facts(&head) {
+            Err(CodecError::Truncated { needs }) => {
+                // At most as long as a head may be.
+                head.resize(usize::try_from(needs).unwrap_or(PREFIX_BYTES), 0);
+                self.file.read_exact(&mut head[PREFIX_BYTES..])?;
+                self.codec.facts(&head)
+            }
+            other => other,
+        };
+        Ok(Some(match facts {
+            Ok(facts) => {
+                let body = self.body(&facts)?;
+                self.codec.decode_body(facts, body)
+            }
+            Err(error) => {
+                self.ended = true;
+                Err(error)
+            }
+        }))
+    }
+
+    /// Grows with what is there: a file that ends early costs no more than it holds.
+    fn body(&mut self, facts: &Facts) -> io::Result<Bytes> {
+        let mut body = Vec::new();
+        (&mut self.file).take(facts.stored_bytes).read_to_end(&mut body)?;
+        Ok(body.into())
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Decoded;
+
+    fn next(&mut self) -> Option<Decoded> {
+        while !self.ended {
+            match self.record() {
+                Ok(None) => return None,
+                Ok(Some(Ok(decoded))) => return Some(decoded),
+                Ok(Some(Err(_))) => self.damaged += 1,
+                Err(_) => {
+                    self.damaged += 1;
+                    self.ended = true;
+                }
+            }
+        }
+        None
+    }
+}
