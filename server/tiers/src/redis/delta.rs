@@ -21,6 +21,8 @@ pub(super) const NAMES_MAX: usize = 512;
 const PAGES_MAX: usize = 160;
 /// The marks' members, in the order they are asked for.
 pub(super) const MARKS: [&str; 5] = ["!e", "!r", "!f", "!n", "!b"];
+/// Numbers of changes are below, epochs and runs are from here on: a page of changes is empty when there were none.
+pub(super) const NUMBERS_END: u64 = 1 << 51;
 /// Scores are whole numbers up to here, exactly.
 const SCORE_MAX: f64 = 9_007_199_254_740_992.0;
 

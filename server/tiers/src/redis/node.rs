@@ -21,6 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     connect::{Dialer, Opened},
     counters::Counters,
+    delta::NUMBERS_END,
     fail::{Cause, Fail},
     url::Address,
 };
@@ -279,11 +280,12 @@ impl Info {
     }
 }
 
-/// What identifies a server's history, as the scripts read it: 52 bits of its replication id, which is another one after each
+/// What identifies a server's history, as the scripts read it: 48 bits of its replication id and the 52nd, which is another one after each
 /// start and each promotion.
 pub(super) fn run_of(replication: &str) -> Result<u64, Fail> {
-    let digits = field(replication, "master_replid").and_then(|id| id.get(..13));
-    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or_else(Fail::strange)
+    let digits = field(replication, "master_replid").and_then(|id| id.get(..12));
+    let bits = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or_else(Fail::strange)?;
+    Ok(NUMBERS_END + bits)
 }
 
 /// A text among the answers; the server's error when it is that.
@@ -311,9 +313,9 @@ mod tests {
     #[test]
     fn a_server_says_what_it_is() {
         let answers =
-            [bulk("# Server\r\nredis_version:7.0.15\r\n"), bulk("role:master\r\nmaster_replid:0000000000010ffff\r\n")];
+            [bulk("# Server\r\nredis_version:7.0.15\r\n"), bulk("role:master\r\nmaster_replid:000000000010ffff\r\n")];
         let info = Info::of(&answers).unwrap();
-        assert_eq!(info, Info { version: (7, 0), master: true, run: 0x10 });
+        assert_eq!(info, Info { version: (7, 0), master: true, run: NUMBERS_END + 0x10 });
     }
 
     #[test]

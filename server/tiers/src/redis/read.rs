@@ -8,7 +8,7 @@ use hotplate_engine::{
     position::{LogId, Position},
     tier::{
         TierError,
-        shared::{Found, LeaseTurn, LeaseWish, LogNow, SharedRead, Since, TURN_BITS},
+        shared::{Found, LeaseTurn, LeaseWish, LogNow, SharedRead, Since},
     },
 };
 use redis::{Cmd, Value};
@@ -16,7 +16,7 @@ use redis::{Cmd, Value};
 use super::{
     Core, aside,
     counters::Counters,
-    delta::{self, Delta, MARKS, Marks, PAGE_MEMBERS},
+    delta::{self, Delta, MARKS, Marks, NUMBERS_END, PAGE_MEMBERS},
     fail::{Cause, Fail},
     node::Link,
     route::Request,
@@ -124,7 +124,7 @@ impl Core {
         let mut commands = vec![scores(&name)];
         if let Some(from) = from {
             let mut page = redis::cmd("ZRANGEBYSCORE");
-            page.arg(&name).arg(format!("({from}")).arg("+inf").arg("WITHSCORES");
+            page.arg(&name).arg(format!("({from}")).arg(NUMBERS_END - 1).arg("WITHSCORES");
             page.arg("LIMIT").arg(0).arg(PAGE_MEMBERS);
             commands.push(page);
         }
@@ -233,9 +233,9 @@ pub(super) fn scores(name: &str) -> Cmd {
     command
 }
 
-/// The epoch of a log that begins from nothing: 52 random bits, the upper ones, which are its lineage, not all zero.
+/// The epoch of a log that begins from nothing: 52 bits, the first of them set and the others random. Its lineage is never zero.
 pub(super) fn fresh_epoch() -> String {
-    rand::random_range(1_u64 << TURN_BITS..1 << 52).to_string()
+    rand::random_range(NUMBERS_END..1 << 52).to_string()
 }
 
 /// A lease's token as it is stored.

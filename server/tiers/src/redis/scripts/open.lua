@@ -4,10 +4,10 @@
 -- All of it in one key, because what loses one part of it (eviction, FLUSHALL, a new node) must lose the rest with it.
 
 -- Identifies this server's history: Redis takes a new replication id when it starts and when it is promoted, and may then
--- lack what the last one had acknowledged. 52 bits of it are exact as a score.
+-- lack what the last one had acknowledged. 48 bits of it, and the 52nd: exact as a score, and beyond the numbers of changes.
 local function run_of_server()
   local id = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-  return tonumber(string.sub(id, 1, 13), 16)
+  return 2251799813685248 + tonumber(string.sub(id, 1, 12), 16)
 end
 
 local function exact(number)
@@ -48,7 +48,7 @@ end
 -- What happened since a number; false when that was not asked or is more than goes into one answer.
 local function since(log, number)
   if number == '' then return false end
-  local fences = redis.call('ZRANGEBYSCORE', log, '(' .. number, '+inf', 'WITHSCORES', 'LIMIT', 0, 260)
+  local fences = redis.call('ZRANGEBYSCORE', log, '(' .. number, '2251799813685247', 'WITHSCORES', 'LIMIT', 0, 260)
   if #fences >= 520 then return false end
   return fences
 end
