@@ -41,6 +41,7 @@ mod reflection;
 mod refresh;
 mod refresh_ahead;
 mod release_lease;
+mod replicas;
 mod requirements;
 mod revalidate;
 mod server_info;

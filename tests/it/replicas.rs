@@ -1,0 +1,172 @@
+//! Several servers on one Redis: what one changes the others know, positions hold on all of them, one of them computes, and
+//! all of them go on when Redis is gone.
+
+use std::time::Duration;
+
+use hotplate_proto::v1::{self, EventType, GetOutcome, PutOutcome};
+use hotplate_redisctl::Server as Redis;
+use tokio::task::JoinSet;
+use tonic::Code;
+use tonic_types::StatusExt;
+
+use crate::{
+    follower::{Follower, told},
+    harness::{Server, Setup},
+    wire::*,
+};
+
+/// Redis and so many servers that share it. Calls to it have time: these machines may be busy.
+fn replicas(count: usize) -> (Redis, Vec<Server>) {
+    let redis = Redis::start().expect("redis-server starts");
+    let url = redis.url();
+    let setup = || Setup::default().env("HOTPLATE_SHARED_URL", &url).env("HOTPLATE_SHARED_TIMEOUT", "500ms");
+    let servers = (0..count).map(|_| setup().spawn()).collect();
+    (redis, servers)
+}
+
+async fn clients(servers: &[Server]) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for server in servers {
+        clients.push(server.client().await);
+    }
+    clients
+}
+
+/// Waits until a server has, or has not, a value of the key.
+async fn becomes(client: &Client, key: &str, value: Option<&str>) {
+    let ask = || async { client.clone().value(key).await.ok() };
+    until("the other server knows", ask, |read| read.as_deref() == value.map(str::as_bytes)).await;
+}
+
+#[tokio::test]
+async fn what_one_server_changes_the_other_knows() {
+    let (_redis, servers) = replicas(2);
+    let [a, b] = &mut clients(&servers).await[..] else { unreachable!() };
+    a.store(put_tagged("k", "one", &["t"])).await;
+    let answer = b.ask(get("k")).await;
+    assert_eq!((value_of(&answer), answer.served_from()), (&b"one"[..], v1::Tier::Shared));
+    assert_eq!(b.ask(get("k")).await.served_from(), v1::Tier::Memory);
+    a.store(put_tagged("k", "two", &["t"])).await;
+    becomes(b, "k", Some("two")).await;
+    for selector in [select::key("k"), select::tag("t"), select::prefix("k"), select::everything()] {
+        a.store(put_tagged("k", "three", &["t"])).await;
+        becomes(b, "k", Some("three")).await;
+        b.drop_all(vec![selector]).await;
+        assert!(b.value("k").await.is_err(), "who answered has it no more");
+        becomes(a, "k", None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_watch_on_one_server_tells_what_another_changes() {
+    let (_redis, servers) = replicas(2);
+    let [a, b] = &mut clients(&servers).await[..] else { unreachable!() };
+    let mut follower = Follower::open(b, watch(vec![])).await;
+    a.store(put("k", "v")).await;
+    a.drop_all(vec![select::key("k")]).await;
+    a.drop_all(vec![select::tag("t")]).await;
+    let events = follower.events(3).await;
+    assert_eq!(told(&events), [(EventType::Put, "k"), (EventType::Invalidated, "k"), (EventType::SetInvalidated, "")]);
+}
+
+#[tokio::test]
+async fn a_position_of_one_server_holds_on_another() {
+    let (_redis, servers) = replicas(2);
+    let [a, b] = &mut clients(&servers).await[..] else { unreachable!() };
+    for turn in 0..50 {
+        let (writer, reader) = if turn % 2 == 0 { (&mut *a, &mut *b) } else { (&mut *b, &mut *a) };
+        let value = turn.to_string();
+        let min_position = writer.store(put("k", &value)).await.position;
+        let answer = reader.ask(v1::GetRequest { min_position, ..get("k") }).await;
+        assert_eq!(value_of(&answer), value.as_bytes());
+        let min_position = reader.drop_all(vec![select::key("k")]).await.position;
+        let answer = writer.ask(v1::GetRequest { min_position, ..get("k") }).await;
+        assert_eq!(answer.outcome(), GetOutcome::Miss);
+    }
+}
+
+#[tokio::test]
+async fn the_callers_of_three_servers_cost_one_computation() {
+    let (_redis, servers) = replicas(3);
+    let clients = clients(&servers).await;
+    let mut callers = JoinSet::new();
+    for number in 0..60 {
+        callers.spawn(get_or_compute(clients[number % 3].clone()));
+    }
+    let mut computed = 0;
+    while let Some(did) = within("an answer", callers.join_next()).await {
+        computed += did.unwrap();
+    }
+    assert_eq!(computed, 1);
+}
+
+/// How often it computed.
+async fn get_or_compute(mut client: Client) -> u32 {
+    loop {
+        let answer = client.ask(lease_or_wait("k")).await;
+        match answer.outcome() {
+            GetOutcome::Hit => return 0,
+            GetOutcome::Miss => {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let stored = client.store(put_under(&token_of(&answer), "k", "computed")).await;
+                assert_eq!(stored.outcome(), PutOutcome::Stored);
+                return 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn servers_go_on_without_redis_and_catch_up_when_it_is_back() {
+    let (mut redis, servers) = replicas(2);
+    let [a, b] = &mut clients(&servers).await[..] else { unreachable!() };
+    a.store(put("k", "v")).await;
+    a.store(put("other", "v")).await;
+    becomes(b, "k", Some("v")).await;
+    redis.kill();
+    let refused = a.invalidate(invalidate(vec![select::key("k")])).await.expect_err("Redis is gone");
+    Failure::of(&refused).is(Code::Unavailable, "TIER_PENDING").says_when();
+    let details = refused.get_error_details();
+    let said = &details.error_info().expect("ErrorInfo").metadata;
+    assert_eq!((said["applied"].as_str(), said["pending"].as_str()), ("LOCAL", "SHARED"));
+    assert!(a.value("k").await.is_err(), "it is done on this server");
+    assert_eq!(a.value("other").await.expect("memory serves"), b"v");
+    assert_eq!(b.value("k").await.expect("memory serves"), b"v");
+    assert_eq!(a.store(put("alone", "v")).await.outcome(), PutOutcome::Stored);
+    assert_eq!(a.value("alone").await.expect("stored here"), b"v");
+    let degraded =
+        || async { b.clone().get(get("k")).await.expect("get").metadata().get("x-hotplate-coherence").cloned() };
+    let said = until("it says that it is cut off", degraded, Option::is_some).await;
+    assert_eq!(said.expect("a header"), "degraded");
+    redis.restart().expect("redis-server starts again");
+    until("it trusts what it has again", degraded, Option::is_none).await;
+    becomes(b, "k", None).await;
+    assert!(a.value("k").await.is_err());
+    a.store(put("k", "new")).await;
+    becomes(b, "k", Some("new")).await;
+}
+
+#[tokio::test]
+async fn a_server_starts_without_redis_and_joins_when_it_is_there() {
+    let (mut redis, servers) = replicas(1);
+    let mut a = servers[0].client().await;
+    let url = redis.url();
+    redis.kill();
+    let late = Setup::default().env("HOTPLATE_SHARED_URL", &url).spawn();
+    let mut b = late.client().await;
+    assert_eq!(b.store(put("k", "v")).await.outcome(), PutOutcome::Stored);
+    assert_eq!(b.value("k").await.expect("it serves alone"), b"v");
+    redis.restart().expect("redis-server starts again");
+    until(
+        "it joins",
+        || async {
+            b.clone().store(put("k", "shared")).await;
+            a.clone().value("k").await.ok()
+        },
+        |read| read.as_deref() == Some(b"shared"),
+    )
+    .await;
+    a.drop_all(vec![select::key("k")]).await;
+    becomes(&b, "k", None).await;
+}
