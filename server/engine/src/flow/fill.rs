@@ -14,6 +14,7 @@ use crate::{
     flow::preload::{Parameters, PreloadState},
     key::Key,
     origin::{Loaded, Origin, OriginAnswer, OriginError, OriginRequest},
+    tier::shared::FleetStamp,
 };
 
 /// Label under which an entry keeps its origin's validator.
@@ -34,6 +35,17 @@ pub trait Store: Send + Sync + 'static {
     /// Brings the entry from a slower tier, if there are such and memory does not have it.
     fn bring<'a>(&'a self, _key: &'a Key) -> BoxFuture<'a, ()> {
         Box::pin(ready(()))
+    }
+
+    /// Where the logs that replicas share are now, for a computation that begins after this call; `None`: nothing is shared.
+    fn place_in_fleet(&self, _key: &Key) -> Option<FleetStamp> {
+        None
+    }
+
+    /// Stores where replicas share it what was stored here and computed since then; false when that was overtaken there,
+    /// and is nowhere any more.
+    fn share<'a>(&'a self, _key: &'a Key, _since: FleetStamp) -> BoxFuture<'a, bool> {
+        Box::pin(async { true })
     }
 
     /// The longest TTL of a namespace.
@@ -160,11 +172,13 @@ impl Filler {
         loop {
             // A new ticket for each attempt: an Invalidate between two of them spoils only the first.
             let ticket = self.store.ticket(&checked.key);
+            let began = self.store.place_in_fleet(&checked.key);
             let start = self.clock.now();
             match self.ask(checked, present.as_ref()).await {
                 Ok(answer) => {
                     let asked = Asked { ticket, took: self.clock.now().since(start) };
-                    return self.pass(checked, answer, present, asked);
+                    let ended = self.pass(checked, answer, present, asked);
+                    return self.share(checked, ended, began).await;
                 }
                 Err(error) if error.retryable && attempt < ATTEMPTS => {
                     tokio::time::sleep(self.backoff(&checked.key, attempt)).await;
@@ -172,6 +186,15 @@ impl Filler {
                 }
                 Err(error) => return self.failed(checked, error).into(),
             }
+        }
+    }
+
+    /// Stores where replicas share it what was stored here.
+    async fn share(&self, checked: &Checked, ended: Ended, began: Option<FleetStamp>) -> Ended {
+        let stored = matches!(ended.state, PreloadState::Loaded | PreloadState::Negative | PreloadState::Revalidated);
+        match began.filter(|_| stored) {
+            Some(began) if !self.store.share(&checked.key, began).await => overtaken().into(),
+            _ => ended,
         }
     }
 
@@ -308,10 +331,7 @@ impl Filler {
             Ok(Admitted::Stored { pinned } | Admitted::Refreshed { pinned }) => {
                 return Ended { pinned, ..state.into() };
             }
-            Ok(Admitted::TooLate) => PreloadState::NotStored {
-                reason: "INVALIDATED",
-                message: "invalidated while it was being fetched; preload it again".to_owned(),
-            },
+            Ok(Admitted::TooLate) => overtaken(),
             Ok(Admitted::NotAdmitted(message)) => PreloadState::NotStored { reason: "NOT_ADMITTED", message },
             Err(error) => PreloadState::Failed { reason: error.reason().name(), message: error.message().to_owned() },
         };
@@ -323,6 +343,13 @@ impl Filler {
         #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
         let share = draw as f64 / u64::MAX as f64;
         (BACKOFF * 2u32.pow(attempt - 1)).mul_f64(1.0 - share / 2.0)
+    }
+}
+
+fn overtaken() -> PreloadState {
+    PreloadState::NotStored {
+        reason: "INVALIDATED",
+        message: "invalidated while it was being fetched; preload it again".to_owned(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     admit::{self, Admission, Right, admit},
     bounds, cascade, failure,
     fill::{self, Admitted, Fill, Ticket},
+    fleet,
     lifetime::Rules,
     list::{page, usable},
     put::Precondition,
@@ -19,6 +20,7 @@ use crate::{
     key::Key,
     memory::{Store, content::Content},
     selector::Selector,
+    tier::shared::FleetStamp,
     watch::Entries,
 };
 
@@ -53,6 +55,15 @@ impl fill::Store for Store {
 
     fn bring<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
         if self.tiers.none() { Box::pin(ready(())) } else { Box::pin(bring(self, key)) }
+    }
+
+    fn place_in_fleet(&self, key: &Key) -> Option<FleetStamp> {
+        let space = self.spaces.find(key.namespace()).ok().flatten()?;
+        fleet::of(self, &space)?.stamp(key)
+    }
+
+    fn share<'a>(&'a self, key: &'a Key, since: FleetStamp) -> BoxFuture<'a, bool> {
+        Box::pin(fleet::write::fetched(self, key, since))
     }
 
     fn ttl_max(&self, namespace: &str) -> Duration {

@@ -9,7 +9,7 @@ use crate::{
     entry::EntryView,
     error::Result,
     fleet::{Fleet, selectors::all_dependencies},
-    flow::put::PutAnswer,
+    flow::{fill::Store as _, put::PutAnswer},
     key::Key,
     memory::{Store, space::Space},
     position::{LogId, Position},
@@ -143,6 +143,14 @@ pub(in crate::flow) async fn fill(
     fleet.grants.lock().end(key, token);
     let Some(stamp) = stamp else { return Written::Here };
     fill_since(store, fleet, (space, key), (kept, stamp, Some(token))).await
+}
+
+/// Writes what an origin answered and was stored here; false: it was overtaken, and is nowhere any more.
+pub(in crate::flow) async fn fetched(store: &Store, key: &Key, since: FleetStamp) -> bool {
+    let Ok(Some(space)) = store.spaces.find(key.namespace()) else { return true };
+    let (Some(fleet), Some(view)) = (super::of(store, &space), store.view(key)) else { return true };
+    let kept = kept(store, (&space, key), &view);
+    fill_since(store, fleet, (&space, key), (&kept, since, None)).await != Written::TooLate
 }
 
 /// Writes what was computed since the fleet's logs were there.
