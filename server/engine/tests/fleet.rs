@@ -142,6 +142,24 @@ async fn an_invalidation_that_cannot_be_told_is_told_later_and_holds_here_at_onc
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_an_invalidation_overtook_is_not_kept() {
+    let (net, clock) = net(7);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    a.put("k", 1, None).await;
+    pass(MOMENT).await;
+    b.link.reads_late_ms.store(100, SeqCst);
+    let mut slow = tokio::task::JoinSet::new();
+    let reader = b.clone();
+    slow.spawn(async move { reader.get("k", OnMiss::Report, Positions::default()).await });
+    pass(MOMENT).await;
+    b.drop_key("k").await.unwrap();
+    slow.join_next().await;
+    b.link.reads_late_ms.store(0, SeqCst);
+    assert_eq!(b.look("k").await, Read::Miss);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_value_stored_while_the_shared_tier_is_away_is_served_and_the_older_one_is_dropped_there() {
     let (net, clock) = net(5);
     let replicas = start(&net, 2, &clock, Coherence::Available).await;

@@ -348,3 +348,19 @@ fn the_examples_of_the_page_are_valid() {
     assert_eq!(settings.access.tokens.len(), 1);
     assert_eq!(settings.origins().unwrap()["team-a/models"].len(), 1);
 }
+
+#[test]
+fn the_example_with_redis_is_valid() {
+    let text = include_str!("../../../../docs/examples/memory-redis.toml");
+    let settings = load_from(&[], &[], text).unwrap().settings;
+    assert_eq!((settings.shared.url.as_str(), settings.shared.prefix.as_str()), ("redis://127.0.0.1:6379", "hp"));
+    let engine = settings.engine();
+    assert_eq!(engine.namespaces["sessions"].coherence, hotplate_engine::namespace::Coherence::Strict);
+    assert!(!engine.namespaces["local"].tiers.shared);
+    let variables = [("HOTPLATE_SHARED_URL", "rediss+sentinel://a:1,b:2/m"), ("HOTPLATE_SHARED_TIMEOUT", "80ms")];
+    let settings = load_from(&[], &variables, text).unwrap().settings;
+    assert_eq!(settings.shared.timeout, std::time::Duration::from_millis(80));
+    let secret = [("HOTPLATE_SHARED_URL", "redis://user:secret@a:1")];
+    let refused = load_from(&[], &secret, text).unwrap_err().to_string();
+    assert!(refused.contains("shared.password_file") && !refused.contains("secret@"), "{refused}");
+}

@@ -119,11 +119,20 @@ pub(crate) struct Link {
     cut: AtomicBool,
     wrong: Wrong,
     pub(crate) calls: AtomicU64,
+    /// How much later than they are given the answers to reads arrive.
+    pub(crate) reads_late_ms: AtomicU64,
 }
 
 impl Link {
     pub(crate) fn new(net: &Arc<Net>, replica: u64, wrong: Wrong) -> Arc<Self> {
-        Arc::new(Self { net: net.clone(), replica, cut: AtomicBool::new(false), wrong, calls: AtomicU64::new(0) })
+        Arc::new(Self {
+            net: net.clone(),
+            replica,
+            cut: AtomicBool::new(false),
+            wrong,
+            calls: AtomicU64::new(0),
+            reads_late_ms: AtomicU64::new(0),
+        })
     }
 
     /// From now on nothing gets through, or everything again.
@@ -164,7 +173,13 @@ impl SharedTier for Link {
         lease: Option<LeaseWish>,
     ) -> BoxFuture<'a, Result<SharedRead, TierError>> {
         let wall = self.net.wall();
-        self.call(move |truth| (truth.read(key, lease, wall), Vec::new())).boxed()
+        async move {
+            let read = self.call(move |truth| (truth.read(key, lease, wall), Vec::new())).await;
+            let late = Duration::from_millis(self.reads_late_ms.load(SeqCst));
+            tokio::time::sleep(late).await;
+            read
+        }
+        .boxed()
     }
 
     fn write<'a>(
