@@ -19,6 +19,12 @@ impl Trust {
         self.until.fetch_max(sent.after(lasts).0, Ordering::AcqRel);
     }
 
+    /// Whether there ever was a time of which that was said.
+    #[must_use]
+    pub fn was_there(&self) -> bool {
+        self.until.load(Ordering::Acquire) > 0
+    }
+
     /// Whether that was recent enough.
     #[must_use]
     pub fn holds(&self, now: Moment) -> bool {

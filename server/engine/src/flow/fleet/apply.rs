@@ -39,8 +39,12 @@ pub(in crate::flow) fn dropped(store: &Store, names: &[FenceName], marks: Option
     }
 }
 
-/// Drops everything that is shared: it may have been changed meanwhile.
-pub(in crate::flow) fn everything(store: &Store) {
+/// Drops everything that is shared: it may have been changed meanwhile. `first`: for the first time, when the disk may hold
+/// what was stored before this process began, also of namespaces that nobody has used since.
+pub(in crate::flow) fn everything(store: &Store, first: bool) {
+    if let Some(local) = store.tiers.local.as_ref().filter(|_| first) {
+        local.forget_all();
+    }
     for space in store.spaces.all().into_iter().filter(|space| space.config.tiers.shared) {
         select(store, &space.name, vec![Selector::Everything], (None, LOST));
     }
