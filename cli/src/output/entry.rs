@@ -43,7 +43,7 @@ fn failure_json(failure: &v1::RefreshFailure) -> Value {
 }
 
 /// Name of a tier in lower case.
-fn tier(tier: i32) -> &'static str {
+pub(crate) fn tier(tier: i32) -> &'static str {
     match v1::Tier::try_from(tier) {
         Ok(v1::Tier::Memory) => "memory",
         Ok(v1::Tier::Disk) => "disk",

@@ -53,6 +53,7 @@ fn show(key: &str, answer: &v1::ExplainKeyResponse, output: &mut Output) -> Resu
         row("key", key),
         row("a get says", &outcome(answer)),
         row("because", &answer.explanation),
+        row("lies in", &tiers(answer)),
         row("lifetime", &lower(answer.freshness().as_str_name(), "FRESHNESS_")),
     ];
     if let Some(negative) = &answer.negative {
@@ -79,6 +80,10 @@ fn show(key: &str, answer: &v1::ExplainKeyResponse, output: &mut Output) -> Resu
         output.note("there are older events, see --events")?;
     }
     Ok(())
+}
+
+fn tiers(answer: &v1::ExplainKeyResponse) -> String {
+    answer.tiers.iter().map(|tier| entry::tier(*tier)).collect::<Vec<_>>().join(", ")
 }
 
 fn row(name: &str, text: &str) -> Vec<String> {
@@ -118,6 +123,7 @@ fn as_json(key: &str, answer: &v1::ExplainKeyResponse) -> Value {
         "outcome": upper(answer.outcome().as_str_name(), "GET_OUTCOME_"),
         "miss_reason": upper(answer.miss_reason().as_str_name(), "MISS_REASON_"),
         "explanation": answer.explanation,
+        "tiers": answer.tiers.iter().map(|tier| entry::tier(*tier)).collect::<Vec<_>>(),
         "freshness": upper(answer.freshness().as_str_name(), "FRESHNESS_"),
         "metadata": answer.metadata.as_ref().map(entry::facts),
         "negative": negative.map(|negative| json!({"reason": negative.reason, "message": negative.message})),

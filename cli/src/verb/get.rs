@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hotplate::v1::{self, GetOutcome, entry::Payload};
 use serde_json::{Value, json};
 
@@ -41,6 +41,30 @@ pub(crate) struct Get {
     /// Look without touching recency, idle time and statistics
     #[arg(long)]
     peek: bool,
+    /// Look no further than this tier
+    #[arg(long, value_enum, value_name = "TIER")]
+    slowest: Option<Slowest>,
+}
+
+/// How far to look.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Slowest {
+    /// In memory alone
+    Memory,
+    /// And on the server's disk
+    Disk,
+    /// And in what servers share
+    Shared,
+}
+
+impl Slowest {
+    fn wire(self) -> v1::Tier {
+        match self {
+            Self::Memory => v1::Tier::Memory,
+            Self::Disk => v1::Tier::Disk,
+            Self::Shared => v1::Tier::Shared,
+        }
+    }
 }
 
 impl Get {
@@ -55,6 +79,7 @@ impl Get {
             max_age: self.max_age.map(to_proto),
             peek: self.peek,
             view: view.into(),
+            slowest_tier: self.slowest.map_or(v1::Tier::Unspecified, Slowest::wire).into(),
             ..Default::default()
         };
         let response = connection.calls.get(request).await?;
@@ -154,6 +179,9 @@ pub(super) fn as_json(key: &str, response: &v1::GetResponse) -> Value {
     if outcome == GetOutcome::Miss {
         let reason = entry::bare(response.miss_reason().as_str_name(), "MISS_REASON_");
         object.insert("miss_reason".to_owned(), json!(reason));
+    }
+    if response.served_from() != v1::Tier::Unspecified {
+        object.insert("served_from".to_owned(), json!(entry::tier(response.served_from)));
     }
     Value::Object(object)
 }

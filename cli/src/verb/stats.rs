@@ -1,6 +1,7 @@
 //! `hotplate stats`: how well the cache is doing. The JSON keys are relied on by others; only add to them.
 
 mod insight;
+mod tiers;
 
 use std::time::Duration;
 
@@ -121,6 +122,7 @@ fn show(namespace: &str, response: &v1::StatsResponse, output: &mut Output) -> R
         let rows: Vec<_> = response.groups.iter().map(|group| group_row(group, output)).collect();
         output.rows(&HEAD, &rows)?;
     }
+    tiers::show(response, output)?;
     insight::show(response, output)?;
     let (paint, verdict) = verdict(&total, response.limits.as_ref());
     let verdict = output.paint(paint, &verdict);
@@ -299,6 +301,7 @@ fn as_json(namespace: &str, response: &v1::StatsResponse) -> Value {
     object.insert("lease_waiter_count".to_owned(), json!(response.lease_waiter_count));
     let groups: Vec<Value> = response.groups.iter().map(|group| Value::Object(group_json(group))).collect();
     object.insert("groups".to_owned(), Value::Array(groups));
+    object.insert("tiers".to_owned(), response.tiers.iter().map(tiers::as_json).collect());
     insight::add_json(&mut object, response);
     Value::Object(object)
 }

@@ -102,7 +102,7 @@ impl<C: Codec> Namespace<C> {
             true => v1::StalePolicy::WhileRevalidate,
             false => v1::StalePolicy::Refuse,
         };
-        let reading = ReadOptions { stale, max_age: options.max_age, peek: false };
+        let reading = ReadOptions { stale, max_age: options.max_age, ..ReadOptions::default() };
         let mut request = self.get_request(key.to_owned(), &reading)?;
         let mut time = self.client.raw().time();
         match ask {

@@ -230,7 +230,8 @@ impl<C: Codec> Namespace<C> {
     where
         C: Decode<T>,
     {
-        let reading = ReadOptions { stale: v1::StalePolicy::IfError, max_age: options.max_age, peek: false };
+        let reading =
+            ReadOptions { stale: v1::StalePolicy::IfError, max_age: options.max_age, ..ReadOptions::default() };
         match self.get_with(key, &reading).await {
             Ok(found) => found.value(),
             Err(error) => {
@@ -247,7 +248,7 @@ fn reading(options: &ComputeOptions) -> ReadOptions {
         (false, true) => v1::StalePolicy::IfError,
         (false, false) => v1::StalePolicy::Refuse,
     };
-    ReadOptions { stale, max_age: options.max_age, peek: false }
+    ReadOptions { stale, max_age: options.max_age, ..ReadOptions::default() }
 }
 
 /// A failure beside a value that may still be used: the server keeps both, and lets nobody try again while the failure is

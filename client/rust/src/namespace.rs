@@ -420,6 +420,7 @@ impl<C: Codec> Namespace<C> {
             stale_policy: options.stale.into(),
             max_age: options.max_age.map(|age| ttl::wire_duration("max_age", age)).transpose()?,
             peek: options.peek,
+            slowest_tier: options.slowest.into(),
             ..v1::GetRequest::default()
         })
     }

@@ -183,6 +183,7 @@ pub struct ReadOptions {
     pub(crate) stale: v1::StalePolicy,
     pub(crate) max_age: Option<Duration>,
     pub(crate) peek: bool,
+    pub(crate) slowest: v1::Tier,
 }
 
 impl ReadOptions {
@@ -210,6 +211,13 @@ impl ReadOptions {
     #[must_use]
     pub fn peek(mut self) -> Self {
         self.peek = true;
+        self
+    }
+
+    /// Looks no further than in this tier of the server: with [`v1::Tier::Memory`] no answer waits for a disk or a network.
+    #[must_use]
+    pub fn slowest_tier(mut self, tier: v1::Tier) -> Self {
+        self.slowest = tier;
         self
     }
 }

@@ -45,7 +45,11 @@ pub(crate) fn stats(
         trend: request.include_trend,
     };
     let insight = parts.cache.insight(&within(parts, call, &request.namespace, wanted)?);
-    Ok(Answer::plain(convert::stats_response(&snapshot, insight)))
+    let mut response = convert::stats_response(&snapshot, insight);
+    if call.allow(ALL).is_ok() {
+        response.tiers = parts.cache.tiers().states().into_iter().map(convert::tier_stats).collect();
+    }
+    Ok(Answer::plain(response))
 }
 
 /// Limits what is concluded to the namespaces asked for in which the caller may see statistics, and what is told of keys to

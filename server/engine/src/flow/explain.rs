@@ -18,6 +18,7 @@ use crate::{
     memory::{Guard, Store, beside::Removal, notes::Note, record::Look, space::Space},
     position::{AsOf, LogId, Position},
     selector::Selector,
+    tier::TierName,
 };
 
 /// Events of an answer when the request says nothing.
@@ -59,6 +60,8 @@ pub struct ExplainAnswer {
     pub reaches_back: Duration,
     /// How current that is.
     pub as_of: AsOf,
+    /// The tiers of this process that have something of it, from fast to slow.
+    pub tiers: Vec<TierName>,
 }
 
 /// Something that happened to a key.
@@ -161,8 +164,10 @@ pub fn explain(store: &Store, request: &ExplainRequest, made: Moment) -> Result<
     let missed = matches!(known.outcome, Lookup::Miss(_));
     let cause = known.removal.filter(|_| missed).map(|removal| trail::cause(store, &trail, (&known, removal)));
     let reaches_back = known.now.since(trail.forgotten.unwrap_or(made));
+    let lies_below = store.tiers.local.as_ref().filter(|local| local.holds(&key)).map(|local| local.name());
     Ok(ExplainAnswer {
-        explanation: words::outcome(&known, cause.as_ref()),
+        explanation: words::outcome(&known, cause.as_ref(), lies_below),
+        tiers: known.entry.as_ref().map(|_| TierName::Memory).into_iter().chain(lies_below).collect(),
         outcome: known.outcome,
         entry: known.entry,
         next_to_go: known.next_to_go,

@@ -11,7 +11,9 @@ use hotplate_proto::v1;
 
 use super::{
     answer::miss_reason,
-    values::{wire_duration, wire_facts, wire_negative, wire_place, wire_positions, wire_selector, wire_time},
+    values::{
+        wire_duration, wire_facts, wire_negative, wire_place, wire_positions, wire_selector, wire_tier, wire_time,
+    },
 };
 
 /// Which key.
@@ -53,6 +55,7 @@ pub(crate) fn explain_response(answer: ExplainAnswer) -> v1::ExplainKeyResponse 
         complete: answer.complete,
         reaches_back: Some(wire_duration(answer.reaches_back)),
         as_of: wire_positions(&answer.as_of.positions()),
+        tiers: answer.tiers.into_iter().map(|tier| wire_tier(tier).into()).collect(),
     }
 }
 

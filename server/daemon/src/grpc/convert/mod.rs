@@ -7,6 +7,7 @@ mod insight;
 mod lease;
 mod request;
 mod stream;
+mod tiers;
 mod values;
 
 pub(crate) use answer::{
@@ -26,4 +27,5 @@ pub(crate) use request::{
 pub(crate) use stream::{
     preload_request, preload_response, update_request, update_response, watch_request, watch_responses,
 };
+pub(crate) use tiers::tier_stats;
 pub(crate) use values::{count, wire_duration, wire_time};

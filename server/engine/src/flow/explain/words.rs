@@ -9,10 +9,11 @@ use crate::{
     event::MissReason,
     flow::get::Lookup,
     selector::Selector,
+    tier::TierName,
 };
 
 /// What a Get would say, and why.
-pub(super) fn outcome(known: &Known, cause: Option<&KeyEvent>) -> String {
+pub(super) fn outcome(known: &Known, cause: Option<&KeyEvent>, lies_below: Option<TierName>) -> String {
     match &known.outcome {
         Lookup::Hit(view) | Lookup::Stale(view) | Lookup::NotModified(view) => {
             format!("A Get finds it: {}.{}", lifetime(view), failed(view))
@@ -22,7 +23,13 @@ pub(super) fn outcome(known: &Known, cause: Option<&KeyEvent>) -> String {
             format!("A Get finds the failure to renew it.{} {}", failed(view), still_usable(view))
         }
         Lookup::Negative(view) => format!("A Get finds a remembered absence or failure: {}.", lifetime(view)),
-        Lookup::Miss(reason) => format!("A Get misses: {}", missing(known, *reason, cause)),
+        Lookup::Miss(reason) => {
+            let why = missing(known, *reason, cause);
+            match lies_below.filter(|_| known.entry.is_none()) {
+                Some(tier) => format!("A Get finds nothing in memory ({why}) and looks for it on the {}.", tier.word()),
+                None => format!("A Get misses: {why}"),
+            }
+        }
     }
 }
 
