@@ -4,9 +4,8 @@ mod tiers;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use hotplate_engine::{Cache, clock::Clock, compress::Compress, namespace::EngineConfig, tier::Tiers};
+use hotplate_engine::{Cache, clock::Clock};
 use hotplate_proto::v1::cache_service_server::CacheServiceServer;
-use hotplate_tiers::codec::{CodecOptions, MemoryCodec};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -53,7 +52,7 @@ pub(crate) async fn compose(
     let origins = settings.origins().map_err(StartError::Config)?;
     let observer = Arc::clone(&telemetry);
     let engine = settings.engine();
-    let tiers = Tiers { memory: memory_codec(&engine, &clock), ..tiers::tiers(settings, &clock)? };
+    let tiers = tiers::tiers(settings, &engine, &clock)?;
     let cache = Cache::with_tiers(engine, clock.clone(), observer, (origins, tiers));
     let cache = cache.map_err(StartError::Cache)?;
     let draining = CancellationToken::new();
@@ -80,10 +79,4 @@ pub(crate) async fn compose(
     let ready = Arc::new(AtomicBool::new(false));
     let http = HttpState { ready, cache: Arc::clone(&cache), telemetry, access: method };
     Ok(Composed { cache, setup: Setup::new(settings, gate, tls), http, health, draining })
-}
-
-/// What holds values smaller in memory, if a namespace asks for it.
-fn memory_codec(engine: &EngineConfig, clock: &Clock) -> Option<Arc<dyn Compress>> {
-    let asked = engine.namespaces.values().any(|namespace| namespace.compress);
-    asked.then(|| MemoryCodec::new(CodecOptions::default(), clock.clone()) as Arc<dyn Compress>)
 }

@@ -52,6 +52,8 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// A worker thread cannot be started.
     Worker(io::Error),
+    /// What lies besides memory cannot be set up.
+    Tier(String),
 }
 
 impl fmt::Display for StartError {
@@ -64,6 +66,7 @@ impl fmt::Display for StartError {
             Self::Reflection(error) => write!(f, "reflection cannot be set up: {error}"),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Worker(error) => write!(f, "cannot start a worker thread: {error}"),
+            Self::Tier(problem) => f.write_str(problem),
         }
     }
 }
@@ -200,6 +203,9 @@ impl Running {
         self.http_stop.cancel();
         let tasks = self.tasks.clone();
         let _ = tokio::join!(timeout(kept, tasks.ended()), self.telemetry.flush(kept));
+        if timeout_at(end.max(tokio::time::Instant::now() + kept), self.cache.close_tiers()).await.is_err() {
+            tracing::warn!("the disk did not write all it was handed in time: that is missing after the next start");
+        }
     }
 }
 

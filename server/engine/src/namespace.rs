@@ -1,8 +1,46 @@
 //! What a namespace allows: limits, TTL classes, policy choice. Pure data and the rules that resolve a lifetime.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, sync::Arc, time::Duration};
 
-use crate::{ahead::RefreshAhead, policy::Objective, tier::Besides};
+use crate::{ahead::RefreshAhead, policy::Objective};
+
+/// Which tiers the entries of a namespace lie in besides memory, where there are such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Besides {
+    /// The disk of this machine.
+    pub disk: bool,
+    /// What replicas share.
+    pub shared: bool,
+}
+
+impl Default for Besides {
+    fn default() -> Self {
+        Self { disk: true, shared: true }
+    }
+}
+
+/// As settings write it: `memory` for memory alone, or with what is slower, like `memory+disk`.
+impl FromStr for Besides {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form =
+            || format!("`{text}` names no tiers: write memory, memory+disk, memory+shared or memory+disk+shared");
+        let mut besides = Self { disk: false, shared: false };
+        let mut names = text.split('+').map(str::trim);
+        if names.next() != Some("memory") {
+            return Err(form());
+        }
+        for name in names {
+            match name {
+                "disk" => besides.disk = true,
+                "shared" => besides.shared = true,
+                _ => return Err(form()),
+            }
+        }
+        Ok(besides)
+    }
+}
 
 /// How a namespace goes on while its replica may miss what others invalidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

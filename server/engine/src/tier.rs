@@ -86,44 +86,6 @@ impl fmt::Debug for Tiers {
     }
 }
 
-/// Which tiers the entries of a namespace lie in besides memory, where there are such.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Besides {
-    /// The disk of this machine.
-    pub disk: bool,
-    /// What replicas share.
-    pub shared: bool,
-}
-
-impl Default for Besides {
-    fn default() -> Self {
-        Self { disk: true, shared: true }
-    }
-}
-
-/// As settings write it: `memory` for memory alone, or with what is slower, like `memory+disk`.
-impl std::str::FromStr for Besides {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form =
-            || format!("`{text}` names no tiers: write memory, memory+disk, memory+shared or memory+disk+shared");
-        let mut besides = Self { disk: false, shared: false };
-        let mut names = text.split('+').map(str::trim);
-        if names.next() != Some(TierName::Memory.word()) {
-            return Err(form());
-        }
-        for name in names {
-            match name {
-                "disk" => besides.disk = true,
-                "shared" => besides.shared = true,
-                _ => return Err(form()),
-            }
-        }
-        Ok(besides)
-    }
-}
-
 /// An entry as slower tiers keep it: all that is needed to serve it again, in times that mean the same to every process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept {

@@ -1,19 +1,22 @@
 //! Makes what lies besides memory, as the settings say. What it does is not known here.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use hotplate_engine::{
     clock::Clock,
-    tier::{Tiers, shared::SharedTier},
+    compress::Compress,
+    namespace::EngineConfig,
+    tier::{Tiers, local::LocalTier, shared::SharedTier},
 };
 use hotplate_tiers::{
-    codec::{Codec, CodecOptions},
+    codec::{Codec, CodecOptions, MemoryCodec},
+    disk::{DiskOptions, DiskTier, Sync},
     guard::{GuardOptions, Guarded},
     redis::{RedisOptions, RedisTier, RedisUrl},
 };
 
 use crate::{
-    config::{Settings, SharedSettings},
+    config::{DiskSync, Settings},
     serve::StartError,
 };
 
@@ -21,11 +24,49 @@ use crate::{
 ///
 /// # Errors
 /// A file that cannot be read, or what cannot be used; never that something does not answer.
-pub(super) fn tiers(settings: &Settings, clock: &Clock) -> Result<Tiers, StartError> {
-    Ok(Tiers { shared: shared(&settings.shared, clock).map_err(StartError::Tier)?, ..Tiers::default() })
+pub(super) fn tiers(settings: &Settings, engine: &EngineConfig, clock: &Clock) -> Result<Tiers, StartError> {
+    Ok(Tiers {
+        local: local(settings, clock).map_err(StartError::Tier)?,
+        takes: settings.disk.write,
+        shared: shared(settings, clock).map_err(StartError::Tier)?,
+        memory: memory_codec(settings, engine, clock),
+    })
 }
 
-fn shared(settings: &SharedSettings, clock: &Clock) -> Result<Option<Arc<dyn SharedTier>>, String> {
+/// What forces writes onto the medium by time does so within this.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+fn local(settings: &Settings, clock: &Clock) -> Result<Option<Arc<dyn LocalTier>>, String> {
+    let disk = &settings.disk;
+    let Some(path) = &disk.path else { return Ok(None) };
+    let options = DiskOptions {
+        entries_max: disk.entries_max as u64,
+        age_max: (!disk.age_max.is_zero()).then_some(disk.age_max),
+        sync: match disk.sync {
+            DiskSync::Off => Sync::Off,
+            DiskSync::Interval => Sync::Interval(SYNC_INTERVAL),
+            DiskSync::Always => Sync::Always,
+        },
+        value_bytes_max: settings.limits.value_bytes_max as u64,
+        ..DiskOptions::new(path, disk.bytes_max as u64)
+    };
+    let codec = Codec::new(codec(settings), clock.clone());
+    let tier = DiskTier::open(options, codec, clock.clone()).map_err(|error| format!("disk: {error}"))?;
+    Ok(Some(Guarded::local(tier, GuardOptions::local(), clock.clone())))
+}
+
+fn codec(settings: &Settings) -> CodecOptions {
+    let level = i32::try_from(settings.codec.level).unwrap_or(i32::MAX);
+    CodecOptions { level, bytes_min: settings.codec.bytes_min as u64, ..CodecOptions::default() }
+}
+
+/// What holds values smaller in memory, if a namespace asks for it.
+fn memory_codec(settings: &Settings, engine: &EngineConfig, clock: &Clock) -> Option<Arc<dyn Compress>> {
+    let asked = engine.namespaces.values().any(|namespace| namespace.compress);
+    asked.then(|| MemoryCodec::new(codec(settings), clock.clone()) as Arc<dyn Compress>)
+
+fn shared(all: &Settings, clock: &Clock) -> Result<Option<Arc<dyn SharedTier>>, String> {
+    let settings = &all.shared;
     if settings.url.is_empty() {
         return Ok(None);
     }
@@ -46,7 +87,7 @@ fn shared(settings: &SharedSettings, clock: &Clock) -> Result<Option<Arc<dyn Sha
         value_bytes_max: settings.value_bytes_max as u64,
     };
     // Every server must be able to read what one wrote: dictionaries are of one machine.
-    let codec = Codec::new(CodecOptions { dictionaries: false, ..CodecOptions::default() }, clock.clone());
+    let codec = Codec::new(CodecOptions { dictionaries: false, ..codec(all) }, clock.clone());
     let redis = RedisTier::open(options, codec, clock.clone()).map_err(|error| format!("shared: {error}"))?;
     Ok(Some(Guarded::shared(Arc::new(redis), GuardOptions::shared(settings.timeout), clock.clone())))
 }

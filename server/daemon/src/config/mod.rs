@@ -22,10 +22,10 @@ pub use load::{Loaded, Source, environment, load};
 pub use profile::{PROFILES, Profile};
 pub use settings::{Row, find, rows};
 pub use shape::{
-    AccessSettings, Create, GrpcSettings, HttpSettings, LeaseSettings, LimitSettings, LogFormat, LogLevel, LogSettings,
-    MemorySettings, NamespaceSettings, NamespacesSettings, OriginSettings, PreloadSettings, Secret, ServerSettings,
-    Settings, SharedSettings, ShutdownSettings, SnapshotSettings, TlsSettings, TokenSettings, TtlSettings,
-    WatchSettings,
+    AccessSettings, CodecSettings, Create, DiskSettings, DiskSync, GrpcSettings, HttpSettings, LeaseSettings,
+    LimitSettings, LogFormat, LogLevel, LogSettings, MemorySettings, NamespaceSettings, NamespacesSettings,
+    OriginSettings, PreloadSettings, Secret, ServerSettings, Settings, SharedSettings, ShutdownSettings, SnapshotSettings, TlsSettings, TokenSettings,
+    TtlSettings, WatchSettings,
 };
 
 /// Why the configuration cannot be used: one sentence per problem, each naming its source and what to write instead.

@@ -204,6 +204,8 @@ macro_rules! choice {
     };
 }
 
+mod tiers;
+
 choice!(LogFormat, ["auto", "text", "json"], [LogFormat::Auto, LogFormat::Text, LogFormat::Json]);
 choice!(
     Objective,
@@ -224,6 +226,7 @@ const fn row(key: &'static str, bounds: (u64, u64), doc: &'static str, slot: fn(
 const NONE: (u64, u64) = (0, 0);
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -271,13 +274,16 @@ const ROWS: &[Row] = &[
     row("log.filter", NONE, "Directives by module in place of `log.level`, like `info,hotplate::call=debug`.", |s| {
         Slot::Text(&mut s.log.filter)
     }),
-    row("memory.entries_max", (1, 1_000_000_000), "Entries at most in all namespaces.", |s| {
-        Slot::Count(&mut s.memory.entries_max)
-    }),
+    row(
+        "memory.entries_max",
+        (0, 1_000_000_000),
+        "Entries at most in all namespaces; 0 keeps none in memory, so that the disk serves alone.",
+        |s| Slot::Count(&mut s.memory.entries_max),
+    ),
     row(
         "memory.bytes_max",
-        (MIB, 16 * TIB),
-        "Bytes at most in all namespaces: values, keys, tags, labels and bookkeeping.",
+        (0, 16 * TIB),
+        "Bytes at most in all namespaces: values, keys, tags, labels and bookkeeping; 0 as above.",
         |s| Slot::Bytes(&mut s.memory.bytes_max),
     ),
     row(

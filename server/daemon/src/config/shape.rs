@@ -5,15 +5,17 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Dura
 
 use hotplate_engine::{
     ahead::RefreshAhead,
-    namespace::{Coherence, KindTtl, standard_ttl_classes},
+    namespace::{Besides, Coherence, KindTtl, standard_ttl_classes},
     policy::Objective,
-    tier::Besides,
 };
 
 mod snapshot;
 mod tiers;
 
-pub use self::{snapshot::SnapshotSettings, tiers::SharedSettings};
+pub use self::{
+    snapshot::SnapshotSettings,
+    tiers::{CodecSettings, DiskSettings, DiskSync, SharedSettings},
+};
 use super::profile::Profile;
 
 /// Everything the server is told.
@@ -47,6 +49,10 @@ pub struct Settings {
     pub leases: LeaseSettings,
     /// Preload jobs.
     pub preload: PreloadSettings,
+    /// The disk of this machine.
+    pub disk: DiskSettings,
+    /// How values are made smaller.
+    pub codec: CodecSettings,
     /// What replicas share.
     pub shared: SharedSettings,
     /// Threads.
@@ -437,6 +443,8 @@ impl Default for Settings {
                 wait_max: Duration::from_secs(30),
             },
             preload: PreloadSettings { jobs_max: 64, items_max: 10_000, parallelism_default: 4, parallelism_max: 32 },
+            disk: DiskSettings::default(),
+            codec: CodecSettings::default(),
             shared: SharedSettings::default(),
             server: ServerSettings::default(),
             shutdown: ShutdownSettings { drain_delay: Duration::ZERO, deadline: Duration::from_secs(10) },

@@ -1,9 +1,56 @@
 //! The rows of what lies besides memory.
 
-use super::{MIB, MINUTE, NONE, Row, SECOND, Slot, row};
+use hotplate_engine::tier::Takes;
+
+use super::{Choice, DAY, GIB, MIB, MINUTE, NONE, Row, SECOND, Slot, TIB, row};
+use crate::config::shape::DiskSync;
+
+choice!(DiskSync, ["off", "interval", "always"], [DiskSync::Off, DiskSync::Interval, DiskSync::Always]);
+choice!(Takes, ["behind", "evicted"], [Takes::Written, Takes::Evicted]);
 
 /// Those rows.
 pub(super) const ROWS: &[Row] = &[
+    row(
+        "disk.path",
+        NONE,
+        "Directory of entries on this machine's disk, for this server alone; empty means none.",
+        |s| Slot::Path(&mut s.disk.path),
+    ),
+    row("disk.bytes_max", (MIB, 256 * TIB), "Bytes of its files at most, at every instant.", |s| {
+        Slot::Bytes(&mut s.disk.bytes_max)
+    }),
+    row("disk.entries_max", (1, 1_000_000_000), "Entries there at most: each takes about 64 bytes of memory.", |s| {
+        Slot::Count(&mut s.disk.entries_max)
+    }),
+    row(
+        "disk.age_max",
+        (0, 3650 * DAY),
+        "Entries stored or confirmed longer ago than this are gone there; 0 means that only their own ends count.",
+        |s| Slot::Duration(&mut s.disk.age_max),
+    ),
+    row(
+        "disk.sync",
+        NONE,
+        "When what was written is forced onto the medium: never by the server (a crash of the process loses nothing that \
+         was written), within a second, or before an Invalidate is answered.",
+        |s| Slot::Choice(&mut s.disk.sync),
+    ),
+    row(
+        "disk.write",
+        NONE,
+        "What is written there: all that is stored, behind the answer; or only what makes room in memory and is worth \
+         keeping, and what memory has no room for.",
+        |s| Slot::Choice(&mut s.disk.write),
+    ),
+    row(
+        "codec.level",
+        (1, 9),
+        "Level of zstd with which values are made smaller on the disk and in what is shared.",
+        |s| Slot::Count(&mut s.codec.level),
+    ),
+    row("codec.bytes_min", (128, GIB), "Smaller values stay as they are there.", |s| {
+        Slot::Bytes(&mut s.codec.bytes_min)
+    }),
     row(
         "shared.url",
         NONE,

@@ -2,6 +2,65 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use hotplate_engine::tier::Takes;
+
+/// The disk of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskSettings {
+    /// Its directory; `None`: there is no such tier.
+    pub path: Option<PathBuf>,
+    /// Bytes of its files at most.
+    pub bytes_max: usize,
+    /// Entries at most.
+    pub entries_max: usize,
+    /// Entries stored or confirmed longer ago than this are gone; zero: only their own ends count.
+    pub age_max: Duration,
+    /// When what was written is forced onto the medium.
+    pub sync: DiskSync,
+    /// What is written there.
+    pub write: Takes,
+}
+
+/// When what was written is forced onto the medium.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiskSync {
+    /// It is left to the system.
+    #[default]
+    Off,
+    /// Within a second.
+    Interval,
+    /// Before an Invalidate is answered.
+    Always,
+}
+
+impl Default for DiskSettings {
+    fn default() -> Self {
+        Self {
+            path: None,
+            bytes_max: 1 << 30,
+            entries_max: 4_000_000,
+            age_max: Duration::ZERO,
+            sync: DiskSync::Off,
+            write: Takes::Written,
+        }
+    }
+}
+
+/// How values are made smaller where they lie besides memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodecSettings {
+    /// Level of zstd.
+    pub level: usize,
+    /// Smaller values stay as they are.
+    pub bytes_min: usize,
+}
+
+impl Default for CodecSettings {
+    fn default() -> Self {
+        Self { level: 1, bytes_min: 1 << 10 }
+    }
+}
+
 /// The tier that replicas share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedSettings {

@@ -150,6 +150,7 @@ pub(crate) fn stats_response(snapshot: &Snapshot, insight: InsightAnswer) -> v1:
         what_if: insight.what_if.map(|curve| what_if(&curve, bytes_max)),
         recommendations: insight.advice.into_iter().map(recommendation).collect(),
         trend: insight.trend.iter().map(|minute| trend_minute(minute, insight.now)).collect(),
+        tiers: Vec::new(),
     }
 }
 
