@@ -64,6 +64,7 @@ fn codec(settings: &Settings) -> CodecOptions {
 fn memory_codec(settings: &Settings, engine: &EngineConfig, clock: &Clock) -> Option<Arc<dyn Compress>> {
     let asked = engine.namespaces.values().any(|namespace| namespace.compress);
     asked.then(|| MemoryCodec::new(codec(settings), clock.clone()) as Arc<dyn Compress>)
+}
 
 fn shared(all: &Settings, clock: &Clock) -> Result<Option<Arc<dyn SharedTier>>, String> {
     let settings = &all.shared;
