@@ -241,13 +241,17 @@ impl Local {
 
     /// One with other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::at(Clock::manual(), change).await
+    }
+
+    /// One with other settings, whose time goes on where another's was.
+    pub(crate) async fn at(clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         settings.grpc.listen.set_port(0);
         settings.http.listen.set_port(0);
         settings.server.workers = 1;
         settings.shutdown.drain_delay = Duration::ZERO;
         change(&mut settings);
-        let clock = Clock::manual();
         let running = Box::pin(hotplate_daemon::start(settings, clock.clone())).await.expect("the server starts");
         Self { grpc: running.grpc_addr(), http: running.http_addr(), clock, running }
     }

@@ -49,6 +49,7 @@ mod shutdown;
 mod snapshot;
 mod stale;
 mod stats;
+mod tiers;
 mod tls;
 mod touch;
 mod update_watch;
