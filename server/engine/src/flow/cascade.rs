@@ -207,7 +207,7 @@ fn is_named(store: &Store, space: &Space, selectors: &[Selector], target: &Arc<s
             let record =
                 store.find(&shard, space, &key).and_then(|slot| shard.table(&space.shelf).and_then(|t| t.get(slot)));
             // What is said of it where it lies on the disk alone is not known here: it may be what is named.
-            let lies_below = || store.local_of(space).is_some_and(|local| local.holds(&key));
+            let lies_below = || store.local_of(space).is_some_and(|local| local.may_hold(&key));
             record.map_or_else(lies_below, |record| {
                 any_selects(selectors, &record.facets(record.description(&shard.beside.shared)))
             })
