@@ -75,7 +75,7 @@ fn mistakes_are_named_with_what_was_meant() {
     let cases = [
         (Setup::default().config("memory.entries_mx = 3\n"), "memory.entries_max"),
         (Setup::default().config("memory.entries_max = \"many\"\n"), "memory.entries_max"),
-        (Setup::default().config("memory.entries_max = 0\n"), "memory.entries_max"),
+        (Setup::default().config("limits.calls_max = 0\n"), "limits.calls_max"),
         (Setup::default().config("not toml at all ["), "TOML"),
         (Setup::default().config("[kinds]\nsklearn = \"lonng\"\n"), "long"),
         (Setup::default().env("HOTPLATE_MEMORY_ENTRIES_MX", "3"), "HOTPLATE_MEMORY_ENTRIES_MAX"),

@@ -52,8 +52,6 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// A worker thread cannot be started.
     Worker(io::Error),
-    /// What lies besides memory cannot be set up.
-    Tier(String),
 }
 
 impl fmt::Display for StartError {
@@ -66,7 +64,6 @@ impl fmt::Display for StartError {
             Self::Reflection(error) => write!(f, "reflection cannot be set up: {error}"),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Worker(error) => write!(f, "cannot start a worker thread: {error}"),
-            Self::Tier(problem) => f.write_str(problem),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! The table of settings: one row per setting makes its TOML key, environment variable, flag, help and documentation.
 //! A new setting is a field in [`super::shape`] and a row here.
 
-mod tiers;
-
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use hotplate_engine::{ahead::RefreshAhead, policy::Objective};

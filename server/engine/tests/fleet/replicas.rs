@@ -14,11 +14,11 @@ use hotplate_engine::{
         lease::{LeasedAnswer, OnMiss},
         put::{Precondition, PutAnswer, PutRequest},
     },
-    namespace::{Coherence, EngineConfig, NamespaceConfig},
+    namespace::{Besides, Coherence, EngineConfig, NamespaceConfig},
     origin::Origins,
     position::Positions,
     selector::Selector,
-    tier::{Besides, Tiers},
+    tier::Tiers,
 };
 
 use super::link::{Link, Net, Wrong};
