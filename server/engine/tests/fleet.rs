@@ -29,7 +29,7 @@ use hotplate_engine::{
     },
     key::Key,
     namespace::Coherence,
-    position::Positions,
+    position::{LogId, Position, Positions},
     selector::Selector,
 };
 use link::{Net, Weather, Wrong};
@@ -91,6 +91,32 @@ async fn a_position_of_one_is_waited_for_by_another() {
     b.link.cut(true);
     let refused = b.get("k", OnMiss::Report, at).await.unwrap_err();
     assert_eq!(refused.reason(), Reason::PositionNotReached);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_that_nobody_gave_is_refused_and_disturbs_nobody() {
+    let (net, clock) = net(7);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    let at = position(a.put("k", 1, None).await);
+    a.put("other", 2, None).await;
+    assert_eq!((b.look("k").await, b.look("other").await), (Read::Value(1), Read::Value(2)));
+    for more in [1_000_000, u64::MAX / 2] {
+        let beyond = |(log, at): (LogId, Position)| (log, Position { number: at.number + more, ..at });
+        let before = clock.now();
+        let refused = b.get("k", OnMiss::Report, Positions::new(at.iter().map(beyond).collect())).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::PositionNotReached);
+        assert!(
+            clock.now().since(before) < Duration::from_millis(100),
+            "who shares it says that there is no such place"
+        );
+        let calls = b.link.calls.load(SeqCst);
+        assert_eq!((b.look("k").await, b.look("other").await), (Read::Value(1), Read::Value(2)));
+        assert_eq!(b.link.calls.load(SeqCst), calls, "from memory");
+    }
+    a.put("k", 3, None).await;
+    pass(MOMENT).await;
+    assert_eq!(b.look("k").await, Read::Value(3), "the log is followed as before");
 }
 
 /// How often it computed.

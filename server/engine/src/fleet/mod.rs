@@ -187,14 +187,6 @@ impl Fleet {
         self.log(log).lock().reached(place)
     }
 
-    /// Somebody was told of a place that is not applied here: it is missing.
-    pub fn want(&self, log: LogId, place: Position) {
-        let heard = self.log(log).lock().hear(place, self.clock.now());
-        if heard == Heard::New {
-            self.wake.notify_one();
-        }
-    }
-
     /// Changes of this replica are on their way in these logs, until what comes back is dropped.
     pub fn own(self: &Arc<Self>, logs: Vec<LogId>) -> Own {
         logs.iter().for_each(|log| self.log(*log).lock().begin());

@@ -139,13 +139,14 @@ fn tell(fleet: &Fleet, names: &[FenceName]) {
     }
 }
 
-/// Asks for what happened in some logs, and applies it. When that was everything, this replica trusts what it holds.
-pub(super) async fn poll(store: &Store, fleet: &Fleet, logs: &[LogId]) {
+/// Asks for what happened in some logs, and applies it; whether all of it was told. When that was everything, this replica
+/// trusts what it holds.
+pub(super) async fn poll(store: &Store, fleet: &Fleet, logs: &[LogId]) -> bool {
     let started = store.clock.now();
     let asked: Vec<(LogId, Sent)> =
         logs.iter().map(|log| (*log, fleet.sent(*log))).filter(|(_, sent)| sent.at.is_some()).collect();
     let at: Vec<_> = asked.iter().map(|(log, sent)| (*log, sent.at)).collect();
-    let Ok(answers) = fleet.tier.poll(&at).await else { return };
+    let Ok(answers) = fleet.tier.poll(&at).await else { return false };
     let mut heard = 0;
     for now in answers {
         if let Some((_, sent)) = asked.iter().find(|(log, _)| *log == now.log) {
@@ -155,6 +156,7 @@ pub(super) async fn poll(store: &Store, fleet: &Fleet, logs: &[LogId]) {
     if heard == Fleet::each_log().count() {
         fleet.trusted(started);
     }
+    heard == logs.len()
 }
 
 /// Applies what an answer told of one log; whether that is all there is.

@@ -35,10 +35,14 @@ pub(in crate::flow) async fn reach(store: &Store, asked: &Positions) -> Result<(
         if left.is_zero() || places.iter().any(elsewhere) {
             return Err(not_reached());
         }
-        places.iter().for_each(|(log, place)| fleet.want(*log, *place));
+        // A caller may name any place: it is waited for and asked for, and changes nothing of what is known of the logs.
         if tokio::time::timeout(wait.min(left), moved).await.is_err() {
             let logs: Vec<LogId> = places.iter().map(|(log, _)| *log).collect();
-            follow::poll(store, fleet, &logs).await;
+            let answered = follow::poll(store, fleet, &logs).await;
+            if answered && places.iter().any(|(log, place)| fleet.reached(*log, *place) == Some(false)) {
+                // Whoever was told of it was told before this was asked: there is no such place.
+                return Err(not_reached());
+            }
             wait = fleet.rules.gap;
         }
     }
