@@ -118,6 +118,19 @@ pub fn put_under(store: &Store, repeats: &Repeats, request: PutRequest, lease: O
     }
 }
 
+/// Makes a write that was checked, and remembers it: it is done with this.
+pub(super) fn finish(store: &Store, repeats: &Repeats, prepared: Prepared) -> Result<PutAnswer> {
+    let (key, id) = (prepared.key.clone(), prepared.request.request_id.clone());
+    let answer = apply(store, prepared)?;
+    remember(repeats, (&key, &id), &answer);
+    Ok(answer)
+}
+
+/// A call of this id is done, and was answered so.
+pub(super) fn remember(repeats: &Repeats, (key, id): (&Key, &str), answer: &PutAnswer) {
+    repeats.remember(key.namespace(), id, Answer::Put(answer.without_value()));
+}
+
 /// A write that is checked: what it stores, and for how long, is decided.
 pub(super) struct Prepared {
     pub(super) key: Key,
@@ -156,8 +169,8 @@ pub(super) fn prepare(store: &Store, repeats: &Repeats, mut request: PutRequest,
     Ok(Begun::Prepared(Prepared { key, space, request, new, lease, started }))
 }
 
-/// Makes a write that was checked.
-pub(super) fn finish(store: &Store, repeats: &Repeats, prepared: Prepared) -> Result<PutAnswer> {
+/// Makes a write that was checked, in the tiers of this server. Not remembered: it may have to be shared still.
+pub(super) fn apply(store: &Store, prepared: Prepared) -> Result<PutAnswer> {
     let Prepared { key, space, request, new, lease, started } = prepared;
     let author = Author { client_id: request.client_id.clone(), ..Author::default() };
     let kind = new.as_ref().map_or_else(Arc::default, |(content, _)| content.description.kind.clone());
@@ -168,7 +181,6 @@ pub(super) fn finish(store: &Store, repeats: &Repeats, prepared: Prepared) -> Re
     if matches!(answer, PutAnswer::LeaseLost) {
         space.stats.on_lease(key.text(), &kind, LeaseTurn::Lost);
     }
-    repeats.remember(key.namespace(), &request.request_id, Answer::Put(answer.without_value()));
     space.stats.on_latency("put", store.clock.now().since(started));
     Ok(answer)
 }

@@ -7,7 +7,7 @@ use crate::{
     flow::{
         fleet::{self, write::share},
         put::{self, Begun, Precondition, PutAnswer, PutRequest},
-        repeat::{Answer, Repeats},
+        repeat::Repeats,
         through::get::bring,
     },
     memory::Store,
@@ -35,8 +35,9 @@ pub async fn write(
         return put::finish(store, repeats, prepared);
     };
     let (space, key, id) = (prepared.space.clone(), prepared.key.clone(), prepared.request.request_id.clone());
-    let answer = put::finish(store, repeats, prepared)?;
+    let answer = put::apply(store, prepared)?;
     let answer = share(store, &fleet, (&space, &key), (answer, lease)).await;
-    repeats.remember(key.namespace(), &id, Answer::Put(answer.without_value()));
+    // Not before: who gave it up meanwhile asks again because it is not known to be done.
+    put::remember(repeats, (&key, &id), &answer);
     Ok(answer)
 }
