@@ -9,11 +9,12 @@ use hotplate_engine::{
     tier::{BreakerState, CallsState, TierError, TierErrorKind, TierHealth, TierName, TierState},
 };
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::Notify;
 
 use super::{
     breaker::{Breaker, Turn},
     counts::Counts,
+    lane::Lane,
     options::GuardOptions,
 };
 
@@ -29,11 +30,13 @@ pub(super) trait Ward: Send + Sync + 'static {
 
 /// Which calls a call is one of.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Lane {
+pub(super) enum Sort {
     /// Values are read or written.
     Values,
-    /// The order of things is changed, or asked for.
+    /// The order of things is changed.
     Changes,
+    /// It is asked for, leases are kept or given back: what a replica needs to go on trusting what it holds.
+    Upkeep,
 }
 
 /// Why the tier is not up.
@@ -55,17 +58,19 @@ pub(super) struct Core<T: ?Sized> {
     pub(super) changed: Notify,
     breaker: Mutex<Breaker>,
     trouble: Mutex<Trouble>,
-    values: Semaphore,
-    changes: Semaphore,
+    values: Lane,
+    changes: Lane,
+    upkeep: Lane,
 }
 
 impl<T: Ward + ?Sized> Core<T> {
     pub(super) fn new(inner: Arc<T>, options: GuardOptions, clock: Clock) -> Self {
-        let permits = |max: u32| Semaphore::new(usize::try_from(max.max(1)).unwrap_or(1));
+        let lane = |max| Lane::new(max, options.waiting_max);
         Self {
             breaker: Mutex::new(Breaker::new(options.breaker.clone(), rand::random())),
-            values: permits(options.calls_max),
-            changes: permits(options.changes_max),
+            values: lane(options.calls_max),
+            changes: lane(options.changes_max),
+            upkeep: lane(options.changes_max),
             inner,
             clock,
             options,
@@ -75,15 +80,47 @@ impl<T: Ward + ?Sized> Core<T> {
         }
     }
 
-    /// Makes a call, if calls are made at all: otherwise it fails at once, without waiting for anything.
-    pub(super) async fn call<R, F>(&self, lane: Lane, limit: Duration, make: impl FnOnce() -> F) -> Result<R, TierError>
+    /// Makes a call, if calls are made at all: otherwise it fails at once. While many are on their way it waits for them,
+    /// within its own time; when that is over, it was not made, and is `Busy`.
+    pub(super) async fn call<R, F>(&self, sort: Sort, limit: Duration, make: impl FnOnce() -> F) -> Result<R, TierError>
     where
         F: Future<Output = Result<R, TierError>>,
     {
-        let (turn, _permit) = self.admit(lane)?;
+        let came = self.clock.now();
+        self.turn()?;
+        let entered = tokio::time::timeout(limit, self.lane(sort).enter()).await;
+        let Some(_permit) = entered.ok().flatten() else { return Err(self.busy()) };
+        // Who waited may have waited for calls that showed that it is away.
+        let turn = self.turn()?;
+        let left = limit.saturating_sub(self.clock.now().since(came));
+        if left.is_zero() {
+            return Err(self.busy());
+        }
+        self.made(Some(turn), (limit, left), make()).await
+    }
+
+    /// Makes a call that has to reach the tier whatever is known of it, and however many are on their way: one that waits
+    /// for what the tier does anyway, and costs it nothing.
+    pub(super) async fn always<R, F>(&self, limit: Duration, make: impl FnOnce() -> F) -> Result<R, TierError>
+    where
+        F: Future<Output = Result<R, TierError>>,
+    {
+        let turn = self.breaker.lock().turn();
+        self.made(turn, (limit, limit), make()).await
+    }
+
+    /// Waits for the answer for as long as is left of what it may take.
+    async fn made<R>(
+        &self,
+        turn: Option<Turn>,
+        (limit, left): (Duration, Duration),
+        call: impl Future<Output = Result<R, TierError>>,
+    ) -> Result<R, TierError> {
         let on_its_way = OnItsWay { core: self, turn, began: self.clock.now(), limit, ended: false };
-        let answer = tokio::time::timeout(limit, make()).await.unwrap_or_else(|_elapsed| Err(self.timed_out(limit)));
-        on_its_way.ended(answer)
+        match tokio::time::timeout(left, call).await {
+            Ok(answer) => on_its_way.ended(answer),
+            Err(_elapsed) => Err(on_its_way.late()),
+        }
     }
 
     /// A read, sent twice where that is asked for.
@@ -93,8 +130,8 @@ impl<T: Ward + ?Sized> Core<T> {
     {
         let limit = self.options.timeout;
         match self.options.hedge_after {
-            Some(after) if after < limit => self.call(Lane::Values, limit, || self.hedged(after, make)).await,
-            _ => self.call(Lane::Values, limit, make).await,
+            Some(after) if after < limit => self.call(Sort::Values, limit, || self.hedged(after, make)).await,
+            _ => self.call(Sort::Values, limit, make).await,
         }
     }
 
@@ -108,11 +145,7 @@ impl<T: Ward + ?Sized> Core<T> {
         if let Ok(answer) = tokio::time::timeout(after, &mut first).await {
             return answer;
         }
-        let calls_max = usize::try_from(self.options.calls_max).unwrap_or(usize::MAX);
-        if self.values.available_permits() <= calls_max / 2 {
-            return first.await;
-        }
-        let Ok(_permit) = self.values.try_acquire() else { return first.await };
+        let Some(_permit) = self.values.spare() else { return first.await };
         self.counts.hedged.fetch_add(1, Relaxed);
         match select(first, Box::pin(make())).await {
             Either::Left((Ok(answer), _)) | Either::Right((Ok(answer), _)) => Ok(answer),
@@ -126,22 +159,27 @@ impl<T: Ward + ?Sized> Core<T> {
         self.breaker.lock().turn().is_some()
     }
 
-    fn admit(&self, lane: Lane) -> Result<(Turn, SemaphorePermit<'_>), TierError> {
-        let Some(turn) = self.breaker.lock().turn() else {
+    fn turn(&self) -> Result<Turn, TierError> {
+        self.breaker.lock().turn().ok_or_else(|| {
             self.counts.failed(TierErrorKind::Away);
             let message = format!("the {} tier is not asked at present, because it failed", self.inner.name().word());
-            return Err(TierError { kind: TierErrorKind::Away, message });
-        };
-        let permits = match lane {
-            Lane::Values => &self.values,
-            Lane::Changes => &self.changes,
-        };
-        permits.try_acquire().map(|permit| (turn, permit)).map_err(|_none_left| {
-            self.counts.failed(TierErrorKind::Busy);
-            let message =
-                format!("as many calls of the {} tier as are allowed are on their way", self.inner.name().word());
-            TierError { kind: TierErrorKind::Busy, message }
+            TierError { kind: TierErrorKind::Away, message }
         })
+    }
+
+    fn lane(&self, sort: Sort) -> &Lane {
+        match sort {
+            Sort::Values => &self.values,
+            Sort::Changes => &self.changes,
+            Sort::Upkeep => &self.upkeep,
+        }
+    }
+
+    fn busy(&self) -> TierError {
+        self.counts.failed(TierErrorKind::Busy);
+        let name = self.inner.name().word();
+        let message = format!("as many calls of the {name} tier as are allowed are on their way, and too many wait");
+        TierError { kind: TierErrorKind::Busy, message }
     }
 
     fn timed_out(&self, limit: Duration) -> TierError {
@@ -222,8 +260,7 @@ impl<T: Ward + ?Sized> Core<T> {
     }
 
     fn calls_state(&self) -> CallsState {
-        let in_flight_max = u64::from(self.options.calls_max.max(1)) + u64::from(self.options.changes_max.max(1));
-        let free = (self.values.available_permits() + self.changes.available_permits()) as u64;
+        let lanes = [&self.values, &self.changes, &self.upkeep].map(Lane::taken);
         let (breaker, opened): (BreakerState, u64) = {
             let breaker = self.breaker.lock();
             (breaker.state(), breaker.opened())
@@ -231,8 +268,8 @@ impl<T: Ward + ?Sized> Core<T> {
         CallsState {
             breaker,
             opened,
-            in_flight: in_flight_max.saturating_sub(free),
-            in_flight_max,
+            in_flight: lanes.iter().map(|(taken, _)| taken).sum(),
+            in_flight_max: lanes.iter().map(|(_, max)| max).sum(),
             hedged: self.counts.hedged.load(Relaxed),
             latency: self.counts.latency(),
         }
@@ -243,7 +280,8 @@ impl<T: Ward + ?Sized> Core<T> {
 /// what it may: otherwise callers in a hurry would hide that a tier is away.
 struct OnItsWay<'a, T: Ward + ?Sized> {
     core: &'a Core<T>,
-    turn: Turn,
+    /// `None`: it was not asked otherwise.
+    turn: Option<Turn>,
     began: Moment,
     limit: Duration,
     ended: bool,
@@ -257,8 +295,28 @@ impl<T: Ward + ?Sized> OnItsWay<'_, T> {
         if let Some(error) = error {
             self.core.counts.failed(error.kind);
         }
-        self.core.learn(self.turn, error);
+        self.says(error);
         answer
+    }
+
+    /// It did not answer in time. One that had waited for others before it was sent had less than that, and says as little
+    /// as one whose caller went away.
+    fn late(mut self) -> TierError {
+        self.ended = true;
+        let (core, waited) = (self.core, self.core.clock.now().since(self.began));
+        let error = core.timed_out(self.limit);
+        core.counts.took(waited);
+        core.counts.failed(error.kind);
+        if waited >= self.limit / 2 {
+            self.says(Some(&error));
+        }
+        error
+    }
+
+    fn says(&self, error: Option<&TierError>) {
+        if let Some(turn) = self.turn {
+            self.core.learn(turn, error);
+        }
     }
 }
 
@@ -268,7 +326,7 @@ impl<T: Ward + ?Sized> Drop for OnItsWay<'_, T> {
         if !self.ended && waited >= self.limit / 2 {
             let name = self.core.inner.name().word();
             let message = format!("the {name} tier had not answered after {waited:?}, when its caller went away");
-            self.core.learn(self.turn, Some(&TierError { kind: TierErrorKind::TimedOut, message }));
+            self.says(Some(&TierError { kind: TierErrorKind::TimedOut, message }));
         }
     }
 }

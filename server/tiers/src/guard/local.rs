@@ -13,10 +13,7 @@ use hotplate_engine::{
     },
 };
 
-use super::{
-    Guarded,
-    core::{Lane, Ward},
-};
+use super::{Guarded, core::Ward};
 
 impl Ward for dyn LocalTier {
     fn name(&self) -> TierName {
@@ -72,9 +69,10 @@ impl LocalTier for Guarded<dyn LocalTier> {
         self.core.inner.forget_dependents(namespace, selectors);
     }
 
+    /// Always waited for: while it is not asked, or much is on its way, what was forgotten is still what must not come back.
     fn settled(&self) -> BoxFuture<'_, Result<(), TierError>> {
         let core = &*self.core;
-        Box::pin(core.call(Lane::Changes, core.options.change_timeout, || core.inner.settled()))
+        Box::pin(core.always(core.options.change_timeout, || core.inner.settled()))
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {

@@ -5,6 +5,7 @@
 mod breaker;
 mod core;
 mod counts;
+mod lane;
 mod local;
 mod lookout;
 mod options;

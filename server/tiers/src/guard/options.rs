@@ -13,8 +13,11 @@ pub struct GuardOptions {
     pub change_timeout: Duration,
     /// Reads and writes of values that may be on their way at once; at least 1.
     pub calls_max: u32,
-    /// Changes of the order of things that may be on their way besides, so that nothing is read in their place; at least 1.
+    /// Changes of the order of things that may be on their way besides, so that nothing is read in their place, and as many
+    /// that ask for changes or keep a lease; at least 1.
     pub changes_max: u32,
+    /// Calls of each of these sorts that wait until they may be on their way, each within its own time; at least 1.
+    pub waiting_max: u32,
     /// A read that took so long is sent a second time, and whichever answers first counts; `None`: never.
     pub hedge_after: Option<Duration>,
     /// For how long a tier counts as degraded after it refused something.
@@ -32,6 +35,7 @@ impl GuardOptions {
             change_timeout: timeout * 5,
             calls_max: 256,
             changes_max: 64,
+            waiting_max: 4096,
             hedge_after: None,
             degraded_for: Duration::from_secs(10),
             breaker: BreakerOptions::default(),

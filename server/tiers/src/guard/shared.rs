@@ -14,7 +14,7 @@ use hotplate_engine::{
 
 use super::{
     Guarded,
-    core::{Lane, Ward},
+    core::{Sort, Ward},
 };
 
 impl Ward for dyn SharedTier {
@@ -42,7 +42,7 @@ impl SharedTier for Guarded<dyn SharedTier> {
         let core = &*self.core;
         Box::pin(async move {
             if lease.is_some() {
-                return core.call(Lane::Values, core.options.timeout, || core.inner.read(key, at, lease)).await;
+                return core.call(Sort::Values, core.options.timeout, || core.inner.read(key, at, lease)).await;
             }
             core.read(|| core.inner.read(key, at, None)).await
         })
@@ -57,7 +57,7 @@ impl SharedTier for Guarded<dyn SharedTier> {
     ) -> BoxFuture<'a, Result<SharedWrite, TierError>> {
         let core = &*self.core;
         let write = move || core.inner.write(key, kept, selector, at);
-        Box::pin(core.call(Lane::Values, core.options.change_timeout, write))
+        Box::pin(core.call(Sort::Values, core.options.change_timeout, write))
     }
 
     fn fill<'a>(
@@ -69,7 +69,7 @@ impl SharedTier for Guarded<dyn SharedTier> {
     ) -> BoxFuture<'a, Result<SharedFill, TierError>> {
         let core = &*self.core;
         let fill = move || core.inner.fill(key, kept, stamp, token);
-        Box::pin(core.call(Lane::Values, core.options.change_timeout, fill))
+        Box::pin(core.call(Sort::Values, core.options.change_timeout, fill))
     }
 
     fn raise<'a>(
@@ -79,23 +79,23 @@ impl SharedTier for Guarded<dyn SharedTier> {
     ) -> BoxFuture<'a, Result<Vec<LogNow>, TierError>> {
         let core = &*self.core;
         let raise = move || core.inner.raise(names, marks);
-        Box::pin(core.call(Lane::Changes, core.options.change_timeout, raise))
+        Box::pin(core.call(Sort::Changes, core.options.change_timeout, raise))
     }
 
     fn extend<'a>(&'a self, key: &'a Key, token: u128, duration: Duration) -> BoxFuture<'a, Result<bool, TierError>> {
         let core = &*self.core;
         let extend = move || core.inner.extend(key, token, duration);
-        Box::pin(core.call(Lane::Changes, core.options.timeout, extend))
+        Box::pin(core.call(Sort::Upkeep, core.options.timeout, extend))
     }
 
     fn release<'a>(&'a self, key: &'a Key, token: u128) -> BoxFuture<'a, Result<(), TierError>> {
         let core = &*self.core;
-        Box::pin(core.call(Lane::Changes, core.options.timeout, move || core.inner.release(key, token)))
+        Box::pin(core.call(Sort::Upkeep, core.options.timeout, move || core.inner.release(key, token)))
     }
 
     fn poll<'a>(&'a self, at: &'a [(LogId, Option<Position>)]) -> BoxFuture<'a, Result<Vec<LogNow>, TierError>> {
         let core = &*self.core;
-        Box::pin(core.call(Lane::Changes, core.options.change_timeout, move || core.inner.poll(at)))
+        Box::pin(core.call(Sort::Upkeep, core.options.change_timeout, move || core.inner.poll(at)))
     }
 
     fn hints(&self) -> BoxStream<'static, Hint> {
@@ -104,7 +104,7 @@ impl SharedTier for Guarded<dyn SharedTier> {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), TierError>> {
         let core = &*self.core;
-        Box::pin(core.call(Lane::Changes, core.options.timeout, || core.inner.ping()))
+        Box::pin(core.call(Sort::Upkeep, core.options.timeout, || core.inner.ping()))
     }
 
     fn replica(&self) -> u64 {

@@ -24,7 +24,7 @@ use super::{lookout::Told, *};
 const TIMEOUT: Duration = Duration::from_millis(50);
 
 fn options() -> GuardOptions {
-    GuardOptions { calls_max: 4, changes_max: 2, ..GuardOptions::shared(TIMEOUT) }
+    GuardOptions { calls_max: 4, changes_max: 2, waiting_max: 8, ..GuardOptions::shared(TIMEOUT) }
 }
 
 fn guarded(options: GuardOptions) -> (Arc<Fake>, Arc<Guarded<dyn SharedTier>>) {
@@ -130,11 +130,12 @@ async fn one_that_answers_probes_but_no_calls_is_asked_little() {
 async fn so_many_calls_are_on_their_way_and_not_more() {
     let (fake, tier) = guarded(options());
     fake.does(Does::Nothing);
-    let mut reads: Vec<_> = (0..4).map(|_| Box::pin(read(&tier))).collect();
+    let mut reads: Vec<_> = (0..12).map(|_| Box::pin(read(&tier))).collect();
     for read in &mut reads {
         assert!(read.now_or_never().is_none());
     }
-    assert_eq!(read(&tier).now_or_never(), Some(Err(TierErrorKind::Busy)));
+    assert_eq!(fake.calls(), 4, "the others wait");
+    assert_eq!(read(&tier).now_or_never(), Some(Err(TierErrorKind::Busy)), "and not more than so many");
     fake.does(Does::Answers);
     assert!(tier.raise(&[], None).await.is_ok(), "no number of reads keeps an invalidation out");
     assert_eq!(SharedTier::state(&*tier).calls.unwrap().in_flight, 4);
@@ -146,6 +147,76 @@ async fn so_many_calls_are_on_their_way_and_not_more() {
         BreakerState::Closed,
         "Busy is no failure of the tier"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_in_a_crowd_waits_for_its_turn_and_does_not_fail() {
+    let (fake, tier) = guarded(GuardOptions::shared(TIMEOUT));
+    fake.does(Does::Takes(Duration::from_millis(1)));
+    let (key, kept, began) = (key(), kept(), now());
+    let writes = futures::future::join_all((0..2_000).map(|_| tier.write(&key, &kept, tier::position(), None)));
+    let raises = futures::future::join_all((0..1_000).map(|_| tier.raise(&[], None)));
+    let (writes, raises) = futures::future::join(writes, raises).await;
+    assert!(writes.iter().all(Result::is_ok) && raises.iter().all(Result::is_ok));
+    assert!(now() - began < TIMEOUT, "256 and 64 at once");
+    assert_eq!(SharedTier::state(&*tier).errors, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_does_so_within_its_own_time_and_says_nothing_of_the_tier() {
+    let (fake, tier) = guarded(options());
+    // The second four have two fifths of their time, which is not enough.
+    fake.does(Does::Takes(TIMEOUT * 3 / 5));
+    let began = now();
+    let answers = futures::future::join_all((0..12).map(|_| read(&tier))).await;
+    assert_eq!(now() - began, TIMEOUT);
+    assert_eq!(answers[..4], [Ok(()); 4]);
+    assert_eq!(answers[4..8], [Err(TierErrorKind::TimedOut); 4], "they were sent");
+    assert_eq!(answers[8..], [Err(TierErrorKind::Busy); 4], "and these were not");
+    assert_eq!(fake.calls(), 8);
+    fake.does(Does::Answers);
+    for _ in 0..10 {
+        assert_eq!(read(&tier).await, Ok(()), "it is asked");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_tier_that_turns_out_to_be_away_waits_no_longer() {
+    let options = GuardOptions { waiting_max: 100, ..options() };
+    let (fake, tier) = guarded(options);
+    fake.does(Does::Fails);
+    let answers = futures::future::join_all((0..100).map(|_| read(&tier))).await;
+    assert!(answers.iter().filter(|answer| **answer == Err(TierErrorKind::Away)).count() > 90, "{answers:?}");
+    assert!(fake.calls() < 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_number_of_changes_keeps_out_what_trust_depends_on() {
+    let (fake, tier) = guarded(options());
+    fake.does(Does::Nothing);
+    let mut raises: Vec<_> = (0..10).map(|_| tier.raise(&[], None)).collect();
+    for raise in &mut raises {
+        assert!(raise.now_or_never().is_none());
+    }
+    fake.does(Does::Answers);
+    let polled = tier.poll(&[]).now_or_never();
+    assert!(polled.expect("no waiting").is_ok());
+    assert!(tier.extend(&key(), 1, TIMEOUT).now_or_never().expect("no waiting").is_ok());
+    assert!(tier.release(&key(), 1).now_or_never().expect("no waiting").is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_forgotten_is_waited_for_by_everybody() {
+    let (fake, tier) = guarded_local();
+    fake.does(Does::Takes(TIMEOUT * 4));
+    let began = now();
+    let answers = futures::future::join_all((0..100).map(|_| tier.settled())).await;
+    assert!(answers.iter().all(Result::is_ok), "one batch settles them all");
+    assert_eq!((now() - began, fake.calls()), (TIMEOUT * 4, 100));
+    fake.does(Does::Nothing);
+    let began = now();
+    assert_eq!(tier.settled().await.unwrap_err().kind, TierErrorKind::TimedOut);
+    assert_eq!(now() - began, options().change_timeout);
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,8 +291,13 @@ async fn what_is_forgotten_reaches_a_tier_that_is_away() {
     tier.forget_sets(&"default".into(), &[Selector::Tag("t".into())]);
     tier.forget(&key());
     assert_eq!(fake.forgotten(), (2, 1));
-    let settled = tier.settled().now_or_never().expect("no waiting at all");
-    assert_eq!(settled.unwrap_err().kind, TierErrorKind::Away, "and never a silent yes");
+    let asked = fake.calls();
+    assert_eq!(
+        tier.settled().await.unwrap_err().kind,
+        TierErrorKind::Unreachable,
+        "it says so itself: never a silent yes"
+    );
+    assert_eq!(fake.calls(), asked + 1);
     let state = LocalTier::state(&*tier);
     assert_eq!((state.health, state.dropped), (TierHealth::Away, vec![("away", 1)]));
     fake.does(Does::Answers);

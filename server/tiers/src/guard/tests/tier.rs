@@ -22,6 +22,8 @@ use parking_lot::Mutex;
 pub(super) enum Does {
     #[default]
     Answers,
+    /// After so long.
+    Takes(Duration),
     /// For ever.
     Nothing,
     /// To the next call; then it answers.
@@ -96,6 +98,10 @@ impl Fake {
         Box::pin(async move {
             match does {
                 Does::Answers => Ok(()),
+                Does::Takes(time) => {
+                    tokio::time::sleep(time).await;
+                    Ok(())
+                }
                 Does::Nothing | Does::NothingOnce | Does::OnlyPings => std::future::pending().await,
                 Does::Fails => Err(error(TierErrorKind::Unreachable, "connection refused")),
                 Does::Refuses => Err(error(TierErrorKind::Refused, "no rights")),
