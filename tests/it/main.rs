@@ -25,6 +25,7 @@ mod health;
 mod insight;
 mod invalidate;
 mod lease;
+mod levels;
 mod limits;
 mod list_entries;
 mod mark_stale;
