@@ -60,6 +60,8 @@ pub(super) struct Found {
     seen: u64,
     useless: Vec<u32>,
     /// Records that are sound.
+    /// The last segment, if there is nothing of it but its name.
+    unbegun: Option<u32>,
     pub(super) records: u64,
 }
 
@@ -122,7 +124,7 @@ impl Found {
             Opened::Ours(header) => header,
             // It was only begun when the process ended.
             Opened::Damaged if is_last && length < HEADER_BYTES as u64 => {
-                self.useless.push(id);
+                self.unbegun = Some(id);
                 return Ok(());
             }
             Opened::Damaged => {
@@ -303,6 +305,10 @@ fn restore(writer: &mut Writer, mut found: Found, blob_bytes: u64) -> Result<(),
         if slot.over(now) && slot.ends != NEVER {
             continue;
         }
+    // First, because the next segment gets its number.
+    if let Some(id) = found.unbegun {
+        gone(core.files.remove(&core.segment_path(id))).map_err(Step::Removing.of())?;
+    }
         if let Some(filling) = found.segments.get_mut(segment) {
             filling.live += weight(&slot, row.blob);
             filling.entries += 1;

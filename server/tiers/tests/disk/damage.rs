@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hotplate_engine::{
     clock::Clock,
     selector::Selector,
-    tier::{TierErrorKind, local::LocalTier},
+    tier::{TierErrorKind, TierHealth, local::LocalTier},
 };
 use proptest::prelude::*;
 
@@ -147,6 +147,35 @@ async fn a_flipped_bit_in_the_clock_is_found() {
         fs::write(broken.path().join("clock"), &bytes).unwrap();
         assert_eq!(look(broken.path(), &clock, &there, "clock").await, (there.len(), 1), "byte {place}");
     }
+}
+
+/// What a power loss leaves: the end of a segment was not written yet, and of the next one nothing but its name and so many
+/// bytes.
+async fn only_begun(bytes: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::system();
+    filled(directory.path(), &clock, false).await;
+    let last = segments(directory.path()).pop().unwrap();
+    let mut whole = fs::read(&last).unwrap();
+    whole.extend([0; 4096]);
+    fs::write(&last, whole).unwrap();
+    let number = u32::from_str_radix(last.file_stem().unwrap().to_str().unwrap(), 16).unwrap();
+    fs::write(directory.path().join(format!("{:08x}.seg", number + 1)), vec![0; bytes]).unwrap();
+    for times in [1, 2] {
+        let tier = open(directory.path(), &clock);
+        let state = tier.state();
+        assert_eq!((state.health, state.why), (TierHealth::Up, None), "opened {times} times");
+        assert!(times == 2 || state.corrupt == 1, "it is counted once: {}", state.corrupt);
+        tier.close().await;
+    }
+    // Nobody knows what was lost, so nothing that is older is there.
+    judge(directory.path(), &clock, &BTreeMap::new(), "it goes on").await;
+}
+
+#[tokio::test]
+async fn a_segment_of_which_only_the_name_is_there_does_not_keep_the_directory_closed() {
+    only_begun(0).await;
+    only_begun(63).await;
 }
 
 proptest! {

@@ -187,6 +187,20 @@ async fn a_directory_that_cannot_be_read_yet_is_read_later_unless_something_was_
 }
 
 #[tokio::test]
+async fn a_first_segment_of_which_only_the_name_is_there_does_not_keep_it_away() {
+    let bed = Bed::new(Sync::Off);
+    std::fs::write(bed.directory.path().join("00000001.seg"), []).unwrap();
+    bed.files.set(Fails { list: Some(EIO), ..Fails::default() });
+    let tier = bed.open();
+    assert!(!bed.put(&tier, "a", 1) && tier.settled().await.is_err());
+    bed.files.set(Fails::default());
+    until_up(&tier).await;
+    assert!(bed.put(&tier, "a", 1));
+    bed.written(&tier).await;
+    assert_eq!(bed.found_later(tier, &["a"]).await, [true]);
+}
+
+#[tokio::test]
 async fn writes_and_reads_may_be_short() {
     let bed = Bed::new(Sync::Interval(Duration::from_millis(1)));
     bed.files.set(Fails { short: Some(13), ..Fails::default() });
