@@ -59,10 +59,14 @@ pub(super) fn write(
     let unfinished = place.with_extension("tmp");
     let written = write_to(files, &unfinished, id, content, sync).and_then(|blob| {
         files.rename(&unfinished, &place)?;
+        if sync {
+            files.sync_directory(&directory.join(DIRECTORY))?;
+        }
         Ok(blob)
     });
     if written.is_err() {
         gone(files.remove(&unfinished))?;
+        gone(files.remove(&place))?;
     }
     written
 }

@@ -18,6 +18,7 @@ use super::{
     index::{NEVER, Slot},
     ledger::weight,
     log::Record,
+    options::Sync,
     segment::{self, ROW_BYTES, Row},
     trouble::{Fault, Step},
     writer::{Writer, full},
@@ -98,26 +99,44 @@ impl Writer {
         }
         // The file first: what could not be removed stays known, so that it can be forgotten by name.
         self.remove_segment(id).map_err(Step::Removing.of())?;
+        self.force_removal()?;
         self.take_out(id, &rows);
         self.remove_blobs();
         Ok(true)
     }
 
-    fn remove_segment(&self, id: u32) -> io::Result<()> {
+    fn remove_segment(&mut self, id: u32) -> io::Result<()> {
         gone(self.core.files.remove(&self.core.segment_path(id)))?;
+        self.unforced_removal = true;
         self.core.shut(id);
+        Ok(())
+    }
+
+    /// Before what was in a removed segment leaves the index: from then on nothing is written when it is forgotten, so it must
+    /// not come back when the power fails.
+    fn force_removal(&mut self) -> Result<(), Fault> {
+        if self.core.options.sync == Sync::Always { self.sync_removals() } else { Ok(()) }
+    }
+
+    /// Forces onto the medium that segments are gone.
+    pub(super) fn sync_removals(&mut self) -> Result<(), Fault> {
+        if self.unforced_removal {
+            self.core.files.sync_directory(&self.core.options.path).map_err(Step::Syncing.of())?;
+        }
+        self.unforced_removal = false;
         Ok(())
     }
 
     /// After a record that everything older is gone.
     pub(super) fn remove_segments_before_active(&mut self) -> Result<(), Fault> {
         let ids: Vec<u32> = self.core.ledger.lock().segments.keys().copied().collect();
-        let before = |id: &u32| self.log.active().is_none_or(|active| *id < active);
+        let active = self.log.active();
+        let before = |id: &u32| active.is_none_or(|active| *id < active);
         for id in ids.into_iter().filter(before) {
             self.remove_segment(id).map_err(Step::Removing.of())?;
             self.core.ledger.lock().segments.remove(&id);
         }
-        Ok(())
+        self.force_removal()
     }
 
     fn rows(&self, id: u32, salt: u64) -> io::Result<Vec<Row>> {

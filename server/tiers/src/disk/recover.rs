@@ -24,6 +24,7 @@ use super::{
     index::{Index, NEVER, Slot},
     ledger::{Filling, weight},
     log::Log,
+    options::Sync,
     segment::{self, HEADER_BYTES, Header, Opened, Row},
     trouble::{Fault, Step},
     writer::{Writer, floor, full},
@@ -344,6 +345,9 @@ fn settle_found(writer: &mut Writer, floor: Option<super::log::Record>, useless:
             writer.log.append(&core, &[floor])?;
         }
         for id in useless {
+            if core.options.sync == Sync::Always {
+                writer.log.sync()?;
+            }
             gone(core.files.remove(&core.segment_path(*id))).map_err(Step::Removing.of())?;
         }
         core.ledger.lock().unread_forgotten = false;

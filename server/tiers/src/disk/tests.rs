@@ -3,6 +3,7 @@
 mod crashes;
 mod failing;
 mod faults;
+mod power;
 
 use std::{sync::Arc, time::Duration};
 

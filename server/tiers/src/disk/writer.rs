@@ -43,6 +43,8 @@ pub(super) struct Writer {
     pub(super) again: Moment,
     /// All files have to go before anything else is written.
     pub(super) must_wipe: bool,
+    /// Segments were removed, and that was not forced onto the medium yet.
+    pub(super) unforced_removal: bool,
     /// Blobs that were written and that no record names yet.
     pub(super) unnamed: Vec<DeadBlob>,
     /// Real time, also where the tier's clock stands still: it only paces.
@@ -70,6 +72,7 @@ impl Writer {
             backoff: Backoff::default(),
             again: Moment(0),
             must_wipe: false,
+            unforced_removal: false,
             unnamed: Vec::new(),
             pace: Clock::system(),
             ticks: 0,
@@ -284,6 +287,7 @@ impl Writer {
             return Ok(());
         }
         self.synced = now;
+        self.sync_removals()?;
         self.log.sync()
     }
 

@@ -1,12 +1,14 @@
 //! A file system that fails when it is told to. What follows from that is tested beside.
 
 use std::{
+    collections::HashSet,
     io::{self, Error},
     path::Path,
     sync::Arc,
+    thread::{self, ThreadId},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::disk::files::{Files, Handle, System};
 
@@ -24,6 +26,8 @@ pub(super) struct Fails {
     pub(super) remove: Option<i32>,
     pub(super) list: Option<i32>,
     pub(super) cut: Option<i32>,
+    /// What is read needs no waiting for the medium.
+    pub(super) in_memory: bool,
     /// Writes and reads take so many bytes at a time.
     pub(super) short: Option<usize>,
     /// Bytes that may still be written; then the disk is full, or has crashed.
@@ -40,26 +44,89 @@ impl Fails {
     }
 }
 
-/// The real file system, which fails as it is told.
+/// A file system that fails as it is told; the real one, unless it is above another.
+#[derive(Debug)]
+pub(super) struct Failing {
+    fails: Arc<Mutex<Fails>>,
+    pub(super) gate: Arc<Gate>,
+    inner: Arc<dyn Files>,
+}
+
+/// Where reads wait while it is shut.
 #[derive(Debug, Default)]
-pub(super) struct Failing(Arc<Mutex<Fails>>);
+pub(super) struct Gate {
+    passing: Mutex<Passing>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Passing {
+    shut: bool,
+    arrived: usize,
+    threads: HashSet<ThreadId>,
+}
+
+impl Gate {
+    pub(super) fn shut(&self, shut: bool) {
+        self.passing.lock().shut = shut;
+        self.changed.notify_all();
+    }
+
+    /// Reads that came so far.
+    pub(super) fn arrived(&self) -> usize {
+        self.passing.lock().arrived
+    }
+
+    /// Whether this thread made a call that may wait for the medium.
+    pub(super) fn saw_this_thread(&self) -> bool {
+        self.passing.lock().threads.contains(&thread::current().id())
+    }
+
+    fn see(&self) {
+        self.passing.lock().threads.insert(thread::current().id());
+    }
+
+    fn pass(&self) {
+        self.see();
+        let mut passing = self.passing.lock();
+        passing.arrived += 1;
+        while passing.shut {
+            self.changed.wait(&mut passing);
+        }
+    }
+
+    fn is_shut(&self) -> bool {
+        self.passing.lock().shut
+    }
+}
+
+impl Default for Failing {
+    fn default() -> Self {
+        Self::over(Arc::new(System))
+    }
+}
 
 fn fail(error: Option<i32>) -> io::Result<()> {
     error.map_or(Ok(()), |error| Err(Error::from_raw_os_error(error)))
 }
 
 impl Failing {
+    pub(super) fn over(inner: Arc<dyn Files>) -> Self {
+        Self { fails: Arc::default(), gate: Arc::default(), inner }
+    }
+
     pub(super) fn set(&self, fails: Fails) {
-        *self.0.lock() = fails;
+        *self.fails.lock() = fails;
     }
 
     fn check(&self, which: impl Fn(&Fails) -> Option<i32>) -> io::Result<()> {
-        let fails = *self.0.lock();
+        self.gate.see();
+        let fails = *self.fails.lock();
         fail(which(&fails).or_else(|| crashed(&fails)))
     }
 
     fn wrap(&self, inner: Arc<dyn Handle>) -> Arc<dyn Handle> {
-        Arc::new(FailingHandle { inner, fails: self.0.clone() })
+        Arc::new(FailingHandle { inner, fails: self.fails.clone(), gate: self.gate.clone() })
     }
 }
 
@@ -70,41 +137,41 @@ fn crashed(fails: &Fails) -> Option<i32> {
 impl Files for Failing {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn Handle>> {
         self.check(|fails| fails.create)?;
-        System.create(path).map(|file| self.wrap(file))
+        self.inner.create(path).map(|file| self.wrap(file))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn Handle>> {
         self.check(|fails| fails.read)?;
-        System.open(path).map(|file| self.wrap(file))
+        self.inner.open(path).map(|file| self.wrap(file))
     }
 
     fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn Handle>> {
         self.check(|fails| fails.create)?;
-        System.open_to_write(path).map(|file| self.wrap(file))
+        self.inner.open_to_write(path).map(|file| self.wrap(file))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.check(|fails| fails.remove)?;
-        System.remove(path)
+        self.inner.remove(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.check(|fails| fails.create)?;
-        System.rename(from, to)
+        self.inner.rename(from, to)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<(String, u64)>> {
         self.check(|fails| fails.list)?;
-        System.list(directory)
+        self.inner.list(directory)
     }
 
     fn make_directory(&self, path: &Path) -> io::Result<()> {
-        System.make_directory(path)
+        self.inner.make_directory(path)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.check(|fails| fails.sync)?;
-        System.sync_directory(path)
+        self.inner.sync_directory(path)
     }
 }
 
@@ -112,10 +179,12 @@ impl Files for Failing {
 struct FailingHandle {
     inner: Arc<dyn Handle>,
     fails: Arc<Mutex<Fails>>,
+    gate: Arc<Gate>,
 }
 
 impl Handle for FailingHandle {
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        self.gate.pass();
         let fails = *self.fails.lock();
         fail(fails.read)?;
         let most = into.len().min(fails.short.unwrap_or(usize::MAX));
@@ -124,7 +193,11 @@ impl Handle for FailingHandle {
 
     fn read_cached(&self, into: &mut [u8], at: u64) -> bool {
         let fails = *self.fails.lock();
-        fails.read.is_none() && fails.short.is_none() && self.inner.read_cached(into, at)
+        if fails.in_memory {
+            return self.inner.read_all(into, at).is_ok();
+        }
+        let free = fails.read.is_none() && fails.short.is_none() && !self.gate.is_shut();
+        free && self.inner.read_cached(into, at)
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
