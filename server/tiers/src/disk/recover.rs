@@ -21,7 +21,7 @@ use super::{
     counters::count,
     files::{Handle, Lock, NotHeld, gone},
     frame::{FRAME_BYTES, Frame, Kind, SEQUENCE_END},
-    index::{Index, NEVER, Slot},
+    index::{Index, Slot},
     ledger::{Filling, weight},
     log::Log,
     options::Sync,
@@ -60,9 +60,9 @@ pub(super) struct Found {
     pub(super) foreign: u64,
     seen: u64,
     useless: Vec<u32>,
-    /// Records that are sound.
     /// The last segment, if there is nothing of it but its name.
     unbegun: Option<u32>,
+    /// Records that are sound.
     pub(super) records: u64,
 }
 
@@ -154,6 +154,15 @@ impl Found {
         let end = self.records(file.as_ref(), length, &header)?;
         self.last = (id, end);
         Ok(())
+    }
+
+    /// Drops what is over in any way, before files of blobs are looked at: one that nothing names is removed.
+    fn drop_ended(&mut self, core: &Core) {
+        let (now, floor, begun) = (core.wall.now(), self.floor, &self.begun);
+        self.rows.retain(|_, (row, segment)| {
+            let slot = slot(row, *segment, ends(core, begun, row, *segment));
+            row.sequence >= floor && row.note.ends > now && !slot.over(now)
+        });
     }
 
     fn records(&mut self, file: &dyn Handle, length: u64, header: &Header) -> io::Result<u64> {
@@ -251,6 +260,7 @@ pub(super) fn open(writer: &mut Writer) -> Result<(), Fault> {
     if core.ledger.lock().unread_forgotten {
         found.raise(found.newest + 1);
     }
+    found.drop_ended(&core);
     let blobs = blobs(&core, &mut found).map_err(&opening)?;
     restore(writer, found, blobs)?;
     let took = writer.pace.now().since(begun);
@@ -275,9 +285,6 @@ fn blobs(core: &Core, found: &mut Found) -> io::Result<u64> {
     let files = core.files.list(&directory)?;
     let lengths: HashMap<u64, u64> =
         files.iter().filter_map(|(name, length)| Some((blob::id_of(name)?, *length))).collect();
-    let now = core.wall.now();
-    let floor = found.floor;
-    found.rows.retain(|_, (row, _)| row.sequence >= floor && row.note.ends > now);
     let before = found.rows.len();
     let whole = |row: &Row| row.blob.is_none_or(|blob| lengths.get(&blob.id) == Some(&blob::file_bytes(blob.bytes)));
     found.rows.retain(|_, (row, _)| whole(row));
@@ -298,18 +305,13 @@ fn blobs(core: &Core, found: &mut Found) -> io::Result<u64> {
 
 fn restore(writer: &mut Writer, mut found: Found, blob_bytes: u64) -> Result<(), Fault> {
     let core = writer.core.clone();
-    let mut index = Index::new();
-    let now = core.wall.now();
-    for (name, (row, segment)) in &found.rows {
-        let used = row.note.stored.max(found.begun.get(segment).copied().unwrap_or(0));
-        let slot = slot(row, *segment, core.ends(&row.note, used));
-        if slot.over(now) && slot.ends != NEVER {
-            continue;
-        }
     // First, because the next segment gets its number.
     if let Some(id) = found.unbegun {
         gone(core.files.remove(&core.segment_path(id))).map_err(Step::Removing.of())?;
     }
+    let mut index = Index::new();
+    for (name, (row, segment)) in &found.rows {
+        let slot = slot(row, *segment, ends(&core, &found.begun, row, *segment));
         if let Some(filling) = found.segments.get_mut(segment) {
             filling.live += weight(&slot, row.blob);
             filling.entries += 1;
@@ -343,11 +345,11 @@ fn settle_found(writer: &mut Writer, floor: Option<super::log::Record>, useless:
     let settled = (|| {
         if let Some(floor) = floor {
             writer.log.append(&core, &[floor])?;
-        }
-        for id in useless {
             if core.options.sync == Sync::Always {
                 writer.log.sync()?;
             }
+        }
+        for id in useless {
             gone(core.files.remove(&core.segment_path(*id))).map_err(Step::Removing.of())?;
         }
         core.ledger.lock().unread_forgotten = false;
@@ -359,6 +361,12 @@ fn settle_found(writer: &mut Writer, floor: Option<super::log::Record>, useless:
         core.ledger.lock().opened = false;
     }
     settled
+}
+
+/// When an entry ends that is not known to have been read since its segment was begun.
+fn ends(core: &Core, begun: &HashMap<u32, u64>, row: &Row, segment: u32) -> u32 {
+    let used = row.note.stored.max(begun.get(&segment).copied().unwrap_or(0));
+    core.ends(&row.note, used)
 }
 
 fn slot(row: &Row, segment: u32, ends: u32) -> Slot {

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use hotplate_engine::{clock::Clock, tier::local::LocalTier};
+use hotplate_engine::{
+    clock::Clock,
+    tier::{TierHealth, local::LocalTier},
+};
+use hotplate_tiers::disk::{DiskOptions, DiskTier};
 
-use crate::support::{get, key, lasting, open, put, written};
+use crate::support::{SMALL, get, key, lasting, noise, open, open_with, put};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -13,6 +17,13 @@ fn later(by: Duration) -> Clock {
     let clock = Clock::manual();
     clock.advance(by);
     clock
+}
+
+/// Waits until everything that was handed over is written, without a word of another time than this clock's.
+async fn written(tier: &DiskTier, clock: &Clock) {
+    put(tier, "last", lasting(clock, "v", HOUR));
+    tier.forget(&key("last"));
+    tier.settled().await.unwrap();
 }
 
 #[tokio::test]
@@ -43,7 +54,7 @@ async fn went_back(clean: bool, longest: Duration, back: Duration) {
     let before = later(HOUR * 24);
     let tier = open(directory.path(), &before);
     put(&tier, "a", lasting(&before, "v", Duration::from_secs(60)));
-    written(&tier).await;
+    written(&tier, &before).await;
     if clean {
         before.advance(Duration::from_secs(40));
         tier.close().await;
@@ -67,10 +78,37 @@ async fn what_is_stored_while_the_clock_is_behind_lives_as_long_as_it_says() {
     let tier = open(directory.path(), &right);
     let entry = lasting(&right, "v", HOUR);
     put(&tier, "a", entry.clone());
-    written(&tier).await;
+    written(&tier, &right).await;
     assert_eq!(tier.get(&key("a")).await.unwrap(), Some(entry), "in the times of this process's clock");
     right.advance(HOUR - Duration::from_secs(1));
     assert!(get(&tier, "a").await.is_some());
     right.advance(Duration::from_secs(1));
     assert_eq!(get(&tier, "a").await, None);
+}
+
+/// What is over by its age is not there, so its file must not be either.
+#[tokio::test]
+async fn what_got_too_old_between_two_starts_leaves_no_file_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = DiskOptions { age_max: Some(HOUR), ..DiskOptions::new(directory.path(), SMALL) };
+    let before = later(HOUR);
+    let tier = open_with(options.clone(), &before);
+    let size = 80_000;
+    let count = SMALL / size - 5;
+    for number in 0..count {
+        put(&tier, &number.to_string(), lasting(&before, noise(size as usize, number + 1), HOUR * 9));
+    }
+    written(&tier, &before).await;
+    let blobs = || std::fs::read_dir(directory.path().join("blobs")).unwrap().count() as u64;
+    assert_eq!((tier.state().entries, blobs()), (Some(count), count));
+    tier.close().await;
+    let after = later(HOUR * 3);
+    let again = open_with(options, &after);
+    assert_eq!((again.state().entries, blobs()), (Some(0), 0));
+    for number in 0..count {
+        assert!(put(&again, &number.to_string(), lasting(&after, noise(size as usize, number + 1), HOUR)));
+    }
+    written(&again, &after).await;
+    let state = again.state();
+    assert_eq!((state.health, state.evicted, state.entries), (TierHealth::Up, 0, Some(count)));
 }
