@@ -74,6 +74,11 @@ pub trait LocalTier: Send + Sync + 'static {
         self.holds(key)
     }
 
+    /// Resolves once it answers, having asked what a Get asks: who stopped asking learns by it that it is back.
+    fn answers(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        self.settled()
+    }
+
     /// Everything handed to it is written, and it is closed: nothing is taken any more.
     fn close(&self) -> BoxFuture<'_, ()>;
 

@@ -156,6 +156,15 @@ impl LocalTier for DiskTier {
         async { settled.await.unwrap_or_else(|_closed| Err(closed())) }.boxed()
     }
 
+    /// Also that it can be read.
+    fn answers(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        async {
+            self.reads.answer().await?;
+            self.settled().await
+        }
+        .boxed()
+    }
+
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {
         self.reads.get(key).boxed()
     }

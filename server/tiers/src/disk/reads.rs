@@ -20,6 +20,7 @@ use super::{
     counters::count,
     dictionary::Dictionaries,
     frame::{BlobRef, FRAME_BYTES, Frame, NOTE_BYTES},
+    segment::HEADER_BYTES,
 };
 use crate::codec::{CodecError, Decoded};
 
@@ -33,7 +34,7 @@ const CACHED_BYTES_MAX: u32 = 32 << 10;
 pub(super) struct Reads {
     core: Arc<Core>,
     dictionaries: Arc<Dictionaries>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     running: TaskTracker,
 }
 
@@ -51,7 +52,7 @@ enum Read {
 
 impl Reads {
     pub(super) fn new(core: Arc<Core>, dictionaries: Arc<Dictionaries>) -> Self {
-        let places = Semaphore::new(core.options.reads_max);
+        let places = Arc::new(Semaphore::new(core.options.reads_max));
         Self { core, dictionaries, places, running: TaskTracker::new() }
     }
 
@@ -118,10 +119,42 @@ impl Reads {
 
     /// Reads on a thread that may wait for the medium.
     async fn read_waiting(&self, place: Place) -> Result<io::Result<Read>, TierError> {
-        let Ok(_place) = self.places.acquire().await else { return Ok(Ok(Read::Removed)) };
         let core = self.core.clone();
-        let reading = self.running.spawn_blocking(move || read(&core, &place));
-        reading.await.map_err(|_panicked| corrupt("reading it failed"))
+        let reading = self.waiting(move || read(&core, &place)).await;
+        reading.unwrap_or(Ok(Ok(Read::Removed)))
+    }
+
+    /// Does what may wait for the medium, in its turn; `None`: it is closed. It counts until it has ended, also when its caller
+    /// has gone away: on a disk that hangs it holds a thread for as long.
+    async fn waiting<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Option<Result<R, TierError>> {
+        let place = self.places.clone().acquire_owned().await.ok()?;
+        let running = self.running.spawn_blocking(move || {
+            let done = work();
+            drop(place);
+            done
+        });
+        Some(running.await.map_err(|_panicked| corrupt("reading it failed")))
+    }
+
+    /// Asks the medium whether it can be read: the beginning of the newest segment, if there is one.
+    pub(super) async fn answer(&self) -> Result<(), TierError> {
+        let newest = self.core.ledger.lock().segments.last_key_value().map(|(id, _)| *id);
+        let Some(id) = newest else { return Ok(()) };
+        let core = self.core.clone();
+        let reading = self.waiting(move || core.segment(id)?.read_all(&mut [0; HEADER_BYTES], 0)).await;
+        match reading.transpose()?.unwrap_or(Ok(())) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(unreadable(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether nothing is read at present.
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> bool {
+        self.running.is_empty()
     }
 
     /// Waits until nothing is read any more, and lets nothing begin.

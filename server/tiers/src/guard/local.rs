@@ -20,7 +20,7 @@ impl Ward for dyn LocalTier {
         LocalTier::name(self)
     }
 
-    /// What stepped aside by itself has to say that it is back; then it has to be able to write.
+    /// What stepped aside by itself has to say that it is back; then it has to answer.
     fn look(&self) -> BoxFuture<'_, Result<(), TierError>> {
         Box::pin(async move {
             let state = self.state();
@@ -28,7 +28,7 @@ impl Ward for dyn LocalTier {
                 let message = state.why.unwrap_or_else(|| "it says that it is away".to_owned());
                 return Err(TierError { kind: TierErrorKind::Away, message });
             }
-            self.settled().await
+            self.answers().await
         })
     }
 
@@ -73,6 +73,10 @@ impl LocalTier for Guarded<dyn LocalTier> {
     fn settled(&self) -> BoxFuture<'_, Result<(), TierError>> {
         let core = &*self.core;
         Box::pin(core.always(core.options.change_timeout, || core.inner.settled()))
+    }
+
+    fn answers(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        self.core.inner.answers()
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {

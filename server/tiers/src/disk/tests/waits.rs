@@ -1,0 +1,41 @@
+//! A disk that keeps its callers waiting: how many threads wait for it at a time, and that no caller does who must not.
+
+use futures::poll;
+use hotplate_engine::tier::local::HandedDown;
+
+use super::*;
+
+/// A tier with this on disk.
+async fn holding(directory: &tempfile::TempDir, files: &Arc<Failing>, entries: &[(&str, Vec<u8>)]) -> Arc<DiskTier> {
+    let clock = Clock::system();
+    let options = DiskOptions { reads_max: 3, ..DiskOptions::new(directory.path(), 4 << 20) };
+    let codec = Codec::new(CodecOptions::default(), clock.clone());
+    let tier = DiskTier::open_on(options, codec, clock.clone(), files.clone()).unwrap();
+    for (text, value) in entries {
+        assert!(tier.put(&key(text), kept(&clock, value.clone()), HandedDown::Written));
+    }
+    tier.put(&key("last"), kept(&clock, "v"), HandedDown::Written);
+    tier.forget(&key("last"));
+    tier.settled().await.unwrap();
+    tier
+}
+
+#[tokio::test]
+async fn reads_whose_callers_went_away_still_count_as_many_as_are_on_their_way() {
+    let (directory, files) = (tempfile::tempdir().unwrap(), Arc::new(Failing::default()));
+    let tier = holding(&directory, &files, &[("a", noise(100, 1))]).await;
+    let before = files.gate.arrived();
+    files.gate.shut(true);
+    for _ in 0..20 {
+        // Whoever asks goes away at once.
+        drop(poll!(Box::pin(tier.get(&key("a")))));
+    }
+    let silent = poll!(Box::pin(tier.answers())).is_pending();
+    files.gate.shut(false);
+    assert!(silent, "it answers although it cannot be read");
+    until("all are read", || tier.reads.idle()).await;
+    assert_eq!(files.gate.arrived() - before, 3);
+    tier.answers().await.unwrap();
+    assert_eq!(files.gate.arrived() - before, 4, "it was asked whether it can be read");
+    assert_eq!(get(&tier, "a").await.unwrap(), noise(100, 1));
+}
