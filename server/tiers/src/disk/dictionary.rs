@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use hotplate_engine::tier::{TierError, TierErrorKind};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -20,7 +20,7 @@ const DIRECTORY: &str = "dictionaries";
 const BYTES_MAX: u64 = 1 << 20;
 
 /// Where dictionaries are kept.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Dictionaries {
     files: Arc<dyn Files>,
     directory: PathBuf,
@@ -29,6 +29,17 @@ pub(super) struct Dictionaries {
 impl Dictionaries {
     pub(super) fn new(files: Arc<dyn Files>, directory: &Path) -> Self {
         Self { files, directory: directory.join(DIRECTORY) }
+    }
+
+    /// Does what may wait for the medium on a thread that may.
+    fn waiting<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> io::Result<R> + Send + 'static,
+    ) -> BoxFuture<'static, Result<R, TierError>> {
+        let this = self.clone();
+        let working = tokio::task::spawn_blocking(move || work(&this));
+        let done = working.map(|done| done.unwrap_or_else(|_ended| Err(io::ErrorKind::Interrupted.into())));
+        done.map_err(|error| failed(&error)).boxed()
     }
 
     fn dictionary(&self, id: u64) -> PathBuf {
@@ -82,17 +93,16 @@ fn failed(error: &io::Error) -> TierError {
 
 impl DictionaryStore for Dictionaries {
     fn load(&self, id: u64) -> BoxFuture<'_, Result<Option<Bytes>, TierError>> {
-        let loaded = self.read(&self.dictionary(id)).map_err(|error| failed(&error));
-        async { loaded }.boxed()
+        self.waiting(move |this| this.read(&this.dictionary(id)))
     }
 
     fn current<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, TierError>> {
-        let current = self.current_of(namespace).map_err(|error| failed(&error));
-        async { current }.boxed()
+        let namespace = namespace.to_owned();
+        self.waiting(move |this| this.current_of(&namespace))
     }
 
     fn save<'a>(&'a self, namespace: &'a str, id: u64, dictionary: Bytes) -> BoxFuture<'a, Result<(), TierError>> {
-        let saved = self.keep(namespace, id, &dictionary).map_err(|error| failed(&error));
-        async { saved }.boxed()
+        let namespace = namespace.to_owned();
+        self.waiting(move |this| this.keep(&namespace, id, &dictionary))
     }
 }

@@ -4,6 +4,7 @@ use futures::poll;
 use hotplate_engine::tier::local::HandedDown;
 
 use super::*;
+use crate::{codec::DictionaryStore, disk::dictionary::Dictionaries};
 
 /// A tier with this on disk.
 async fn holding(directory: &tempfile::TempDir, files: &Arc<Failing>, entries: &[(&str, Vec<u8>)]) -> Arc<DiskTier> {
@@ -38,4 +39,15 @@ async fn reads_whose_callers_went_away_still_count_as_many_as_are_on_their_way()
     tier.answers().await.unwrap();
     assert_eq!(files.gate.arrived() - before, 4, "it was asked whether it can be read");
     assert_eq!(get(&tier, "a").await.unwrap(), noise(100, 1));
+}
+
+#[tokio::test]
+async fn who_asks_for_a_dictionary_does_not_wait_for_the_disk() {
+    let (directory, files) = (tempfile::tempdir().unwrap(), Arc::new(Failing::default()));
+    let store = Dictionaries::new(files.clone(), directory.path());
+    store.save("ns", 5, Bytes::from_static(b"words")).await.unwrap();
+    assert_eq!(store.load(5).await.unwrap(), Some(Bytes::from_static(b"words")));
+    assert_eq!(store.current("ns").await.unwrap(), Some(Bytes::from_static(b"words")));
+    assert_eq!((store.load(6).await.unwrap(), store.current("other").await.unwrap()), (None, None));
+    assert!(!files.gate.saw_this_thread());
 }
