@@ -28,6 +28,8 @@ use crate::codec::{CodecError, Decoded};
 const LOOKS_MAX: usize = 8;
 /// Bytes of a record that is read at once if the system has it in memory.
 const CACHED_BYTES_MAX: u32 = 32 << 10;
+/// Bytes of a value that is unpacked at once.
+const UNPACKED_BYTES_MAX: u64 = 128 << 10;
 
 /// Reading of entries.
 #[derive(Debug)]
@@ -186,7 +188,16 @@ fn cached(core: &Core, place: &Place) -> Option<io::Result<Read>> {
     let file = core.open_segment(place.segment)?;
     let mut frame = vec![0; FRAME_BYTES + place.length as usize];
     let there = file.read_cached(&mut frame, u64::from(place.offset));
-    there.then(|| decoded(core, place, record(core, place, frame)))
+    if !there {
+        return None;
+    }
+    let record = record(core, place, frame);
+    // However small it is, what is in it may be large.
+    let large = |record: &Bytes| core.codec.facts(record).is_ok_and(|facts| facts.raw_bytes > UNPACKED_BYTES_MAX);
+    if matches!(&record, Ok(Some(record)) if large(record)) {
+        return None;
+    }
+    Some(decoded(core, place, record))
 }
 
 fn read(core: &Core, place: &Place) -> io::Result<Read> {

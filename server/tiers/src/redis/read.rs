@@ -198,7 +198,9 @@ impl Core {
     async fn decoded(&self, key: &Key, bytes: Bytes) -> Lying {
         let Some(stamp) = stamp::read(&bytes) else { return Lying::Corrupt };
         let (codec, record) = (Arc::clone(&self.codec), bytes.slice(STAMP_BYTES..));
-        match aside(bytes.len() as u64, move || codec.decode(record)).await {
+        // However small it is, what is in it may be large.
+        let raw_bytes = codec.facts(&record).map_or(0, |facts| facts.raw_bytes);
+        match aside(raw_bytes.max(bytes.len() as u64), move || codec.decode(record)).await {
             // An answer to another question, or an entry under another one's name, is nobody's.
             Ok(Ok(decoded)) if decoded.key != *key => Lying::Corrupt,
             Ok(Ok(decoded)) if decoded.kept.usable_until <= self.wall() => Lying::Useless,

@@ -3,7 +3,7 @@
 use futures::poll;
 use hotplate_engine::tier::local::HandedDown;
 
-use super::*;
+use super::{failing::Fails, *};
 use crate::{codec::DictionaryStore, disk::dictionary::Dictionaries};
 
 /// A tier with this on disk.
@@ -50,4 +50,25 @@ async fn who_asks_for_a_dictionary_does_not_wait_for_the_disk() {
     assert_eq!(store.current("ns").await.unwrap(), Some(Bytes::from_static(b"words")));
     assert_eq!((store.load(6).await.unwrap(), store.current("other").await.unwrap()), (None, None));
     assert!(!files.gate.saw_this_thread());
+}
+
+#[tokio::test]
+async fn what_is_small_on_disk_alone_is_not_unpacked_by_who_asks_for_it() {
+    let (directory, files) = (tempfile::tempdir().unwrap(), Arc::new(Failing::default()));
+    let large = vec![7; 1 << 20];
+    let tier = holding(&directory, &files, &[("small", noise(100, 1)), ("large", large.clone())]).await;
+    // The segment is open from now on.
+    assert_eq!(
+        (get(&tier, "small").await.unwrap(), get(&tier, "large").await.unwrap()),
+        (noise(100, 1).into(), large.into())
+    );
+    let slot = tier.core.ledger.lock().index.get(key("large").hash()).copied().unwrap();
+    assert!(slot.length < 32 << 10, "it is of those that are read at once: {}", slot.length);
+    files.set(Fails { in_memory: true, ..Fails::default() });
+    let asked = key("small");
+    assert!(poll!(tier.get(&asked)).is_ready());
+    let asked = key("large");
+    let mut get = tier.get(&asked);
+    assert!(poll!(&mut get).is_pending());
+    assert!(get.await.unwrap().is_some());
 }
