@@ -91,12 +91,12 @@ impl Writer {
         self.log.give_up(&self.core);
         let (files, directory) = (self.core.files.clone(), self.core.options.path.clone());
         let segments: Vec<u32> = self.core.ledger.lock().segments.keys().copied().collect();
-        for id in segments {
-            gone(files.remove(&self.core.segment_path(id)))?;
-            self.core.shut(id);
+        for id in &segments {
+            gone(files.remove(&self.core.segment_path(*id)))?;
         }
         files.sync_directory(&directory)?;
         let (index, waiters) = self.core.ledger.lock().wiped();
+        segments.into_iter().for_each(|id| self.core.shut(id));
         self.must_wipe = false;
         drop(index);
         for (_, waiter) in waiters {

@@ -327,11 +327,15 @@ impl Core {
             return Ok(file);
         }
         let file = self.files.open(&self.segment_path(id))?;
-        self.open.lock().put(id, file.clone());
+        // It may have been removed meanwhile: kept open it would go on taking room that nobody counts.
+        let ledger = self.ledger.lock();
+        if ledger.segments.contains_key(&id) {
+            self.open.lock().put(id, file.clone());
+        }
         Ok(file)
     }
 
-    /// Forgets that a segment is open, because it was removed.
+    /// Forgets that a segment is open, after it was taken out of the ledger.
     pub(super) fn shut(&self, id: u32) {
         self.open.lock().pop(&id);
     }

@@ -101,6 +101,7 @@ impl Writer {
         self.remove_segment(id).map_err(Step::Removing.of())?;
         self.force_removal()?;
         self.take_out(id, &rows);
+        self.core.shut(id);
         self.remove_blobs();
         Ok(true)
     }
@@ -108,7 +109,6 @@ impl Writer {
     fn remove_segment(&mut self, id: u32) -> io::Result<()> {
         gone(self.core.files.remove(&self.core.segment_path(id)))?;
         self.unforced_removal = true;
-        self.core.shut(id);
         Ok(())
     }
 
@@ -135,6 +135,7 @@ impl Writer {
         for id in ids.into_iter().filter(before) {
             self.remove_segment(id).map_err(Step::Removing.of())?;
             self.core.ledger.lock().segments.remove(&id);
+            self.core.shut(id);
         }
         self.force_removal()
     }

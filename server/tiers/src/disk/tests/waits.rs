@@ -72,3 +72,13 @@ async fn what_is_small_on_disk_alone_is_not_unpacked_by_who_asks_for_it() {
     assert!(poll!(&mut get).is_pending());
     assert!(get.await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_segment_that_is_gone_is_not_kept_open() {
+    let (directory, files) = (tempfile::tempdir().unwrap(), Arc::new(Failing::default()));
+    let tier = holding(&directory, &files, &[("a", noise(100, 1))]).await;
+    std::fs::write(directory.path().join("000000ff.seg"), "it was removed while it was opened").unwrap();
+    assert!(tier.core.segment(0xff).is_ok());
+    assert!(tier.core.open_segment(0xff).is_none());
+    assert!(tier.core.segment(1).is_ok() && tier.core.open_segment(1).is_some());
+}
