@@ -71,6 +71,8 @@ pub enum Reason {
     PositionNotReached,
     /// What replicas share could not be told: it is done on this server, and will be there as soon as it is back.
     TierPending,
+    /// Too many wait for the tier that replicas share: nothing was done.
+    Overloaded,
     /// The server is shutting down.
     Draining,
     /// A bug.
@@ -105,6 +107,7 @@ impl Reason {
             Self::TooManyNamespaces => "TOO_MANY_NAMESPACES",
             Self::PositionNotReached => "POSITION_NOT_REACHED",
             Self::TierPending => "TIER_PENDING",
+            Self::Overloaded => "OVERLOADED",
             Self::Draining => "DRAINING",
             Self::Bug => "BUG",
         }

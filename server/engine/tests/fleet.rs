@@ -33,7 +33,7 @@ use hotplate_engine::{
     selector::Selector,
 };
 use link::{Net, Weather, Wrong};
-use replicas::{Read, Replica, SPACE, pass, start};
+use replicas::{Read, Replica, SPACE, pass, put, start};
 use storm::{Breaks, storm};
 
 const MOMENT: Duration = Duration::from_millis(30);
@@ -222,6 +222,21 @@ async fn a_value_stored_while_the_shared_tier_is_away_is_served_and_the_older_on
     a.link.cut(false);
     pass(Duration::from_millis(1300)).await;
     assert_eq!(b.look("k").await, Read::Miss);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_for_which_there_is_no_room_on_the_way_is_refused_and_costs_nothing_that_is_stored() {
+    let (net, clock) = net(9);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    a.put("k", 1, None).await;
+    a.link.busy.store(true, SeqCst);
+    let refused = a.cache.write(put("k", 2), None).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::Overloaded);
+    assert_eq!(a.cache.fleet_debt(), 0, "nothing is wrong with what lies there");
+    a.link.busy.store(false, SeqCst);
+    pass(Duration::from_millis(1300)).await;
+    assert_eq!((a.look("k").await, b.look("k").await), (Read::Value(1), Read::Value(1)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,7 +49,11 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("NO_ORIGIN", Code::FailedPrecondition, "The namespace has no origin of this name."),
     ("NO_SELECTOR", Code::InvalidArgument, "An Invalidate names no selector."),
     ("NO_SUCH_RPC", Code::Unimplemented, "The server has no RPC of this name, or not in this form."),
-    ("OVERLOADED", Code::ResourceExhausted, "As many calls as `limits.calls_max` are in flight."),
+    (
+        "OVERLOADED",
+        Code::ResourceExhausted,
+        "As many calls as `limits.calls_max` are in flight, or too many wait for what replicas share: nothing was done.",
+    ),
     ("PERMISSION_DENIED", Code::PermissionDenied, "The caller's token has no grant for this in this namespace."),
     (
         "POSITION_NOT_REACHED",

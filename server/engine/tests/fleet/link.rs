@@ -117,6 +117,8 @@ pub(crate) struct Link {
     net: Arc<Net>,
     replica: u64,
     cut: AtomicBool,
+    /// Whether its guard lets nothing through, because too much is on its way.
+    pub(crate) busy: AtomicBool,
     wrong: Wrong,
     pub(crate) calls: AtomicU64,
     /// How much later than they are given the answers to reads arrive.
@@ -129,6 +131,7 @@ impl Link {
             net: net.clone(),
             replica,
             cut: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
             wrong,
             calls: AtomicU64::new(0),
             reads_late_ms: AtomicU64::new(0),
@@ -146,6 +149,9 @@ impl Link {
     async fn call<T>(&self, does: impl FnOnce(&mut Truth) -> (T, Vec<Hint>)) -> Result<T, TierError> {
         let net = &self.net;
         self.calls.fetch_add(1, SeqCst);
+        if self.busy.load(SeqCst) {
+            return Err(error(TierErrorKind::Busy));
+        }
         let weather = net.weather();
         tokio::time::sleep(Duration::from_micros(net.below(weather.delay_ms * 1000))).await;
         if self.cut.load(SeqCst) {

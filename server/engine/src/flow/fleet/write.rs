@@ -2,12 +2,12 @@
 //! asked for before is refused here, and what is here and is not what was written is dropped. So of two writers of one key
 //! the one stays that the shared tier had last, or neither here.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{apply::doubt, kept, lease::ended, raise::with};
 use crate::{
     entry::EntryView,
-    error::Result,
+    error::{Error, Kind, Reason, Result},
     fleet::{Fleet, selectors::all_dependencies},
     flow::{fill::Store as _, put::PutAnswer},
     key::Key,
@@ -15,10 +15,13 @@ use crate::{
     position::{LogId, Position},
     selector::{Facets, Selector},
     tier::{
-        Kept,
+        Kept, TierErrorKind,
         shared::{FenceName, FleetStamp, SharedFill},
     },
 };
+
+/// When a Put that was refused may be tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// What became of a value where replicas share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub(in crate::flow) enum Written {
     There(Option<(LogId, Position)>),
     /// It is on this server alone until the shared tier is back.
     Here,
+    /// Too many wait for the shared tier: it was not asked, and the value is nowhere.
+    Refused,
     /// Something that it was computed from changed since: it is nowhere.
     TooLate,
 }
@@ -56,12 +61,15 @@ fn name(key: &Key) -> FenceName {
 }
 
 /// Shares what a Put did on this server; the answer, with where it is in the fleet's logs.
+///
+/// # Errors
+/// `OVERLOADED` when too many wait for the shared tier: then the value is not on this server either.
 pub(in crate::flow) async fn share(
     store: &Store,
     fleet: &Arc<Fleet>,
     (space, key): (&Space, &Key),
     (answer, lease): (PutAnswer, Option<u128>),
-) -> PutAnswer {
+) -> Result<PutAnswer> {
     let place = (space, key);
     let kept = match &answer {
         PutAnswer::Stored { entry, .. } | PutAnswer::Refreshed { entry, .. } => Some(kept(store, place, entry)),
@@ -70,7 +78,7 @@ pub(in crate::flow) async fn share(
             if let Some(token) = lease {
                 ended(store, key, token).await;
             }
-            return answer;
+            return Ok(answer);
         }
     };
     let written = match (&kept, lease) {
@@ -78,22 +86,30 @@ pub(in crate::flow) async fn share(
         (kept, _) => write(store, fleet, place, kept.as_ref()).await,
     };
     match written {
-        Written::There(Some(at)) => answer.at(|own| with(own, &[at])),
-        Written::There(None) | Written::Here => answer,
-        Written::TooLate => PutAnswer::LeaseLost,
+        Written::There(Some(at)) => Ok(answer.at(|own| with(own, &[at]))),
+        Written::There(None) | Written::Here => Ok(answer),
+        Written::TooLate => Ok(PutAnswer::LeaseLost),
+        Written::Refused => Err(refused()),
     }
+}
+
+fn refused() -> Error {
+    let rule = "too many calls wait for the tier that replicas share: nothing was stored, try again";
+    Error::new(Kind::ResourceExhausted, Reason::Overloaded, rule).retry_after(RETRY_AFTER)
 }
 
 /// Shares the new end of an entry's life.
 ///
 /// # Errors
-/// None that a Touch before did not have.
+/// `OVERLOADED` when too many wait for the shared tier: then the entry is not on this server any more.
 pub(in crate::flow) async fn lives_on(store: &Store, key: &Key, view: &EntryView) -> Result<()> {
     let Some(space) = store.spaces.find(key.namespace())? else { return Ok(()) };
     let Some(fleet) = super::of(store, &space) else { return Ok(()) };
     let kept = kept(store, (&space, key), view);
-    write(store, fleet, (&space, key), Some(&kept)).await;
-    Ok(())
+    match write(store, fleet, (&space, key), Some(&kept)).await {
+        Written::Refused => Err(refused()),
+        _ => Ok(()),
+    }
 }
 
 /// Writes what a writer says; `None`: it is larger than this server may hold, and only drops what was there.
@@ -107,17 +123,22 @@ pub(in crate::flow) async fn write(
     let _own = fleet.own(vec![key.log()]);
     let mut unsettled = Unsettled { fleet, store, space, key, settled: false };
     let sent = fleet.sent(key.log());
-    let now = match (kept, fleet.position(LogId::SELECTOR)) {
+    let told = match (kept, fleet.position(LogId::SELECTOR)) {
         (Some(kept), Some(selector)) => {
-            fleet.tier.write(key, kept, selector, None).await.ok().map(|written| written.now)
+            fleet.tier.write(key, kept, selector, None).await.map(|written| Some(written.now))
         }
-        (None, Some(_)) => fleet.tier.raise(&[name(key)], None).await.ok().and_then(|logs| logs.into_iter().next()),
+        (None, Some(_)) => fleet.tier.raise(&[name(key)], None).await.map(|logs| logs.into_iter().next()),
         // Until this replica knows the logs nothing is written that others would take for valid.
-        (_, None) => None,
+        (_, None) => Ok(None),
     };
     unsettled.settled = true;
     fleet.journal.lock().write(&[name(key)], store.clock.now());
-    let Some(now) = now else {
+    if told.as_ref().is_err_and(|error| error.kind == TierErrorKind::Busy) {
+        // It was not sent: what lies there is what counts, and not what is here.
+        doubt(store, space, key, None);
+        return Written::Refused;
+    }
+    let Some(now) = told.ok().flatten() else {
         // What lies there is older, or may be.
         fleet.debt.add(&[name(key)]);
         fleet.wake();

@@ -36,7 +36,7 @@ pub async fn write(
     };
     let (space, key, id) = (prepared.space.clone(), prepared.key.clone(), prepared.request.request_id.clone());
     let answer = put::apply(store, prepared)?;
-    let answer = share(store, &fleet, (&space, &key), (answer, lease)).await;
+    let answer = share(store, &fleet, (&space, &key), (answer, lease)).await?;
     // Not before: who gave it up meanwhile asks again because it is not known to be done.
     put::remember(repeats, (&key, &id), &answer);
     Ok(answer)
