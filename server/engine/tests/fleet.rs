@@ -20,6 +20,7 @@ use std::{
 
 use hotplate_engine::{
     clock::Clock,
+    entry::Dependencies,
     error::Reason,
     event::MissReason,
     flow::{
@@ -255,6 +256,56 @@ async fn an_invalidation_that_a_failover_lost_is_told_again() {
         for replica in &replicas {
             assert_eq!(replica.look("k").await, Read::Miss);
         }
+    }
+}
+
+const LATE: Duration = Duration::from_secs(3);
+
+/// Changes that are on their way while a failover loses what was told of them, each answer or second part so late that
+/// the history after it is known by then.
+#[tokio::test(start_paused = true)]
+async fn what_a_failover_loses_of_a_change_that_is_not_done_is_told_again() {
+    let keys: Vec<String> = (0..600).map(|number| format!("k{number}")).collect();
+    let none = Duration::ZERO;
+    for late in [vec![(none, none), (LATE, none)], vec![(none, LATE)]] {
+        let (net, clock) = net(10);
+        let replicas = start(&net, 2, &clock, Coherence::Available).await;
+        let [a, b] = &replicas[..] else { unreachable!() };
+        for key in &keys {
+            let mut request = put(key, 1);
+            request.description.depends_on = Dependencies::of([Arc::from("source")]);
+            a.cache.write(request, None).await.unwrap();
+        }
+        net.truth.lock().unwrap().replicate();
+        a.link.changes_late.lock().unwrap().extend(late);
+        let (dropped, ()) = tokio::join!(a.drop_with_all_made_of_it("source"), async {
+            pass(MOMENT).await;
+            net.truth.lock().unwrap().fail_over();
+        });
+        assert_eq!(dropped.unwrap_err().reason(), Reason::TierPending, "not known to be done");
+        pass(Duration::from_millis(1300)).await;
+        assert_eq!(a.cache.fleet_debt(), 0);
+        for key in &keys {
+            assert_eq!((a.look(key).await, b.look(key).await), (Read::Miss, Read::Miss), "{key}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_a_failover_lost_before_that_was_heard_leaves_no_older_one() {
+    let (net, clock) = net(11);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    a.put("k", 1, None).await;
+    net.truth.lock().unwrap().replicate();
+    a.link.changes_late.lock().unwrap().push_back((Duration::ZERO, LATE));
+    let (_stored, ()) = tokio::join!(a.put("k", 2, None), async {
+        pass(MOMENT).await;
+        net.truth.lock().unwrap().fail_over();
+    });
+    pass(Duration::from_millis(1300)).await;
+    for replica in [a, b] {
+        assert_ne!(replica.look("k").await, Read::Value(1));
     }
 }
 

@@ -2,6 +2,7 @@
 //! changed, in any order, or not at all.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -121,6 +122,8 @@ pub(crate) struct Link {
     pub(crate) busy: AtomicBool,
     wrong: Wrong,
     pub(crate) calls: AtomicU64,
+    /// How much later than they are made the next changes arrive, and their answers than they are given.
+    pub(crate) changes_late: Mutex<VecDeque<(Duration, Duration)>>,
     /// How much later than they are given the answers to reads arrive.
     pub(crate) reads_late_ms: AtomicU64,
 }
@@ -134,6 +137,7 @@ impl Link {
             busy: AtomicBool::new(false),
             wrong,
             calls: AtomicU64::new(0),
+            changes_late: Mutex::default(),
             reads_late_ms: AtomicU64::new(0),
         })
     }
@@ -144,6 +148,15 @@ impl Link {
         if cut {
             self.net.ears.lock().unwrap().retain(|(replica, _)| *replica != self.replica);
         }
+    }
+
+    /// A call that changes something.
+    async fn change<T>(&self, does: impl FnOnce(&mut Truth) -> (T, Vec<Hint>)) -> Result<T, TierError> {
+        let (there, back) = self.changes_late.lock().unwrap().pop_front().unwrap_or_default();
+        tokio::time::sleep(there).await;
+        let answer = self.call(does).await;
+        tokio::time::sleep(back).await;
+        answer
     }
 
     async fn call<T>(&self, does: impl FnOnce(&mut Truth) -> (T, Vec<Hint>)) -> Result<T, TierError> {
@@ -195,7 +208,7 @@ impl SharedTier for Link {
         selector: Position,
         _at: Option<Position>,
     ) -> BoxFuture<'a, Result<SharedWrite, TierError>> {
-        self.call(move |truth| {
+        self.change(move |truth| {
             let (written, hint) = truth.write(key, kept, selector, self.replica);
             (written, vec![hint])
         })
@@ -221,7 +234,7 @@ impl SharedTier for Link {
         names: &'a [FenceName],
         marks: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<LogNow>, TierError>> {
-        self.call(move |truth| truth.raise(names, marks, self.replica)).boxed()
+        self.change(move |truth| truth.raise(names, marks, self.replica)).boxed()
     }
 
     fn extend<'a>(&'a self, key: &'a Key, token: u128, duration: Duration) -> BoxFuture<'a, Result<bool, TierError>> {

@@ -80,10 +80,18 @@ impl Replica {
     }
 
     pub(crate) async fn drop_set(&self, selector: Selector) -> Result<InvalidateAnswer, Error> {
+        self.drop(selector, false).await
+    }
+
+    pub(crate) async fn drop_with_all_made_of_it(&self, key: &str) -> Result<InvalidateAnswer, Error> {
+        self.drop(Selector::key(key).unwrap(), true).await
+    }
+
+    async fn drop(&self, selector: Selector, cascade: bool) -> Result<InvalidateAnswer, Error> {
         let request = InvalidateRequest {
             namespace: SPACE.to_owned(),
             selectors: vec![selector],
-            cascade: false,
+            cascade,
             validate_only: false,
             reason: None,
             request_id: String::new(),

@@ -193,13 +193,22 @@ async fn settle_debt(store: &Store, fleet: &Fleet) {
         let due: Vec<debt::Due> = fleet.debt.some(DEBT_PER_CALL);
         let names: Vec<FenceName> = due.iter().map(|(name, _)| name.clone()).collect();
         let sent: Vec<(LogId, Sent)> = names.iter().map(apply::log_of).map(|log| (log, fleet.sent(log))).collect();
+        // As new as it is told: it may be owed for longer than what is told again is remembered.
+        fleet.journal.lock().write(&names, store.clock.now());
         let Ok(logs) = fleet.tier.raise(&names, None).await else { return };
+        let mut told = Vec::new();
         for now in logs {
             let sent = sent.iter().find(|(log, _)| *log == now.log).map(|(_, sent)| *sent);
-            let _known = sent.is_some_and(|sent| fleet.accept(sent, &now));
-            let told: Vec<_> = names.iter().filter(|name| apply::log_of(name) == now.log).cloned().collect();
-            raised(store, fleet, (now.log, now.position), (&told, None, None));
+            let good = sent.is_some_and(|sent| fleet.accept(sent, &now));
+            let of_log = |name: &FenceName| apply::log_of(name) == now.log;
+            let names: Vec<_> = names.iter().filter(|name| of_log(name)).cloned().collect();
+            raised(store, fleet, (now.log, now.position), (&names, None, None));
+            told.extend(due.iter().filter(|(name, _)| good && of_log(name)).cloned());
         }
-        fleet.debt.told(&due);
+        fleet.debt.told(&told);
+        if told.len() < due.len() {
+            // Told to a history that is not known, or not any more: it stays owed until one is.
+            return;
+        }
     }
 }

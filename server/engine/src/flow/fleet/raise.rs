@@ -56,10 +56,11 @@ pub(in crate::flow) async fn raise(
     logs.dedup();
     let own = fleet.own(logs.clone());
     let mut raised = Raised { fleet: fleet.clone(), _own: own, logs: Vec::new(), pending: false };
+    // Before any of it is told: who takes up a history that has lost it tells it again, however far this has come.
+    fleet.journal.lock().write(&names, store.clock.now());
     for names in names.chunks(NAMES_PER_CALL) {
         raised.tell(names, marks).await;
     }
-    fleet.journal.lock().write(&names, store.clock.now());
     Ok(Some(raised))
 }
 
@@ -90,23 +91,29 @@ impl Raised {
         logs.dedup();
         let sent: Vec<_> = logs.into_iter().map(|log| (log, fleet.sent(log))).collect();
         let Ok(answers) = fleet.tier.raise(names, marks).await else {
-            // Before this server does its part: from then on nothing that it concerns is taken from there.
-            fleet.debt.add(names);
-            fleet.wake();
-            self.pending = true;
+            self.owes(names);
             return;
         };
         for now in answers {
             let sent = sent.iter().find(|(log, _)| *log == now.log).map(|(_, sent)| *sent);
-            // Of another history than the one that is known it is done all the same: nothing is taken from that before this
-            // replica has taken it up, and then with this.
-            let _known = sent.is_some_and(|sent| fleet.accept(sent, &now));
+            let told: Vec<_> = names.iter().filter(|name| log_of(name) == now.log).cloned().collect();
+            if !sent.is_some_and(|sent| self.fleet.accept(sent, &now)) {
+                // Told to a history that may be gone: that it is in the one that counts is not known.
+                self.owes(&told);
+                continue;
+            }
             if now.log == LogId::SELECTOR {
-                let sets: Vec<_> = names.iter().filter(|name| log_of(name) == now.log).cloned().collect();
-                fleet.fences.write().raise(&sets, now.position);
+                self.fleet.fences.write().raise(&told, now.position);
             }
             self.logs.push((now.log, now.position));
         }
+    }
+
+    /// Before this server does its part: from then on nothing that these concern is taken from where replicas share it.
+    fn owes(&mut self, names: &[FenceName]) {
+        self.fleet.debt.add(names);
+        self.fleet.wake();
+        self.pending = true;
     }
 
     /// This server has done its part, or is about to in one go.

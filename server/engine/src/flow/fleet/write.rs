@@ -122,6 +122,8 @@ pub(in crate::flow) async fn write(
     let place = store.tick();
     let _own = fleet.own(vec![key.log()]);
     let mut unsettled = Unsettled { fleet, store, space, key, settled: false };
+    // Before it is told: who takes up a history that has lost it tells it again.
+    fleet.journal.lock().write(&[name(key)], store.clock.now());
     let sent = fleet.sent(key.log());
     let told = match (kept, fleet.position(LogId::SELECTOR)) {
         (Some(kept), Some(selector)) => {
@@ -132,7 +134,6 @@ pub(in crate::flow) async fn write(
         (_, None) => Ok(None),
     };
     unsettled.settled = true;
-    fleet.journal.lock().write(&[name(key)], store.clock.now());
     if told.as_ref().is_err_and(|error| error.kind == TierErrorKind::Busy) {
         // It was not sent: what lies there is what counts, and not what is here.
         doubt(store, space, key, None);
@@ -147,7 +148,10 @@ pub(in crate::flow) async fn write(
     let accepted = fleet.accept(sent, &now);
     doubt(store, space, key, kept.map(|kept| (kept, place)));
     if !accepted {
-        return Written::There(None);
+        // Told to a history that may be gone: then what lies there is older.
+        fleet.debt.add(&[name(key)]);
+        fleet.wake();
+        return Written::Here;
     }
     fleet.note(now.log, now.position);
     Written::There(Some((now.log, now.position)))
