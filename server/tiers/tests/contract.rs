@@ -20,3 +20,5 @@ mod races;
 mod refusals;
 #[path = "contract/trouble.rs"]
 mod trouble;
+#[path = "contract/trust.rs"]
+mod trust;

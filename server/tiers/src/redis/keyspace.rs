@@ -52,9 +52,9 @@ impl Keyspace {
         [self.log(key.log()), self.value(key), self.lease(key)]
     }
 
-    /// Says that a replica lives, and how far it is.
-    pub(super) fn member(&self, replica: u64) -> String {
-        format!("{}:{{{}}}:m:{replica:016x}", self.prefix, LogId::SELECTOR.number())
+    /// Says that a replica lives, and how far it is: where log 64 is. Where others are nothing has this name.
+    pub(super) fn member(&self, log: LogId, replica: u64) -> String {
+        format!("{}:{{{}}}:m:{replica:016x}", self.prefix, log.number())
     }
 
     /// Where changes are told.
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(names.value(&key), format!("{tag}v:models:user:{{1}}"));
         assert_eq!(names.lease(&key), format!("{tag}l:models:user:{{1}}"));
         assert_eq!(names.log(key.log()), format!("{tag}c"));
-        assert_eq!(names.member(7), "hp:{64}:m:0000000000000007");
+        assert_eq!(names.member(LogId::SELECTOR, 7), "hp:{64}:m:0000000000000007");
     }
 
     #[test]

@@ -38,7 +38,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(3);
 const VERSION_MIN: (u32, u32) = (7, 0);
 
 /// Between two questions whether the server still is the one, where somebody knows.
-const LOCATE_AGAIN: Duration = Duration::from_secs(2);
+const LOCATE_AGAIN: Duration = Duration::from_secs(1);
+/// For how long the answer to that is good.
+const WORD_GOOD: Duration = Duration::from_secs(3);
 
 /// Says where the server is: asked before each attempt to connect, and again and again where that may change.
 pub(super) type Locate = Arc<dyn Fn() -> BoxFuture<'static, Result<Address, Fail>> + Send + Sync>;
@@ -64,6 +66,8 @@ pub(super) struct Link {
     next: AtomicUsize,
     /// What identifies the server's history.
     run: AtomicU64,
+    /// When those who know were asked last who said that it is the one, in nanoseconds; `None` where there are none.
+    said: Option<AtomicU64>,
     broken: CancellationToken,
     /// When the oldest request was sent that nothing came back after, in nanoseconds; zero for none.
     waiting_since: AtomicU64,
@@ -130,10 +134,10 @@ impl Keeper {
             match attempt.unwrap_or_else(|_elapsed| Err(late())) {
                 Ok(link) => {
                     self.counters.reached(None);
-                    let (broken, address) = (link.broken.clone(), link.address.clone());
-                    self.state.send_replace(State::Up(Arc::new(link)));
-                    broken.run_until_cancelled(self.moved(&address)).await;
-                    broken.cancel();
+                    let link = Arc::new(link);
+                    self.state.send_replace(State::Up(Arc::clone(&link)));
+                    link.broken.run_until_cancelled(self.moved(&link)).await;
+                    link.broken.cancel();
                     tracing::debug!("the connection to Redis ended");
                     self.state.send_replace(State::Connecting);
                 }
@@ -147,21 +151,23 @@ impl Keeper {
         }
     }
 
-    /// Waits until the server is said to be at another address. One that is cut off from those who know goes on as if it
-    /// were the one: only they can say that it is not.
-    async fn moved(&self, address: &Address) {
-        if !self.moves {
-            return std::future::pending().await;
-        }
+    /// Waits until the server is said to be at another address. One that is cut off from those who know is used as if it
+    /// were the one, since only they can say that it is not: that it is they have not said either, see [`Link::vouched`].
+    async fn moved(&self, link: &Link) {
+        let Some(said) = &link.said else { return std::future::pending().await };
         loop {
             time::sleep(LOCATE_AGAIN).await;
-            if (self.locate)().await.is_ok_and(|now| now != *address) {
-                return;
+            let asked = self.dialer.clock.now();
+            match (self.locate)().await {
+                Ok(now) if now == link.address => said.store(asked.0, Ordering::Relaxed),
+                Ok(_) => return,
+                Err(_) => {}
             }
         }
     }
 
     async fn connect(&self) -> Result<Link, Fail> {
+        let asked = self.dialer.clock.now();
         let address = (self.locate)().await?;
         let first = self.dialer.open(&address).await?;
         let run = introduced(&first).await?;
@@ -175,7 +181,8 @@ impl Keeper {
             });
         }
         let (next, run, waiting_since) = (AtomicUsize::new(0), AtomicU64::new(run), AtomicU64::new(0));
-        Ok(Link { address, connections, next, run, broken, waiting_since })
+        let said = self.moves.then(|| AtomicU64::new(asked.0));
+        Ok(Link { address, connections, next, run, said, broken, waiting_since })
     }
 }
 
@@ -185,14 +192,19 @@ async fn introduced(opened: &Opened) -> Result<u64, Fail> {
     pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
     let answers = opened.connection.clone().send_packed_commands(&pipeline, 0, 2).await;
     let info = Info::of(&answers.map_err(|error| Fail::of(&error))?)?;
-    let refused = |why: String| Fail::new(TierErrorKind::Refused, why, Cause::Broken);
     if info.version < VERSION_MIN {
-        return Err(refused(format!("Redis {}.{} or later is needed", VERSION_MIN.0, VERSION_MIN.1)));
+        let why = format!("Redis {}.{} or later is needed", VERSION_MIN.0, VERSION_MIN.1);
+        return Err(Fail::new(TierErrorKind::Refused, why, Cause::Broken));
     }
     if !info.master {
-        return Err(refused("this Redis is a replica: name its master, or use redis+sentinel://".into()));
+        return Err(no_master());
     }
     Ok(info.run)
+}
+
+fn no_master() -> Fail {
+    let why = "this Redis is a replica: name its master, or use redis+sentinel://";
+    Fail::new(TierErrorKind::Refused, why, Cause::NotMaster)
 }
 
 impl Link {
@@ -213,6 +225,21 @@ impl Link {
             self.broken.cancel();
         }
         answers
+    }
+
+    /// Whether what the server says of its logs is what counts: it is a master, as far as it knows (`replication`: what it
+    /// says of that now), and so have those who know said not long ago.
+    pub(super) fn vouched(&self, replication: &str, now: Moment) -> Result<(), Fail> {
+        if !is_master(replication) {
+            self.give_up();
+            return Err(no_master());
+        }
+        let said = self.said.as_ref().map(|said| Moment(said.load(Ordering::Relaxed)));
+        if said.is_some_and(|said| now.since(said) > WORD_GOOD) {
+            let why = format!("no Sentinel has said within {WORD_GOOD:?} that this Redis still is the master");
+            return Err(Fail::new(TierErrorKind::Away, why, Cause::Other));
+        }
+        Ok(())
     }
 
     /// Gives the connections up.
@@ -276,8 +303,12 @@ impl Info {
         let version = field(server, "redis_version").unwrap_or_default();
         let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
         let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-        Ok(Self { version, master: field(replication, "role") == Some("master"), run: run_of(replication)? })
+        Ok(Self { version, master: is_master(replication), run: run_of(replication)? })
     }
+}
+
+fn is_master(replication: &str) -> bool {
+    field(replication, "role") == Some("master")
 }
 
 /// What identifies a server's history, as the scripts read it: 48 bits of its replication id and the 52nd, which is another one after each

@@ -12,7 +12,7 @@ use redis::Value;
 use super::{
     Core,
     delta::Marks,
-    fail::Fail,
+    fail::{Cause, Fail},
     node::{field, run_of, text_of},
     read::{millis, scores},
 };
@@ -35,19 +35,24 @@ impl Core {
             for section in INFOS {
                 pipeline.cmd("INFO").arg(section);
             }
+            let first = *logs.first().unwrap_or(&LogId::SELECTOR);
+            pipeline.cmd("PEXPIRE").arg(self.keyspace.member(first, self.replica)).arg(millis(ALIVE));
             for log in &logs {
                 pipeline.add_command(scores(&self.keyspace.log(*log)));
             }
             if logs.contains(&LogId::SELECTOR) {
-                pipeline.cmd("SET").arg(self.keyspace.member(self.replica)).arg(progress(at));
+                pipeline.cmd("SET").arg(self.keyspace.member(LogId::SELECTOR, self.replica)).arg(progress(at));
                 pipeline.arg("PX").arg(millis(ALIVE));
             }
             let answers = link.ask(&pipeline, &self.route.dialer).await?;
-            let [replication, memory, ..] = answers.as_slice() else { return Err(Fail::strange()) };
-            let run = run_of(text_of(replication)?)?;
+            let [replication, memory, write, ..] = answers.as_slice() else { return Err(Fail::strange()) };
+            let replication = text_of(replication)?;
+            link.vouched(replication, self.clock.now())?;
+            takes_writes(write)?;
+            let run = run_of(replication)?;
             link.ran(run);
             self.memory(text_of(memory)?);
-            let marks = answers.into_iter().skip(INFOS.len()).zip(logs);
+            let marks = answers.into_iter().skip(INFOS.len() + 1).zip(logs);
             Ok::<_, Fail>(
                 marks.map(|(marks, log)| (log, self.unmoved(&marks, log, position(log), run))).collect::<Vec<_>>(),
             )
@@ -75,6 +80,18 @@ impl Core {
     fn memory(&self, info: &str) {
         let memory_max = field(info, "maxmemory").and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
         self.counters.policy(field(info, "maxmemory_policy").unwrap_or_default(), memory_max);
+    }
+}
+
+/// Whether a server takes writes, by its answer to one that changes nothing that counts and that also a full one carries out.
+/// One that does not may have been cut off from those that follow it, and be the master no more.
+fn takes_writes(answer: &Value) -> Result<(), Fail> {
+    let Value::ServerError(error) = answer else { return Ok(()) };
+    let fail = Fail::answered(error);
+    match fail.cause {
+        // The log is at another node by now, which is asked for it alone.
+        Cause::Moved(_) | Cause::Ask(_) | Cause::TryAgain => Ok(()),
+        _ => Err(fail),
     }
 }
 
