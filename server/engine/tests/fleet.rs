@@ -175,6 +175,45 @@ async fn many_callers_of_many_servers_compute_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_of_which_nobody_heard_is_nobodys() {
+    let (net, clock) = net(12);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    let wait = OnMiss::Wait(Duration::from_secs(5));
+    let unheard = |after: Option<Duration>| *a.link.wishes_unheard.lock().unwrap() = after;
+    for (key, gone) in [("fails", false), ("goes", true)] {
+        let asked = a.get(key, wait, Positions::default());
+        unheard(Some(MOMENT));
+        if gone {
+            // Its caller goes before that.
+            assert!(tokio::time::timeout(MOMENT / 2, asked).await.is_err());
+        } else {
+            assert!(matches!(asked.await.unwrap(), Read::Compute(_)), "alone");
+        }
+        unheard(None);
+        let before = clock.now();
+        let read = b.get(key, wait, Positions::default()).await.unwrap();
+        assert!(matches!(read, Read::Compute(_)), "{read:?}");
+        assert!(clock.now().since(before) < Duration::from_millis(200), "long before it lapses");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fills_what_is_not_heard_of_holds_no_lease() {
+    let (net, clock) = net(13);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    let wait = OnMiss::Wait(Duration::from_secs(5));
+    let Read::Compute(token) = a.get("k", wait, Positions::default()).await.unwrap() else { panic!() };
+    a.link.cut(true);
+    a.put("k", 1, Some(token)).await;
+    a.link.cut(false);
+    let before = clock.now();
+    assert!(matches!(b.get("k", wait, Positions::default()).await.unwrap(), Read::Compute(_)));
+    assert!(clock.now().since(before) < Duration::from_millis(1500), "with what is asked every second");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_invalidation_that_cannot_be_told_is_told_later_and_holds_here_at_once() {
     let (net, clock) = net(4);
     let replicas = start(&net, 2, &clock, Coherence::Available).await;

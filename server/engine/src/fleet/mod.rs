@@ -4,6 +4,7 @@
 pub mod debt;
 pub mod grants;
 pub mod journal;
+pub mod releases;
 pub mod selectors;
 pub mod tracker;
 pub mod trust;
@@ -18,6 +19,7 @@ use self::{
     debt::Debt,
     grants::Grants,
     journal::Journal,
+    releases::Releases,
     selectors::FleetFences,
     tracker::{Heard, Sent, Tracker, Verdict},
     trust::Trust,
@@ -35,6 +37,8 @@ use crate::{
 const FENCES_MAX: usize = 65_536;
 /// Grants whose stamps are remembered.
 const GRANTS_MAX: usize = 65_536;
+/// Leases to be given back that are remembered.
+const RELEASES_MAX: usize = 16_384;
 
 /// What one replica knows of the fleet.
 pub struct Fleet {
@@ -54,6 +58,8 @@ pub struct Fleet {
     pub waiting: Waiting,
     /// Where computations began.
     pub grants: Mutex<Grants>,
+    /// Leases that may be held for nobody.
+    pub releases: Mutex<Releases>,
     logs: Vec<Mutex<Tracker>>,
     clock: Clock,
     moved: Notify,
@@ -73,6 +79,7 @@ impl Fleet {
             trust: Trust::default(),
             waiting: Waiting::default(),
             grants: Mutex::new(Grants::new(GRANTS_MAX)),
+            releases: Mutex::new(Releases::new(RELEASES_MAX)),
             logs: (0..LOGS).map(|_| Mutex::new(Tracker::default())).collect(),
             clock,
             moved: Notify::new(),
@@ -221,6 +228,13 @@ impl Fleet {
     /// Resolves when a position moved after this was called and first polled.
     pub fn moved(&self) -> Notified<'_> {
         self.moved.notified()
+    }
+
+    /// A lease may be held for nobody: it is given back as soon as may be.
+    pub fn release(&self, key: &Key, token: u128) {
+        self.grants.lock().end(key, token);
+        self.releases.lock().add(key, token, self.clock.now());
+        self.wake.notify_one();
     }
 
     /// Wakes who follows the fleet.

@@ -124,6 +124,8 @@ pub(crate) struct Link {
     pub(crate) calls: AtomicU64,
     /// How much later than they are made the next changes arrive, and their answers than they are given.
     pub(crate) changes_late: Mutex<VecDeque<(Duration, Duration)>>,
+    /// What becomes of a wish for a lease is not heard: it fails after so long.
+    pub(crate) wishes_unheard: Mutex<Option<Duration>>,
     /// How much later than they are given the answers to reads arrive.
     pub(crate) reads_late_ms: AtomicU64,
 }
@@ -138,6 +140,7 @@ impl Link {
             wrong,
             calls: AtomicU64::new(0),
             changes_late: Mutex::default(),
+            wishes_unheard: Mutex::default(),
             reads_late_ms: AtomicU64::new(0),
         })
     }
@@ -196,6 +199,11 @@ impl SharedTier for Link {
             let read = self.call(move |truth| (truth.read(key, lease, wall), Vec::new())).await;
             let late = Duration::from_millis(self.reads_late_ms.load(SeqCst));
             tokio::time::sleep(late).await;
+            let unheard = *self.wishes_unheard.lock().unwrap();
+            if let (Some(after), Some(_)) = (unheard, lease) {
+                tokio::time::sleep(after).await;
+                return Err(error(TierErrorKind::TimedOut));
+            }
             read
         }
         .boxed()

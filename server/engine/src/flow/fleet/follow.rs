@@ -23,6 +23,8 @@ use crate::{
 const HINTS_PER_TURN: usize = 256;
 /// What is owed and told in one call at most.
 const DEBT_PER_CALL: usize = 512;
+/// Leases given back at once at most.
+const RELEASES_PER_TURN: usize = 32;
 /// How long who tells is left alone when it ended.
 const ANEW: Duration = Duration::from_millis(100);
 
@@ -79,6 +81,7 @@ async fn catch_up(store: &Store, fleet: &Fleet, next: &mut Due) {
         next.poll = now.after(fleet.rules.poll_every);
         settle_debt(store, fleet).await;
     }
+    give_back(store, fleet, polls).await;
     // Between polls only while it answers.
     if polls || (next.resync <= now && fleet.trusts(now) && fleet.is_lost()) {
         next.resync = now.after(TAKEN);
@@ -184,6 +187,16 @@ fn caught_up(store: &Store, fleet: &Fleet, sent: Sent, now: LogNow) -> bool {
     fleet.advance(log, sent, position);
     tell(fleet, &names);
     true
+}
+
+/// Gives leases back that may be held for nobody: new ones at once, all of them until it is sure that they are not held.
+async fn give_back(store: &Store, fleet: &Fleet, again: bool) {
+    let some = fleet.releases.lock().some(RELEASES_PER_TURN, again);
+    let calls =
+        some.iter().map(|due| async move { fleet.tier.release(&due.key, due.token).await.is_ok().then_some(due) });
+    let told = futures::future::join_all(calls).await;
+    let now = store.clock.now();
+    told.into_iter().flatten().for_each(|due| fleet.releases.lock().told(due, now));
 }
 
 /// Tells what is owed, as long as it is heard, and applies it once more: this is a later change than the one that was made

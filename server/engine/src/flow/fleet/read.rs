@@ -37,22 +37,30 @@ pub(in crate::flow) async fn find(store: &Store, fleet: &Fleet, key: &Key, wish:
     if sent.at.is_none() {
         return Shared::Away;
     }
+    let mut wished = wish.map(|wish| Unheard::new(fleet, key, wish.token));
+    let heard = |wished: &mut Option<Unheard<'_>>| wished.iter_mut().for_each(Unheard::heard);
     let SharedRead { found, now, lease } = match fleet.tier.read(key, None, wish).await {
         Ok(read) => read,
         // It was dropped there.
         Err(error) if error.kind == TierErrorKind::Corrupt => return Shared::Nothing(LeaseTurn::None),
-        Err(_) => return Shared::Away,
-    };
-    let selector = fleet.position(LogId::SELECTOR);
-    let Some(selector) = selector.filter(|_| fleet.accept(sent, &now)) else {
-        if let (LeaseTurn::Granted, Some(wish)) = (lease, wish) {
-            give_back(fleet, key, wish.token).await;
+        Err(error) => {
+            if matches!(error.kind, TierErrorKind::Away | TierErrorKind::Busy) {
+                // It was not sent.
+                heard(&mut wished);
+            }
+            return Shared::Away;
         }
-        return Shared::Away;
     };
+    if lease != LeaseTurn::Granted {
+        heard(&mut wished);
+    }
+    let selector = fleet.position(LogId::SELECTOR);
+    let Some(selector) = selector.filter(|_| fleet.accept(sent, &now)) else { return Shared::Away };
     if let (LeaseTurn::Granted, Some(wish)) = (lease, wish) {
         // Everything up to there had happened when the computation began.
         fleet.grants.lock().note(key, wish.token, FleetStamp { key: now.position, selector });
+        fleet.releases.lock().keep(key, wish.token);
+        heard(&mut wished);
         return Shared::Nothing(lease);
     }
     let Some(found) = found else { return Shared::Nothing(lease) };
@@ -84,8 +92,37 @@ fn is_usable(store: &Store, fleet: &Fleet, key: &Key, Found { kept, stamp }: &Fo
         && !fleet.debt.concerns(key.namespace(), &facets)
 }
 
-/// Gives a lease of the fleet back; when that is not heard, it lapses.
+/// Gives a lease of the fleet back; when that is not heard, it is told again until it is.
 pub(in crate::flow) async fn give_back(fleet: &Fleet, key: &Key, token: u128) {
+    let mut unheard = Unheard::new(fleet, key, token);
     fleet.grants.lock().end(key, token);
-    let _heard = fleet.tier.release(key, token).await;
+    if fleet.tier.release(key, token).await.is_ok() {
+        unheard.heard();
+    }
+}
+
+/// A call after which a lease of the fleet may be held for nobody here, unless it is heard what became of it.
+pub(super) struct Unheard<'a> {
+    fleet: &'a Fleet,
+    key: &'a Key,
+    token: u128,
+    heard: bool,
+}
+
+impl<'a> Unheard<'a> {
+    pub(super) fn new(fleet: &'a Fleet, key: &'a Key, token: u128) -> Self {
+        Self { fleet, key, token, heard: false }
+    }
+
+    pub(super) fn heard(&mut self) {
+        self.heard = true;
+    }
+}
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        if !self.heard {
+            self.fleet.release(self.key, self.token);
+        }
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{apply::doubt, kept, lease::ended, raise::with};
+use super::{apply::doubt, kept, lease::ended, raise::with, read::Unheard};
 use crate::{
     entry::EntryView,
     error::{Error, Kind, Reason, Result},
@@ -165,9 +165,15 @@ pub(in crate::flow) async fn fill(
     (kept, token): (&Kept, u128),
 ) -> Written {
     let stamp = fleet.grants.lock().stamp(key, token);
-    fleet.grants.lock().end(key, token);
     let Some(stamp) = stamp else { return Written::Here };
-    fill_since(store, fleet, (space, key), (kept, stamp, Some(token))).await
+    // What is stored ends the lease; whatever else becomes of it leaves it held for nobody.
+    let mut unheard = Unheard::new(fleet, key, token);
+    fleet.grants.lock().end(key, token);
+    let written = fill_since(store, fleet, (space, key), (kept, stamp, Some(token))).await;
+    if matches!(written, Written::There(_)) {
+        unheard.heard();
+    }
+    written
 }
 
 /// Writes what an origin answered and was stored here; false: it was overtaken, and is nowhere any more.
