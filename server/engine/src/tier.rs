@@ -119,6 +119,20 @@ impl Kept {
     pub fn value_bytes(&self) -> u64 {
         self.payload.value_bytes()
     }
+
+    /// Whether both are the same entry, whatever life is left to each: content, how it is read, and what is said of it. Not
+    /// what its dependencies inherited, which each server knows for itself.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let negative = |kept: &Self| matches!(kept.payload, Payload::Negative(_));
+        let (mine, theirs) = (&self.description, &other.description);
+        self.digest == other.digest
+            && negative(self) == negative(other)
+            && (&mine.content_type, &mine.encoding, &mine.kind)
+                == (&theirs.content_type, &theirs.encoding, &theirs.kind)
+            && (&mine.tags, &mine.labels) == (&theirs.tags, &theirs.labels)
+            && mine.made_from() == theirs.made_from()
+    }
 }
 
 /// Why a tier gave no usable answer. Its cause is named without keys, values, passwords.

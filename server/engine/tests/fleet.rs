@@ -6,6 +6,8 @@
 
 #[path = "fleet/link.rs"]
 mod link;
+#[path = "fleet/lives.rs"]
+mod lives;
 #[path = "fleet/replicas.rs"]
 mod replicas;
 #[path = "fleet/storm.rs"]
@@ -26,7 +28,7 @@ use hotplate_engine::{
     flow::{
         get::{GetRequest, Lookup},
         lease::{LeasedAnswer, OnMiss},
-        put::{PutAnswer, PutRequest},
+        put::PutAnswer,
     },
     key::Key,
     namespace::Coherence,
@@ -118,31 +120,6 @@ async fn a_position_that_nobody_gave_is_refused_and_disturbs_nobody() {
     a.put("k", 3, None).await;
     pass(MOMENT).await;
     assert_eq!(b.look("k").await, Read::Value(3), "the log is followed as before");
-}
-
-/// A Put with an id, given up after so long.
-async fn given_up(replica: &Replica, (value, within): (u64, Duration)) -> Option<PutAnswer> {
-    let request = PutRequest { request_id: "r".to_owned(), ..replicas::put("k", value) };
-    tokio::time::timeout(within, replica.cache.write(request, None)).await.ok().map(Result::unwrap)
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_given_up_before_it_was_shared_is_done_when_it_is_asked_for_again() {
-    let (net, clock) = net(8);
-    let replicas = start(&net, 2, &clock, Coherence::Available).await;
-    let [a, b] = &replicas[..] else { unreachable!() };
-    a.put("k", 1, None).await;
-    assert_eq!(b.look("k").await, Read::Value(1));
-    net.weather.lock().unwrap().delay_ms = 60_000;
-    assert!(given_up(a, (2, Duration::from_millis(1))).await.is_none());
-    *net.weather.lock().unwrap() = Weather::FAIR;
-    let Some(PutAnswer::Stored { position, .. }) = given_up(a, (2, Duration::from_secs(5))).await else { panic!() };
-    assert_eq!(a.look("k").await, Read::Value(2));
-    assert_eq!(b.get("k", OnMiss::Report, position.clone()).await.unwrap(), Read::Value(2));
-    let Some(PutAnswer::Stored { position: again, .. }) = given_up(a, (2, Duration::from_secs(5))).await else {
-        panic!()
-    };
-    assert_eq!(again, position, "done once, and told again");
 }
 
 /// How often it computed.

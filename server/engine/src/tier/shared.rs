@@ -207,6 +207,15 @@ pub trait SharedTier: Send + Sync + 'static {
         token: Option<u128>,
     ) -> BoxFuture<'a, Result<SharedFill, TierError>>;
 
+    /// Gives an entry another life: `kept` is what the caller holds, and was valid at `stamp`. Stored like a fill, and only
+    /// where the same entry lies or nothing does; what is not the same ([`Kept::is_same`]) is newer, and stays.
+    fn relive<'a>(
+        &'a self,
+        key: &'a Key,
+        kept: &'a Kept,
+        stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedFill, TierError>>;
+
     /// Raises fences, each log's in one change, and drops the entries of named keys; the logs with those changes. Fails as
     /// a whole when any part did: then nothing is known of any of them. `marks`: see [`Hint::Raised`].
     fn raise<'a>(

@@ -237,6 +237,19 @@ impl SharedTier for Link {
         .boxed()
     }
 
+    fn relive<'a>(
+        &'a self,
+        key: &'a Key,
+        kept: &'a Kept,
+        stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedFill, TierError>> {
+        self.call(move |truth| {
+            let (lives, hint) = truth.relive(key, (kept, stamp), self.replica);
+            (lives, hint.into_iter().collect())
+        })
+        .boxed()
+    }
+
     fn raise<'a>(
         &'a self,
         names: &'a [FenceName],

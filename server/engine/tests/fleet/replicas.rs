@@ -9,10 +9,11 @@ use hotplate_engine::{
     entry::{Description, EntryView, Expiration, Payload, Ttl},
     event::Silent,
     flow::{
-        get::{GetRequest, Lookup},
+        get::{GetRequest, Lookup, StalePolicy},
         invalidate::{InvalidateAnswer, InvalidateRequest},
         lease::{LeasedAnswer, OnMiss},
         put::{Precondition, PutAnswer, PutRequest},
+        touch::{TouchAnswer, TouchMode, TouchRequest},
     },
     namespace::{Besides, Coherence, EngineConfig, NamespaceConfig},
     origin::Origins,
@@ -77,6 +78,27 @@ impl Replica {
 
     pub(crate) async fn put(&self, key: &str, value: u64, lease: Option<u128>) -> PutAnswer {
         self.cache.write(put(key, value), lease).await.unwrap()
+    }
+
+    /// The lease of a key that is stale.
+    pub(crate) async fn lease(&self, key: &str) -> u128 {
+        let stale = StalePolicy::WhileRevalidate;
+        let request = GetRequest { namespace: SPACE.to_owned(), key: key.to_owned(), stale, ..GetRequest::default() };
+        let answer = self.cache.read(&request, OnMiss::Lease).await.unwrap();
+        let LeasedAnswer::Found(_, Some(grant)) = answer else { panic!("not granted: {answer:?}") };
+        grant.token
+    }
+
+    /// What lives on; `None`: nothing.
+    pub(crate) async fn touch(&self, key: &str, expiration: Expiration) -> Option<u64> {
+        let (namespace, key) = (SPACE.to_owned(), key.to_owned());
+        let request = TouchRequest { namespace, key, mode: TouchMode::Set, expiration, etag: String::new() };
+        match self.cache.move_end(&request).await.unwrap() {
+            TouchAnswer::Touched(view) | TouchAnswer::Unchanged(view) | TouchAnswer::EtagMismatch(view) => {
+                Some(number(&view))
+            }
+            TouchAnswer::NotFound => None,
+        }
     }
 
     pub(crate) async fn drop_set(&self, selector: Selector) -> Result<InvalidateAnswer, Error> {

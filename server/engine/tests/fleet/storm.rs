@@ -12,6 +12,7 @@ use std::{
 
 use hotplate_engine::{
     clock::{Clock, Moment},
+    entry::{Expiration, Ttl},
     error::Reason,
     flow::lease::OnMiss,
     namespace::Coherence,
@@ -133,6 +134,7 @@ pub(crate) async fn storm(seed: u64, (weather, breaks): (Weather, Breaks), wrong
         for _ in 0..3 {
             tasks.spawn(reader(net.clone(), world.clone(), (number, replica.clone())));
         }
+        tasks.spawn(toucher(net.clone(), world.clone(), (number, replica.clone())));
         tasks.spawn(invalidator(net.clone(), world.clone(), (number, replica.clone())));
     }
     tasks.spawn(breaker(net.clone(), replicas.clone(), breaks));
@@ -174,6 +176,21 @@ async fn reader(net: Arc<Net>, world: Arc<World>, (number, replica): (usize, Arc
                 replica.put(&key(at), value, Some(token)).await;
             }
             Read::Pending | Read::Miss => {}
+        }
+    }
+}
+
+async fn toucher(net: Arc<Net>, world: Arc<World>, (number, replica): (usize, Arc<Replica>)) {
+    let until = world.clock.now().after(LASTS);
+    while world.clock.now() < until {
+        pass(Duration::from_millis(30 + net.below(200))).await;
+        let at = usize::try_from(net.below(KEYS as u64)).unwrap();
+        let floors = (world.here[number][at].load(SeqCst), world.floor_elsewhere(at));
+        let trusted = !replica.cache.is_degraded(SPACE);
+        let expiration =
+            Expiration { ttl: Ttl::Exact(Duration::from_secs(1800 + net.below(3600))), ..Expiration::default() };
+        if let Some(value) = replica.touch(&key(at), expiration).await {
+            world.judge(floors, (value, trusted));
         }
     }
 }

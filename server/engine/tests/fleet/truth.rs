@@ -87,6 +87,11 @@ impl Truth {
         self.master.values.get(key).map(|(kept, _)| kept)
     }
 
+    /// A value makes room for others.
+    pub(crate) fn evict(&mut self, key: &Key) {
+        self.master.values.remove(key);
+    }
+
     fn log(&mut self, log: LogId) -> &mut Log {
         let (run, epoch) = (self.master.run, self.next + 1);
         let entry = self.master.logs.entry(log.number());
@@ -195,6 +200,25 @@ impl Truth {
         }
         let hint = Hint::Settled { key: key.clone(), written: Some(hint(kept)), replica };
         (SharedFill::Stored(self.now(key.log(), None)), Some(hint))
+    }
+
+    pub(crate) fn relive(
+        &mut self,
+        key: &Key,
+        (kept, stamp): (&Kept, FleetStamp),
+        replica: u64,
+    ) -> (SharedFill, Option<Hint>) {
+        let epoch = self.writes(key.log()).epoch;
+        match self.master.values.get(key) {
+            None => self.fill(key, kept, (stamp, None), replica),
+            Some((there, was)) if there.is_same(kept) && was.key.epoch == epoch => {
+                let stamp = FleetStamp { key: was.key, ..stamp };
+                self.master.values.insert(key.clone(), (kept.clone(), stamp));
+                let hint = Hint::Settled { key: key.clone(), written: Some(hint(kept)), replica };
+                (SharedFill::Stored(self.now(key.log(), None)), Some(hint))
+            }
+            Some(_) => (SharedFill::TooLate(self.now(key.log(), None)), None),
+        }
     }
 
     pub(crate) fn raise(

@@ -72,6 +72,17 @@ impl SharedTier for Guarded<dyn SharedTier> {
         Box::pin(core.call(Sort::Values, core.options.change_timeout, fill))
     }
 
+    fn relive<'a>(
+        &'a self,
+        key: &'a Key,
+        kept: &'a Kept,
+        stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedFill, TierError>> {
+        let core = &*self.core;
+        let relive = move || core.inner.relive(key, kept, stamp);
+        Box::pin(core.call(Sort::Values, core.options.change_timeout, relive))
+    }
+
     fn raise<'a>(
         &'a self,
         names: &'a [FenceName],

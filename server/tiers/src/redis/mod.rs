@@ -195,7 +195,16 @@ impl SharedTier for RedisTier {
         stamp: FleetStamp,
         token: Option<u128>,
     ) -> BoxFuture<'a, Result<SharedFill, TierError>> {
-        Box::pin(self.core.complete(key, kept, stamp, token))
+        Box::pin(self.core.complete(key, kept, (stamp, token), None))
+    }
+
+    fn relive<'a>(
+        &'a self,
+        key: &'a Key,
+        kept: &'a Kept,
+        stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedFill, TierError>> {
+        Box::pin(self.core.relive(key, kept, stamp))
     }
 
     fn raise<'a>(

@@ -7,8 +7,8 @@ use hotplate_engine::{
     key::Key,
     position::{LogId, Position},
     tier::{
-        TierError,
-        shared::{Found, LeaseTurn, LeaseWish, LogNow, SharedRead, Since},
+        Kept, TierError,
+        shared::{FleetStamp, Found, LeaseTurn, LeaseWish, LogNow, SharedRead, Since},
     },
 };
 use redis::{Cmd, Value};
@@ -49,7 +49,29 @@ struct Looked {
     lease: i64,
 }
 
+/// What lies where an entry is to be given another life.
+pub(super) enum There {
+    Nothing,
+    /// That entry: where its computation began, and how it begins, with its stamp, its times and its digest.
+    Same(FleetStamp, Vec<u8>),
+    /// Another, or one that is over: the log then.
+    Another(LogNow),
+}
+
+/// Bytes of what lies there by which it is known again: `fill.lua` compares as many.
+const BEGINS_BYTES: usize = 256;
+
 impl Core {
+    pub(super) async fn lies(&self, key: &Key, kept: &Kept) -> Result<There, Fail> {
+        let (now, value) = self.look(key.log(), Some(key), None).await?;
+        let begins = beginning(&value, BEGINS_BYTES);
+        Ok(match self.entry(key, value).await {
+            Lying::Entry(found) if found.kept.is_same(kept) => There::Same(found.stamp, begins),
+            Lying::Entry(_) | Lying::Useless => There::Another(now),
+            Lying::Nothing | Lying::Corrupt => There::Nothing,
+        })
+    }
+
     pub(super) async fn find(
         &self,
         key: &Key,
@@ -57,7 +79,7 @@ impl Core {
         wish: Option<LeaseWish>,
     ) -> Result<SharedRead, Fail> {
         let (now, value) = self.look(key.log(), Some(key), at).await?;
-        let seen = stamp_of(&value);
+        let seen = beginning(&value, STAMP_BYTES);
         let lying = self.entry(key, value).await;
         let wanted = wish.filter(|wish| match &lying {
             Lying::Entry(found) => wish.unless_stored_after.is_some_and(|moment| found.kept.stored < moment),
@@ -256,10 +278,10 @@ pub(super) fn parts<const N: usize>(answer: Value) -> Result<[Value; N], Fail> {
     parts.try_into().map_err(|_parts| Fail::strange())
 }
 
-/// What stands before the record, as far as it goes.
-fn stamp_of(value: &Value) -> Vec<u8> {
+/// The first bytes of what lies there, as far as it goes; the stamp stands first.
+fn beginning(value: &Value, bytes_max: usize) -> Vec<u8> {
     match value {
-        Value::BulkString(bytes) => bytes.iter().take(STAMP_BYTES).copied().collect(),
+        Value::BulkString(bytes) => bytes.iter().take(bytes_max).copied().collect(),
         _ => Vec::new(),
     }
 }

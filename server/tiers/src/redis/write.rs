@@ -19,7 +19,7 @@ use super::{
     delta::{self, Marks, NAMES_MAX},
     fail::{Cause, Fail},
     hint, names,
-    read::{fresh_epoch, millis, parts, token},
+    read::{There, fresh_epoch, millis, parts, token},
     stamp,
 };
 
@@ -87,12 +87,13 @@ impl Core {
         }
     }
 
+    /// What was computed; `over`: only over what begins so.
     pub(super) async fn complete(
         &self,
         key: &Key,
         kept: &Kept,
-        stamp: FleetStamp,
-        lease: Option<u128>,
+        (stamp, lease): (FleetStamp, Option<u128>),
+        over: Option<Vec<u8>>,
     ) -> Result<SharedFill, TierError> {
         let name = names::of_key(key);
         let Some(record) = self.record(key, kept).await? else {
@@ -113,6 +114,7 @@ impl Core {
         let record = [stamp::write(stamp).as_bytes(), &record].concat();
         let mut arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
         arguments.push(&record);
+        arguments.extend(over.as_deref());
         let answer = self.run(key.log(), &self.scripts.fill, &self.keyspace.all_of(key), &arguments).await;
         let (answer, link) = match answer {
             Ok(answered) => answered,
@@ -134,6 +136,19 @@ impl Core {
         let counter = if stored == 1 { &self.counters.puts } else { &self.counters.too_late };
         Counters::count(counter);
         Ok(if stored == 1 { SharedFill::Stored(now) } else { SharedFill::TooLate(now) })
+    }
+
+    /// Stores the same entry with another life, where it lies or nothing does, unless that changes meanwhile.
+    pub(super) async fn relive(&self, key: &Key, kept: &Kept, stamp: FleetStamp) -> Result<SharedFill, TierError> {
+        let (stamp, over) = match self.lies(key, kept).await? {
+            There::Nothing => (stamp, Vec::new()),
+            There::Same(was, begins) => (FleetStamp { key: was.key, ..stamp }, begins),
+            There::Another(now) => {
+                Counters::count(&self.counters.too_late);
+                return Ok(SharedFill::TooLate(now));
+            }
+        };
+        self.complete(key, kept, (stamp, None), Some(over)).await
     }
 
     pub(super) async fn forget(&self, names: &[FenceName], marks: Option<Duration>) -> Result<Vec<LogNow>, TierError> {

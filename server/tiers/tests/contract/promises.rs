@@ -8,7 +8,7 @@ use hotplate_engine::{
     position::{LogId, Position},
     tier::{
         Kept,
-        shared::{Hint, LeaseTurn, LeaseWish, SharedFill, SharedTier, Since, WrittenHint},
+        shared::{FleetStamp, Hint, LeaseTurn, LeaseWish, SharedFill, SharedTier, Since, WrittenHint},
     },
 };
 
@@ -29,6 +29,7 @@ pub(crate) async fn all(one: &dyn SharedTier, other: &dyn SharedTier) {
     the_last_write_stays(one, other).await;
     an_invalidation_is_seen_by_all(one, other).await;
     a_fill_that_began_before_a_change_is_too_late(one, other).await;
+    a_life_is_given_anew_to_the_same_entry_only(one, other).await;
     what_is_too_large_takes_the_older_one_with_it(one).await;
     a_lease_is_held_by_one(one, other).await;
     a_stale_entry_is_renewed_by_one(one, other).await;
@@ -113,6 +114,37 @@ async fn a_fill_that_began_before_a_change_is_too_late(one: &dyn SharedTier, oth
     let mut future = stamp(one, &key).await;
     future.key.number += 1;
     assert!(matches!(one.fill(&key, &kept("from the future"), future, None).await.unwrap(), SharedFill::TooLate(_)));
+}
+
+async fn a_life_is_given_anew_to_the_same_entry_only(one: &dyn SharedTier, other: &dyn SharedTier) {
+    let key = key("relive");
+    let late = |lives: SharedFill| matches!(lives, SharedFill::TooLate(_));
+    put(one, &key, "first").await;
+    let seen = other.read(&key, None, None).await.unwrap().found.unwrap();
+    let longer = Kept { usable_until: seen.kept.usable_until + Duration::from_secs(60), ..seen.kept.clone() };
+    // Valid at a place before the change that stored it: that it lies there says that nothing happened since.
+    let began = FleetStamp { key: Position { number: 0, ..seen.stamp.key }, ..stamp(other, &key).await };
+    assert!(!late(other.relive(&key, &longer, began).await.unwrap()));
+    let found = one.read(&key, None, None).await.unwrap().found.unwrap();
+    assert_eq!((&found.kept, found.stamp.key), (&longer, seen.stamp.key));
+
+    // A writer replaced it, or another computed it anew, which raises no fence: that stays.
+    let began = stamp(other, &key).await;
+    put(one, &key, "second").await;
+    assert!(late(other.relive(&key, &longer, began).await.unwrap()));
+    assert_eq!(value(one, &key).await.as_deref(), Some("second"));
+    let began = stamp(one, &key).await;
+    one.fill(&key, &kept("third"), began, None).await.unwrap();
+    assert!(late(other.relive(&key, &kept("second"), began).await.unwrap()));
+    assert_eq!(value(one, &key).await.as_deref(), Some("third"));
+
+    // It was dropped: it stays so. Of what made room for others nobody said that.
+    one.raise(&[of_key(&key)], None).await.unwrap();
+    assert!(late(other.relive(&key, &kept("third"), began).await.unwrap()));
+    assert_eq!(value(one, &key).await, None);
+    let began = stamp(other, &key).await;
+    assert!(!late(other.relive(&key, &kept("fourth"), began).await.unwrap()));
+    assert_eq!(value(one, &key).await.as_deref(), Some("fourth"));
 }
 
 async fn what_is_too_large_takes_the_older_one_with_it(one: &dyn SharedTier) {

@@ -98,17 +98,55 @@ fn refused() -> Error {
     Error::new(Kind::ResourceExhausted, Reason::Overloaded, rule).retry_after(RETRY_AFTER)
 }
 
-/// Shares the new end of an entry's life.
-///
-/// # Errors
-/// `OVERLOADED` when too many wait for the shared tier: then the entry is not on this server any more.
-pub(in crate::flow) async fn lives_on(store: &Store, key: &Key, view: &EntryView) -> Result<()> {
-    let Some(space) = store.spaces.find(key.namespace())? else { return Ok(()) };
-    let Some(fleet) = super::of(store, &space) else { return Ok(()) };
-    let kept = kept(store, (&space, key), view);
-    match write(store, fleet, (&space, key), Some(&kept)).await {
-        Written::Refused => Err(refused()),
-        _ => Ok(()),
+/// What became of a life that was given anew where replicas share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::flow) enum Lives {
+    /// There too, and where in the fleet's logs; or on this server alone.
+    On(Option<(LogId, Position)>),
+    /// Not: since then it was replaced or dropped, and is nowhere on this server any more.
+    Replaced(LogId, Position),
+}
+
+/// Shares what renewed an entry on this server, which was valid `since` then; the answer, with where it is in the fleet's
+/// logs.
+pub(in crate::flow) async fn renewed(
+    store: &Store,
+    fleet: &Fleet,
+    (space, key): (&Space, &Key),
+    (answer, since): (PutAnswer, Option<FleetStamp>),
+) -> PutAnswer {
+    let PutAnswer::Refreshed { entry, .. } = &answer else { return answer };
+    match relive(store, fleet, (space, key), (entry, since)).await {
+        Lives::On(Some(at)) => answer.at(|own| with(own, &[at])),
+        Lives::On(None) => answer,
+        // What is stored has another etag, or nothing is.
+        Lives::Replaced(..) => PutAnswer::PreconditionFailed { entry: None },
+    }
+}
+
+/// Shares the new end of the life of what this server holds, and was valid `since` then. That says nothing of what is
+/// stored: what others replaced or dropped since, whether this server heard of it or not, stays as they left it.
+pub(in crate::flow) async fn relive(
+    store: &Store,
+    fleet: &Fleet,
+    (space, key): (&Space, &Key),
+    (view, since): (&EntryView, Option<FleetStamp>),
+) -> Lives {
+    let kept = kept(store, (space, key), view);
+    let said = &kept.description;
+    let depends_on = all_dependencies(said);
+    let facets = Facets { key: key.text(), kind: &said.kind, tags: &said.tags, depends_on: &depends_on };
+    let Some(since) = since.filter(|_| !fleet.debt.concerns(key.namespace(), &facets)) else { return Lives::On(None) };
+    let sent = fleet.sent(key.log());
+    match fleet.tier.relive(key, &kept, since).await {
+        Ok(SharedFill::Stored(now)) => Lives::On(fleet.accept(sent, &now).then_some((now.log, now.position))),
+        // It is not owed either: without it what lies there ends earlier or later, and is no other entry.
+        Ok(SharedFill::TooLarge) | Err(_) => Lives::On(None),
+        Ok(SharedFill::TooLate(now)) => {
+            let _known = fleet.accept(sent, &now);
+            doubt(store, space, key, None);
+            Lives::Replaced(now.log, now.position)
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::{
     error::Result,
     flow::{
-        fleet::{self, write::share},
+        fleet::{
+            self,
+            write::{renewed, share},
+        },
         put::{self, Begun, Precondition, PutAnswer, PutRequest},
         repeat::Repeats,
         through::get::bring,
@@ -35,8 +38,14 @@ pub async fn write(
         return put::finish(store, repeats, prepared);
     };
     let (space, key, id) = (prepared.space.clone(), prepared.key.clone(), prepared.request.request_id.clone());
+    let renews = prepared.new.is_none() && lease.is_none();
+    let since = fleet.stamp(&key);
     let answer = put::apply(store, prepared)?;
-    let answer = share(store, &fleet, (&space, &key), (answer, lease)).await?;
+    let answer = if renews {
+        renewed(store, &fleet, (&space, &key), (answer, since)).await
+    } else {
+        share(store, &fleet, (&space, &key), (answer, lease)).await?
+    };
     // Not before: who gave it up meanwhile asks again because it is not known to be done.
     put::remember(repeats, (&key, &id), &answer);
     Ok(answer)

@@ -143,6 +143,16 @@ impl SharedTier for Fake {
         Box::pin(async { called.await.map(|()| SharedFill::Stored(log_now())) })
     }
 
+    fn relive<'a>(
+        &'a self,
+        _key: &'a Key,
+        _kept: &'a Kept,
+        _stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedFill, TierError>> {
+        let called = self.called();
+        Box::pin(async { called.await.map(|()| SharedFill::Stored(log_now())) })
+    }
+
     fn raise<'a>(
         &'a self,
         _names: &'a [FenceName],
