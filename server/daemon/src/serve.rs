@@ -199,7 +199,14 @@ impl Running {
         }
         self.http_stop.cancel();
         let tasks = self.tasks.clone();
-        let _ = tokio::join!(timeout(kept, tasks.ended()), self.telemetry.flush(kept));
+        let leaves = self.cache.leave_fleet(kept);
+        let (owed, _, _) = tokio::join!(leaves, timeout(kept, tasks.ended()), self.telemetry.flush(kept));
+        if owed > 0 {
+            tracing::warn!(
+                owed,
+                "the tier that servers share was not told what was replaced and invalidated here: other servers may serve that"
+            );
+        }
         if timeout_at(end.max(tokio::time::Instant::now() + kept), self.cache.close_tiers()).await.is_err() {
             tracing::warn!("the disk did not write all it was handed in time: that is missing after the next start");
         }
@@ -209,6 +216,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.cache.close();
+        self.cache.stop_following();
         self.draining.cancel();
         self.ends.going.cancel();
         self.ends.abort.cancel();

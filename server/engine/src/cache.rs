@@ -56,6 +56,7 @@ pub struct Cache {
     descents: Descents,
     made: Moment,
     closed: CancellationToken,
+    left: CancellationToken,
 }
 
 impl Cache {
@@ -93,6 +94,7 @@ impl Cache {
             descents: Descents::default(),
             made: clock.now(),
             closed: CancellationToken::new(),
+            left: CancellationToken::new(),
             store,
         }))
     }

@@ -228,6 +228,32 @@ async fn an_answer_that_an_invalidation_overtook_is_not_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_leaves_follows_to_the_end_and_tells_what_it_owes() {
+    let (net, clock) = net(14);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    a.put("k", 1, None).await;
+    a.put("l", 1, None).await;
+    a.cache.close();
+    b.drop_key("k").await.unwrap();
+    pass(MOMENT).await;
+    assert_eq!(a.look("k").await, Read::Miss, "calls are still answered");
+    a.link.cut(true);
+    a.put("l", 2, None).await;
+    let before = clock.now();
+    assert_eq!(a.cache.leave_fleet(LATE).await, 1);
+    assert!(clock.now().since(before) < LATE + MOMENT);
+    let back = async {
+        pass(LATE / 2).await;
+        a.link.cut(false);
+    };
+    let (owed, ()) = tokio::join!(a.cache.leave_fleet(LATE), back);
+    assert_eq!(owed, 0);
+    pass(MOMENT).await;
+    assert_eq!(b.look("l").await, Read::Miss);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_value_stored_while_the_shared_tier_is_away_is_served_and_the_older_one_is_dropped_there() {
     let (net, clock) = net(5);
     let replicas = start(&net, 2, &clock, Coherence::Available).await;

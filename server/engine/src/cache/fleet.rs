@@ -3,15 +3,34 @@
 use std::{sync::Arc, time::Duration};
 
 use super::Cache;
-use crate::{flow::fleet::follow::follow, key::namespace_name};
+use crate::{
+    flow::fleet::follow::{follow, settle},
+    key::namespace_name,
+};
 
 impl Cache {
-    /// Keeps up with the replicas it shares a tier with, until the cache closes: hears what they change, asks for what it
-    /// missed, tells what it owes. Returns at once when it shares nothing.
+    /// Keeps up with the replicas it shares a tier with, until it leaves them: hears what they change, asks for what it
+    /// missed, tells what it owes. A cache that is closed still does, for the calls that are not answered yet. Returns at
+    /// once when it shares nothing.
     pub async fn follow_fleet(self: Arc<Self>) {
         if let Some(fleet) = &self.store.fleet {
-            self.closed.run_until_cancelled(follow(self.store.clone(), fleet.clone())).await;
+            self.left.run_until_cancelled(follow(self.store.clone(), fleet.clone())).await;
         }
+    }
+
+    /// Ends keeping up with those replicas, and tells what is still owed, for at most so long; how many invalidations are
+    /// left that nobody will be told. Call it when no calls come.
+    pub async fn leave_fleet(&self, within: Duration) -> usize {
+        self.stop_following();
+        if let Some(fleet) = &self.store.fleet {
+            let _all = tokio::time::timeout(within, settle(&self.store, fleet)).await;
+        }
+        self.fleet_debt()
+    }
+
+    /// Ends keeping up with those replicas at once, whatever is owed.
+    pub fn stop_following(&self) {
+        self.left.cancel();
     }
 
     /// Waits until it has caught up with those replicas for the first time, at most so long; whether it has.

@@ -199,6 +199,19 @@ async fn give_back(store: &Store, fleet: &Fleet, again: bool) {
     told.into_iter().flatten().for_each(|due| fleet.releases.lock().told(due, now));
 }
 
+/// Tells all that is owed, however long that takes: dropped, it leaves the rest.
+pub async fn settle(store: &Store, fleet: &Fleet) {
+    loop {
+        settle_debt(store, fleet).await;
+        if fleet.debt.is_empty() {
+            return;
+        }
+        // What was told to a history that is not known stays owed.
+        resync::lost(store, fleet).await;
+        tokio::time::sleep(ANEW).await;
+    }
+}
+
 /// Tells what is owed, as long as it is heard, and applies it once more: this is a later change than the one that was made
 /// here, and stands in the log in the place of every earlier one of the same name, which may not have been heard of.
 async fn settle_debt(store: &Store, fleet: &Fleet) {
