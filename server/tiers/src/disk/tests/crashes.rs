@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use hotplate_engine::{selector::Selector, tier::local::HandedDown};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::{failing::Fails, *};
+use super::{failing::Fails, power::Medium, *};
 
 const KEYS: u64 = 12;
 const STEPS: usize = 160;
@@ -56,11 +56,13 @@ impl Run {
     }
 }
 
-async fn crash_after(bytes: u64, seed: u64) -> bool {
+/// With a medium: of the machine, which forgets all that was not forced onto it.
+async fn crash_after(bytes: u64, seed: u64, medium: Option<Arc<Medium>>) -> bool {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::system();
-    let files = Arc::new(Failing::default());
-    let options = DiskOptions::new(directory.path(), 1 << 20);
+    let files = Arc::new(medium.clone().map_or_else(Failing::default, |medium| Failing::over(medium)));
+    let sync = if medium.is_some() { Sync::Always } else { Sync::Off };
+    let options = DiskOptions { sync, ..DiskOptions::new(directory.path(), 1 << 20) };
     let codec = || Codec::new(CodecOptions::default(), clock.clone());
     let tier = DiskTier::open_on(options.clone(), codec(), clock.clone(), files.clone()).unwrap();
     files.set(Fails { left: Some(bytes), crashes: true, ..Fails::default() });
@@ -72,6 +74,7 @@ async fn crash_after(bytes: u64, seed: u64) -> bool {
     let crashed = run.tier.state().health != TierHealth::Up;
     let Run { tier, possible, .. } = run;
     drop(tier);
+    medium.iter().for_each(|medium| medium.lose_power());
     files.set(Fails::default());
     let again = DiskTier::open_on(options, codec(), clock.clone(), files).unwrap();
     assert_eq!((again.state().health, again.state().corrupt), (TierHealth::Up, 0), "after {bytes} bytes");
@@ -87,7 +90,17 @@ async fn crash_after(bytes: u64, seed: u64) -> bool {
 async fn whenever_the_process_ends_nothing_settled_comes_back() {
     let (mut crashed, rounds) = (0, 120u64);
     for round in 0..rounds {
-        crashed += u64::from(crash_after(round * 9973 % 1_100_000, round % 4).await);
+        crashed += u64::from(crash_after(round * 9973 % 1_100_000, round % 4, None).await);
+    }
+    assert!(crashed > rounds / 2, "most rounds end in the middle: {crashed}");
+}
+
+#[tokio::test]
+async fn whenever_the_power_fails_nothing_settled_comes_back() {
+    let (mut crashed, rounds) = (0, 120u64);
+    for round in 0..rounds {
+        let medium = Some(Arc::new(Medium::new()));
+        crashed += u64::from(crash_after(round * 9973 % 1_100_000, round % 4, medium).await);
     }
     assert!(crashed > rounds / 2, "most rounds end in the middle: {crashed}");
 }
