@@ -122,12 +122,13 @@ pub struct Error {
     message: Cow<'static, str>,
     field: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
+    pending: Option<&'static str>,
 }
 
 impl Error {
     /// A failure with a sentence that says what is wrong and what to do.
     pub fn new(kind: Kind, reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, reason, message: message.into(), field: None, retry_after: None }
+        Self { kind, reason, message: message.into(), field: None, retry_after: None, pending: None }
     }
 
     /// An invalid field of a request.
@@ -146,6 +147,13 @@ impl Error {
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
+        self
+    }
+
+    /// Says where it has still to be done, by the names of tiers in capitals.
+    #[must_use]
+    pub fn pending(mut self, tiers: &'static str) -> Self {
+        self.pending = Some(tiers);
         self
     }
 
@@ -171,6 +179,12 @@ impl Error {
     #[must_use]
     pub fn field_name(&self) -> Option<&str> {
         self.field.as_deref()
+    }
+
+    /// Where it has still to be done, if it is done here alone.
+    #[must_use]
+    pub fn pending_in(&self) -> Option<&'static str> {
+        self.pending
     }
 
     /// When a retry may succeed.

@@ -64,8 +64,9 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     (
         "TIER_PENDING",
         Code::Unavailable,
-        "What replicas share could not be told of an Invalidate: this server has done it (`applied=LOCAL` in the details), \
-         and tells the shared tier as soon as that answers (`pending=SHARED`). Repeat the call to see whether it is done.",
+        "An Invalidate is done on this server (`applied=LOCAL` in the details), but not in a slower tier: what replicas share \
+         could not be told, and is as soon as it answers (`pending=SHARED`), or the disk could not write it down, so that a \
+         restart may bring back what lies there (`pending=DISK`). Repeat the call to see whether it is done.",
     ),
     ("TOKEN_EXPIRED", Code::Unauthenticated, "The token was valid once."),
     ("TOKEN_INVALID", Code::Unauthenticated, "The token is malformed, unknown or wrong."),
@@ -95,6 +96,7 @@ struct Parts {
     message: Cow<'static, str>,
     field: Option<String>,
     retry_after: Option<Duration>,
+    pending: Option<&'static str>,
 }
 
 impl Failure {
@@ -110,7 +112,7 @@ impl Failure {
             "TOO_MANY_JOBS" | "TOO_MANY_WATCHES" => Some(RETRY_LATER),
             _ => None,
         };
-        Self(Box::new(Parts { code, reason, message, field: None, retry_after }))
+        Self(Box::new(Parts { code, reason, message, field: None, retry_after, pending: None }))
     }
 
     /// A field of the request that is not as it must be.
@@ -190,9 +192,10 @@ const INTERNAL: http::HeaderValue = http::HeaderValue::from_static("13");
 
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
-        let Parts { code, reason, message, field, retry_after } = *failure.0;
-        let said = if reason == "TIER_PENDING" { &[("applied", "LOCAL"), ("pending", "SHARED")][..] } else { &[] };
-        let said: HashMap<String, String> = said.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let Parts { code, reason, message, field, retry_after, pending } = *failure.0;
+        let said = pending.map(|tiers| [("applied", "LOCAL"), ("pending", tiers)]);
+        let owned = |(name, said): (&str, &str)| (name.to_owned(), said.to_owned());
+        let said: HashMap<String, String> = said.into_iter().flatten().map(owned).collect();
         let mut details = ErrorDetails::with_error_info(reason, DOMAIN, said);
         if let Some(field) = field {
             details.add_bad_request_violation(field, message.as_ref());
@@ -220,6 +223,7 @@ impl From<Error> for Failure {
         let mut failure = Self::with_code(code, error.reason().name(), error.message().to_owned().into());
         failure.0.field = error.field_name().map(str::to_owned);
         failure.0.retry_after = error.retry_delay().or(failure.0.retry_after);
+        failure.0.pending = error.pending_in();
         failure
     }
 }
@@ -276,6 +280,15 @@ mod tests {
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, "items[3].x");
         assert_eq!(details.retry_info().unwrap().retry_delay, Some(RETRY_LATER));
         assert_eq!(status.code(), Code::ResourceExhausted);
+    }
+
+    #[test]
+    fn a_status_says_where_something_has_still_to_be_done() {
+        let error = Error::new(Kind::Unavailable, Reason::TierPending, "not yet").pending("DISK");
+        let status = Status::from(Failure::from(error));
+        let details = status.get_error_details();
+        let said = &details.error_info().unwrap().metadata;
+        assert_eq!((said["applied"].as_str(), said["pending"].as_str()), ("LOCAL", "DISK"));
     }
 
     #[test]

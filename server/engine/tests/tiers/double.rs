@@ -42,6 +42,8 @@ pub(crate) struct Disk {
     pub(crate) settled: AtomicUsize,
     /// While set, reads fail.
     pub(crate) away: AtomicBool,
+    /// While set, what is forgotten cannot be written.
+    pub(crate) unwritable: AtomicBool,
     /// While set, reads wait.
     pub(crate) stuck: tokio::sync::watch::Sender<bool>,
 }
@@ -63,6 +65,7 @@ impl Disk {
             reads: AtomicUsize::new(0),
             settled: AtomicUsize::new(0),
             away: AtomicBool::new(false),
+            unwritable: AtomicBool::new(false),
             stuck: tokio::sync::watch::Sender::new(false),
         })
     }
@@ -144,6 +147,9 @@ impl LocalTier for Disk {
         Box::pin(async {
             tokio::task::yield_now().await;
             self.settled.fetch_add(1, SeqCst);
+            if self.unwritable.load(SeqCst) {
+                return Err(TierError { kind: TierErrorKind::Unreachable, message: "it is read-only".to_owned() });
+            }
             Ok(())
         })
     }

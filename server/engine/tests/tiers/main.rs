@@ -5,6 +5,7 @@
 
 mod double;
 mod model;
+mod unwritable;
 
 use std::{
     sync::{Arc, atomic::Ordering::SeqCst},

@@ -85,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "shared.allow_local_ack",
         NONE,
-        "Answer an Invalidate that it could not be told as done, for this server alone, and not with TIER_PENDING.",
+        "Answer an Invalidate as done, and not with TIER_PENDING, that it could not be told, or that the disk could not write down.",
         |s| Slot::Switch(&mut s.shared.allow_local_ack),
     ),
     row(

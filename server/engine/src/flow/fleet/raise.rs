@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::apply::log_of;
 use crate::{
-    error::{Error, Kind, Reason, Result},
+    error::Result,
     fleet::{Fleet, Own},
     flow::{
         cascade::Cascade,
-        invalidate::{InvalidateAnswer, InvalidateRequest, check},
+        invalidate::{InvalidateRequest, check},
     },
     key::namespace_name,
     memory::{Store, space::Space},
@@ -20,8 +20,6 @@ use crate::{
 
 /// Names in one call at most.
 const NAMES_PER_CALL: usize = 512;
-/// When a caller may ask whether what is owed was told.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What was told before this server does its part.
 pub(in crate::flow) struct Raised {
@@ -121,20 +119,14 @@ impl Raised {
         self.logs.iter().for_each(|(log, position)| self.fleet.note(*log, *position));
     }
 
-    /// The answer, with where it is in the fleet's logs.
-    ///
-    /// # Errors
-    /// `TIER_PENDING` when the shared tier could not be told, unless that is to be answered as done.
-    pub(in crate::flow) fn answer(self, mut answer: InvalidateAnswer) -> Result<InvalidateAnswer> {
-        if self.pending {
-            if !self.fleet.rules.allow_local_ack {
-                return Err(pending());
-            }
-            answer.local_only = true;
-            return Ok(answer);
-        }
-        answer.position = with(&answer.position, &self.logs);
-        Ok(answer)
+    /// Whether the shared tier could not be told yet.
+    pub(in crate::flow) fn is_pending(&self) -> bool {
+        self.pending
+    }
+
+    /// These positions, with where it is in the fleet's logs.
+    pub(in crate::flow) fn positions(&self, own: &Positions) -> Positions {
+        with(own, &self.logs)
     }
 }
 
@@ -142,10 +134,4 @@ impl Raised {
 pub(super) fn with(own: &Positions, fleet: &[(LogId, Position)]) -> Positions {
     let fleet = fleet.iter().map(|(log, position)| (log.in_fleet(), *position));
     Positions::new(own.iter().chain(fleet).collect())
-}
-
-fn pending() -> Error {
-    let rule = "dropped on this server; the tier that replicas share does not answer and is told as soon as it does. Until \
-                then other servers may serve what they hold: repeat the call to see whether it is done";
-    Error::new(Kind::Unavailable, Reason::TierPending, rule).retry_after(RETRY_AFTER)
 }

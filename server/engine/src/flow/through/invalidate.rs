@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    error::Result,
+    error::{Error, Kind, Reason, Result},
     flow::{
         anew::{self, RefreshFrom},
         fleet::raise::{Raised, raise},
@@ -13,8 +13,19 @@ use crate::{
         preload::Jobs,
         repeat::Repeats,
     },
+    key::namespace_name,
     memory::Store,
 };
+
+/// When a caller may ask whether what is owed was told.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const ON_SHARED: &str = "dropped on this server; the tier that replicas share does not answer and is told as soon as it does. \
+                         Until then other servers may serve what they hold: repeat the call to see whether it is done";
+const ON_DISK: &str = "dropped, and not served by this server any more; its disk cannot write that down now. Until it can, a \
+                       restart may bring back what lies there: repeat the call to see whether it is done";
+const ON_BOTH: &str = "dropped on this server; the tier that replicas share does not answer and is told as soon as it does, \
+                       and the disk cannot write it down now. Until then other servers may serve what they hold, and a \
+                       restart may bring back what lies on the disk: repeat the call to see whether it is done";
 
 /// Drops entries.
 ///
@@ -28,8 +39,7 @@ pub async fn drop_entries(
     let raised = raise(store, request, None).await?;
     let answer = invalidate::invalidate(store, repeats, request)?;
     raised.iter().for_each(Raised::applied);
-    settled(store).await;
-    told(raised, answer)
+    told(store, request, raised, answer).await
 }
 
 /// Marks entries stale.
@@ -46,8 +56,7 @@ pub async fn outdate(
     let raised = raise(store, request, Some(spread_over.unwrap_or_default())).await?;
     let answer = mark::mark_stale(store, repeats, request, spread_over)?;
     raised.iter().for_each(Raised::applied);
-    settled(store).await;
-    told(raised, answer)
+    told(store, request, raised, answer).await
 }
 
 /// Marks entries stale and starts a job that fetches them anew.
@@ -68,23 +77,49 @@ pub async fn renew_entries(
     // Before: the job that fetches anew begins with the marks, and what it fetches counts from after them.
     raised.iter().for_each(Raised::applied);
     let answer = anew::refresh(store, (repeats, jobs), request, from)?;
-    settled(store).await;
-    told(raised, answer)
+    told(store, request, raised, answer).await
 }
 
-/// The answer, with what became of the call where replicas share.
-fn told(raised: Option<Raised>, answer: InvalidateAnswer) -> Result<InvalidateAnswer> {
-    match raised {
-        Some(raised) => raised.answer(answer),
-        None => Ok(answer),
+/// The answer, with what became of the call in slower tiers.
+///
+/// # Errors
+/// `TIER_PENDING` when one of them could not be told, or cannot say that it stays told, unless that is to be answered as done.
+async fn told(
+    store: &Arc<Store>,
+    request: &InvalidateRequest,
+    raised: Option<Raised>,
+    mut answer: InvalidateAnswer,
+) -> Result<InvalidateAnswer> {
+    let settled = settled(store, request).await?;
+    let shared = raised.as_ref().is_some_and(Raised::is_pending);
+    let owed = match (settled, shared) {
+        (true, false) => None,
+        (true, true) => Some(("SHARED", ON_SHARED)),
+        (false, false) => Some(("DISK", ON_DISK)),
+        (false, true) => Some(("DISK,SHARED", ON_BOTH)),
+    };
+    match owed {
+        Some((tiers, rule)) if !store.config.fleet.allow_local_ack => {
+            let error = Error::new(Kind::Unavailable, Reason::TierPending, rule);
+            return Err(error.pending(tiers).retry_after(RETRY_AFTER));
+        }
+        _ => answer.local_only = shared,
     }
+    if let Some(raised) = raised.filter(|raised| !raised.is_pending()) {
+        answer.position = raised.positions(&answer.position);
+    }
+    Ok(answer)
 }
 
-/// Waits until what was forgotten would stay so over a crash. Where the disk cannot write that, it knows itself what it may
-/// still serve; the answer does not depend on it.
-async fn settled(store: &Store) {
-    if let Some(local) = &store.tiers.local {
-        // A failure is counted by the tier, which serves nothing any more that it cannot vouch for.
-        let _told = local.settled().await;
+/// Waits until what was forgotten would stay so over a restart. False when the disk cannot write that: it serves none of it
+/// until the process ends, but what lies there would be found by the next one. Where nothing has to be written it is true at
+/// once, whatever state the disk is in.
+async fn settled(store: &Store, request: &InvalidateRequest) -> Result<bool> {
+    if request.validate_only {
+        return Ok(true);
     }
+    let space = invalidate::space_of(store, &namespace_name(&request.namespace)?)?;
+    let Some(local) = space.as_ref().and_then(|space| store.local_of(space)) else { return Ok(true) };
+    // Why not is counted by the tier.
+    Ok(local.settled().await.is_ok())
 }
