@@ -8,9 +8,14 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
-use hotplate_engine::{clock::Clock, task::Tasks, tier::TierErrorKind};
+use hotplate_engine::{
+    clock::{Clock, Moment},
+    task::Tasks,
+    tier::TierErrorKind,
+};
 use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, aio::MultiplexedConnection};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
@@ -59,6 +64,24 @@ pub(super) struct Opened {
     pub(super) ended: CancellationToken,
     /// Bytes received since the last reply was complete.
     pub(super) received: Arc<AtomicU64>,
+    /// When the oldest request was sent that no byte came back after, in nanoseconds; zero for none.
+    waiting_since: Arc<AtomicU64>,
+}
+
+impl Opened {
+    /// Notes that something is asked.
+    pub(super) fn asked(&self, now: Moment) {
+        // Fails when something was asked before that nothing came back after: that is what is noted.
+        let _noted = self.waiting_since.compare_exchange(0, now.0.max(1), Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// For how long nothing has come back although something was asked.
+    pub(super) fn silent_for(&self, now: Moment) -> Duration {
+        match self.waiting_since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => now.since(Moment(since)),
+        }
+    }
 }
 
 /// Takes what the server says without having been asked; must not wait.
@@ -124,7 +147,10 @@ impl Dialer {
         // Requests are small and waited for.
         stream.set_nodelay(true).map_err(|error| failed(&error))?;
         let received = Arc::new(AtomicU64::new(0));
-        let metered = |stream| Metered { stream, received: Arc::clone(&received), most: self.reply_bytes_max };
+        let waiting_since = Arc::new(AtomicU64::new(0));
+        let (counted, waiting) = (Arc::clone(&received), Arc::clone(&waiting_since));
+        let metered =
+            |stream| Metered { stream, received: counted, waiting_since: waiting, most: self.reply_bytes_max };
         let config = config
             // Whoever asks decides how long to wait.
             .set_response_timeout(None)
@@ -151,7 +177,7 @@ impl Dialer {
             let _cancelled = end.run_until_cancelled(driver).await;
             end.cancel();
         });
-        Ok(Opened { connection, ended, received })
+        Ok(Opened { connection, ended, received, waiting_since })
     }
 
     /// Starts a task that ends with the tier.
@@ -195,10 +221,12 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// Ends a connection that sends more without completing a reply than any of ours has: the parser would keep it all.
+/// Notes when something comes, and ends a connection that sends more without completing a reply than any of ours has: the
+/// parser would keep it all.
 struct Metered {
     stream: Box<dyn Stream>,
     received: Arc<AtomicU64>,
+    waiting_since: Arc<AtomicU64>,
     most: u64,
 }
 
@@ -211,6 +239,9 @@ impl AsyncRead for Metered {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let bytes = (buffer.filled().len() - before) as u64;
+        if bytes > 0 {
+            self.waiting_since.store(0, Ordering::Relaxed);
+        }
         if bytes > 0 && self.received.fetch_add(bytes, Ordering::Relaxed) > self.most {
             return Poll::Ready(Err(io::Error::other("a reply is larger than any that was asked for")));
         }

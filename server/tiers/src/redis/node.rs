@@ -69,8 +69,6 @@ pub(super) struct Link {
     /// When those who know were asked last who said that it is the one, in nanoseconds; `None` where there are none.
     said: Option<AtomicU64>,
     broken: CancellationToken,
-    /// When the oldest request was sent that nothing came back after, in nanoseconds; zero for none.
-    waiting_since: AtomicU64,
 }
 
 impl Node {
@@ -180,9 +178,9 @@ impl Keeper {
                 tokio::select! { () = ended.cancelled() => broken.cancel(), () = broken.cancelled() => ended.cancel() }
             });
         }
-        let (next, run, waiting_since) = (AtomicUsize::new(0), AtomicU64::new(run), AtomicU64::new(0));
+        let (next, run) = (AtomicUsize::new(0), AtomicU64::new(run));
         let said = self.moves.then(|| AtomicU64::new(asked.0));
-        Ok(Link { address, connections, next, run, said, broken, waiting_since })
+        Ok(Link { address, connections, next, run, said, broken })
     }
 }
 
@@ -211,12 +209,13 @@ impl Link {
     /// Sends requests and takes what comes back. Errors that commands were answered with
     /// are among it.
     pub(super) async fn ask(&self, pipeline: &Pipeline, dialer: &Dialer) -> Result<Vec<Value>, Fail> {
-        self.begin(dialer.clock.now())?;
+        let now = dialer.clock.now();
+        self.silent_for(now)?;
         let at = self.next.fetch_add(1, Ordering::Relaxed) % self.connections.len();
         let opened = &self.connections[at];
+        opened.asked(now);
         let mut connection = opened.connection.clone();
         let sent = connection.send_packed_commands(pipeline, 0, pipeline.len()).await;
-        self.waiting_since.store(0, Ordering::Relaxed);
         opened.received.store(0, Ordering::Relaxed);
         let answers = sent.map_err(|error| Fail::of(&error));
         if let Err(fail) = &answers
@@ -257,19 +256,18 @@ impl Link {
         self.run.store(run, Ordering::Relaxed);
     }
 
-    /// Notes that something is asked; gives the connections up when what was asked before has waited for too long.
-    fn begin(&self, now: Moment) -> Result<(), Fail> {
+    /// For how long the most silent of the connections has been so; gives all up when it was for too long: each call may get
+    /// that one, and which of them works cannot be known.
+    fn silent_for(&self, now: Moment) -> Result<Duration, Fail> {
         if self.broken.is_cancelled() {
             return Err(Fail::unreachable("the connection to Redis broke"));
         }
-        let waiting = self.waiting_since.compare_exchange(0, now.0.max(1), Ordering::Relaxed, Ordering::Relaxed);
-        if let Err(since) = waiting
-            && now.since(Moment(since)) > SILENCE_MAX
-        {
+        let silent = self.connections.iter().map(|opened| opened.silent_for(now)).max().unwrap_or_default();
+        if silent > SILENCE_MAX {
             self.broken.cancel();
             return Err(Fail::unreachable(format!("Redis has said nothing for {SILENCE_MAX:?}")));
         }
-        Ok(())
+        Ok(silent)
     }
 }
 
