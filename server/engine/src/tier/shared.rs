@@ -230,8 +230,9 @@ pub trait SharedTier: Send + Sync + 'static {
     /// Gives a lease back; tells who waits.
     fn release<'a>(&'a self, key: &'a Key, token: u128) -> BoxFuture<'a, Result<(), TierError>>;
 
-    /// Where the logs are, and what happened in each since the position given for it. Also tells the others that this
-    /// replica lives and how far it is.
+    /// Where the logs are, and what happened in each since the position given for it. Logs are left
+    /// out whose part of the tier does not answer, unless no part does: that fails. Also tells the others that this replica
+    /// lives and how far it is.
     fn poll<'a>(&'a self, at: &'a [(LogId, Option<Position>)]) -> BoxFuture<'a, Result<Vec<LogNow>, TierError>>;
 
     /// What changes, as it happens, from this call on; begins with [`Hint::Lost`], and never ends by itself.

@@ -226,8 +226,10 @@ impl SharedTier for RedisTier {
     fn poll<'a>(&'a self, at: &'a [(LogId, Option<Position>)]) -> BoxFuture<'a, Result<Vec<LogNow>, TierError>> {
         Box::pin(async move {
             let nows = self.core.all(at).await?;
-            // A node of a cluster may have gone for good while the others went on.
-            self.core.counters.reached(None);
+            if nows.len() == at.len() {
+                // A node of a cluster may have gone for good while the others went on.
+                self.core.counters.reached(None);
+            }
             Ok(nows)
         })
     }

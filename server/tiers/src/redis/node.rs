@@ -34,6 +34,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// A connection on which nothing came back for so long, although something was asked, is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// One that others of a cluster do not wait for any more.
+const SILENCE: Duration = Duration::from_millis(500);
 /// Oldest Redis that knows all commands that are used.
 const VERSION_MIN: (u32, u32) = (7, 0);
 
@@ -237,6 +239,15 @@ impl Link {
         if said.is_some_and(|said| now.since(said) > WORD_GOOD) {
             let why = format!("no Sentinel has said within {WORD_GOOD:?} that this Redis still is the master");
             return Err(Fail::new(TierErrorKind::Away, why, Cause::Other));
+        }
+        Ok(())
+    }
+
+    /// Whether it is worth waiting for what it says: fails when nothing has come back for a while although something was
+    /// asked.
+    pub(super) fn talks(&self, now: Moment) -> Result<(), Fail> {
+        if self.silent_for(now)? > SILENCE {
+            return Err(Fail::unreachable("a node of the cluster does not answer"));
         }
         Ok(())
     }

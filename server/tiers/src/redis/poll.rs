@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use hotplate_engine::{
     position::{LogId, Position},
     tier::shared::{LogNow, Since},
@@ -13,7 +13,7 @@ use super::{
     Core,
     delta::Marks,
     fail::{Cause, Fail},
-    node::{field, run_of, text_of},
+    node::{Link, field, run_of, text_of},
     read::{millis, scores},
 };
 
@@ -24,47 +24,71 @@ const AT_ONCE: usize = 16;
 /// What the server is asked besides, before the logs.
 const INFOS: [&str; 2] = ["replication", "memory"];
 
+/// A log, and up to where what happened there is known.
+type Asked = (LogId, Option<Position>);
+
 impl Core {
-    pub(super) async fn all(&self, at: &[(LogId, Option<Position>)]) -> Result<Vec<LogNow>, Fail> {
+    /// Where the logs are; those are left out whose server does not say it, unless none does.
+    pub(super) async fn all(&self, at: &[Asked]) -> Result<Vec<LogNow>, Fail> {
         let logs: Vec<LogId> = at.iter().map(|(log, _)| *log).collect();
-        let position = |log: LogId| at.iter().find(|(other, _)| *other == log).and_then(|(_, position)| *position);
         let servers = self.route.by_server(&logs).await;
+        let among_others = servers.len() > 1;
         let asked = servers.into_iter().map(|(logs, link)| async move {
-            let link = link?;
-            let mut pipeline = redis::pipe();
-            for section in INFOS {
-                pipeline.cmd("INFO").arg(section);
-            }
-            let first = *logs.first().unwrap_or(&LogId::SELECTOR);
-            pipeline.cmd("PEXPIRE").arg(self.keyspace.member(first, self.replica)).arg(millis(ALIVE));
-            for log in &logs {
-                pipeline.add_command(scores(&self.keyspace.log(*log)));
-            }
-            if logs.contains(&LogId::SELECTOR) {
-                pipeline.cmd("SET").arg(self.keyspace.member(LogId::SELECTOR, self.replica)).arg(progress(at));
-                pipeline.arg("PX").arg(millis(ALIVE));
-            }
-            let answers = link.ask(&pipeline, &self.route.dialer).await?;
-            let [replication, memory, write, ..] = answers.as_slice() else { return Err(Fail::strange()) };
-            let replication = text_of(replication)?;
-            link.vouched(replication, self.clock.now())?;
-            takes_writes(write)?;
-            let run = run_of(replication)?;
-            link.ran(run);
-            self.memory(text_of(memory)?);
-            let marks = answers.into_iter().skip(INFOS.len() + 1).zip(logs);
-            Ok::<_, Fail>(
-                marks.map(|(marks, log)| (log, self.unmoved(&marks, log, position(log), run))).collect::<Vec<_>>(),
-            )
+            let asked = match link {
+                Ok(link) if among_others => match link.talks(self.clock.now()) {
+                    Ok(()) => self.one_server(&link, &logs, at).await,
+                    Err(fail) => Err(fail),
+                },
+                Ok(link) => self.one_server(&link, &logs, at).await,
+                Err(fail) => Err(fail),
+            };
+            asked.inspect_err(|_fail| self.route.look_again())
         });
-        let known: Vec<_> = futures::future::try_join_all(asked).await?.into_iter().flatten().collect();
-        let nows = known.into_iter().map(|(log, now)| async move {
+        let (known, mut failed) = apart(futures::future::join_all(asked).await);
+        let nows = known.into_iter().flatten().map(|(log, now)| async move {
             match now {
                 Some(now) => Ok(now),
-                None => self.look(log, None, position(log)).await.map(|(now, _)| now),
+                None => self.look(log, None, position_of(at, log)).await.map(|(now, _)| now),
             }
         });
-        stream::iter(nows).buffered(AT_ONCE).try_collect().await
+        let (nows, more) = apart(stream::iter(nows).buffered(AT_ONCE).collect().await);
+        failed.extend(more);
+        match failed.into_iter().next() {
+            Some(fail) if nows.is_empty() => Err(fail),
+            _ => Ok(nows),
+        }
+    }
+
+    /// Where the logs of one server are, as far as one exchange says it.
+    async fn one_server(
+        &self,
+        link: &Link,
+        logs: &[LogId],
+        at: &[Asked],
+    ) -> Result<Vec<(LogId, Option<LogNow>)>, Fail> {
+        let mut pipeline = redis::pipe();
+        for section in INFOS {
+            pipeline.cmd("INFO").arg(section);
+        }
+        let first = *logs.first().unwrap_or(&LogId::SELECTOR);
+        pipeline.cmd("PEXPIRE").arg(self.keyspace.member(first, self.replica)).arg(millis(ALIVE));
+        for log in logs {
+            pipeline.add_command(scores(&self.keyspace.log(*log)));
+        }
+        if logs.contains(&LogId::SELECTOR) {
+            pipeline.cmd("SET").arg(self.keyspace.member(LogId::SELECTOR, self.replica)).arg(progress(at));
+            pipeline.arg("PX").arg(millis(ALIVE));
+        }
+        let answers = link.ask(&pipeline, &self.route.dialer).await?;
+        let [replication, memory, write, ..] = answers.as_slice() else { return Err(Fail::strange()) };
+        let replication = text_of(replication)?;
+        link.vouched(replication, self.clock.now())?;
+        takes_writes(write)?;
+        let run = run_of(replication)?;
+        link.ran(run);
+        self.memory(text_of(memory)?);
+        let marks = answers.into_iter().skip(INFOS.len() + 1).zip(logs);
+        Ok(marks.map(|(marks, log)| (*log, self.unmoved(&marks, *log, position_of(at, *log), run))).collect())
     }
 
     /// Where a log is, when nothing more needs to be asked for it.
@@ -95,8 +119,23 @@ fn takes_writes(answer: &Value) -> Result<(), Fail> {
     }
 }
 
+fn position_of(at: &[Asked], log: LogId) -> Option<Position> {
+    at.iter().find(|(other, _)| *other == log).and_then(|(_, position)| *position)
+}
+
+fn apart<T>(results: Vec<Result<T, Fail>>) -> (Vec<T>, Vec<Fail>) {
+    let (mut good, mut failed) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(one) => good.push(one),
+            Err(fail) => failed.push(fail),
+        }
+    }
+    (good, failed)
+}
+
 /// How far this replica is, for people: `LOG=NUMBER`, where it is known.
-fn progress(at: &[(LogId, Option<Position>)]) -> String {
+fn progress(at: &[Asked]) -> String {
     let known = at.iter().filter_map(|(log, at)| at.map(|at| format!("{}={}", log.number(), at.number)));
     known.collect::<Vec<_>>().join(" ")
 }

@@ -21,6 +21,8 @@ use super::{
 const TURNS_MAX: usize = 8;
 /// Pause while a slot is between two nodes.
 const SLOT_PAUSE: Duration = Duration::from_millis(10);
+/// For how long the other nodes of a cluster wait for one that is being connected to.
+const LINK_PATIENCE: Duration = Duration::from_millis(100);
 /// Time for one Sentinel to answer.
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -145,14 +147,24 @@ impl Route {
         match &self.servers {
             Servers::One(node) => vec![(logs.to_vec(), node.link().await)],
             Servers::Cluster(cluster) => {
-                let groups = cluster.by_node(logs).await.into_iter().map(|(logs, node)| async move {
+                let groups = cluster.by_node(logs).await;
+                let among_others = groups.len() > 1;
+                let groups = groups.into_iter().map(|(logs, node)| async move {
                     match node {
+                        Ok(node) if among_others => (logs, soon(node.link()).await),
                         Ok(node) => (logs, node.link().await),
                         Err(fail) => (logs, Err(fail)),
                     }
                 });
                 futures::future::join_all(groups).await
             }
+        }
+    }
+
+    /// Has it asked soon which server has what, where that may change.
+    pub(super) fn look_again(&self) {
+        if let Servers::Cluster(cluster) = &self.servers {
+            cluster.look_again();
         }
     }
 
@@ -229,6 +241,12 @@ impl Route {
         }
         Err(last.unwrap_or_else(Fail::strange))
     }
+}
+
+/// The connections to a node that others are not to wait for.
+async fn soon(link: impl Future<Output = Result<Arc<Link>, Fail>>) -> Result<Arc<Link>, Fail> {
+    let late = || Fail::unreachable("a node of the cluster is being connected to");
+    time::timeout(LINK_PATIENCE, link).await.unwrap_or_else(|_elapsed| Err(late()))
 }
 
 fn always(address: Address) -> Locate {

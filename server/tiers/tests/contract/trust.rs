@@ -1,5 +1,5 @@
-//! What a look at the logs is worth: it fails where the server may not be the one that counts any more, and one
-//! connection that hangs among others is noticed.
+//! What a look at the logs is worth: it fails where the server may not be the one that counts any more, and what hangs
+//! is noticed and holds up nothing else.
 
 use std::{
     net::SocketAddr,
@@ -11,10 +11,15 @@ use std::{
 };
 
 use hotplate_engine::{
+    clock::Clock,
     position::LogId,
-    tier::{TierErrorKind, shared::SharedTier},
+    tier::{
+        TierErrorKind,
+        shared::{LogNow, SharedTier},
+    },
 };
-use hotplate_redisctl::{Sentinel, Server};
+use hotplate_redisctl::{Cluster, Sentinel, Server, slot_of};
+use hotplate_tiers::guard::{GuardOptions, Guarded};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -142,4 +147,56 @@ async fn one_connection_that_hangs_among_others_is_noticed() {
     })
     .await;
     assert!(between.accepted.load(Ordering::Relaxed) > connections);
+}
+
+fn each_log() -> Vec<(LogId, Option<hotplate_engine::position::Position>)> {
+    (0..65).map(|number| (LogId::from_number(number).unwrap(), None)).collect()
+}
+
+/// Whether all logs but those of one slot's node were told of.
+fn told_of_others(nows: &[LogNow], missing: LogId) -> bool {
+    nows.len() > 20 && nows.len() < 65 && nows.iter().all(|now| now.log != missing)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_a_cluster_that_hangs_or_is_away_holds_up_no_other() {
+    let mut cluster = Cluster::start().unwrap();
+    for node in &cluster.nodes {
+        node.config_set("cluster-require-full-coverage", "no").unwrap();
+    }
+    let bare = tier(&cluster.url());
+    let tier: Arc<dyn SharedTier> =
+        Guarded::shared(bare, GuardOptions::shared(Duration::from_millis(100)), Clock::system());
+    let logs = each_log();
+    let missing = key("shard").log();
+    let slot = slot_of(&format!("{{{}}}", missing.number()));
+    let all = || async { tier.poll(&logs).await.is_ok_and(|nows| nows.len() == 65) };
+    eventually("all are told of", all).await;
+    // Nobody is left to take its place.
+    let first = cluster.master_of(slot).unwrap();
+    cluster.nodes[first].kill();
+    let node = cluster.another_master(slot, first).unwrap();
+    eventually("all are told of by another master", all).await;
+
+    for hangs in [true, false] {
+        if hangs {
+            cluster.nodes[node].pause().unwrap();
+        } else {
+            cluster.nodes[node].kill();
+        }
+        let others = || async { tier.poll(&logs).await.is_ok_and(|nows| told_of_others(&nows, missing)) };
+        eventually("the others are told of", others).await;
+        let mut right = 0;
+        for _look in 0..10 {
+            right += usize::from(others().await);
+        }
+        assert!(right >= 5, "{right} of 10, and hangs: {hangs}");
+        assert!(tier.poll(&[(missing, None)]).await.is_err(), "of nothing that was asked for");
+        if hangs {
+            cluster.nodes[node].resume().unwrap();
+        } else {
+            cluster.nodes[node].restart().unwrap();
+        }
+        eventually("all are told of again", all).await;
+    }
 }
