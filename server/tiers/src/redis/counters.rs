@@ -44,7 +44,8 @@ impl Counters {
         let said = bad.then(|| {
             format!(
                 "Redis' maxmemory-policy {policy} may evict the logs of what was invalidated: nothing stale is served, \
-                 but each time a 65th of the shared entries is forgotten; use noeviction or volatile-lfu"
+                 but each time a 65th of the entries in Redis is forgotten, and each server drops what it holds of all that \
+                 is shared; use noeviction or volatile-lfu"
             )
         });
         let mut warnings = self.warnings.lock();
