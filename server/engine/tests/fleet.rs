@@ -4,6 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "fleet/disks.rs"]
+mod disks;
+#[expect(dead_code, reason = "more is asked of it where it is tested")]
+#[path = "tiers/double.rs"]
+mod double;
 #[path = "fleet/link.rs"]
 mod link;
 #[path = "fleet/lives.rs"]

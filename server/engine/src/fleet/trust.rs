@@ -1,7 +1,7 @@
 //! Until when this replica knows that it misses nothing for long: it heard from the shared tier that recently.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use crate::clock::Moment;
 #[derive(Debug, Default)]
 pub struct Trust {
     until: AtomicU64,
+    doubts: AtomicBool,
 }
 
 impl Trust {
@@ -19,10 +20,15 @@ impl Trust {
         self.until.fetch_max(sent.after(lasts).0, Ordering::AcqRel);
     }
 
-    /// Whether there ever was a time of which that was said.
+    /// From now on nothing counts that was kept before this process began and has not been looked at since.
+    pub fn doubt_what_was_there(&self) {
+        self.doubts.store(true, Ordering::Release);
+    }
+
+    /// Whether that is so.
     #[must_use]
-    pub fn was_there(&self) -> bool {
-        self.until.load(Ordering::Acquire) > 0
+    pub fn doubts_what_was_there(&self) -> bool {
+        self.doubts.load(Ordering::Acquire)
     }
 
     /// Whether that was recent enough.

@@ -8,6 +8,7 @@ use crate::{
     entry::Freshness,
     fence::{Stamp, Standing},
     key::Key,
+    namespace::NamespaceConfig,
     selector::Selector,
     tier::{
         Takes,
@@ -25,6 +26,17 @@ impl Store {
     #[must_use]
     pub fn local_of(&self, space: &Space) -> Option<&Arc<dyn LocalTier>> {
         self.tiers.local.as_ref().filter(|_| space.config.tiers.disk)
+    }
+
+    /// A namespace is about to be opened that no setting names. When what others changed was dropped here before, none of it
+    /// was dropped of what the disk still holds of this one. Call it with the spaces locked.
+    pub(super) fn forget_missed(&self, name: &Arc<str>) {
+        let missed = self.fleet.as_ref().is_some_and(|fleet| fleet.trust.doubts_what_was_there());
+        let shared = |config: &NamespaceConfig| config.tiers.shared && config.tiers.disk;
+        let shared = self.config.namespace_default.as_ref().is_some_and(shared);
+        if let Some(local) = self.tiers.local.as_ref().filter(|_| missed && shared) {
+            local.forget_sets(name, &[Selector::Everything]);
+        }
     }
 
     /// Hands an entry down that was just stored in memory, or got a new lifetime there.

@@ -212,7 +212,10 @@ impl Store {
     /// # Errors
     /// `NAMESPACE_UNKNOWN`, or `TOO_MANY_NAMESPACES` at the bound.
     pub fn open(&self, name: &Arc<str>) -> Result<Arc<Space>> {
-        self.spaces.open(name, &|policy, quota, weight| open((&self.pool, &self.insight), policy, (quota, weight)))
+        self.spaces.open(name, &|policy, quota, weight| {
+            self.forget_missed(name);
+            open((&self.pool, &self.insight), policy, (quota, weight))
+        })
     }
 
     /// How current an answer about this key is that is made under its shard's lock. Take it before testing validity.

@@ -7,6 +7,7 @@ use crate::{
     changes::{Author, Stored, What},
     entry::Description,
     event::RemovalReason,
+    fleet::Fleet,
     flow::{
         admit::drop_ended,
         cascade::Cascade,
@@ -39,12 +40,11 @@ pub(in crate::flow) fn dropped(store: &Store, names: &[FenceName], marks: Option
     }
 }
 
-/// Drops everything that is shared: it may have been changed meanwhile. `first`: for the first time, when the disk may hold
-/// what was stored before this process began, also of namespaces that nobody has used since.
-pub(in crate::flow) fn everything(store: &Store, first: bool) {
-    if let Some(local) = store.tiers.local.as_ref().filter(|_| first) {
-        local.forget_all();
-    }
+/// Drops everything that is shared: it may have been changed meanwhile. The disk may hold something of namespaces that nobody
+/// has used since this process began: they lose it when they are opened.
+pub(in crate::flow) fn everything(store: &Store, fleet: &Fleet) {
+    // Before they are listed: who is opened after that, and is not among them, sees it.
+    fleet.trust.doubt_what_was_there();
     for space in store.spaces.all().into_iter().filter(|space| space.config.tiers.shared) {
         select(store, &space.name, vec![Selector::Everything], (None, LOST));
     }

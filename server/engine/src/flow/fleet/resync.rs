@@ -29,7 +29,7 @@ pub(super) async fn lost(store: &Store, fleet: &Fleet) {
         }
     }
     // After they were asked where they are: what was computed before, and what they tell of no more, goes.
-    apply::everything(store, !fleet.trust.was_there());
+    apply::everything(store, fleet);
     // Where another process answers than the one that was told again, that has to be told first.
     let heard = |now: &&LogNow| {
         told.iter().filter(|told| told.log == now.log).all(|told| {
