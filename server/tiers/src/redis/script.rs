@@ -15,6 +15,8 @@ pub(super) struct Scripts {
     pub(super) raise: Script,
     pub(super) write: Script,
     pub(super) fill: Script,
+    /// The same, for what leaves nothing there.
+    pub(super) empty: Script,
     pub(super) look: Script,
     pub(super) extend: Script,
     pub(super) release: Script,
@@ -36,6 +38,7 @@ impl Scripts {
             raise: Script::new(FORGETS, &[OPEN, include_str!("scripts/raise.lua")]),
             write: Script::new(STORES, &[OPEN, include_str!("scripts/write.lua")]),
             fill: Script::new(STORES, &[OPEN, include_str!("scripts/fill.lua")]),
+            empty: Script::new(FORGETS, &[OPEN, include_str!("scripts/fill.lua")]),
             look: Script::new(FORGETS, &[OPEN, include_str!("scripts/look.lua")]),
             extend: Script::new(FORGETS, &[include_str!("scripts/extend.lua")]),
             release: Script::new(FORGETS, &[include_str!("scripts/release.lua")]),

@@ -87,55 +87,68 @@ impl Core {
         }
     }
 
-    /// What was computed; `over`: only over what begins so.
+    /// Stores what was computed; `over`: only over what begins so.
+    /// What cannot lie there leaves nothing older there either, unless it was computed too late to say so.
     pub(super) async fn complete(
         &self,
         key: &Key,
         kept: &Kept,
-        (stamp, lease): (FleetStamp, Option<u128>),
+        since: (FleetStamp, Option<u128>),
         over: Option<Vec<u8>>,
     ) -> Result<SharedFill, TierError> {
-        let name = names::of_key(key);
+        let over = over.as_deref();
         let Some(record) = self.record(key, kept).await? else {
             Counters::count(&self.counters.too_large);
-            return Ok(SharedFill::TooLarge);
+            let (now, in_time) = self.fill_in(key, since, over, None).await?;
+            return Ok(if in_time { SharedFill::TooLarge } else { SharedFill::TooLate(now) });
         };
-        let keep = self.milliseconds_left(kept);
+        let (now, in_time) = match self.fill_in(key, since, over, Some((kept, &record))).await {
+            Err(full) if full.cause == Cause::Full => {
+                let (now, in_time) = self.fill_in(key, since, over, None).await?;
+                if in_time {
+                    Counters::count(&self.counters.no_room);
+                    return Err(full.error);
+                }
+                (now, in_time)
+            }
+            answer => answer?,
+        };
+        let counter = if in_time { &self.counters.puts } else { &self.counters.too_late };
+        Counters::count(counter);
+        Ok(if in_time { SharedFill::Stored(now) } else { SharedFill::TooLate(now) })
+    }
+
+    /// Puts a computed value there, or nothing, in the place of what is there, and ends the lease; whether it was in time.
+    async fn fill_in(
+        &self,
+        key: &Key,
+        (stamp, lease): (FleetStamp, Option<u128>),
+        over: Option<&[u8]>,
+        value: Option<(&Kept, &[u8])>,
+    ) -> Result<(LogNow, bool), Fail> {
+        let name = names::of_key(key);
+        let written = value.map(|(kept, _)| hint::written(kept));
+        let keep = value.map_or(0, |(kept, _)| self.milliseconds_left(kept));
         let arguments = [
             fresh_epoch(),
             self.keyspace.channel(),
-            hint::settled(key.log(), &name, Some(&hint::written(kept)), self.replica),
+            hint::settled(key.log(), &name, written.as_ref(), self.replica),
             names::member(&name),
             stamp.key.epoch.to_string(),
             stamp.key.number.to_string(),
             keep.to_string(),
             lease.map(token).unwrap_or_default(),
         ];
-        let record = [stamp::write(stamp).as_bytes(), &record].concat();
+        let record = value.map(|(_, record)| [stamp::write(stamp).as_bytes(), record].concat()).unwrap_or_default();
         let mut arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
         arguments.push(&record);
-        arguments.extend(over.as_deref());
-        let answer = self.run(key.log(), &self.scripts.fill, &self.keyspace.all_of(key), &arguments).await;
-        let (answer, link) = match answer {
-            Ok(answered) => answered,
-            Err(fail) => {
-                if fail.cause == Cause::Full {
-                    Counters::count(&self.counters.no_room);
-                }
-                if let (Cause::Full, Some(lease)) = (&fail.cause, lease) {
-                    // Who waits must not wait for what will not come. When that fails too the lease ends by itself.
-                    let _released = self.give_back(key, lease).await;
-                }
-                return Err(fail.error);
-            }
-        };
-        let [marks, Value::Int(stored)] = parts(answer)? else { return Err(Fail::strange().error) };
+        arguments.extend(over);
+        let script = if value.is_some() { &self.scripts.fill } else { &self.scripts.empty };
+        let (answer, link) = self.run(key.log(), script, &self.keyspace.all_of(key), &arguments).await?;
+        let [marks, Value::Int(in_time)] = parts(answer)? else { return Err(Fail::strange()) };
         let marks = Marks::read(&marks)?.ok_or_else(Fail::strange)?;
         link.ran(marks.run);
-        let now = marks.now(key.log(), Since::NotAsked);
-        let counter = if stored == 1 { &self.counters.puts } else { &self.counters.too_late };
-        Counters::count(counter);
-        Ok(if stored == 1 { SharedFill::Stored(now) } else { SharedFill::TooLate(now) })
+        Ok((marks.now(key.log(), Since::NotAsked), in_time == 1))
     }
 
     /// Stores the same entry with another life, where it lies or nothing does, unless that changes meanwhile.

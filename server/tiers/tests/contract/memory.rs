@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hotplate_engine::{
+    clock::Clock,
     key::Key,
     position::{LogId, Position},
     selector::Selector,
@@ -30,6 +31,27 @@ fn many_keys(log: LogId, count: usize) -> Vec<FenceName> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_to_lie_there_leaves_nothing_older_there() {
+    let server = Server::start().unwrap();
+    let (tier, key) = (tier(&server.url()), key("grown"));
+    let large = "x".repeat(usize::try_from(VALUE_BYTES_MAX).unwrap() + 1);
+    put(&*tier, &key, "old").await;
+    let began = stamp(&*tier, &key).await;
+    let unless_stored_after = Some(Clock::system().wall(Clock::system().now()) + Duration::from_secs(1));
+    let wish = LeaseWish { token: 1, duration: Duration::from_secs(9), unless_stored_after };
+    assert_eq!(tier.read(&key, None, Some(wish)).await.unwrap().lease, LeaseTurn::Granted);
+    let filled = tier.fill(&key, &kept(&large), began, Some(1)).await.unwrap();
+    assert_eq!(filled, SharedFill::TooLarge);
+    assert_eq!(value(&*tier, &key).await, None);
+    assert!(!tier.extend(&key, 1, Duration::from_secs(9)).await.unwrap(), "its lease has ended");
+
+    put(&*tier, &key, "newer").await;
+    let filled = tier.fill(&key, &kept(&large), began, None).await.unwrap();
+    assert!(matches!(filled, SharedFill::TooLate(_)), "{filled:?}");
+    assert_eq!(value(&*tier, &key).await.as_deref(), Some("newer"), "what was computed too late drops nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn when_redis_is_full_nothing_is_stored_and_all_is_forgotten_that_must_be() {
     let server = Server::start().unwrap();
     let (tier, key) = (tier(&server.url()), key("full"));
@@ -39,7 +61,14 @@ async fn when_redis_is_full_nothing_is_stored_and_all_is_forgotten_that_must_be(
 
     let full = tier.fill(&key, &kept("computed"), began, None).await.unwrap_err();
     assert_eq!(full.kind, TierErrorKind::Full);
-    assert_eq!(value(&*tier, &key).await.as_deref(), Some("old"));
+    assert_eq!(value(&*tier, &key).await, None, "what it was to replace is older than what its caller has");
+    server.config_set("maxmemory", "0").unwrap();
+    put(&*tier, &key, "newer").await;
+    server.config_set("maxmemory", "1").unwrap();
+    let late = tier.fill(&key, &kept("computed"), began, None).await.unwrap();
+    assert!(matches!(late, SharedFill::TooLate(_)), "{late:?}");
+    assert_eq!(value(&*tier, &key).await.as_deref(), Some("newer"));
+    let began = stamp(&*tier, &key).await;
     let written = tier.write(&key, &kept("new"), began.selector, Some(began.key)).await.unwrap();
     assert!(!written.stored && written.now.position.number == began.key.number + 1);
     assert_eq!(value(&*tier, &key).await, None, "the older one is not the truth any more");
