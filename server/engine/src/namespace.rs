@@ -203,6 +203,9 @@ pub struct FleetRules {
     pub debt_names_max: usize,
     /// How long a Get waits at most for the position that it asks for.
     pub position_wait: Duration,
+    /// For how long a history of the shared tier is known here before what lies there of an earlier one is used: until then
+    /// every replica that lives has told it again what it lost.
+    pub quarantine: Duration,
     /// Whether an Invalidate that the shared tier could not be told is answered as done.
     pub allow_local_ack: bool,
 }
@@ -218,6 +221,7 @@ impl Default for FleetRules {
             journal_names_max: 65_536,
             debt_names_max: 16_384,
             position_wait: Duration::from_secs(2),
+            quarantine: Duration::from_secs(5),
             allow_local_ack: false,
         }
     }

@@ -52,7 +52,11 @@ impl Settings {
             insight_samples_max: self.insight.samples_max,
             insight_sample_every: self.insight.sample_every as u64,
             insight_top_keys_max: self.insight.top_keys_max,
-            fleet: FleetRules { allow_local_ack: self.shared.allow_local_ack, ..FleetRules::default() },
+            fleet: FleetRules {
+                allow_local_ack: self.shared.allow_local_ack,
+                quarantine: self.shared.quarantine,
+                ..FleetRules::default()
+            },
             shards: self.memory.shards,
             seed: None,
         }

@@ -28,7 +28,6 @@ impl Journal {
 
     /// Writes down what was invalidated.
     pub fn write(&mut self, names: &[FenceName], now: Moment) {
-        self.forget(now);
         self.lines.extend(names.iter().map(|name| (now, name.clone())));
         while self.lines.len() > self.names_max {
             let Some((_, name)) = self.lines.pop_front() else { return };
@@ -37,7 +36,7 @@ impl Journal {
         }
     }
 
-    /// What is to be told again, each name once, oldest first.
+    /// What is to be told again by who heard last of the shared tier then, each name once, oldest first.
     pub fn read(&mut self, now: Moment) -> Vec<FenceName> {
         self.forget(now);
         let mut told = std::collections::HashSet::new();
@@ -46,7 +45,8 @@ impl Journal {
         whole.chain(single.cloned()).filter(|name| told.insert(name.clone())).collect()
     }
 
-    fn forget(&mut self, now: Moment) {
+    /// Forgets what is too old at this time. Not while the shared tier is away: it may lose then what it had before.
+    pub fn forget(&mut self, now: Moment) {
         let over = |at: Moment| now.since(at) > self.age_max;
         while self.lines.front().is_some_and(|(at, _)| over(*at)) {
             self.lines.pop_front();

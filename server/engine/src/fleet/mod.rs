@@ -4,6 +4,7 @@
 pub mod debt;
 pub mod grants;
 pub mod journal;
+pub mod past;
 pub mod releases;
 pub mod selectors;
 pub mod tracker;
@@ -19,6 +20,7 @@ use self::{
     debt::Debt,
     grants::Grants,
     journal::Journal,
+    past::Past,
     releases::Releases,
     selectors::FleetFences,
     tracker::{Heard, Sent, Tracker, Verdict},
@@ -61,6 +63,7 @@ pub struct Fleet {
     /// Leases that may be held for nobody.
     pub releases: Mutex<Releases>,
     logs: Vec<Mutex<Tracker>>,
+    past: Mutex<Vec<Past>>,
     clock: Clock,
     moved: Notify,
     wake: Notify,
@@ -79,6 +82,7 @@ impl Fleet {
             trust: Trust::default(),
             waiting: Waiting::default(),
             grants: Mutex::new(Grants::new(GRANTS_MAX)),
+            past: Mutex::new((0..LOGS).map(|_| Past::new(rules.journal_age)).collect()),
             releases: Mutex::new(Releases::new(RELEASES_MAX)),
             logs: (0..LOGS).map(|_| Mutex::new(Tracker::default())).collect(),
             clock,
@@ -102,6 +106,13 @@ impl Fleet {
     #[must_use]
     pub fn position(&self, log: LogId) -> Option<Position> {
         self.log(log).lock().position()
+    }
+
+    /// Whether the history of a log has been known here for so long that all who live have told again what it lost.
+    #[must_use]
+    pub fn is_settled(&self, log: LogId) -> bool {
+        let known_for = self.log(log).lock().known_for(self.clock.now());
+        known_for.is_some_and(|known_for| known_for >= self.rules.quarantine)
     }
 
     /// Where a computation begins that begins now; `None`: the logs are not known.
@@ -149,7 +160,15 @@ impl Fleet {
 
     /// Everything is applied that an answer told.
     pub fn advance(&self, log: LogId, sent: Sent, to: Position) {
-        self.log(log).lock().advance(sent, to, self.clock.now());
+        let now = self.clock.now();
+        let place = {
+            let mut log = self.log(log).lock();
+            log.advance(sent, to, now);
+            log.position()
+        };
+        if let Some(place) = place {
+            self.past.lock()[log.index()].note(place, now);
+        }
         self.moved.notify_waiters();
     }
 
@@ -164,8 +183,22 @@ impl Fleet {
 
     /// Takes a lost log up where it is.
     pub fn take(&self, log: LogId, sent: Sent, at: (u64, Position)) {
-        self.log(log).lock().take(sent, at, self.clock.now());
+        if self.log(log).lock().take(sent, at, self.clock.now()) {
+            self.past.lock()[log.index()].take(at.1);
+        }
         self.moved.notify_waiters();
+    }
+
+    /// Whether a log that is here now lacks what nobody tells again any more.
+    #[must_use]
+    pub fn is_beyond(&self, now: &LogNow) -> bool {
+        self.past.lock()[now.log.index()].is_beyond(now.position.epoch, now.began, self.heard_last())
+    }
+
+    /// When everything was caught up with last, or a little later.
+    #[must_use]
+    pub fn heard_last(&self) -> Moment {
+        self.trust.until().min(self.clock.now())
     }
 
     /// The logs that are not known.
@@ -204,6 +237,7 @@ impl Fleet {
     pub fn trusted(&self, sent: Moment) {
         // A little less than others give it: its clock may be slower than theirs.
         self.trust.renew(sent, self.rules.trust.mul_f64(0.99));
+        self.journal.lock().forget(self.clock.now());
         self.moved.notify_waiters();
     }
 

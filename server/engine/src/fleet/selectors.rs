@@ -8,7 +8,7 @@ use crate::{
     fence::{SelectorFences, Stamp},
     position::Position,
     selector::{Facets, Selector},
-    tier::shared::FenceName,
+    tier::shared::{FenceName, lineage},
 };
 
 /// The fleet's selector fences.
@@ -18,6 +18,8 @@ pub struct FleetFences {
     fences: SelectorFences,
     /// What was computed before counts as dropped: the fences up to there are not known.
     base: u64,
+    /// Where one epoch of this lineage took over from another first.
+    began: u64,
     fences_max: usize,
     /// What was told while the history was not known: some of it may be newer than what that is taken up with.
     meanwhile: Vec<(FenceName, Position)>,
@@ -36,15 +38,18 @@ impl FleetFences {
             epoch: None,
             fences: SelectorFences::new(0, fences_max),
             base: 0,
+            began: 0,
             fences_max,
             meanwhile: Vec::new(),
             beyond: Vec::new(),
         }
     }
 
-    /// Forgets all, for a history of which everything after `base` will be told.
-    pub fn begin(&mut self, epoch: u64, base: u64) {
+    /// Forgets all, for a history of which everything after `base` will be told, and in whose lineage epochs took over from
+    /// `began` on.
+    pub fn begin(&mut self, epoch: u64, base: u64, began: u64) {
         let beyond = self.beyond.drain(..).filter(|place| place.epoch == epoch).map(|place| place.number);
+        self.began = began;
         self.base = beyond.fold(base, u64::max);
         self.epoch = Some(epoch);
         self.fences = SelectorFences::new(epoch, self.fences_max);
@@ -85,6 +90,18 @@ impl FleetFences {
         }
     }
 
+    /// Where a place in this log is in the history that is known. One of an earlier epoch of the same lineage, where that
+    /// may be used, is where epochs began to take over at the latest: what it had beyond that may have been lost, and its
+    /// numbers were given again.
+    #[must_use]
+    pub fn counted(&self, place: Position, earlier: bool) -> Option<Position> {
+        let here = Position { epoch: self.epoch?, ..place };
+        if here == place {
+            return Some(place);
+        }
+        (earlier && lineage(here) == lineage(place)).then(|| Position { number: place.number.min(self.began), ..here })
+    }
+
     /// Whether no fence selects an entry that was computed at this place.
     #[must_use]
     pub fn allow(&self, (namespace, key): (&str, &str), said: &Description, computed: Position) -> bool {
@@ -112,6 +129,7 @@ pub fn is_key(selector: &Selector) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tier::shared::TURN_BITS;
 
     #[test]
     fn fences_hold_in_whatever_order_they_are_heard_of() {
@@ -120,7 +138,7 @@ mod tests {
         let tag = FenceName { namespace: Arc::from("n"), selector: Selector::Tag(Arc::from("t")) };
         let said = Description { tags: vec![Arc::from("t")], ..Description::default() };
         assert!(!fences.allow(("n", "k"), &said, at(9)), "nothing is known yet");
-        fences.begin(3, 2);
+        fences.begin(3, 2, 0);
         assert!(!fences.allow(("n", "k"), &said, at(1)), "before what is known");
         fences.raise(std::slice::from_ref(&tag), at(7));
         fences.raise(&[tag], at(5));
@@ -132,8 +150,22 @@ mod tests {
         let other = FenceName { namespace: Arc::from("n"), selector: Selector::Everything };
         fences.raise(std::slice::from_ref(&other), at(12));
         fences.raise(&[other], Position { epoch: 4, number: 99 });
-        fences.begin(3, 8);
+        fences.begin(3, 8, 0);
         assert!(!fences.allow(("n", "k"), &said, at(11)), "told while the history was not known");
         assert!(fences.allow(("n", "k"), &said, at(12)));
+    }
+
+    #[test]
+    fn what_an_earlier_epoch_numbered_counts_as_where_the_next_began_at_most() {
+        let mut fences = FleetFences::new(100);
+        let (line, next) = (7 << TURN_BITS, 8 << TURN_BITS);
+        let at = |epoch, number| Position { epoch, number };
+        assert_eq!(fences.counted(at(line, 1), true), None, "nothing is known yet");
+        fences.begin(line + 2, 0, 50);
+        assert_eq!(fences.counted(at(line + 2, 90), false), Some(at(line + 2, 90)));
+        assert_eq!(fences.counted(at(line + 1, 90), true), Some(at(line + 2, 50)));
+        assert_eq!(fences.counted(at(line + 1, 40), true), Some(at(line + 2, 40)));
+        assert_eq!(fences.counted(at(line + 1, 40), false), None);
+        assert_eq!(fences.counted(at(next + 1, 40), true), None, "of another lineage");
     }
 }

@@ -12,6 +12,8 @@ const AHEAD_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Tracker {
     known: Option<Known>,
+    /// Since when.
+    known_since: Moment,
     applied: u64,
     /// Applied, but not everything before them.
     ahead: BTreeSet<u64>,
@@ -74,6 +76,12 @@ impl Tracker {
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.known.map(|known| Position { epoch: known.epoch, number: self.applied })
+    }
+
+    /// For how long the history that is known has been.
+    #[must_use]
+    pub fn known_for(&self, now: Moment) -> Option<Duration> {
+        self.known.map(|_| now.since(self.known_since))
     }
 
     /// Whether everything up to a place is applied; `None`: that is a place in another history.
@@ -182,6 +190,7 @@ impl Tracker {
             return false;
         }
         self.known = Some(Known { run, epoch: position.epoch });
+        self.known_since = now;
         self.applied = position.number;
         self.gap(now, true);
         true

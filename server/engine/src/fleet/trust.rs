@@ -20,6 +20,12 @@ impl Trust {
         self.until.fetch_max(sent.after(lasts).0, Ordering::AcqRel);
     }
 
+    /// Until when it does.
+    #[must_use]
+    pub fn until(&self) -> Moment {
+        Moment(self.until.load(Ordering::Acquire))
+    }
+
     /// From now on nothing counts that was kept before this process began and has not been looked at since.
     pub fn doubt_what_was_there(&self) {
         self.doubts.store(true, Ordering::Release);

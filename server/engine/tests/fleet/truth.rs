@@ -14,7 +14,7 @@ use hotplate_engine::{
         Kept,
         shared::{
             FenceName, FleetStamp, Found, Hint, LeaseTurn, LeaseWish, LogNow, SharedFill, SharedRead, SharedWrite,
-            Since, WrittenHint,
+            Since, TURN_BITS, WrittenHint,
         },
     },
 };
@@ -27,6 +27,8 @@ struct Log {
     epoch: u64,
     number: u64,
     floor: u64,
+    /// Where an epoch took over from another first.
+    began: u64,
     /// The process that wrote last.
     run: u64,
     fences: HashMap<FenceName, u64>,
@@ -69,6 +71,13 @@ impl Truth {
         self.follower = self.master.clone();
     }
 
+    /// The follower has everything but what happened in one log since: another process has that.
+    pub(crate) fn replicate_all_but(&mut self, log: LogId) {
+        let older = self.follower.logs.get(&log.number()).cloned();
+        self.replicate();
+        self.follower.logs.extend(older.map(|older| (log.number(), older)));
+    }
+
     /// The follower takes over: what it did not have is lost.
     pub(crate) fn fail_over(&mut self) {
         self.master = self.follower.clone();
@@ -98,23 +107,24 @@ impl Truth {
         if let std::collections::btree_map::Entry::Vacant(_) = entry {
             self.next = epoch;
         }
-        self.master.logs.entry(log.number()).or_insert_with(|| Log { epoch, run, ..Log::default() })
+        self.master.logs.entry(log.number()).or_insert_with(|| Log { epoch: epoch << TURN_BITS, run, ..Log::default() })
     }
 
-    /// A log that is about to be written: another process than the last begins another history.
-    fn writes(&mut self, log: LogId) -> &mut Log {
+    /// A log that is asked for: another process than the last begins another epoch, of the same lineage.
+    fn turned(&mut self, log: LogId) -> &mut Log {
         let run = self.master.run;
         if self.log(log).run != run {
-            let epoch = self.another();
+            let turn = self.another();
             let log = self.log(log);
-            (log.run, log.epoch) = (run, epoch);
+            (log.run, log.epoch) = (run, log.epoch >> TURN_BITS << TURN_BITS | turn);
+            log.began = if log.began == 0 { log.number } else { log.began.min(log.number) };
         }
         self.log(log)
     }
 
     fn now(&mut self, log: LogId, at: Option<Position>) -> LogNow {
         let run = self.master.run;
-        let Log { epoch, number, floor, fences, .. } = self.log(log);
+        let Log { epoch, number, floor, began, fences, .. } = self.turned(log);
         let position = Position { epoch: *epoch, number: *number };
         let since = match at {
             None => Since::NotAsked,
@@ -126,11 +136,11 @@ impl Truth {
                 Since::Fences(newer)
             }
         };
-        LogNow { log, run, position, floor: *floor, began: 0, since }
+        LogNow { log, run, position, floor: *floor, began: *began, since }
     }
 
     fn raise_in(&mut self, log: LogId, names: &[FenceName]) -> Position {
-        let log = self.writes(log);
+        let log = self.turned(log);
         log.number += 1;
         for name in names {
             log.fences.insert(name.clone(), log.number);
@@ -183,7 +193,7 @@ impl Truth {
     ) -> (SharedFill, Option<Hint>) {
         let name = name(key);
         let unfenced = self.fills_unfenced;
-        let log = self.writes(key.log());
+        let log = self.turned(key.log());
         let fence = log.fences.get(&name).copied().unwrap_or(0);
         let late = stamp.key.epoch != log.epoch || stamp.key.number < fence.max(log.floor);
         if late && !unfenced {
@@ -208,7 +218,7 @@ impl Truth {
         (kept, stamp): (&Kept, FleetStamp),
         replica: u64,
     ) -> (SharedFill, Option<Hint>) {
-        let epoch = self.writes(key.log()).epoch;
+        let epoch = self.turned(key.log()).epoch;
         match self.master.values.get(key) {
             None => self.fill(key, kept, (stamp, None), replica),
             Some((there, was)) if there.is_same(kept) && was.key.epoch == epoch => {

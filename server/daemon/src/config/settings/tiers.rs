@@ -83,6 +83,13 @@ pub(super) const ROWS: &[Row] = &[
         |s| Slot::Path(&mut s.shared.ca_file),
     ),
     row(
+        "shared.quarantine",
+        (2 * SECOND, DAY),
+        "How long after its restart or failover what lies there is used again, where coherence is `available`: until then \
+         all servers have told it again what it may have lost.",
+        |s| Slot::Duration(&mut s.shared.quarantine),
+    ),
+    row(
         "shared.allow_local_ack",
         NONE,
         "Answer an Invalidate as done, and not with TIER_PENDING, that it could not be told, or that the disk could not write down.",

@@ -78,6 +78,8 @@ pub struct SharedSettings {
     pub password_file: Option<PathBuf>,
     /// A file with the certificates of who may have signed its own, as PEM.
     pub ca_file: Option<PathBuf>,
+    /// How long after its restart or failover what lies there is used again.
+    pub quarantine: Duration,
     /// Whether an Invalidate that it could not be told is answered as done.
     pub allow_local_ack: bool,
 }
@@ -92,6 +94,7 @@ impl Default for SharedSettings {
             username_file: None,
             password_file: None,
             ca_file: None,
+            quarantine: Duration::from_secs(5),
             allow_local_ack: false,
         }
     }

@@ -6,11 +6,12 @@ use crate::{
     fleet::{Fleet, selectors::all_dependencies},
     key::Key,
     memory::Store,
-    position::LogId,
+    namespace::Coherence,
+    position::{LogId, Position},
     selector::Facets,
     tier::{
         Kept, TierErrorKind,
-        shared::{FleetStamp, Found, LeaseTurn, LeaseWish, SharedRead},
+        shared::{FleetStamp, Found, LeaseTurn, LeaseWish, SharedRead, lineage},
     },
 };
 
@@ -64,7 +65,7 @@ pub(in crate::flow) async fn find(store: &Store, fleet: &Fleet, key: &Key, wish:
         return Shared::Nothing(lease);
     }
     let Some(found) = found else { return Shared::Nothing(lease) };
-    if is_usable(store, fleet, key, &found) && found.stamp.key.epoch == now.position.epoch {
+    if is_usable(store, fleet, (key, now.position), &found) {
         return Shared::Found(Box::new(found.kept));
     }
     Shared::Nothing(lease)
@@ -82,13 +83,25 @@ pub(in crate::flow) async fn find_or_lease(store: &Store, fleet: &Fleet, key: &K
     }
 }
 
-/// Whether nothing that this replica knows of has dropped an entry since it was computed.
-fn is_usable(store: &Store, fleet: &Fleet, key: &Key, Found { kept, stamp }: &Found) -> bool {
+/// Whether nothing that this replica knows of has dropped an entry since it was computed. What an earlier epoch of the same
+/// lineage stored is used where a namespace would rather have it than nothing, once all who live had the time to tell again
+/// what was lost. In the key's log numbers need no comparing: whatever changes the key drops the entry, or replaces it.
+fn is_usable(store: &Store, fleet: &Fleet, (key, now): (&Key, Position), Found { kept, stamp }: &Found) -> bool {
+    let available = store.open(key.namespace()).is_ok_and(|space| space.config.coherence == Coherence::Available);
+    let same = stamp.key.epoch == now.epoch;
+    if !same && !(lineage(stamp.key) == lineage(now) && available && fleet.is_settled(key.log())) {
+        return false;
+    }
+    let fences = fleet.fences.read();
+    // Under that lock: they are of the history whose age is asked for.
+    let Some(computed) = fences.counted(stamp.selector, available && fleet.is_settled(LogId::SELECTOR)) else {
+        return false;
+    };
     let said = &kept.description;
     let depends_on: Vec<Arc<str>> = all_dependencies(said);
     let facets = Facets { key: key.text(), kind: &said.kind, tags: &said.tags, depends_on: &depends_on };
     kept.usable_until > store.clock.wall(store.clock.now())
-        && fleet.fences.read().allow((key.namespace(), key.text()), said, stamp.selector)
+        && fences.allow((key.namespace(), key.text()), said, computed)
         && !fleet.debt.concerns(key.namespace(), &facets)
 }
 

@@ -2,26 +2,31 @@
 
 use super::apply;
 use crate::{
-    fleet::Fleet,
+    fleet::{Fleet, journal::everything},
     memory::Store,
     position::{LogId, Position},
-    tier::shared::{LogNow, Since},
+    tier::shared::{FenceName, LogNow, Since},
 };
 
 /// What is told again in one call at most.
 const NAMES_PER_CALL: usize = 512;
 
 /// Takes all lost logs up where they are: what this replica had acknowledged is told again first, then everything here that
-/// is shared is dropped, then they are known. When the shared tier fails meanwhile they stay lost.
+/// is shared is dropped, then they are known. When the shared tier fails meanwhile they stay lost. Where more is lost than
+/// is remembered to be told again, everything is.
 pub(super) async fn lost(store: &Store, fleet: &Fleet) {
     let lost = fleet.lost();
     if lost.is_empty() {
         return;
     }
-    let Some(told) = tell_again(store, fleet).await else { return };
+    let Some(mut told) = tell_again(fleet).await else { return };
     let sent: Vec<_> = lost.iter().map(|log| (*log, fleet.sent(*log))).collect();
     let asked: Vec<_> = lost.iter().map(|log| (*log, None)).collect();
     let Ok(mut answers) = fleet.tier.poll(&asked).await else { return };
+    if answers.iter().any(|now| fleet.is_beyond(now)) {
+        let Some(also) = tell(fleet, &all(store)).await else { return };
+        told.extend(also);
+    }
     if let Some(at) = answers.iter().position(|now| now.log == LogId::SELECTOR) {
         match fences(fleet, &answers[at]).await {
             Some(now) => answers[at] = now,
@@ -54,7 +59,7 @@ async fn fences(fleet: &Fleet, first: &LogNow) -> Option<LogNow> {
     })?;
     let Since::Fences(told) = &now.since else { return None };
     let mut fences = fleet.fences.write();
-    fences.begin(base.epoch, base.number);
+    fences.begin(base.epoch, base.number, now.began);
     for (name, number) in told {
         fences.raise(std::slice::from_ref(name), Position { number: *number, ..base });
     }
@@ -63,11 +68,21 @@ async fn fences(fleet: &Fleet, first: &LogNow) -> Option<LogNow> {
 }
 
 /// Where the logs are in which something was told again.
-async fn tell_again(store: &Store, fleet: &Fleet) -> Option<Vec<LogNow>> {
-    let names = fleet.journal.lock().read(store.clock.now());
+async fn tell_again(fleet: &Fleet) -> Option<Vec<LogNow>> {
+    let names = fleet.journal.lock().read(fleet.heard_last());
+    tell(fleet, &names).await
+}
+
+async fn tell(fleet: &Fleet, names: &[FenceName]) -> Option<Vec<LogNow>> {
     let mut told = Vec::new();
     for names in names.chunks(NAMES_PER_CALL) {
         told.extend(fleet.tier.raise(names, None).await.ok()?);
     }
     Some(told)
+}
+
+/// All that is shared: what of it was invalidated, and lost, is not known one by one any more.
+fn all(store: &Store) -> Vec<FenceName> {
+    let shared = store.spaces.all().into_iter().filter(|space| space.config.tiers.shared);
+    shared.map(|space| everything(&space.name)).collect()
 }
