@@ -89,7 +89,8 @@ pub(in crate::flow) async fn find_or_lease(store: &Store, fleet: &Fleet, key: &K
 fn is_usable(store: &Store, fleet: &Fleet, (key, now): (&Key, Position), Found { kept, stamp }: &Found) -> bool {
     let available = store.open(key.namespace()).is_ok_and(|space| space.config.coherence == Coherence::Available);
     let same = stamp.key.epoch == now.epoch;
-    if !same && !(lineage(stamp.key) == lineage(now) && available && fleet.is_settled(key.log())) {
+    let earlier = lineage(stamp.key) == lineage(now) && available && fleet.is_settled(key.log());
+    if !same && !earlier {
         return false;
     }
     let fences = fleet.fences.read();
