@@ -148,6 +148,15 @@ async fn of_draining() -> Vec<(Failure, Code)> {
     ended.err().map(|status| (Failure::of(&status), Code::Unavailable)).into_iter().collect()
 }
 
+/// The reason of an Invalidate that what replicas share cannot be told.
+async fn of_tiers_away() -> Vec<(Failure, Code)> {
+    let nobody_listens = "redis://127.0.0.1:1";
+    let server = Setup::default().env("HOTPLATE_SHARED_URL", nobody_listens).spawn();
+    let mut client = server.client().await;
+    client.store(put("k", "v")).await;
+    vec![(failure(client.invalidate(invalidate(vec![select::key("k")])).await), Code::Unavailable)]
+}
+
 #[tokio::test]
 async fn every_declared_reason_is_produced_and_every_produced_one_declared() {
     let (server, mut client, _origin) = small().await;
@@ -155,6 +164,7 @@ async fn every_declared_reason_is_produced_and_every_produced_one_declared() {
     found.extend(Box::pin(of_what_there_is_not(&server, &mut client)).await);
     found.extend(Box::pin(of_access()).await);
     found.extend(Box::pin(of_draining()).await);
+    found.extend(Box::pin(of_tiers_away()).await);
     let mut produced = BTreeSet::new();
     for (failure, code) in &found {
         failure.is(*code, &failure.reason);
