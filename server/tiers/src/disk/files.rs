@@ -202,14 +202,24 @@ pub(super) struct Lock {
 pub(super) enum NotHeld {
     /// By another one already.
     InUse,
+    /// There is something in it, and nothing says that it is this tier's.
+    NotOurs,
     /// What the system says.
     Failed(io::Error),
 }
 
+/// The file that is held. It also says whose the directory is: what is in one without it is not touched.
+pub(super) const LOCK: &str = "hotplate.lock";
+/// What a new file system has at its root.
+const OF_THE_FILE_SYSTEM: &str = "lost+found";
+
 impl Lock {
-    /// Takes the file `lock` of a directory.
+    /// Takes the file [`LOCK`] of a directory, which is made where there is nothing else.
     pub(super) fn take(directory: &Path) -> Result<Self, NotHeld> {
-        let path = directory.join("lock");
+        let path = directory.join(LOCK);
+        if !path.try_exists().map_err(NotHeld::Failed)? && !is_empty(directory).map_err(NotHeld::Failed)? {
+            return Err(NotHeld::NotOurs);
+        }
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let file = private(options).open(path).map_err(NotHeld::Failed)?;
@@ -219,4 +229,13 @@ impl Lock {
             Err(fs::TryLockError::Error(error)) => Err(NotHeld::Failed(error)),
         }
     }
+}
+
+fn is_empty(directory: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(directory)? {
+        if entry?.file_name() != OF_THE_FILE_SYSTEM {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -75,7 +75,7 @@ impl DiskTier {
     /// (a disk that fails, is full, or may only be read) is no error: then the tier is away, says why, and tries again.
     ///
     /// # Errors
-    /// An option is out of its bounds, or another process uses the directory.
+    /// An option is out of its bounds, another process uses the directory, or something else lies in it.
     pub fn open(options: DiskOptions, codec: Arc<Codec>, clock: Clock) -> Result<Arc<Self>, DiskError> {
         Self::open_on(options, codec, clock, Arc::new(System))
     }
@@ -92,8 +92,10 @@ impl DiskTier {
         let core = Arc::new(Core::new(options, files, codec, clock));
         let mut writer = Writer::new(core.clone());
         if let Err(fault) = recover::open(&mut writer) {
-            if fault.error.kind() == io::ErrorKind::ResourceBusy {
-                return Err(DiskError::InUse(path));
+            match fault.error.kind() {
+                io::ErrorKind::ResourceBusy => return Err(DiskError::InUse(path)),
+                io::ErrorKind::DirectoryNotEmpty => return Err(DiskError::NotOurs(path)),
+                _ => {}
             }
             core.counters.failed(Step::Opening);
             core.ledger.lock().trouble = Some(Trouble::new(&fault));

@@ -109,6 +109,8 @@ pub enum DiskError {
     BadOption(String),
     /// Another process uses the directory.
     InUse(PathBuf),
+    /// There are files in the directory, and none that says that it is a disk tier's: nothing there was touched.
+    NotOurs(PathBuf),
     /// The thread that writes cannot be started.
     Thread(io::Error),
 }
@@ -119,6 +121,14 @@ impl fmt::Display for DiskError {
             Self::BadOption(reason) => f.write_str(reason),
             Self::InUse(path) => {
                 write!(f, "another process uses {}: stop it, or give each its own disk.path", path.display())
+            }
+            Self::NotOurs(path) => {
+                let (path, lock) = (path.display(), super::files::LOCK);
+                write!(
+                    f,
+                    "{path} is not empty and has no file {lock}, so it is not a cache's, and nothing there was touched: set \
+                     disk.path to an empty or new directory; if it is a cache's all the same, make an empty {lock} there"
+                )
             }
             Self::Thread(error) => write!(f, "the thread that writes to the disk cannot be started: {error}"),
         }

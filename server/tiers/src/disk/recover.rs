@@ -249,8 +249,8 @@ pub(super) fn open(writer: &mut Writer) -> Result<(), Fault> {
     let opening = Step::Opening.of();
     let directory = &core.options.path;
     core.files.make_directory(directory).map_err(&opening)?;
-    core.files.make_directory(&directory.join(blob::DIRECTORY)).map_err(&opening)?;
     take(writer).map_err(&opening)?;
+    core.files.make_directory(&directory.join(blob::DIRECTORY)).map_err(&opening)?;
     let (high, seen, torn) = HighWater::open(core.files.as_ref(), directory).map_err(&opening)?;
     writer.high = Some(high);
     let mut found = find(&core).map_err(&opening)?;
@@ -273,6 +273,7 @@ fn take(writer: &mut Writer) -> io::Result<()> {
         writer.held = match Lock::take(&writer.core.options.path) {
             Ok(lock) => Some(lock),
             Err(NotHeld::InUse) => return Err(io::ErrorKind::ResourceBusy.into()),
+            Err(NotHeld::NotOurs) => return Err(io::ErrorKind::DirectoryNotEmpty.into()),
             Err(NotHeld::Failed(error)) => return Err(error),
         };
     }

@@ -14,3 +14,4 @@ mod limits;
 mod model;
 mod restart;
 mod verified;
+mod whose;
