@@ -198,3 +198,14 @@ async fn what_lies_in_redis_is_used_again_after_its_restart() {
     assert!(a.value("dropped").await.is_err());
     becomes(b, "dropped", None).await;
 }
+
+#[tokio::test]
+async fn what_a_server_owes_is_counted() {
+    let server = Setup::default().env("HOTPLATE_SHARED_URL", "redis://127.0.0.1:1").spawn();
+    let mut client = server.client().await;
+    client.store(put("k", "v")).await;
+    let pending = client.invalidate(invalidate(vec![select::key("k")])).await.unwrap_err();
+    assert_eq!(pending.code(), Code::Unavailable);
+    let stats = client.count("*").await;
+    assert!(stats.tiers.first().is_some_and(|tier| tier.debt > 0), "{:?}", stats.tiers);
+}

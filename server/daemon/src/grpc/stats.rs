@@ -47,7 +47,7 @@ pub(crate) fn stats(
     let insight = parts.cache.insight(&within(parts, call, &request.namespace, wanted)?);
     let mut response = convert::stats_response(&snapshot, insight);
     if call.allow(ALL).is_ok() {
-        response.tiers = parts.cache.tiers().states().into_iter().map(convert::tier_stats).collect();
+        response.tiers = parts.cache.tier_states().into_iter().map(convert::tier_stats).collect();
     }
     Ok(Answer::plain(response))
 }

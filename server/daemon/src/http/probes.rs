@@ -88,6 +88,6 @@ fn of(state: &HttpState) -> Health {
         entries: counted.total.entry_count,
         charged_bytes: counted.total.charged_bytes,
         watches: counted.watch_count,
-        tiers: state.cache.tiers().states().into_iter().map(Tier::of).collect(),
+        tiers: state.cache.tier_states().into_iter().map(Tier::of).collect(),
     }
 }

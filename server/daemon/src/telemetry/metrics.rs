@@ -143,7 +143,7 @@ impl Metrics {
             Snapshot::default()
         });
         let memory = cache.tiers().memory.as_ref().map(|memory| memory.state());
-        let tiers = TiersView(cache.tiers().states(), memory);
+        let tiers = TiersView(cache.tier_states(), memory);
         self.encode(View::new(snapshot, limits, &self.namespaces), tiers, connections)
     }
 

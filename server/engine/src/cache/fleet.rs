@@ -6,6 +6,7 @@ use super::Cache;
 use crate::{
     flow::fleet::follow::{follow, settle},
     key::namespace_name,
+    tier::{TierName, TierState},
 };
 
 impl Cache {
@@ -52,6 +53,16 @@ impl Cache {
         let name = namespace_name(namespace).ok();
         let space = name.and_then(|name| self.store.spaces.find(&name).ok().flatten());
         space.is_none_or(|space| space.config.tiers.shared)
+    }
+
+    /// How each slower tier is, from fast to slow, with what it has still to be told.
+    #[must_use]
+    pub fn tier_states(&self) -> Vec<(TierName, TierState)> {
+        let mut states = self.store.tiers.states();
+        for (_, state) in states.iter_mut().filter(|(name, _)| *name == TierName::Shared) {
+            state.debt += self.fleet_debt() as u64;
+        }
+        states
     }
 
     /// Invalidations that the shared tier has still to be told.
