@@ -112,7 +112,8 @@ fn sizes(settings: &Settings, found: &mut Vec<String>) {
             "limits.message_bytes_max is {message}, but a value of limits.value_bytes_max needs messages of {needed}"
         ));
     }
-    if limits.value_bytes_max > settings.memory.bytes_max {
+    // What memory refuses a disk serves alone.
+    if limits.value_bytes_max > settings.memory.bytes_max && settings.disk.path.is_none() {
         found.push("limits.value_bytes_max is above memory.bytes_max: no such value could be stored".to_owned());
     }
     if !settings.memory.shards.is_power_of_two() {

@@ -350,6 +350,16 @@ fn the_examples_of_the_page_are_valid() {
 }
 
 #[test]
+fn above_a_disk_memory_may_be_smaller_than_a_value_or_nothing() {
+    for size in ["0", "512KiB"] {
+        let memory = format!("[memory]\nbytes_max = \"{size}\"\n");
+        assert!(load_from(&[], &[], &memory).unwrap_err().to_string().contains("above memory.bytes_max"));
+        let above_disk = format!("{memory}[disk]\npath = \"cache\"\n");
+        assert!(load_from(&[], &[], &above_disk).is_ok(), "{size}");
+    }
+}
+
+#[test]
 fn the_example_with_redis_is_valid() {
     let text = include_str!("../../../../docs/examples/memory-redis.toml");
     let settings = load_from(&[], &[], text).unwrap().settings;
