@@ -67,7 +67,10 @@ impl fmt::Display for Failure {
 /// The exit code follows from the kind of failure; the sentence names the reason that programs see and the field.
 impl From<hotplate::Error> for Failure {
     fn from(error: hotplate::Error) -> Self {
+        // It answered, so it can be reached: it is something beside it that is away, or behind.
+        let answered = matches!(error.reason.as_deref(), Some("TIER_PENDING" | "POSITION_NOT_REACHED"));
         let exit = match error.kind {
+            ErrorKind::Unavailable if answered => Exit::Rejected,
             ErrorKind::Unavailable => Exit::Unreachable,
             ErrorKind::DeadlineExceeded => Exit::Deadline,
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => Exit::Auth,
@@ -75,6 +78,7 @@ impl From<hotplate::Error> for Failure {
             _ => Exit::Rejected,
         };
         let hint = match error.kind {
+            ErrorKind::Unavailable if answered => "",
             ErrorKind::Unavailable => "; is the server running there? (`hotplate serve`, or name it with --endpoint)",
             ErrorKind::Unauthenticated => "; give a token with HOTPLATE_TOKEN or --token-file",
             _ => "",
@@ -106,7 +110,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_failure_has_its_code() {
-        let exit = |kind| Failure::from(hotplate::Error::new(kind, "x")).exit;
+        let exit = |kind| Failure::from(error(kind)).exit;
         assert_eq!(exit(ErrorKind::Unavailable), Exit::Unreachable);
         assert_eq!(exit(ErrorKind::DeadlineExceeded), Exit::Deadline);
         assert_eq!(exit(ErrorKind::Unauthenticated), Exit::Auth);
@@ -114,6 +118,19 @@ mod tests {
         assert_eq!(exit(ErrorKind::InvalidArgument), Exit::Rejected);
         assert_eq!(exit(ErrorKind::ResourceExhausted), Exit::Rejected);
         assert_eq!(exit(ErrorKind::Configuration), Exit::Usage);
+    }
+
+    #[test]
+    fn a_server_that_says_what_it_waits_for_was_reached() {
+        let mut pending = error(ErrorKind::Unavailable);
+        pending.reason = Some("TIER_PENDING".to_owned());
+        let failure = Failure::from(pending);
+        assert_eq!((failure.exit, failure.message.as_str()), (Exit::Rejected, "TIER_PENDING: x"));
+        assert!(Failure::from(error(ErrorKind::Unavailable)).message.contains("is the server running"));
+    }
+
+    fn error(kind: ErrorKind) -> hotplate::Error {
+        hotplate::Error::new(kind, "x")
     }
 
     #[test]
