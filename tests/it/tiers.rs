@@ -215,6 +215,32 @@ async fn a_process_that_is_told_all_by_its_environment_finds_again_what_it_store
 }
 
 #[tokio::test]
+async fn without_its_directory_a_server_begins_only_when_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, aside) = (folder.path().join("cache"), folder.path().join("aside"));
+    let setup = || Setup::default().env("HOTPLATE_DISK_PATH", disk.to_str().unwrap());
+    let mut server = setup().spawn();
+    server.client().await.store(put("k", "old")).await;
+    server.terminate();
+    assert!(server.ended(PATIENCE).is_some_and(|status| status.success()), "{}", server.errors());
+    std::fs::rename(&disk, &aside).unwrap();
+    std::fs::write(&disk, "not a directory").unwrap();
+    let (status, _, errors) = setup().run();
+    assert_eq!(status.code(), Some(78), "{errors}");
+    for told in [disk.to_str().unwrap(), "disk.path", "no directory", "disk.required"] {
+        assert!(errors.contains(told), "{told}: {errors}");
+    }
+    let mut server = setup().env("HOTPLATE_DISK_REQUIRED", "false").spawn();
+    let mut client = server.client().await;
+    client.store(put("k", "new")).await;
+    let owed = client.invalidate(invalidate(vec![select::key("other")])).await.unwrap_err();
+    Failure::of(&owed).is(tonic::Code::Unavailable, "TIER_PENDING");
+    server.terminate();
+    assert!(server.ended(PATIENCE).is_some_and(|status| status.success()), "{}", server.errors());
+    assert!(server.errors().contains("older values"), "what comes back is said: {}", server.errors());
+}
+
+#[tokio::test]
 async fn the_example_with_memory_and_disk_is_served() {
     let text =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/memory-disk.toml")).unwrap();

@@ -40,6 +40,7 @@ fn local(settings: &Settings, clock: &Clock) -> Result<Option<Arc<dyn LocalTier>
     let disk = &settings.disk;
     let Some(path) = &disk.path else { return Ok(None) };
     let options = DiskOptions {
+        required: disk.required,
         entries_max: disk.entries_max as u64,
         age_max: (!disk.age_max.is_zero()).then_some(disk.age_max),
         sync: match disk.sync {

@@ -30,7 +30,7 @@ impl Writer {
         let mut ledger = self.core.ledger.lock();
         let given_up = ledger.give_up_puts(batch);
         ledger.dead_blobs.append(&mut self.unnamed);
-        ledger.trouble = Some(Trouble::new(fault));
+        ledger.trouble = Some(Trouble::new(fault, &self.core.options.path));
         drop(ledger);
         let why = if full { Dropped::Full } else { Dropped::Failed };
         (0..given_up).for_each(|_| self.core.counters.dropped(why));
@@ -134,7 +134,7 @@ impl Writer {
             Err(fault) => {
                 self.core.counters.failed(fault.step);
                 self.again = self.pace.now().after(self.backoff.next());
-                self.core.ledger.lock().trouble = Some(Trouble::new(&fault));
+                self.core.ledger.lock().trouble = Some(Trouble::new(&fault, &self.core.options.path));
             }
         }
     }

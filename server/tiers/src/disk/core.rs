@@ -310,7 +310,7 @@ impl Core {
             self.failed_reads.store(0, Relaxed);
             let mut ledger = self.ledger.lock();
             if ledger.trouble.is_none() {
-                ledger.trouble = Some(Trouble::new(&Step::Reading.of()(error)));
+                ledger.trouble = Some(Trouble::new(&Step::Reading.of()(error), &self.options.path));
                 self.wake.notify_one();
             }
         }

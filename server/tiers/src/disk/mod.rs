@@ -95,10 +95,11 @@ impl DiskTier {
             match fault.error.kind() {
                 io::ErrorKind::ResourceBusy => return Err(DiskError::InUse(path)),
                 io::ErrorKind::DirectoryNotEmpty => return Err(DiskError::NotOurs(path)),
+                _ if core.options.required => return Err(DiskError::Unusable(trouble::unusable(&path, &fault.error))),
                 _ => {}
             }
             core.counters.failed(Step::Opening);
-            core.ledger.lock().trouble = Some(Trouble::new(&fault));
+            core.ledger.lock().trouble = Some(Trouble::new(&fault, &core.options.path));
         }
         let run = move || writer.run();
         let thread = std::thread::Builder::new().name("hotplate-disk".to_owned()).spawn(run);

@@ -29,6 +29,9 @@ pub enum Sync {
 pub struct DiskOptions {
     /// Its directory; made when it is missing. No other process may use it meanwhile.
     pub path: PathBuf,
+    /// Whether a directory that cannot be used when it is opened is an error. If not, the tier is away until it can be; what
+    /// changes until then is not written down, and is undone when it ends before.
+    pub required: bool,
     /// Bytes of all its files at most, at every instant; at least [`BYTES_MIN`].
     pub bytes_max: u64,
     /// Entries at most: each takes about 64 bytes of memory.
@@ -53,6 +56,7 @@ impl DiskOptions {
     pub fn new(path: impl Into<PathBuf>, bytes_max: u64) -> Self {
         Self {
             path: path.into(),
+            required: false,
             bytes_max,
             entries_max: 4_000_000,
             age_max: None,
@@ -101,8 +105,8 @@ impl DiskOptions {
     }
 }
 
-/// Why the disk tier cannot be opened at all. What may pass by itself is no such reason: then it opens as away, says why and
-/// tries again.
+/// Why the disk tier cannot be opened at all. What may pass by itself is no such reason, unless the directory is required:
+/// then it opens as away, says why and tries again.
 #[derive(Debug)]
 pub enum DiskError {
     /// An option is out of its bounds: which one, and the bound.
@@ -111,6 +115,8 @@ pub enum DiskError {
     InUse(PathBuf),
     /// There are files in the directory, and none that says that it is a disk tier's: nothing there was touched.
     NotOurs(PathBuf),
+    /// The directory is required and cannot be used; a sentence that says why.
+    Unusable(String),
     /// The thread that writes cannot be started.
     Thread(io::Error),
 }
@@ -130,6 +136,11 @@ impl fmt::Display for DiskError {
                      disk.path to an empty or new directory; if it is a cache's all the same, make an empty {lock} there"
                 )
             }
+            Self::Unusable(why) => write!(
+                f,
+                "{why}. Is it mounted, and may this user write there? To begin without it set disk.required = false: what \
+                 is changed meanwhile is not written down there, and older values come back when it is there again"
+            ),
             Self::Thread(error) => write!(f, "the thread that writes to the disk cannot be started: {error}"),
         }
     }

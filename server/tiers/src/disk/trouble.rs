@@ -1,6 +1,6 @@
 //! What keeps the tier from working, and how long it waits before it tries again. What is tried is not known here.
 
-use std::{io, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use hotplate_engine::tier::{TierError, TierErrorKind, TierHealth};
 
@@ -60,17 +60,22 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    pub(super) fn new(Fault { step, error }: &Fault) -> Self {
+    pub(super) fn new(Fault { step, error }: &Fault, directory: &Path) -> Self {
         let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let path = directory.display();
         let why = match step {
-            Step::Opening => format!("the directory cannot be used: {error}; it is tried again"),
-            Step::Reading => format!("reading fails: {error}; nothing is read until it works again"),
+            Step::Opening => format!("{}; it is tried again", unusable(directory, error)),
+            Step::Reading => format!("reading in {path} fails: {error}; nothing is read until it works again"),
             Step::Writing if full => {
-                "the disk is full: nothing is stored until there is room; what is there is served".to_owned()
+                format!("the disk of {path} is full: nothing is stored until there is room; what is there is served")
             }
-            Step::Writing => format!("writing fails: {error}; nothing is stored until it works again"),
-            Step::Syncing => format!("forcing data onto the medium fails: {error}; what was there is dropped"),
-            Step::Removing => format!("files cannot be removed: {error}; nothing is stored until they can"),
+            Step::Writing => format!("writing in {path} fails: {error}; nothing is stored until it works again"),
+            Step::Syncing => {
+                format!("forcing data of {path} onto the medium fails: {error}; what was there is dropped")
+            }
+            Step::Removing => {
+                format!("files in {path} cannot be removed: {error}; nothing is stored until they can")
+            }
         };
         Self { step: *step, why, full }
     }
@@ -87,6 +92,17 @@ impl Trouble {
         let kind = if self.full { TierErrorKind::Full } else { TierErrorKind::Unreachable };
         TierError { kind, message: format!("disk: {}", self.why) }
     }
+}
+
+/// Why a directory cannot be used, and which setting names it.
+pub(super) fn unusable(directory: &Path, error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::ResourceBusy => "another process uses it".to_owned(),
+        io::ErrorKind::DirectoryNotEmpty => "it is not empty, and nothing says that it is a cache's".to_owned(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "it is no directory".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("{} (disk.path) cannot be used: {why}", directory.display())
 }
 
 /// Waits that double.

@@ -301,6 +301,21 @@ impl Writer {
         }
     }
 
+    /// What was replaced or invalidated and could not be written down is there again at the next start.
+    fn say_what_comes_back(&self) {
+        let ledger = self.core.ledger.lock();
+        if ledger.owes() || (!ledger.opened && ledger.unread_forgotten) {
+            let why = ledger.trouble.as_ref().map(|trouble| trouble.why.clone()).unwrap_or_default();
+            drop(ledger);
+            tracing::error!(
+                path = %self.core.options.path.display(),
+                why,
+                "what was replaced or invalidated lately could not be written to the disk: the next start would find the \
+                 older values again; empty the directory before it"
+            );
+        }
+    }
+
     fn finish(&mut self) {
         let abandoned = self.core.ledger.lock().abandoned;
         if !abandoned {
@@ -308,6 +323,7 @@ impl Writer {
                 self.settle_by_force();
             }
             self.note_time();
+            self.say_what_comes_back();
             let sealed = self.log.seal(&self.core);
             if let Err(fault) = sealed {
                 self.core.counters.failed(fault.step);

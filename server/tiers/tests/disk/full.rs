@@ -14,7 +14,7 @@ use hotplate_engine::{
 };
 use hotplate_tiers::disk::{DiskOptions, DiskTier};
 
-use crate::support::{get, kept, key, noise, open_with, put, written};
+use crate::support::{codec, get, kept, key, noise, open_with, put, written};
 
 /// A file system of its own in memory, unmounted when dropped.
 struct Mounted(tempfile::TempDir);
@@ -113,6 +113,9 @@ async fn a_file_system_that_may_only_be_read_is_left_alone() {
     tier.close().await;
     drop(tier);
     mounted.mount(&["-o", "remount,ro"]);
+    let required = DiskOptions { required: true, ..options.clone() };
+    let refused = DiskTier::open(required, codec(&clock), clock.clone()).unwrap_err().to_string();
+    assert!(refused.contains(&*mounted.path().to_string_lossy()) && refused.contains("disk.required"), "{refused}");
     let tier = open_with(options.clone(), &clock);
     assert_eq!(tier.state().health, TierHealth::Away);
     assert!(!put(&tier, "c", kept(&clock, "3")) && !tier.forget(&key("a")));

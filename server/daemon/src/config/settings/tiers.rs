@@ -16,6 +16,13 @@ pub(super) const ROWS: &[Row] = &[
         "Directory of entries on this machine's disk, for this server alone; empty means none.",
         |s| Slot::Path(&mut s.disk.path),
     ),
+    row(
+        "disk.required",
+        NONE,
+        "Start only when that directory can be used. If not, what is changed before it can be is not written down there: \
+         after a stop before that, older values come back.",
+        |s| Slot::Switch(&mut s.disk.required),
+    ),
     row("disk.bytes_max", (MIB, 256 * TIB), "Bytes of its files at most, at every instant.", |s| {
         Slot::Bytes(&mut s.disk.bytes_max)
     }),

@@ -9,6 +9,8 @@ use hotplate_engine::tier::Takes;
 pub struct DiskSettings {
     /// Its directory; `None`: there is no such tier.
     pub path: Option<PathBuf>,
+    /// Whether the server starts only when it can be used.
+    pub required: bool,
     /// Bytes of its files at most.
     pub bytes_max: usize,
     /// Entries at most.
@@ -37,6 +39,7 @@ impl Default for DiskSettings {
     fn default() -> Self {
         Self {
             path: None,
+            required: true,
             bytes_max: 1 << 30,
             entries_max: 4_000_000,
             age_max: Duration::ZERO,
