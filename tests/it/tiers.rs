@@ -107,8 +107,9 @@ async fn a_key_that_lay_on_the_disk_alone_counts_and_is_explained() {
     let mut client = server.client().await;
     let explain = v1::ExplainKeyRequest { key: "k".to_owned(), ..Default::default() };
     let told = client.explain_key(explain.clone()).await.unwrap().into_inner();
-    assert_eq!(told.tiers, vec![i32::from(Tier::Disk)]);
-    assert!(told.explanation.contains("disk"), "{}", told.explanation);
+    assert_eq!((told.outcome(), &told.tiers), (GetOutcome::Hit, &vec![i32::from(Tier::Disk)]));
+    assert!(told.explanation.contains("on the disk"), "{}", told.explanation);
+    assert_eq!(told.metadata.expect("it lies there").served_from(), Tier::Disk);
     let memory = v1::GetRequest { slowest_tier: Tier::Memory.into(), ..get("k") };
     assert_eq!(client.ask(memory).await.outcome(), GetOutcome::Miss, "who will not wait for a disk does not");
     let batch = v1::BatchGetRequest { items: vec![get("k"), get("none")], ..Default::default() };

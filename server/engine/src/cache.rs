@@ -200,7 +200,7 @@ impl Cache {
         list::list(&self.store, request)
     }
 
-    /// Explains one key: what a Get would say and why, and what happened to it. Leaves no trace.
+    /// Explains one key: what a Get would say that finds nothing below memory, and what happened to it. Leaves no trace.
     ///
     /// # Errors
     /// Bad names; too many events.

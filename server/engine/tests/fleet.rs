@@ -9,6 +9,8 @@ mod disks;
 #[expect(dead_code, reason = "more is asked of it where it is tested")]
 #[path = "tiers/double.rs"]
 mod double;
+#[path = "fleet/explained.rs"]
+mod explained;
 #[path = "fleet/failover.rs"]
 mod failover;
 #[path = "fleet/link.rs"]

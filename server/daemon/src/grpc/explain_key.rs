@@ -9,12 +9,12 @@ use super::{
 };
 
 /// Serves `ExplainKey`.
-pub(crate) fn explain_key(
+pub(crate) async fn explain_key(
     parts: &Parts,
     call: &Call,
     request: v1::ExplainKeyRequest,
 ) -> Result<Answer<v1::ExplainKeyResponse>, Failure> {
     call.allow(&request.namespace)?;
-    let answer = parts.cache.explain(&convert::explain_request(request))?;
+    let answer = parts.cache.explain_in_all(&convert::explain_request(request)).await?;
     Ok(Answer::plain(convert::explain_response(answer)))
 }

@@ -303,7 +303,9 @@ impl CacheService for CacheRpcs {
         &self,
         request: Request<v1::ExplainKeyRequest>,
     ) -> Result<Response<v1::ExplainKeyResponse>, Status> {
-        self.answer(request, explain_key::explain_key)
+        let (entered, request) = Entered::new(request)?;
+        let result = explain_key::explain_key(&self.0, &entered.call, request).await;
+        self.leave(&entered, result)
     }
 
     async fn extend_lease(

@@ -7,6 +7,7 @@ use crate::{
     error::Result,
     flow::{
         anew::RefreshFrom,
+        explain::{ExplainAnswer, ExplainRequest},
         get::GetRequest,
         invalidate::{InvalidateAnswer, InvalidateRequest},
         lease::{LeasedAnswer, OnMiss, Release},
@@ -31,6 +32,14 @@ impl Cache {
     /// Finds several entries in any tier, each for itself. Needs a tokio runtime.
     pub async fn read_many(&self, items: &[(GetRequest, OnMiss)]) -> Vec<Result<LeasedAnswer>> {
         through::get::read_many(&self.store, &self.descents, items).await
+    }
+
+    /// Explains one key: what a Get would say that looks in all tiers, and why. Leaves no trace.
+    ///
+    /// # Errors
+    /// As [`Cache::explain`].
+    pub async fn explain_in_all(&self, request: &ExplainRequest) -> Result<ExplainAnswer> {
+        through::explain::explain(&self.store, request, self.made).await
     }
 
     /// Stores one entry in all tiers, under the lease that this token names if there is one.

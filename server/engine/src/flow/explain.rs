@@ -6,12 +6,16 @@ mod words;
 
 use std::{sync::Arc, time::Duration};
 
-use super::get::{GetRequest, Lookup, judge, look};
+use super::{
+    beneath::Beneath,
+    fleet::distrusts,
+    get::{GetRequest, Lookup, judge, look},
+};
 use crate::{
     changes::Author,
     clock::Moment,
     entry::{EntryView, Freshness, Negative},
-    error::{Error, Reason, Result},
+    error::{Error, Kind, Reason, Result},
     event::MissReason,
     fence::{Fenced, Standing},
     key::Key,
@@ -60,8 +64,25 @@ pub struct ExplainAnswer {
     pub reaches_back: Duration,
     /// How current that is.
     pub as_of: AsOf,
-    /// The tiers of this process that have something of it, from fast to slow.
+    /// The tiers that have something of it, from fast to slow.
     pub tiers: Vec<TierName>,
+    /// The one that `entry` lies in.
+    pub tier: TierName,
+}
+
+/// What slower tiers have of a key.
+pub(super) struct Below {
+    /// What a Get is told there that finds nothing in memory.
+    pub(super) said: Beneath,
+    /// Those that have something of it.
+    pub(super) lies_in: Vec<TierName>,
+    /// Those that could not be asked, and why, as far as that is known.
+    pub(super) silent: Vec<(TierName, Option<String>)>,
+}
+
+impl Below {
+    /// There is memory alone.
+    pub(super) const NOTHING: Self = Self { said: Beneath::Nothing, lies_in: Vec::new(), silent: Vec::new() };
 }
 
 /// Something that happened to a key.
@@ -145,31 +166,62 @@ struct Known {
     notes_forgotten: Option<Moment>,
     as_of: AsOf,
     now: Moment,
+    /// Whether what is there counts as missing, because it may lack what others invalidated.
+    distrusted: bool,
 }
 
-/// Explains one key.
+/// What a Get is answered, and the entry behind that.
+struct Seen {
+    outcome: Lookup,
+    entry: Option<(EntryView, Freshness)>,
+    tier: TierName,
+}
+
+/// Explains one key of a cache that is memory alone.
 ///
 /// # Errors
 /// Bad names; `NAMESPACE_UNKNOWN`; `BAD_ARGUMENT` for more than 100 events.
 pub fn explain(store: &Store, request: &ExplainRequest, made: Moment) -> Result<ExplainAnswer> {
+    let key = checked(request)?;
+    let answer = above(store, (&key, request), made, &Below::NOTHING)?;
+    answer.ok_or_else(|| Error::new(Kind::Internal, Reason::Bug, "slower tiers were not asked"))
+}
+
+/// The key, when all else that is asked can be answered.
+pub(super) fn checked(request: &ExplainRequest) -> Result<Key> {
     let key = Key::new(&request.namespace, &request.key)?;
     if request.events_max > EVENTS_MAX {
         let rule = format!("an answer has at most {EVENTS_MAX} events, not {}", request.events_max);
         return Err(Error::invalid(Reason::BadArgument, "max_events", rule));
     }
+    Ok(key)
+}
+
+/// Explains one key above what slower tiers said of it; `None`: they are to be asked again, it was overtaken.
+pub(super) fn above(
+    store: &Store,
+    (key, request): (&Key, &ExplainRequest),
+    made: Moment,
+    below: &Below,
+) -> Result<Option<ExplainAnswer>> {
     let events_max = if request.events_max == 0 { EVENTS_DEFAULT } else { request.events_max };
     let space = store.spaces.find(key.namespace())?;
-    let known = know(store, space.as_deref(), &key);
-    let trail = trail::follow(store, &key, &known, events_max);
-    let missed = matches!(known.outcome, Lookup::Miss(_));
-    let cause = known.removal.filter(|_| missed).map(|removal| trail::cause(store, &trail, (&known, removal)));
+    let known = know(store, space.as_deref(), key);
+    let Some(seen) = see(store, key, (&known, below)) else { return Ok(None) };
+    let trail = trail::follow(store, key, &known, events_max);
+    let by_memory = match seen.outcome {
+        Lookup::Miss(reason) => seen.tier == TierName::Memory && reason != MissReason::TierUnavailable,
+        _ => false,
+    };
+    let cause = known.removal.filter(|_| by_memory).map(|removal| trail::cause(store, &trail, (&known, removal)));
     let reaches_back = known.now.since(trail.forgotten.unwrap_or(made));
-    let lies_below = store.tiers.local.as_ref().filter(|local| local.holds(&key)).map(|local| local.name());
-    Ok(ExplainAnswer {
-        explanation: words::outcome(&known, cause.as_ref(), lies_below),
-        tiers: known.entry.as_ref().map(|_| TierName::Memory).into_iter().chain(lies_below).collect(),
-        outcome: known.outcome,
-        entry: known.entry,
+    let memory = known.entry.as_ref().map(|_| TierName::Memory);
+    Ok(Some(ExplainAnswer {
+        explanation: words::outcome((&known, &seen), cause.as_ref(), below),
+        tiers: memory.into_iter().chain(below.lies_in.iter().copied()).collect(),
+        outcome: seen.outcome,
+        entry: seen.entry,
+        tier: seen.tier,
         next_to_go: known.next_to_go,
         cause,
         events: trail.events,
@@ -177,6 +229,21 @@ pub fn explain(store: &Store, request: &ExplainRequest, made: Moment) -> Result<
         complete: trail.forgotten.is_none(),
         reaches_back,
         as_of: known.as_of,
+    }))
+}
+
+/// What a Get makes of it: memory answers with what it has, whatever lies below; else the first below that has it.
+fn see(store: &Store, key: &Key, (known, below): (&Known, &Below)) -> Option<Seen> {
+    let of_memory = |outcome| Seen { outcome, entry: known.entry.clone(), tier: TierName::Memory };
+    Some(match &below.said {
+        _ if known.answers() => of_memory(known.outcome.clone()),
+        Beneath::Unasked => return None,
+        Beneath::Nothing => of_memory(known.outcome.clone()),
+        Beneath::Unavailable => of_memory(Lookup::Miss(MissReason::TierUnavailable)),
+        Beneath::Found(tier, unstored) => {
+            let (outcome, _) = unstored.judge(store, key, &GetRequest::default());
+            Seen { outcome, entry: Some(unstored.view(store, key)), tier: *tier }
+        }
     })
 }
 
@@ -195,10 +262,13 @@ fn know(store: &Store, space: Option<&Space>, key: &Key) -> Known {
         notes_forgotten: shard.beside.notes.forgotten(),
         as_of,
         now,
+        distrusted: false,
     };
-    match space {
-        Some(space) => found(store, &shard, (space, key), known),
-        None => known,
+    let Some(space) = space else { return known };
+    let known = found(store, &shard, (space, key), known);
+    match distrusts(store, space, now) {
+        true => Known { outcome: Lookup::Miss(MissReason::TierUnavailable), distrusted: true, ..known },
+        false => known,
     }
 }
 
@@ -246,6 +316,12 @@ impl Known {
     /// The fence that made it missing.
     fn fence(&self) -> Option<Fenced> {
         self.removal.and_then(|removal| removal.fence)
+    }
+
+    /// Whether a Get looks no further.
+    fn answers(&self) -> bool {
+        let ended = self.entry.as_ref().is_some_and(|(_, freshness)| *freshness == Freshness::Gone);
+        self.valid() && !ended && !self.distrusted
     }
 
     /// Whether there is an entry that no invalidation dropped.

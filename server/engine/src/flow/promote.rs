@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Moment,
-    entry::{Dependencies, Description},
+    entry::{Dependencies, Description, EntryView, Freshness},
     event::ReadOutcome,
     key::Key,
     memory::{
@@ -53,9 +53,19 @@ impl Unstored {
     /// What a Get is answered with it, and as what that counts.
     #[must_use]
     pub(super) fn judge(&self, store: &Store, key: &Key, request: &GetRequest) -> (Lookup, ReadOutcome) {
+        judge((&self.record, &self.description, self.look(store)), key, request)
+    }
+
+    /// The entry as it is, served or not, and whether its lifetime allows to serve it.
+    #[must_use]
+    pub(super) fn view(&self, store: &Store, key: &Key) -> (EntryView, Freshness) {
+        let look = self.look(store);
+        (self.record.view(key, &self.description, look), self.record.freshness(look.now))
+    }
+
+    fn look(&self, store: &Store) -> Look {
         let now = store.clock.now();
-        let look = Look { now, hits: 0, order_bytes: self.order_bytes, pinned_until: None, marked: None };
-        judge((&self.record, &self.description, look), key, request)
+        Look { now, hits: 0, order_bytes: self.order_bytes, pinned_until: None, marked: None }
     }
 }
 
@@ -77,12 +87,16 @@ fn pass(store: &Store, key: &Key, kept: Kept, ((from, ticket), stores): ((TierNa
         store.as_of(key)
     };
     let Some((mut content, lifetime, stored)) = restored(&store.clock, kept) else {
-        forget(store, space, (key, ticket));
+        if stores {
+            forget(store, space, (key, ticket));
+        }
         return Promoted::Ended;
     };
     let linking = content.description.depends_on.is_some().then(|| space.graph.linking());
     if linking.is_some() && !link(store, (space, key), &mut content) {
-        forget(store, space, (key, ticket));
+        if stores {
+            forget(store, space, (key, ticket));
+        }
         return Promoted::Ended;
     }
     let right = Right::Promote(Promotion { ticket, stored, from });

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "every task of a test is awaited")]
 
 mod double;
+mod explained;
 mod model;
 mod unwritable;
 

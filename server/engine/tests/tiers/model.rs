@@ -22,7 +22,9 @@ use tokio::task::{LocalSet, yield_now};
 use crate::{
     above,
     double::{Disk, Manners},
-    drop_of, put_of, value,
+    drop_of,
+    explained::says_what_a_get_says,
+    put_of, value,
 };
 
 const BASES: usize = 6;
@@ -198,6 +200,10 @@ async fn run(seed: u64) -> u64 {
             .collect();
         for task in tasks {
             task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        }
+        for number in 0..BASES {
+            says_what_a_get_says(&cache, &base(number)).await;
+            says_what_a_get_says(&cache, &made(number)).await;
         }
         cache.maintain();
         cache.check_invariants().unwrap_or_else(|what| panic!("seed {seed}: {what}"));

@@ -41,12 +41,13 @@ pub(crate) fn explain_response(answer: ExplainAnswer) -> v1::ExplainKeyResponse 
         Payload::Negative(negative) => Some(wire_negative(negative)),
         Payload::Value(_) | Payload::Compressed(_) => None,
     });
+    let served_from = wire_tier(answer.tier).into();
     v1::ExplainKeyResponse {
         outcome: outcome.into(),
         miss_reason: reason.map(i32::from).unwrap_or_default(),
         explanation: answer.explanation,
         freshness: freshness.into(),
-        metadata: answer.entry.map(|(view, _)| wire_facts(&view.facts)),
+        metadata: answer.entry.map(|(view, _)| v1::EntryMetadata { served_from, ..wire_facts(&view.facts) }),
         negative,
         next_to_go: answer.next_to_go,
         cause: answer.cause.map(wire_event),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Effect, Happened, KeyEvent, Known};
+use super::{Below, Effect, Happened, KeyEvent, Known, Seen};
 use crate::{
     changes::Author,
     entry::{EntryView, Freshness, Negative},
@@ -13,23 +13,50 @@ use crate::{
 };
 
 /// What a Get would say, and why.
-pub(super) fn outcome(known: &Known, cause: Option<&KeyEvent>, lies_below: Option<TierName>) -> String {
-    match &known.outcome {
+pub(super) fn outcome((known, seen): (&Known, &Seen), cause: Option<&KeyEvent>, below: &Below) -> String {
+    let place = place(seen.tier);
+    match &seen.outcome {
         Lookup::Hit(view) | Lookup::Stale(view) | Lookup::NotModified(view) => {
-            format!("A Get finds it: {}.{}", lifetime(view), failed(view))
+            format!("A Get finds it{place}: {}.{}", lifetime(view), failed(view))
         }
-        Lookup::Negative(_) if known.entry.as_ref().is_some_and(|(_, freshness)| *freshness == Freshness::Stale) => {
-            let (view, _) = known.entry.as_ref().expect("it was just seen");
+        Lookup::Negative(_) if seen.entry.as_ref().is_some_and(|(_, freshness)| *freshness == Freshness::Stale) => {
+            let (view, _) = seen.entry.as_ref().expect("it was just seen");
             format!("A Get finds the failure to renew it.{} {}", failed(view), still_usable(view))
         }
-        Lookup::Negative(view) => format!("A Get finds a remembered absence or failure: {}.", lifetime(view)),
-        Lookup::Miss(reason) => {
-            let why = missing(known, *reason, cause);
-            match lies_below.filter(|_| known.entry.is_none()) {
-                Some(tier) => format!("A Get finds nothing in memory ({why}) and looks for it on the {}.", tier.word()),
-                None => format!("A Get misses: {why}"),
-            }
+        Lookup::Negative(view) => format!("A Get finds a remembered absence or failure{place}: {}.", lifetime(view)),
+        Lookup::Miss(MissReason::TierUnavailable) => format!("A Get misses: {}", unasked(known, below)),
+        Lookup::Miss(reason) if seen.tier != TierName::Memory => {
+            let over = if *reason == MissReason::Invalidated { "was marked stale" } else { "is past its TTL" };
+            let usable = seen.entry.as_ref().map(|(view, _)| still_usable(view)).unwrap_or_default();
+            format!("A Get misses: what lies{place} {over}. {usable}")
         }
+        Lookup::Miss(reason) => format!("A Get misses: {}", missing(known, *reason, cause)),
+    }
+}
+
+/// Where something lies; of memory nothing is said.
+fn place(tier: TierName) -> &'static str {
+    match tier {
+        TierName::Memory => "",
+        TierName::Disk => " on the disk",
+        TierName::Shared => " where servers share (Redis)",
+    }
+}
+
+/// Which tier would have to be asked, and why it cannot be.
+fn unasked(known: &Known, below: &Below) -> String {
+    if known.distrusted {
+        let why = below.silent.iter().find(|(tier, _)| *tier == TierName::Shared).and_then(|(_, why)| why.as_deref());
+        let why = why.unwrap_or("it has yet to be heard what they changed meanwhile");
+        return format!("its namespace is strict, and this server may lack what others invalidated: {why}.");
+    }
+    let named = |(tier, why): &(TierName, Option<String>)| {
+        let why = why.as_ref().map(|why| format!(": {}", why.trim_end_matches('.'))).unwrap_or_default();
+        format!("the {} tier may have it, and cannot be asked at present{why}.", tier.word())
+    };
+    match below.silent.is_empty() {
+        true => "a slower tier may have it, and could not be asked.".to_owned(),
+        false => below.silent.iter().map(named).collect::<Vec<_>>().join(" And "),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
-    future::{BoxFuture, join_all},
+    future::{BoxFuture, join, join_all},
     stream,
 };
 
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How often slower tiers are asked again, when what they had was overtaken while they were read.
-const ATTEMPTS_MAX: usize = 4;
+pub(super) const ATTEMPTS_MAX: usize = 4;
 /// Keys of a batch that are read from slower tiers at once.
 const BATCH_READS_MAX: usize = 64;
 
@@ -38,6 +38,9 @@ pub(crate) enum Landed {
     Unavailable,
     Found(TierName, Promoted),
 }
+
+/// A tier did not say what it has.
+struct Unasked;
 
 /// Reads of slower tiers under way.
 pub(crate) type Descents = Flights<Landed>;
@@ -228,23 +231,38 @@ impl Lower {
         self.local.is_none() && self.shared.is_none()
     }
 
+    /// What this machine's tier has.
+    async fn local(&self, key: &Key) -> std::result::Result<Option<(TierName, Kept)>, Unasked> {
+        let Some(tier) = &self.local else { return Ok(None) };
+        match tier.get(key).await {
+            Ok(kept) => Ok(kept.map(|kept| (tier.name(), kept))),
+            Err(error) if is_answer(&error) => Ok(None),
+            Err(_) => Err(Unasked),
+        }
+    }
+
+    /// What replicas share.
+    async fn shared(&self, store: &Store, key: &Key) -> std::result::Result<Option<(TierName, Kept)>, Unasked> {
+        let Some(fleet) = &self.shared else { return Ok(None) };
+        match fleet::read::find(store, fleet, key, None).await {
+            Shared::Found(kept) => Ok(Some((TierName::Shared, *kept))),
+            Shared::Nothing(_) => Ok(None),
+            Shared::Away => Err(Unasked),
+        }
+    }
+
     /// Reads from one after the other and passes the gate with what the first has. Who would join after the last read is
     /// not let: it may begin after an Invalidate whose fence the gate is still to see.
     async fn dive(&self, store: &Store, key: &Key, (joinable, gate): (Option<Joinable<Landed>>, Gate)) -> Landed {
         let ticket = fill::Store::ticket(store, key);
-        let mut failed = false;
-        let mut found = None;
-        if let Some(tier) = &self.local {
-            match tier.get(key).await {
-                Ok(kept) => found = kept.map(|kept| (tier.name(), kept)),
-                Err(error) => failed = !is_answer(&error),
-            }
-        }
-        if let (None, Some(fleet)) = (&found, &self.shared) {
-            match fleet::read::find(store, fleet, key, None).await {
-                Shared::Found(kept) => found = Some((TierName::Shared, *kept)),
-                Shared::Nothing(_) => {}
-                Shared::Away => failed = true,
+        let (mut found, mut failed) = match self.local(key).await {
+            Ok(found) => (found, false),
+            Err(Unasked) => (None, true),
+        };
+        if found.is_none() {
+            match self.shared(store, key).await {
+                Ok(kept) => found = kept,
+                Err(Unasked) => failed = true,
             }
         }
         if let Some(joinable) = joinable {
@@ -256,6 +274,26 @@ impl Lower {
             None => Landed::Nothing,
         }
     }
+}
+
+/// What each tier beneath memory has of a key.
+pub(crate) struct Survey {
+    /// What came of asking, from fast to slow; `None`: it could not be asked.
+    pub(crate) said: Vec<(TierName, Option<Landed>)>,
+}
+
+/// Asks every tier beneath memory at once, each for itself, and only looks: also where the first has it.
+pub(crate) async fn survey(store: &Store, key: &Key) -> Survey {
+    let tiers = Lower::of(store, key, None);
+    let ticket = fill::Store::ticket(store, key);
+    let (local, shared) = join(tiers.local(key), tiers.shared(store, key)).await;
+    let landed = |found: Option<(TierName, Kept)>| match found {
+        Some((tier, kept)) => Landed::Found(tier, glance(store, key, kept, (tier, ticket))),
+        None => Landed::Nothing,
+    };
+    let local = tiers.local.as_ref().map(|tier| (tier.name(), local.ok().map(landed)));
+    let shared = tiers.shared.as_ref().map(|_| (TierName::Shared, shared.ok().map(landed)));
+    Survey { said: local.into_iter().chain(shared).collect() }
 }
 
 /// Whether a failure says that there is nothing to be had.

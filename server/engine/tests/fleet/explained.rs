@@ -1,0 +1,56 @@
+//! What is explained of a key that replicas share, and of one that may not be trusted because nothing is heard of the others.
+
+use std::time::Duration;
+
+use hotplate_engine::{
+    event::MissReason,
+    flow::{
+        explain::{ExplainAnswer, ExplainRequest},
+        get::Lookup,
+    },
+    namespace::Coherence,
+    tier::TierName,
+};
+
+use super::{
+    net,
+    replicas::{Read, Replica, SPACE, pass, start},
+};
+
+async fn explain(replica: &Replica, key: &str) -> ExplainAnswer {
+    let request = ExplainRequest { namespace: SPACE.to_owned(), key: key.to_owned(), ..ExplainRequest::default() };
+    replica.cache.explain_in_all(&request).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_another_replica_stored_is_a_hit_where_they_share_it() {
+    let (net, clock) = net(31);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    a.put("k", 1, None).await;
+    for _ in 0..2 {
+        let told = explain(b, "k").await;
+        assert!(matches!(told.outcome, Lookup::Hit(_)), "{told:?}");
+        assert_eq!((told.tier, told.tiers), (TierName::Shared, vec![TierName::Shared]));
+        assert!(told.explanation.contains("where servers share"), "{}", told.explanation);
+    }
+    assert_eq!(explain(a, "k").await.tiers, [TierName::Memory, TierName::Shared]);
+    b.drop_key("k").await.unwrap();
+    let told = explain(b, "k").await;
+    assert!(matches!(told.outcome, Lookup::Miss(MissReason::NeverStored)), "{told:?}");
+    assert_eq!(told.tiers, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_heard_of_the_others_a_strict_miss_says_why() {
+    let (net, clock) = net(32);
+    let strict = start(&net, 1, &clock, Coherence::Strict).await.remove(0);
+    strict.put("k", 1, None).await;
+    strict.link.cut(true);
+    pass(Duration::from_secs(4)).await;
+    assert_eq!(strict.look("k").await, Read::Miss);
+    let told = explain(&strict, "k").await;
+    assert!(matches!(told.outcome, Lookup::Miss(MissReason::TierUnavailable)), "{told:?}");
+    assert!(told.explanation.contains("its namespace is strict"), "{}", told.explanation);
+    assert_eq!(told.tiers, [TierName::Memory], "it lies there all the same");
+}
