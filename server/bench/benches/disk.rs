@@ -1,14 +1,12 @@
 //! `cargo x bench disk`: the disk tier beside foyer, redb and diskcache, and what many small entries cost. The command line only;
 //! what is measured is in the library beside it.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it measured")]
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hotplate_bench::{
-    EXIT_WRONG_CALL,
     disk::{self, entries},
+    ending,
 };
 
 /// That of the server.
@@ -46,14 +44,5 @@ fn main() -> ExitCode {
         What::Stores(plan) => disk::run(&plan),
         What::Entries(plan) => entries::run(&plan),
     };
-    match measured {
-        Ok(rows) => {
-            println!("{rows}");
-            ExitCode::SUCCESS
-        }
-        Err(reason) => {
-            eprintln!("error: {reason}");
-            ExitCode::from(EXIT_WRONG_CALL)
-        }
-    }
+    ending::told(measured)
 }

@@ -13,9 +13,9 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 use hotplate_bench::{
-    EXIT_WRONG_CALL, catalogue,
+    catalogue,
     contestant::{self, Entrant},
-    plot,
+    ending, plot,
     replay::{Plan, Writes},
     rows::{self, Format, Row},
     select, summary,
@@ -87,12 +87,9 @@ fn main() -> ExitCode {
             for reason in &unreadable {
                 eprintln!("error: {reason}");
             }
-            if unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_WRONG_CALL) }
+            if unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(ending::EXIT_WRONG_CALL) }
         }
-        Err(reason) => {
-            eprintln!("error: {reason}");
-            ExitCode::from(EXIT_WRONG_CALL)
-        }
+        Err(reason) => ending::refused(&reason),
     }
 }
 

@@ -1,13 +1,11 @@
 //! `cargo x bench ops`: nanoseconds per operation of the store and of other caches. The command line only; what is
 //! measured is in the library beside it.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it measured")]
-
 use std::process::ExitCode;
 
 use clap::Parser;
 use hotplate_bench::{
-    EXIT_WRONG_CALL,
+    ending,
     ops::{
         Measured, Operation, Plan, faster_than,
         load::KeyKind,
@@ -80,16 +78,7 @@ fn threads(text: &str) -> Result<usize, String> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(reason) => {
-            eprintln!("error: {reason}");
-            ExitCode::from(EXIT_WRONG_CALL)
-        }
-    }
+    ending::told(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<String, String> {

@@ -1,13 +1,11 @@
 //! `cargo x bench wire`: what watches and large invalidations cost a real server over gRPC on loopback. The command line
 //! only; what is measured is in the library beside it.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints what it measured")]
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hotplate_bench::{
-    EXIT_WRONG_CALL,
+    ending,
     wire::{tags, watchers},
 };
 
@@ -47,14 +45,5 @@ fn main() -> ExitCode {
         What::Watchers(plan) => watchers::run(&plan),
         What::Tags(plan) => tags::run(&plan),
     };
-    match measured {
-        Ok(rows) => {
-            println!("{rows}");
-            ExitCode::SUCCESS
-        }
-        Err(reason) => {
-            eprintln!("error: {reason}");
-            ExitCode::from(EXIT_WRONG_CALL)
-        }
-    }
+    ending::told(measured)
 }

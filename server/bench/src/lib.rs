@@ -6,6 +6,7 @@
 pub mod catalogue;
 pub mod contestant;
 pub mod disk;
+pub mod ending;
 pub mod ops;
 pub mod plot;
 pub mod replay;
@@ -15,6 +16,3 @@ pub mod summary;
 pub mod synthetic;
 pub mod trace;
 pub mod wire;
-
-/// What a program that was called wrongly, or given something it cannot read, ends with.
-pub const EXIT_WRONG_CALL: u8 = 2;

@@ -20,3 +20,4 @@ mod server;
 pub mod state;
 pub mod walk;
 mod writer;
+mod wrong;

@@ -1,6 +1,8 @@
 //! The known wrong ways to keep replicas in step, each a small change that a check must find. How each is wrong is where
 //! the right way is: in the transitions.
 
+use crate::wrong::described;
+
 /// A wrong way to build it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mutant {
@@ -101,13 +103,13 @@ impl Mutant {
     /// What it is called on the command line and in rows.
     #[must_use]
     pub fn name(self) -> &'static str {
-        MUTANTS.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+        described(&MUTANTS, self).0
     }
 
     /// What it does, in a line.
     #[must_use]
     pub fn what(self) -> &'static str {
-        MUTANTS.iter().find(|row| row.0 == self).map_or("", |row| row.2)
+        described(&MUTANTS, self).1
     }
 }
 
