@@ -21,6 +21,8 @@ pub struct Bounds {
     pub witness: bool,
     /// Whether there is a near cache.
     pub near: bool,
+    /// Whether it asks the second replica as well, whose answers it never keeps.
+    pub strangers: bool,
     /// How often its stream may be cut.
     pub disconnects: u8,
     /// How often the shared tier's follower may take over.
@@ -51,6 +53,7 @@ impl Bounds {
             reads: true,
             witness: false,
             near: false,
+            strangers: false,
             disconnects: 0,
             failovers: 0,
             crashes: 0,
@@ -83,7 +86,7 @@ pub const CONFIGURATIONS: [Configuration; 12] = [
     Configuration {
         name: "fleet-near",
         what: "two replicas, a near cache whose stream is cut, one Invalidate",
-        bounds: Bounds { near: true, disconnects: 1, ..Bounds::changes(1) },
+        bounds: Bounds { near: true, strangers: true, disconnects: 1, ..Bounds::changes(1) },
         large: false,
         finds: &[
             Mutant::LocalFirst,
@@ -123,7 +126,7 @@ pub const CONFIGURATIONS: [Configuration; 12] = [
         name: "fleet-failover-near",
         what: "a failover, a near cache, one Invalidate",
         bounds: Bounds { near: true, failovers: 1, ..Bounds::changes(1) },
-        large: false,
+        large: true,
         finds: &[],
     },
     Configuration {

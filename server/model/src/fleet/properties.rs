@@ -49,9 +49,12 @@ fn memory_is_positioned(_: &Fleet, state: &State) -> bool {
     })
 }
 
+/// What an answer's place in the replica's log promises counts as well as what the stream told: after a failover the replica
+/// follows another history, in which something that it had passed on may be missing until its author tells it again.
 fn near_is_current(_: &Fleet, state: &State) -> bool {
     let near = &state.near;
-    let told = usize::from(near.position).checked_sub(1).and_then(|last| state.promised.told.get(last));
+    let place = near.entry.map_or(near.position, |(_, as_of)| as_of.max(near.position));
+    let told = usize::from(place).checked_sub(1).and_then(|last| state.promised.told.get(last));
     near.serves().is_none_or(|value| value >= told.copied().unwrap_or_default())
 }
 

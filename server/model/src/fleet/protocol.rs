@@ -171,7 +171,8 @@ impl Fleet {
             }
         }
         if near.answer.is_none() {
-            let holding = (0..REPLICAS).filter(|at| state.replicas[*at].memory.is_some());
+            let asked = if self.bounds.strangers { REPLICAS } else { 1 };
+            let holding = (0..asked).filter(|at| state.replicas[*at].memory.is_some());
             steps.extend(holding.map(Step::NearAsk));
         }
     }

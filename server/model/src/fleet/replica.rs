@@ -253,7 +253,7 @@ fn advance(replica: &mut Replica) {
 }
 
 /// The newest truth that changes of the replica's history up to this number tell of. Only for what was promised.
-fn reached(state: &State, at: usize, number: u8) -> u8 {
+pub(super) fn reached(state: &State, at: usize, number: u8) -> u8 {
     let epoch = state.replicas[at].epoch;
     let told = state.changes.iter().filter(|change| change.epoch == epoch && change.number <= number);
     told.filter(|change| change.names[KEY]).map(|change| change.truth).max().unwrap_or_default()

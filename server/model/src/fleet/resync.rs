@@ -81,8 +81,12 @@ impl Fleet {
         (replica.epoch, replica.position, replica.beyond) = (look.epoch, look.number, 0);
         replica.follow = Follow::Following;
         if !self.is(Mutant::ResyncRaisesNothing) {
-            let acked = state.promised.acked[at];
-            self.raise_locally(state, at, acked);
+            let reached = replica::reached(state, at, look.number).max(state.promised.acked[at]);
+            self.raise_locally(state, at, reached);
+            // What it had passed on of a history that is gone is promised no longer.
+            if let Some(told) = state.promised.told.last_mut().filter(|_| at == 0) {
+                *told = reached;
+            }
         }
     }
 
