@@ -209,3 +209,59 @@ async fn what_a_server_owes_is_counted() {
     let stats = client.count("*").await;
     assert!(stats.tiers.first().is_some_and(|tier| tier.debt > 0), "{:?}", stats.tiers);
 }
+
+/// A server with a disk in this folder.
+fn with_disk(redis: &Redis, folder: &std::path::Path) -> Server {
+    let setup = Setup::default().env("HOTPLATE_SHARED_URL", &redis.url()).env("HOTPLATE_SHARED_TIMEOUT", "500ms");
+    // Larger than what may lie in Redis: where it is found tells who had it.
+    let setup = setup.env("HOTPLATE_SHARED_VALUE_BYTES_MAX", "100");
+    setup.env("HOTPLATE_DISK_PATH", folder.join("disk").to_str().unwrap()).spawn()
+}
+
+fn stop(mut server: Server) {
+    server.terminate();
+    assert!(server.ended(PATIENCE).is_some_and(|status| status.success()), "{}", server.errors());
+}
+
+#[tokio::test]
+async fn a_restart_keeps_on_the_disk_what_nobody_dropped_meanwhile() {
+    const KEYS: [&str; 4] = ["by-key", "by-tag", "kept", "also-kept"];
+    let (mut redis, others) = replicas(1);
+    let other = &mut clients(&others).await[0];
+    let folder = tempfile::tempdir().unwrap();
+    let value = "v".repeat(5000);
+    let served = async |server: &Server| {
+        let mut client = server.client().await;
+        let mut served = Vec::new();
+        for key in KEYS {
+            if client.value(key).await.is_ok() {
+                served.push(key);
+            }
+        }
+        served
+    };
+    let server = with_disk(&redis, folder.path());
+    let mut client = server.client().await;
+    for key in KEYS {
+        client.store(put_tagged(key, value.as_str(), &[key])).await;
+    }
+    stop(server);
+    let server = with_disk(&redis, folder.path());
+    assert_eq!(served(&server).await, KEYS, "nobody dropped anything");
+    stop(server);
+    other.drop_all(vec![select::key("by-key")]).await;
+    other.drop_all(vec![select::tag("by-tag")]).await;
+    let server = with_disk(&redis, folder.path());
+    assert_eq!(served(&server).await, ["kept", "also-kept"]);
+    other.drop_all(vec![select::key("also-kept")]).await;
+    becomes(&server.client().await, "also-kept", None).await;
+    // Not in order.
+    drop(server);
+    other.drop_all(vec![select::key("elsewhere")]).await;
+    let server = with_disk(&redis, folder.path());
+    assert_eq!(served(&server).await, ["kept"]);
+    stop(server);
+    redis.restart().expect("it starts again");
+    let server = with_disk(&redis, folder.path());
+    assert!(served(&server).await.is_empty(), "what was told there nobody knows");
+}

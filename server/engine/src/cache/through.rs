@@ -8,6 +8,7 @@ use crate::{
     flow::{
         anew::RefreshFrom,
         explain::{ExplainAnswer, ExplainRequest},
+        fleet::follow::save,
         get::GetRequest,
         invalidate::{InvalidateAnswer, InvalidateRequest},
         lease::{LeasedAnswer, OnMiss, Release},
@@ -105,6 +106,9 @@ impl Cache {
     /// Everything that slower tiers were handed is written, and they take nothing any more. Call it when no calls come.
     pub async fn close_tiers(&self) {
         if let Some(local) = &self.store.tiers.local {
+            if let Some(fleet) = &self.store.fleet {
+                save(&self.store, fleet);
+            }
             local.close().await;
         }
     }

@@ -6,6 +6,7 @@ pub mod grants;
 pub mod journal;
 pub mod past;
 pub mod releases;
+pub mod resume;
 pub mod selectors;
 pub mod tracker;
 pub mod trust;
@@ -22,6 +23,7 @@ use self::{
     journal::Journal,
     past::Past,
     releases::Releases,
+    resume::Resume,
     selectors::FleetFences,
     tracker::{Heard, Sent, Tracker, Verdict},
     trust::Trust,
@@ -60,6 +62,8 @@ pub struct Fleet {
     pub waiting: Waiting,
     /// Where computations began.
     pub grants: Mutex<Grants>,
+    /// Where the logs were before this process began, as far as its disk knows.
+    pub resume: Resume,
     /// Leases that may be held for nobody.
     pub releases: Mutex<Releases>,
     logs: Vec<Mutex<Tracker>>,
@@ -70,9 +74,9 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Nothing is known yet.
+    /// Nothing is known yet but what was before this process.
     #[must_use]
-    pub fn new(tier: Arc<dyn SharedTier>, rules: FleetRules, clock: Clock) -> Self {
+    pub fn new(tier: Arc<dyn SharedTier>, resume: Resume, rules: FleetRules, clock: Clock) -> Self {
         Self {
             tier,
             rules,
@@ -81,6 +85,7 @@ impl Fleet {
             debt: Debt::new(rules.debt_names_max),
             trust: Trust::default(),
             waiting: Waiting::default(),
+            resume,
             grants: Mutex::new(Grants::new(GRANTS_MAX)),
             past: Mutex::new((0..LOGS).map(|_| Past::new(rules.journal_age)).collect()),
             releases: Mutex::new(Releases::new(RELEASES_MAX)),
@@ -185,6 +190,7 @@ impl Fleet {
     pub fn take(&self, log: LogId, sent: Sent, at: (u64, Position)) {
         if self.log(log).lock().take(sent, at, self.clock.now()) {
             self.past.lock()[log.index()].take(at.1);
+            self.resume.taken(log);
         }
         self.moved.notify_waiters();
     }

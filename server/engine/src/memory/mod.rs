@@ -49,7 +49,7 @@ use crate::{
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
     fence::{Fenced, Hit, SelectorFences, Stamp, Standing},
-    fleet::Fleet,
+    fleet::{Fleet, resume::Resume},
     insight::{
         Insight,
         ghosts::Ghost,
@@ -153,7 +153,8 @@ impl Store {
         // What kind a value will have nobody knows yet.
         leases.tell(Box::new(move |key, turn| stats.namespace(key.namespace()).on_lease(key.text(), "", turn)));
         let shared = tiers.shared.clone();
-        let fleet = shared.map(|tier| Arc::new(Fleet::new(tier, config.fleet, clock.clone())));
+        let resume = Resume::of(&tiers, &config);
+        let fleet = shared.map(|tier| Arc::new(Fleet::new(tier, resume, config.fleet, clock.clone())));
         Ok(Self {
             spaces,
             history: Arc::new(History::new(

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use super::{Kept, TierError, TierName, TierState};
 use crate::{
     key::Key,
+    position::{LogId, Position},
     selector::{Selector, TAG_PREFIX},
 };
 
@@ -17,6 +18,15 @@ pub enum HandedDown {
     Written,
     /// It makes room for others in memory.
     Evicted,
+}
+
+/// How far what a tier holds was told of what replicas share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// What was shared then, as a number; see [`crate::fleet::resume::scope`].
+    pub scope: u64,
+    /// Up to where each log of the fleet had taken effect; what is not named is not known.
+    pub logs: Vec<(LogId, Position)>,
 }
 
 /// A tier of this machine.
@@ -78,6 +88,16 @@ pub trait LocalTier: Send + Sync + 'static {
     fn answers(&self) -> BoxFuture<'_, Result<(), TierError>> {
         self.settled()
     }
+
+    /// What was saved before this process opened it; a tier that cannot save has nothing.
+    fn positions(&self) -> Option<Saved> {
+        None
+    }
+
+    /// Saves that in the place of what was saved before, as soon as everything that was handed over before this call would
+    /// stay so over a crash, and never earlier; `None`: what was saved is void, before anything is written that is handed
+    /// over later. Never waits.
+    fn save_positions(&self, _saved: Option<Saved>) {}
 
     /// Everything handed to it is written, and it is closed: nothing is taken any more.
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -1,5 +1,5 @@
 //! A server of the fleet that keeps what it has on its disk while it is down: of what it shares it serves nothing that others
-//! may have dropped meanwhile, and what it does not share is there again.
+//! dropped meanwhile, or may have, and all the rest is there again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,14 +14,15 @@ use hotplate_engine::{
     },
     namespace::{Besides, Coherence, EngineConfig, NamespaceConfig},
     origin::Origins,
-    tier::Tiers,
+    selector::Selector,
+    tier::{TierName, Tiers, local::LocalTier},
 };
 
 use super::{
     double::{Disk, Manners},
     link::{Link, Net, Wrong},
     net, pass,
-    replicas::{put, start},
+    replicas::{SPACE, put, start},
 };
 
 /// One process after another, above the same disk.
@@ -34,6 +35,86 @@ async fn above(disk: &Arc<Disk>, (net, clock): (&Arc<Net>, &Clock)) -> Arc<Cache
     net.tasks.spawn("follow", cache.clone().follow_fleet());
     assert!(cache.caught_up(Duration::from_secs(5)).await);
     cache
+}
+
+/// It ends in order.
+async fn ends(cache: Arc<Cache>) {
+    cache.close();
+    assert_eq!(cache.leave_fleet(Duration::from_secs(1)).await, 0);
+    cache.close_tiers().await;
+}
+
+async fn stores(cache: &Arc<Cache>, namespace: &str, key: &str) {
+    let request = PutRequest { namespace: namespace.to_owned(), ..put(key, 1) };
+    cache.write(request, None).await.unwrap();
+}
+
+/// The keys that it serves from its memory or disk.
+async fn serves(cache: &Arc<Cache>, namespace: &str, keys: &[&str]) -> Vec<String> {
+    let mut served = Vec::new();
+    for key in keys {
+        let (namespace, key) = (namespace.to_owned(), (*key).to_owned());
+        let slowest = Some(TierName::Disk);
+        let request = GetRequest { namespace, key: key.clone(), slowest, ..GetRequest::default() };
+        let LeasedAnswer::Found(answer, _) = cache.read(&request, OnMiss::Report).await.unwrap() else { panic!() };
+        if matches!(answer.outcome, Lookup::Hit(_)) {
+            served.push(key);
+        }
+    }
+    served
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_serves_what_nobody_dropped_while_its_server_was_down_and_nothing_that_was() {
+    const KEYS: [&str; 5] = ["by-key", "by-tag", "by-put", "kept", "other-tag"];
+    let (net, clock) = net(14);
+    let disk = Disk::new(1, Manners::default());
+    let other = start(&net, 1, &clock, Coherence::Available).await.remove(0);
+    let first = above(&disk, (&net, &clock)).await;
+    for key in KEYS {
+        stores(&first, SPACE, key).await;
+        stores(&first, "on-demand", key).await;
+    }
+    ends(first).await;
+    pass(Duration::from_secs(60)).await;
+    other.drop_key("by-key").await.unwrap();
+    other.drop_set(Selector::tag("t-by-tag").unwrap()).await.unwrap();
+    other.put("by-put", 2, None).await;
+    for _ in 0..3 {
+        let again = above(&disk, (&net, &clock)).await;
+        assert_eq!(serves(&again, SPACE, &KEYS).await, ["kept", "other-tag"]);
+        assert_eq!(serves(&again, "on-demand", &KEYS).await, KEYS);
+        ends(again).await;
+    }
+    let again = above(&disk, (&net, &clock)).await;
+    other.drop_key("kept").await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(serves(&again, SPACE, &KEYS).await, ["other-tag"]);
+    // It is gone without a word, and another log begins before it is there again.
+    again.stop_following();
+    drop(again);
+    net.truth.lock().unwrap().flush();
+    let last = above(&disk, (&net, &clock)).await;
+    assert!(serves(&last, SPACE, &KEYS).await.is_empty() && serves(&last, "on-demand", &KEYS).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_shared_nothing_meanwhile_goes_on_from_nowhere() {
+    let (net, clock) = net(15);
+    let disk = Disk::new(1, Manners::default());
+    let first = above(&disk, (&net, &clock)).await;
+    stores(&first, SPACE, "k").await;
+    ends(first).await;
+    assert!(disk.positions().is_some());
+    let tiers = Tiers { local: Some(disk.clone()), ..Tiers::default() };
+    let alone =
+        Cache::with_tiers(EngineConfig::default(), clock.clone(), Arc::new(Silent), (Origins::default(), tiers))
+            .unwrap();
+    stores(&alone, SPACE, "k").await;
+    drop(alone);
+    assert_eq!(disk.positions(), None, "the others know nothing of what was stored, nor it of theirs");
+    let again = above(&disk, (&net, &clock)).await;
+    assert!(serves(&again, SPACE, &["k"]).await.is_empty());
 }
 
 async fn holds(cache: &Arc<Cache>, namespace: &str) -> bool {

@@ -15,7 +15,7 @@ use hotplate_engine::{
     selector::{Facets, Selector, TAG_PREFIX},
     tier::{
         Kept, TierError, TierErrorKind, TierName, TierState,
-        local::{HandedDown, LocalTier},
+        local::{HandedDown, LocalTier, Saved},
     },
 };
 use parking_lot::Mutex;
@@ -53,12 +53,13 @@ struct Held {
     order: VecDeque<Key>,
     handed: Vec<(Key, HandedDown)>,
     random: StdRng,
+    saved: Option<Saved>,
 }
 
 impl Disk {
     pub(crate) fn new(seed: u64, manners: Manners) -> Arc<Self> {
         let random = StdRng::seed_from_u64(seed);
-        let held = Held { entries: HashMap::new(), order: VecDeque::new(), handed: Vec::new(), random };
+        let held = Held { entries: HashMap::new(), order: VecDeque::new(), handed: Vec::new(), random, saved: None };
         Arc::new(Self {
             held: Mutex::new(held),
             manners,
@@ -176,6 +177,14 @@ impl LocalTier for Disk {
 
     fn holds(&self, key: &Key) -> bool {
         self.held.lock().entries.contains_key(key)
+    }
+
+    fn positions(&self) -> Option<Saved> {
+        self.held.lock().saved.clone()
+    }
+
+    fn save_positions(&self, saved: Option<Saved>) {
+        self.held.lock().saved = saved;
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

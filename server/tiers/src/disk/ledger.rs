@@ -12,7 +12,7 @@ use hotplate_engine::{
     fence::SelectorFences,
     key::Key,
     selector::{Facets, Selector},
-    tier::{Kept, TierError},
+    tier::{Kept, TierError, local::Saved},
 };
 
 use super::{
@@ -121,6 +121,10 @@ pub(super) struct Ledger {
     pub(super) opened: bool,
     /// Something was forgotten before the directory was read: all that is in it is dropped.
     pub(super) unread_forgotten: bool,
+    /// What was saved when the directory was read, of how far it was told of what replicas share.
+    pub(super) positions: Option<Saved>,
+    /// What is to be saved of that, and which number has to be written before.
+    unsaved: Option<(u64, Option<Saved>)>,
     pub(super) closing: bool,
     /// It was dropped without being closed: nothing more is written.
     pub(super) abandoned: bool,
@@ -147,6 +151,8 @@ impl Ledger {
             trouble: None,
             opened: false,
             unread_forgotten: false,
+            positions: None,
+            unsaved: None,
             closing: false,
             abandoned: false,
             evicted: 0,
@@ -335,6 +341,21 @@ impl Ledger {
     /// Whether something must be written before everything is settled.
     pub(super) fn owes(&self) -> bool {
         self.settled < self.owed
+    }
+
+    /// Takes what is to be saved in the place of what was, once all is settled that was forgotten before. Of a directory that
+    /// was not read nothing is: what is in it was not told.
+    pub(super) fn keep(&mut self, saved: Option<Saved>) {
+        if self.opened || saved.is_none() {
+            let owed = if saved.is_some() { self.owed } else { 0 };
+            self.unsaved = Some((owed, saved));
+        }
+    }
+
+    /// Takes what may be saved now.
+    pub(super) fn take_unsaved(&mut self) -> Option<Option<Saved>> {
+        let due = self.opened && self.unsaved.as_ref().is_some_and(|(owed, _)| *owed <= self.settled);
+        self.unsaved.take_if(|_| due).map(|(_, saved)| saved)
     }
 
     /// The newest number that must be written before everything is settled.

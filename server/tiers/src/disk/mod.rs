@@ -6,7 +6,7 @@
 //! | `core.rs`, `ledger.rs`, `index.rs` | what is known: the order of all that was handed over, where entries lie |
 //! | `writer.rs`, `log.rs`, `reclaim.rs`, `aside.rs` | the thread that writes, makes room, and steps aside |
 //! | `recover.rs`, `verify.rs` | what is found in a directory |
-//! | `frame.rs`, `segment.rs`, `sets.rs`, `blob.rs`, `clock.rs`, `dictionary.rs` | the formats of the files |
+//! | `frame.rs`, `segment.rs`, `sets.rs`, `blob.rs`, `clock.rs`, `positions.rs`, `dictionary.rs` | the formats of the files |
 //! | `reads.rs` | finding entries |
 //! | `files.rs`, `window.rs` | the file system |
 
@@ -22,6 +22,7 @@ mod index;
 mod ledger;
 mod log;
 mod options;
+mod positions;
 mod reads;
 mod reclaim;
 mod recover;
@@ -42,7 +43,7 @@ use hotplate_engine::{
     task::Tasks,
     tier::{
         Kept, TierError, TierErrorKind, TierName, TierState,
-        local::{HandedDown, LocalTier},
+        local::{HandedDown, LocalTier, Saved},
     },
 };
 use parking_lot::Mutex;
@@ -178,6 +179,15 @@ impl LocalTier for DiskTier {
 
     fn may_hold(&self, key: &Key) -> bool {
         self.core.may_hold(key)
+    }
+
+    fn positions(&self) -> Option<Saved> {
+        self.core.ledger.lock().positions.clone()
+    }
+
+    fn save_positions(&self, saved: Option<Saved>) {
+        self.core.ledger.lock().keep(saved);
+        self.core.wake.notify_one();
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -25,6 +25,7 @@ use super::{
     ledger::{Filling, weight},
     log::Log,
     options::Sync,
+    positions,
     segment::{self, HEADER_BYTES, Header, Opened, Row},
     trouble::{Fault, Step},
     writer::{Writer, floor, full},
@@ -256,6 +257,9 @@ pub(super) fn open(writer: &mut Writer) -> Result<(), Fault> {
     let mut found = find(&core).map_err(&opening)?;
     core.wall.seen(seen.max(found.seen));
     count(&core.counters.corrupt, u64::from(torn));
+    let (saved, torn) = positions::load(core.files.as_ref(), directory).map_err(&opening)?;
+    count(&core.counters.corrupt, u64::from(torn));
+    core.ledger.lock().positions = saved;
     // Something was forgotten while nothing could be read: it may have been any of this.
     if core.ledger.lock().unread_forgotten {
         found.raise(found.newest + 1);

@@ -4,6 +4,7 @@ mod crashes;
 mod failing;
 mod faults;
 mod power;
+mod saved;
 mod waits;
 
 use std::{sync::Arc, time::Duration};

@@ -16,7 +16,7 @@ use super::{
     ledger::{DeadBlob, Ledger, Op, Queued, Waiting},
     log::{Log, Record},
     options::Sync,
-    sets,
+    positions, sets,
     trouble::{Backoff, Fault, Step},
 };
 use crate::codec::Encoded;
@@ -85,7 +85,10 @@ impl Writer {
     pub(super) fn run(&mut self) {
         loop {
             match self.next() {
-                Next::Write => self.write(),
+                Next::Write => {
+                    self.save_positions();
+                    self.write();
+                }
                 Next::Wait => {}
                 Next::End => break,
             }
@@ -259,6 +262,7 @@ impl Writer {
         self.ticks += 1;
         self.come_back();
         self.core.ledger.lock().settle_idle();
+        self.save_positions();
         self.remove_blobs();
         if !self.core.ledger.lock().opened {
             return;
@@ -289,6 +293,26 @@ impl Writer {
         self.synced = now;
         self.sync_removals()?;
         self.log.sync()
+    }
+
+    /// Saves how far what is here was told of what replicas share, when that may be: what was forgotten before is written, and
+    /// as safe as it gets. What cannot be saved is tried again with the next; what was saved before still holds.
+    fn save_positions(&mut self) {
+        let Some(saved) = self.core.ledger.lock().take_unsaved() else { return };
+        let sync = self.core.options.sync;
+        let forced = if sync == Sync::Off { Ok(()) } else { self.sync_removals().and_then(|()| self.log.sync()) };
+        let result = forced.and_then(|()| {
+            let to = &self.core.options.path;
+            positions::save(self.core.files.as_ref(), to, (saved.as_ref(), sync)).map_err(Step::Writing.of())
+        });
+        if let Err(fault) = result {
+            if saved.is_none() || fault.step == Step::Syncing {
+                self.core.ledger.lock().keep(saved);
+                self.step_aside(Vec::new(), &fault);
+            } else {
+                self.core.counters.failed(fault.step);
+            }
+        }
     }
 
     /// Takes a part of what has ended out of the index.
@@ -324,6 +348,7 @@ impl Writer {
             }
             self.note_time();
             self.say_what_comes_back();
+            self.save_positions();
             let sealed = self.log.seal(&self.core);
             if let Err(fault) = sealed {
                 self.core.counters.failed(fault.step);

@@ -9,7 +9,7 @@ use hotplate_engine::{
     selector::Selector,
     tier::{
         Kept, TierError, TierErrorKind, TierHealth, TierName, TierState,
-        local::{HandedDown, LocalTier},
+        local::{HandedDown, LocalTier, Saved},
     },
 };
 
@@ -91,6 +91,14 @@ impl LocalTier for Guarded<dyn LocalTier> {
 
     fn may_hold(&self, key: &Key) -> bool {
         self.core.inner.may_hold(key)
+    }
+
+    fn positions(&self) -> Option<Saved> {
+        self.core.inner.positions()
+    }
+
+    fn save_positions(&self, saved: Option<Saved>) {
+        self.core.inner.save_positions(saved);
     }
 
     /// Looking for it ends here as well.

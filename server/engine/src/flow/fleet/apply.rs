@@ -53,7 +53,13 @@ pub(in crate::flow) fn everything(store: &Store, fleet: &Fleet) {
 fn select(store: &Store, namespace: &Arc<str>, selectors: Vec<Selector>, (marks, why): (Option<Duration>, &str)) {
     // A namespace that is not here yet is opened: who follows it is to hear of this, and its fences begin with it. Where
     // there may be no more, there is nothing of it here.
-    let Ok(space) = store.open(namespace) else { return };
+    let Ok(space) = store.open(namespace) else {
+        // The disk may have something of it all the same.
+        if let Some(local) = &store.tiers.local {
+            local.forget_sets(namespace, &selectors);
+        }
+        return;
+    };
     let request = InvalidateRequest {
         namespace: namespace.to_string(),
         selectors,

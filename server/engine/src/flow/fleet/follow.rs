@@ -93,6 +93,14 @@ async fn catch_up(store: &Store, fleet: &Fleet, next: &mut Due) {
     if !logs.is_empty() {
         poll(store, fleet, &logs).await;
     }
+    if polls {
+        resync::save(store, fleet, false);
+    }
+}
+
+/// Has the disk keep where the logs are now, for the next process. Call it when no calls come.
+pub fn save(store: &Store, fleet: &Fleet) {
+    resync::save(store, fleet, true);
 }
 
 /// Applies what another replica told.

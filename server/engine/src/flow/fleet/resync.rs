@@ -21,12 +21,14 @@ pub(super) async fn lost(store: &Store, fleet: &Fleet) {
     }
     let Some(mut told) = tell_again(fleet).await else { return };
     let sent: Vec<_> = lost.iter().map(|log| (*log, fleet.sent(*log))).collect();
-    let asked: Vec<_> = lost.iter().map(|log| (*log, None)).collect();
+    let asked: Vec<_> = lost.iter().map(|log| (*log, fleet.resume.place(*log))).collect();
     let Ok(mut answers) = fleet.tier.poll(&asked).await else { return };
     if answers.iter().any(|now| fleet.is_beyond(now)) {
         let Some(also) = tell(fleet, &all(store)).await else { return };
         told.extend(also);
     }
+    // At the start: where the disk was told of everything up to a place of the same history, it is told of what came after.
+    let goes_on = !answers.is_empty() && answers.iter().all(|now| fleet.resume.goes_on(now));
     if let Some(at) = answers.iter().position(|now| now.log == LogId::SELECTOR) {
         match fences(fleet, &answers[at]).await {
             Some(now) => answers[at] = now,
@@ -34,7 +36,11 @@ pub(super) async fn lost(store: &Store, fleet: &Fleet) {
         }
     }
     // After they were asked where they are: what was computed before, and what they tell of no more, goes.
-    apply::everything(store, fleet);
+    if goes_on {
+        answers.iter().for_each(|now| apply::dropped(store, &since_then(fleet, now), None));
+    } else {
+        apply::everything(store, fleet);
+    }
     // Where another process answers than the one that was told again, that has to be told first.
     let heard = |now: &&LogNow| {
         told.iter().filter(|told| told.log == now.log).all(|told| {
@@ -47,6 +53,21 @@ pub(super) async fn lost(store: &Store, fleet: &Fleet) {
         if let Some((log, sent)) = sent.iter().find(|(log, _)| *log == now.log) {
             fleet.take(*log, *sent, (now.run, now.position));
         }
+    }
+}
+
+/// What a log tells of that happened after the place that was saved.
+fn since_then(fleet: &Fleet, now: &LogNow) -> Vec<FenceName> {
+    let (Some(place), Since::Fences(told)) = (fleet.resume.place(now.log), &now.since) else { return Vec::new() };
+    let after = told.iter().filter(|(_, number)| *number > place.number);
+    after.map(|(name, _)| name.clone()).collect()
+}
+
+/// Has the disk keep where the logs are, so that the next process can go on from there.
+pub(in crate::flow) fn save(store: &Store, fleet: &Fleet, at_once: bool) {
+    let Some(local) = &store.tiers.local else { return };
+    if let Some(saved) = fleet.resume.next(|log| fleet.position(log), at_once) {
+        local.save_positions(Some(saved));
     }
 }
 
