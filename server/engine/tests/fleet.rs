@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "fleet/debts.rs"]
+mod debts;
 #[path = "fleet/disks.rs"]
 mod disks;
 #[expect(dead_code, reason = "more is asked of it where it is tested")]
@@ -259,21 +261,7 @@ async fn who_leaves_follows_to_the_end_and_tells_what_it_owes() {
     let (owed, ()) = tokio::join!(a.cache.leave_fleet(LATE), back);
     assert_eq!(owed, 0);
     pass(MOMENT).await;
-    assert_eq!(b.look("l").await, Read::Miss);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_value_stored_while_the_shared_tier_is_away_is_served_and_the_older_one_is_dropped_there() {
-    let (net, clock) = net(5);
-    let replicas = start(&net, 2, &clock, Coherence::Available).await;
-    let [a, b] = &replicas[..] else { unreachable!() };
-    a.put("k", 1, None).await;
-    a.link.cut(true);
-    assert!(matches!(a.put("k", 2, None).await, PutAnswer::Stored { .. }));
-    assert_eq!(a.look("k").await, Read::Value(2));
-    a.link.cut(false);
-    pass(Duration::from_millis(1300)).await;
-    assert_eq!(b.look("k").await, Read::Miss);
+    assert_eq!(b.look("l").await, Read::Value(2));
 }
 
 #[tokio::test(start_paused = true)]

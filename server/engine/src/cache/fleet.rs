@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::Cache;
 use crate::{
-    flow::fleet::follow::{follow, settle},
+    flow::fleet::{follow::follow, settle::settle},
     key::namespace_name,
     tier::{TierName, TierState},
 };

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::journal::everything;
 use crate::{
     selector::{Facets, Selector},
-    tier::shared::FenceName,
+    tier::shared::{FenceName, FleetStamp},
 };
 
 /// Sets of one namespace that are remembered one by one: each read tests them all.
@@ -38,12 +38,29 @@ struct Owed {
 /// By when it was added last: what is added again while it is being told stays.
 #[derive(Debug, Default)]
 struct Names {
-    keys: HashMap<Arc<str>, u64>,
+    keys: HashMap<Arc<str>, (u64, Option<Put>)>,
     sets: HashMap<Selector, u64>,
 }
 
-/// One name, and when it was added.
-pub type Due = (FenceName, u64);
+/// A value that was stored here and could not be told: it is written again, if it is still what is held then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The value's digest.
+    pub digest: [u8; 32],
+    /// Where the key's log was before.
+    pub since: FleetStamp,
+}
+
+/// What is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// What is concerned.
+    pub name: FenceName,
+    /// When it was added.
+    pub at: u64,
+    /// What is to be written there again; otherwise it is invalidated.
+    pub put: Option<Put>,
+}
 
 impl Debt {
     /// None, and at most so many names.
@@ -66,8 +83,17 @@ impl Debt {
 
     /// Adds names.
     pub fn add(&self, names: &[FenceName]) {
+        self.add_each(names.iter().map(|name| (name, None)));
+    }
+
+    /// Adds a value that was stored here under this name, a key's.
+    pub fn add_put(&self, name: &FenceName, put: Option<Put>) {
+        self.add_each(std::iter::once((name, put)));
+    }
+
+    fn add_each<'a>(&self, names: impl Iterator<Item = (&'a FenceName, Option<Put>)>) {
         let mut owed = self.owed.lock();
-        for FenceName { namespace, selector } in names {
+        for (FenceName { namespace, selector }, put) in names {
             let number = owed.next;
             owed.next += 1;
             let total = self.len();
@@ -77,10 +103,10 @@ impl Debt {
                 continue;
             }
             let new = match selector {
-                Selector::Key(text) => of.keys.insert(text.clone(), number),
-                set => of.sets.insert(set.clone(), number),
+                Selector::Key(text) => of.keys.insert(text.clone(), (number, put)).is_none(),
+                set => of.sets.insert(set.clone(), number).is_none(),
             };
-            let mut grown = total + usize::from(new.is_none());
+            let mut grown = total + usize::from(new);
             if grown > self.names_max || of.sets.len() > SETS_MAX || *selector == Selector::Everything {
                 grown -= of.keys.len() + of.sets.len();
                 *of = Names { keys: HashMap::new(), sets: HashMap::from([(Selector::Everything, number)]) };
@@ -107,25 +133,52 @@ impl Debt {
     pub fn some(&self, names_max: usize) -> Vec<Due> {
         let owed = self.owed.lock();
         let sets = owed.namespaces.iter().flat_map(|(namespace, names)| {
-            names.sets.iter().map(|(set, at)| (FenceName { selector: set.clone(), ..everything(namespace) }, *at))
+            names.sets.iter().map(|(set, at)| {
+                let name = FenceName { selector: set.clone(), ..everything(namespace) };
+                Due { name, at: *at, put: None }
+            })
         });
         let keys = owed.namespaces.iter().flat_map(|(namespace, names)| {
-            names
-                .keys
-                .iter()
-                .map(|(text, at)| (FenceName { selector: Selector::Key(text.clone()), ..everything(namespace) }, *at))
+            names.keys.iter().map(|(text, (at, put))| {
+                let name = FenceName { selector: Selector::Key(text.clone()), ..everything(namespace) };
+                Due { name, at: *at, put: *put }
+            })
         });
         sets.chain(keys).take(names_max).collect()
+    }
+
+    /// What is owed of one key by its name.
+    #[must_use]
+    pub fn of(&self, name: &FenceName) -> Option<Due> {
+        let Selector::Key(text) = &name.selector else { return None };
+        if self.is_empty() {
+            return None;
+        }
+        let owed = self.owed.lock();
+        let (at, put) = *owed.namespaces.get(&name.namespace)?.keys.get(text)?;
+        Some(Due { name: name.clone(), at, put })
+    }
+
+    /// These values cannot be written again: what they are owed for is invalidated. What was added again since stays.
+    pub fn give_up(&self, puts: &[Due]) {
+        let mut owed = self.owed.lock();
+        for Due { name: FenceName { namespace, selector }, at, .. } in puts {
+            let Selector::Key(text) = selector else { continue };
+            let of_key = owed.namespaces.get_mut(namespace).and_then(|names| names.keys.get_mut(text));
+            of_key.filter(|(added, _)| added == at).into_iter().for_each(|(_, put)| *put = None);
+        }
     }
 
     /// This was told. What was added again since stays.
     pub fn told(&self, told: &[Due]) {
         let mut owed = self.owed.lock();
         let mut gone = 0;
-        for (FenceName { namespace, selector }, at) in told {
+        for Due { name: FenceName { namespace, selector }, at, .. } in told {
             let Some(names) = owed.namespaces.get_mut(namespace) else { continue };
             gone += usize::from(match selector {
-                Selector::Key(text) => names.keys.get(text) == Some(at) && names.keys.remove(text).is_some(),
+                Selector::Key(text) => {
+                    names.keys.get(text).is_some_and(|(added, _)| added == at) && names.keys.remove(text).is_some()
+                }
                 set => names.sets.get(set) == Some(at) && names.sets.remove(set).is_some(),
             });
             if names.keys.is_empty() && names.sets.is_empty() {

@@ -133,6 +133,20 @@ pub enum SharedFill {
     TooLarge,
 }
 
+/// What writing again did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SharedAgain {
+    /// The entry lies there, or was too large to, as the key's newest change.
+    There {
+        /// That change: this one, or the first one, which was done although that was not heard.
+        change: Position,
+        /// The key's log.
+        now: LogNow,
+    },
+    /// Something else happened to the key since: nothing was done.
+    TooLate(LogNow),
+}
+
 /// What another replica, or this one, changed: told at once, and perhaps not at all.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Hint {
@@ -215,6 +229,16 @@ pub trait SharedTier: Send + Sync + 'static {
         kept: &'a Kept,
         stamp: FleetStamp,
     ) -> BoxFuture<'a, Result<SharedFill, TierError>>;
+
+    /// A writer's change that may not have been told when it was made: as [`SharedTier::write`], unless something happened
+    /// to the key since its log was at `stamp.key`. What happened may have been just that change: then the same entry
+    /// ([`Kept::is_same`]) lies there, and stays. `stamp.selector`: as there.
+    fn write_again<'a>(
+        &'a self,
+        key: &'a Key,
+        kept: &'a Kept,
+        stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedAgain, TierError>>;
 
     /// Raises fences, each log's in one change, and drops the entries of named keys; the logs with those changes. Fails as
     /// a whole when any part did: then nothing is known of any of them. `marks`: see [`Hint::Raised`].

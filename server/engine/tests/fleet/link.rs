@@ -23,7 +23,8 @@ use hotplate_engine::{
     tier::{
         Kept, TierError, TierErrorKind, TierState,
         shared::{
-            FenceName, FleetStamp, Hint, LeaseWish, LogNow, SharedFill, SharedRead, SharedTier, SharedWrite, Since,
+            FenceName, FleetStamp, Hint, LeaseWish, LogNow, SharedAgain, SharedFill, SharedRead, SharedTier,
+            SharedWrite, Since,
         },
     },
 };
@@ -246,6 +247,19 @@ impl SharedTier for Link {
         self.call(move |truth| {
             let (lives, hint) = truth.relive(key, (kept, stamp), self.replica);
             (lives, hint.into_iter().collect())
+        })
+        .boxed()
+    }
+
+    fn write_again<'a>(
+        &'a self,
+        key: &'a Key,
+        kept: &'a Kept,
+        stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedAgain, TierError>> {
+        self.change(move |truth| {
+            let (again, hint) = truth.write_again(key, (kept, stamp), self.replica);
+            (again, hint.into_iter().collect())
         })
         .boxed()
     }

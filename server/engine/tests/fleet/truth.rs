@@ -13,8 +13,8 @@ use hotplate_engine::{
     tier::{
         Kept,
         shared::{
-            FenceName, FleetStamp, Found, Hint, LeaseTurn, LeaseWish, LogNow, SharedFill, SharedRead, SharedWrite,
-            Since, TURN_BITS, WrittenHint,
+            FenceName, FleetStamp, Found, Hint, LeaseTurn, LeaseWish, LogNow, SharedAgain, SharedFill, SharedRead,
+            SharedWrite, Since, TURN_BITS, WrittenHint,
         },
     },
 };
@@ -210,6 +210,25 @@ impl Truth {
         }
         let hint = Hint::Settled { key: key.clone(), written: Some(hint(kept)), replica };
         (SharedFill::Stored(self.now(key.log(), None)), Some(hint))
+    }
+
+    pub(crate) fn write_again(
+        &mut self,
+        key: &Key,
+        (kept, stamp): (&Kept, FleetStamp),
+        replica: u64,
+    ) -> (SharedAgain, Option<Hint>) {
+        let log = self.turned(key.log());
+        let fence = log.fences.get(&name(key)).copied().unwrap_or(0);
+        let (epoch, late) = (log.epoch, stamp.key.epoch != log.epoch || stamp.key.number < fence.max(log.floor));
+        if !late {
+            let (written, hint) = self.write(key, kept, stamp.selector, replica);
+            return (SharedAgain::There { change: written.now.position, now: written.now }, Some(hint));
+        }
+        let now = self.now(key.log(), None);
+        let newest = Position { epoch, number: fence };
+        let there = self.master.values.get(key).is_some_and(|(there, was)| there.is_same(kept) && was.key == newest);
+        (if there { SharedAgain::There { change: newest, now } } else { SharedAgain::TooLate(now) }, None)
     }
 
     pub(crate) fn relive(

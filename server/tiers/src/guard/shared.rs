@@ -8,7 +8,10 @@ use hotplate_engine::{
     position::{LogId, Position},
     tier::{
         Kept, TierError, TierName, TierState,
-        shared::{FenceName, FleetStamp, Hint, LeaseWish, LogNow, SharedFill, SharedRead, SharedTier, SharedWrite},
+        shared::{
+            FenceName, FleetStamp, Hint, LeaseWish, LogNow, SharedAgain, SharedFill, SharedRead, SharedTier,
+            SharedWrite,
+        },
     },
 };
 
@@ -81,6 +84,17 @@ impl SharedTier for Guarded<dyn SharedTier> {
         let core = &*self.core;
         let relive = move || core.inner.relive(key, kept, stamp);
         Box::pin(core.call(Sort::Values, core.options.change_timeout, relive))
+    }
+
+    fn write_again<'a>(
+        &'a self,
+        key: &'a Key,
+        kept: &'a Kept,
+        stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedAgain, TierError>> {
+        let core = &*self.core;
+        let write = move || core.inner.write_again(key, kept, stamp);
+        Box::pin(core.call(Sort::Values, core.options.change_timeout, write))
     }
 
     fn raise<'a>(

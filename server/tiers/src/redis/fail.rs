@@ -44,6 +44,11 @@ impl Fail {
         Self { error: TierError { kind, message: message.into() }, cause }
     }
 
+    /// Nothing was sent.
+    pub(super) fn here(error: TierError) -> Self {
+        Self { error, cause: Cause::Other }
+    }
+
     /// No connection, or none any more.
     pub(super) fn unreachable(message: impl Into<String>) -> Self {
         Self::new(TierErrorKind::Unreachable, message, Cause::Broken)

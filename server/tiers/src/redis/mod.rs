@@ -30,7 +30,10 @@ use hotplate_engine::{
     task::Tasks,
     tier::{
         Kept, TierError, TierErrorKind, TierState,
-        shared::{FenceName, FleetStamp, Hint, LeaseWish, LogNow, SharedFill, SharedRead, SharedTier, SharedWrite},
+        shared::{
+            FenceName, FleetStamp, Hint, LeaseWish, LogNow, SharedAgain, SharedFill, SharedRead, SharedTier,
+            SharedWrite,
+        },
     },
 };
 use redis::Value;
@@ -205,6 +208,15 @@ impl SharedTier for RedisTier {
         stamp: FleetStamp,
     ) -> BoxFuture<'a, Result<SharedFill, TierError>> {
         Box::pin(self.core.relive(key, kept, stamp))
+    }
+
+    fn write_again<'a>(
+        &'a self,
+        key: &'a Key,
+        kept: &'a Kept,
+        stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedAgain, TierError>> {
+        Box::pin(self.core.store_again(key, kept, stamp))
     }
 
     fn raise<'a>(

@@ -8,7 +8,7 @@ use hotplate_engine::{
     position::{LogId, Position},
     tier::{
         Kept, TierError,
-        shared::{FenceName, FleetStamp, LogNow, SharedFill, SharedWrite, Since},
+        shared::{FenceName, FleetStamp, LogNow, SharedAgain, SharedFill, SharedWrite, Since},
     },
 };
 use redis::Value;
@@ -37,6 +37,33 @@ struct Change<'a> {
     names: Vec<&'a FenceName>,
 }
 
+/// What a writer says besides its value.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    /// Where the selector log was before.
+    selector: Position,
+    /// Since when it wants to know what happened.
+    at: Option<Position>,
+    /// Where the key's log was when it wrote this first, when it does so again.
+    first: Option<Position>,
+}
+
+/// What the script did.
+enum Stored {
+    Done(SharedWrite),
+    /// Nothing: the key's newest change has this number.
+    Overtaken(LogNow, u64),
+}
+
+/// The number of the change that was in the way, if one was.
+fn overtaken(value: &Value) -> Result<Option<u64>, Fail> {
+    let Value::BulkString(text) = value else { return Err(Fail::strange()) };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).map(Some).ok_or_else(Fail::strange)
+}
+
 impl Core {
     pub(super) async fn store(
         &self,
@@ -45,9 +72,48 @@ impl Core {
         selector: Position,
         at: Option<Position>,
     ) -> Result<SharedWrite, TierError> {
+        match self.stored(key, kept, Asked { selector, at, first: None }).await {
+            Ok(Stored::Done(written)) => Ok(written),
+            Ok(Stored::Overtaken(..)) => Err(Fail::strange().error),
+            // There is no room for the value. That the older one is not the truth any more must be said all the same.
+            Err(fail) if fail.cause == Cause::Full => {
+                let name = names::of_key(key);
+                let hint = hint::raised(key.log(), &[&name], Some(&hint::written(kept)), None, self.replica);
+                let now = self.change(Change { log: key.log(), names: vec![&name] }, hint).await?;
+                Ok(SharedWrite { now, stored: false })
+            }
+            Err(fail) => Err(fail.error),
+        }
+    }
+
+    /// The same, where the first time was not heard to be done.
+    pub(super) async fn store_again(
+        &self,
+        key: &Key,
+        kept: &Kept,
+        stamp: FleetStamp,
+    ) -> Result<SharedAgain, TierError> {
+        let asked = Asked { selector: stamp.selector, at: None, first: Some(stamp.key) };
+        let (now, newest) = match self.stored(key, kept, asked).await? {
+            Stored::Done(written) => {
+                return Ok(SharedAgain::There { change: written.now.position, now: written.now });
+            }
+            Stored::Overtaken(now, newest) => (now, newest),
+        };
+        // A value that is where its key's newest change put it: what happened since would have taken it away.
+        Ok(match self.lies(key, kept).await? {
+            There::Same(was, _) if was.key == (Position { number: newest, ..now.position }) => {
+                SharedAgain::There { change: was.key, now }
+            }
+            _ => SharedAgain::TooLate(now),
+        })
+    }
+
+    async fn stored(&self, key: &Key, kept: &Kept, asked: Asked) -> Result<Stored, Fail> {
+        let Asked { selector, at, first } = asked;
         let name = names::of_key(key);
         let hint = hint::raised(key.log(), &[&name], Some(&hint::written(kept)), None, self.replica);
-        let record = self.record(key, kept).await?;
+        let record = self.record(key, kept).await.map_err(Fail::here)?;
         if record.is_none() {
             Counters::count(&self.counters.too_large);
         }
@@ -58,33 +124,32 @@ impl Core {
             fresh_epoch(),
             KEY_FENCES.to_string(),
             self.keyspace.channel(),
-            hint.clone(),
+            hint,
             names::member(&name),
             from,
             keep.to_string(),
             stamp::half(selector),
         ];
+        let first = first.map(|first| [first.epoch.to_string(), first.number.to_string()]);
         let mut arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
         arguments.push(&record);
-        match self.run(key.log(), &self.scripts.write, &self.keyspace.all_of(key), &arguments).await {
-            Ok((answer, link)) => {
-                let [marks, page] = parts(answer)?;
-                let marks = Marks::read(&marks)?.ok_or_else(Fail::strange)?;
-                link.ran(marks.run);
-                if keep > 0 {
-                    Counters::count(&self.counters.puts);
-                }
-                let since = delta::of_script(at, &marks, &page)?;
-                Ok(SharedWrite { now: marks.now(key.log(), since), stored: keep > 0 })
-            }
-            // There is no room for the value. That the older one is not the truth any more must be said all the same.
-            Err(fail) if fail.cause == Cause::Full => {
-                Counters::count(&self.counters.no_room);
-                let now = self.change(Change { log: key.log(), names: vec![&name] }, hint).await?;
-                Ok(SharedWrite { now, stored: false })
-            }
-            Err(fail) => Err(fail.error),
+        arguments.extend(first.iter().flatten().map(String::as_bytes));
+        let answer = self.run(key.log(), &self.scripts.write, &self.keyspace.all_of(key), &arguments).await;
+        if answer.as_ref().is_err_and(|fail| fail.cause == Cause::Full) {
+            Counters::count(&self.counters.no_room);
         }
+        let (answer, link) = answer?;
+        let [marks, page, newest] = parts(answer)?;
+        let marks = Marks::read(&marks)?.ok_or_else(Fail::strange)?;
+        link.ran(marks.run);
+        if let Some(newest) = overtaken(&newest)? {
+            return Ok(Stored::Overtaken(marks.now(key.log(), Since::NotAsked), newest));
+        }
+        if keep > 0 {
+            Counters::count(&self.counters.puts);
+        }
+        let since = delta::of_script(at, &marks, &page)?;
+        Ok(Stored::Done(SharedWrite { now: marks.now(key.log(), since), stored: keep > 0 }))
     }
 
     /// Stores what was computed; `over`: only over what begins so.

@@ -8,7 +8,7 @@ use hotplate_engine::{
     position::{LogId, Position},
     tier::{
         Kept,
-        shared::{FleetStamp, Hint, LeaseTurn, LeaseWish, SharedFill, SharedTier, Since, WrittenHint},
+        shared::{FleetStamp, Hint, LeaseTurn, LeaseWish, SharedAgain, SharedFill, SharedTier, Since, WrittenHint},
     },
 };
 
@@ -30,6 +30,7 @@ pub(crate) async fn all(one: &dyn SharedTier, other: &dyn SharedTier) {
     an_invalidation_is_seen_by_all(one, other).await;
     a_fill_that_began_before_a_change_is_too_late(one, other).await;
     a_life_is_given_anew_to_the_same_entry_only(one, other).await;
+    a_write_is_repeated_unless_something_else_happened(one, other).await;
     what_is_too_large_takes_the_older_one_with_it(one).await;
     a_lease_is_held_by_one(one, other).await;
     a_stale_entry_is_renewed_by_one(one, other).await;
@@ -145,6 +146,31 @@ async fn a_life_is_given_anew_to_the_same_entry_only(one: &dyn SharedTier, other
     let began = stamp(other, &key).await;
     assert!(!late(other.relive(&key, &kept("fourth"), began).await.unwrap()));
     assert_eq!(value(one, &key).await.as_deref(), Some("fourth"));
+}
+
+async fn a_write_is_repeated_unless_something_else_happened(one: &dyn SharedTier, other: &dyn SharedTier) {
+    let key = key("again");
+    put(other, &key, "first").await;
+    let began = stamp(one, &key).await;
+    let again = async |entry: &str| one.write_again(&key, &kept(entry), began).await.unwrap();
+    let SharedAgain::There { change, now } = again("second").await else { panic!("nothing happened since") };
+    assert_eq!((change, change.number), (now.position, began.key.number + 1));
+    let found = other.read(&key, None, None).await.unwrap().found.unwrap();
+    assert_eq!((found.stamp.key, found.stamp.selector), (change, began.selector));
+    // That it was done already is seen.
+    let SharedAgain::There { change: same, .. } = again("second").await else { panic!("it lies there") };
+    assert_eq!(same, change);
+    assert_eq!(stamp(one, &key).await.key, change, "nothing was done again");
+    assert!(matches!(again("another").await, SharedAgain::TooLate(_)));
+    assert_eq!(value(other, &key).await.as_deref(), Some("second"));
+    other.raise(&[of_key(&key)], None).await.unwrap();
+    assert!(matches!(again("second").await, SharedAgain::TooLate(_)), "it was dropped since");
+    put(other, &key, "second").await;
+    let mut elsewhere = stamp(one, &key).await;
+    elsewhere.key.epoch ^= 1;
+    let asked = one.write_again(&key, &kept("third"), elsewhere).await.unwrap();
+    assert!(matches!(asked, SharedAgain::TooLate(_)));
+    assert_eq!(value(one, &key).await.as_deref(), Some("second"));
 }
 
 async fn what_is_too_large_takes_the_older_one_with_it(one: &dyn SharedTier) {

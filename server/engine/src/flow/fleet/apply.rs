@@ -25,18 +25,28 @@ use crate::{
 };
 
 /// Why something was dropped that nobody dropped here.
-const ELSEWHERE: &str = "on another server";
+pub(in crate::flow) const ELSEWHERE: &str = "on another server";
+/// Why what this server changed is dropped once more.
+pub(in crate::flow) const OWED: &str =
+    "changed here while the tier that servers share did not answer, and perhaps elsewhere";
+/// Why one that was changed here while others changed it is dropped.
+const CROSSED: &str = "changed here and elsewhere at once: what servers share counts";
 /// And why everything was.
 const LOST: &str = "what other servers changed meanwhile is not known";
 
-/// Drops what these name, or marks it stale, each over as long as is given.
-pub(in crate::flow) fn dropped(store: &Store, names: &[FenceName], marks: Option<Duration>) {
+/// Nobody in particular, because of this.
+pub(in crate::flow) fn because(why: &str) -> Author {
+    Author { reason: Some(Arc::from(why)), ..Author::default() }
+}
+
+/// Drops what these name, or marks it stale, each over as long as is given, and says why.
+pub(in crate::flow) fn dropped(store: &Store, names: &[FenceName], (marks, author): (Option<Duration>, &Author)) {
     let mut by_namespace: BTreeMap<&Arc<str>, Vec<Selector>> = BTreeMap::new();
     for FenceName { namespace, selector } in names {
         by_namespace.entry(namespace).or_default().push(selector.clone());
     }
     for (namespace, selectors) in by_namespace {
-        select(store, namespace, selectors, (marks, ELSEWHERE));
+        select(store, namespace, selectors, (marks, author));
     }
 }
 
@@ -46,11 +56,11 @@ pub(in crate::flow) fn everything(store: &Store, fleet: &Fleet) {
     // Before they are listed: who is opened after that, and is not among them, sees it.
     fleet.trust.doubt_what_was_there();
     for space in store.spaces.all().into_iter().filter(|space| space.config.tiers.shared) {
-        select(store, &space.name, vec![Selector::Everything], (None, LOST));
+        select(store, &space.name, vec![Selector::Everything], (None, &because(LOST)));
     }
 }
 
-fn select(store: &Store, namespace: &Arc<str>, selectors: Vec<Selector>, (marks, why): (Option<Duration>, &str)) {
+fn select(store: &Store, namespace: &Arc<str>, selectors: Vec<Selector>, (marks, author): (Option<Duration>, &Author)) {
     // A namespace that is not here yet is opened: who follows it is to hear of this, and its fences begin with it. Where
     // there may be no more, there is nothing of it here.
     let Ok(space) = store.open(namespace) else {
@@ -65,9 +75,9 @@ fn select(store: &Store, namespace: &Arc<str>, selectors: Vec<Selector>, (marks,
         selectors,
         cascade: false,
         validate_only: false,
-        reason: Some(Arc::from(why)),
+        reason: author.reason.clone(),
         request_id: String::new(),
-        client_id: None,
+        client_id: author.client_id.clone(),
     };
     match marks {
         Some(spread) => drop(mark::mark(store, &space, (&request, spread), Cascade::default())),
@@ -87,8 +97,7 @@ pub(in crate::flow) fn written(store: &Store, key: &Key, written: &WrittenHint, 
     let description = Description { kind: written.kind.clone(), tags: written.tags.clone(), ..Description::default() };
     let stored = Stored { size_bytes: written.size_bytes, negative: written.negative, fetched: false };
     let what = What::Put { key: key.text().clone(), description: Arc::new(description), previous, stored };
-    let author = Author { reason: Some(Arc::from(ELSEWHERE)), ..Author::default() };
-    let position = store.history.append(key.namespace(), key.log(), what, &author);
+    let position = store.history.append(key.namespace(), key.log(), what, &because(ELSEWHERE));
     if replaces {
         shard.beside.fences.raise(key, position.number);
         shard.beside.leases.revoke(key, now, &mut |key| store.offer(key));
@@ -117,9 +126,8 @@ pub(in crate::flow) fn doubt(store: &Store, space: &Space, key: &Key, unless: Op
     }
     let was = slot.and_then(|slot| store.remove(&mut shard, space, slot, RemovalReason::Invalidated));
     let Some(was) = was else { return };
-    let author = Author { reason: Some(Arc::from(ELSEWHERE)), ..Author::default() };
     let what = What::Invalidated(vec![(key.text().clone(), Some(was))]);
-    let position = store.history.append(key.namespace(), key.log(), what, &author);
+    let position = store.history.append(key.namespace(), key.log(), what, &because(CROSSED));
     shard.beside.fences.raise(key, position.number);
 }
 

@@ -5,11 +5,16 @@ use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 
-use super::{apply, resync};
+use super::{
+    apply::{self, ELSEWHERE, because},
+    resync,
+    settle::settle_debt,
+};
 use crate::{
+    changes::Author,
     clock::Moment,
     fleet::{
-        Fleet, debt,
+        Fleet,
         tracker::{Heard, Sent},
     },
     key::Key,
@@ -21,8 +26,6 @@ use crate::{
 
 /// What is told at most before it is looked whether something is due.
 const HINTS_PER_TURN: usize = 256;
-/// What is owed and told in one call at most.
-const DEBT_PER_CALL: usize = 512;
 /// Leases given back at once at most.
 const RELEASES_PER_TURN: usize = 32;
 /// How long who tells is left alone when it ended.
@@ -77,8 +80,15 @@ impl Due {
 async fn catch_up(store: &Store, fleet: &Fleet, next: &mut Due) {
     let now = store.clock.now();
     let polls = next.poll <= now;
+    let missing = |fleet: &Fleet| -> Vec<LogId> {
+        let old = fleet.missing().into_iter().filter(|(_, age)| *age >= fleet.rules.gap);
+        old.map(|(log, _)| log).collect()
+    };
     if polls {
         next.poll = now.after(fleet.rules.poll_every);
+    }
+    // What is missing may be what is owed here, told after all: whoever settles it knows that, and who is told does not.
+    if polls || !missing(fleet).is_empty() {
         settle_debt(store, fleet).await;
     }
     give_back(store, fleet, polls).await;
@@ -87,9 +97,7 @@ async fn catch_up(store: &Store, fleet: &Fleet, next: &mut Due) {
         next.resync = now.after(TAKEN);
         resync::lost(store, fleet).await;
     }
-    let missing = fleet.missing().into_iter();
-    let old = || missing.filter(|(_, age)| *age >= fleet.rules.gap).map(|(log, _)| log).collect();
-    let logs: Vec<LogId> = if polls { Fleet::each_log().collect() } else { old() };
+    let logs: Vec<LogId> = if polls { Fleet::each_log().collect() } else { missing(fleet) };
     if !logs.is_empty() {
         poll(store, fleet, &logs).await;
     }
@@ -119,15 +127,27 @@ fn hear(store: &Store, fleet: &Fleet, hint: Hint) {
             if replica == fleet.tier.replica() || heard == Heard::Known {
                 return;
             }
-            raised(store, fleet, (log, position), (&names, written.as_ref(), marks));
+            let told = Told { names: &names, written: written.as_ref(), marks, author: &because(ELSEWHERE) };
+            raised(store, fleet, (log, position), told);
         }
     }
 }
 
-type Told<'a> = (&'a [FenceName], Option<&'a WrittenHint>, Option<Duration>);
+/// What one change did.
+pub(super) struct Told<'a> {
+    pub(super) names: &'a [FenceName],
+    pub(super) written: Option<&'a WrittenHint>,
+    pub(super) marks: Option<Duration>,
+    pub(super) author: &'a Author,
+}
 
 /// Applies one change, then notes that it is applied: never the other way round.
-fn raised(store: &Store, fleet: &Fleet, (log, position): (LogId, Position), (names, written, marks): Told<'_>) {
+pub(super) fn raised(
+    store: &Store,
+    fleet: &Fleet,
+    (log, position): (LogId, Position),
+    Told { names, written, marks, author }: Told<'_>,
+) {
     if log == LogId::SELECTOR {
         fleet.fences.write().raise(names, position);
     }
@@ -135,14 +155,14 @@ fn raised(store: &Store, fleet: &Fleet, (log, position): (LogId, Position), (nam
         (Some(written), [FenceName { namespace, selector: Selector::Key(text) }]) => {
             apply::written(store, &Key::trusted(namespace.clone(), text.clone()), written, true);
         }
-        _ => apply::dropped(store, names, marks),
+        _ => apply::dropped(store, names, (marks, author)),
     }
     fleet.note(log, position);
     tell(fleet, names);
 }
 
 /// Wakes who waits for these.
-fn tell(fleet: &Fleet, names: &[FenceName]) {
+pub(super) fn tell(fleet: &Fleet, names: &[FenceName]) {
     for FenceName { namespace, selector } in names {
         if let Selector::Key(text) = selector {
             fleet.waiting.tell(&Key::trusted(namespace.clone(), text.clone()));
@@ -191,7 +211,7 @@ fn caught_up(store: &Store, fleet: &Fleet, sent: Sent, now: LogNow) -> bool {
         }
     }
     let names: Vec<FenceName> = names.into_iter().map(|(name, _)| name).collect();
-    apply::dropped(store, &names, None);
+    apply::dropped(store, &names, (None, &because(ELSEWHERE)));
     fleet.advance(log, sent, position);
     tell(fleet, &names);
     true
@@ -205,44 +225,4 @@ async fn give_back(store: &Store, fleet: &Fleet, again: bool) {
     let told = futures::future::join_all(calls).await;
     let now = store.clock.now();
     told.into_iter().flatten().for_each(|due| fleet.releases.lock().told(due, now));
-}
-
-/// Tells all that is owed, however long that takes: dropped, it leaves the rest.
-pub async fn settle(store: &Store, fleet: &Fleet) {
-    loop {
-        settle_debt(store, fleet).await;
-        if fleet.debt.is_empty() {
-            return;
-        }
-        // What was told to a history that is not known stays owed.
-        resync::lost(store, fleet).await;
-        tokio::time::sleep(ANEW).await;
-    }
-}
-
-/// Tells what is owed, as long as it is heard, and applies it once more: this is a later change than the one that was made
-/// here, and stands in the log in the place of every earlier one of the same name, which may not have been heard of.
-async fn settle_debt(store: &Store, fleet: &Fleet) {
-    while !fleet.debt.is_empty() {
-        let due: Vec<debt::Due> = fleet.debt.some(DEBT_PER_CALL);
-        let names: Vec<FenceName> = due.iter().map(|(name, _)| name.clone()).collect();
-        let sent: Vec<(LogId, Sent)> = names.iter().map(apply::log_of).map(|log| (log, fleet.sent(log))).collect();
-        // As new as it is told: it may be owed for longer than what is told again is remembered.
-        fleet.journal.lock().write(&names, store.clock.now());
-        let Ok(logs) = fleet.tier.raise(&names, None).await else { return };
-        let mut told = Vec::new();
-        for now in logs {
-            let sent = sent.iter().find(|(log, _)| *log == now.log).map(|(_, sent)| *sent);
-            let good = sent.is_some_and(|sent| fleet.accept(sent, &now));
-            let of_log = |name: &FenceName| apply::log_of(name) == now.log;
-            let names: Vec<_> = names.iter().filter(|name| of_log(name)).cloned().collect();
-            raised(store, fleet, (now.log, now.position), (&names, None, None));
-            told.extend(due.iter().filter(|(name, _)| good && of_log(name)).cloned());
-        }
-        fleet.debt.told(&told);
-        if told.len() < due.len() {
-            // Told to a history that is not known, or not any more: it stays owed until one is.
-            return;
-        }
-    }
 }

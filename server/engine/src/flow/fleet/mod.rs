@@ -11,6 +11,7 @@ pub(super) mod position;
 pub(super) mod raise;
 pub(super) mod read;
 pub(super) mod resync;
+pub mod settle;
 pub(super) mod write;
 
 use std::sync::Arc;

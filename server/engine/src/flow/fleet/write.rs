@@ -8,7 +8,7 @@ use super::{apply::doubt, kept, lease::ended, raise::with, read::Unheard};
 use crate::{
     entry::EntryView,
     error::{Error, Kind, Reason, Result},
-    fleet::{Fleet, selectors::all_dependencies},
+    fleet::{Fleet, debt::Put, selectors::all_dependencies},
     flow::{fill::Store as _, put::PutAnswer},
     key::Key,
     memory::{Store, space::Space},
@@ -56,11 +56,11 @@ impl Drop for Unsettled<'_> {
     }
 }
 
-fn name(key: &Key) -> FenceName {
+pub(super) fn name(key: &Key) -> FenceName {
     FenceName { namespace: key.namespace().clone(), selector: Selector::Key(key.text().clone()) }
 }
 
-/// Shares what a Put did on this server; the answer, with where it is in the fleet's logs.
+/// Shares what a Put did on this server, where the fleet's logs were `since` before it; the answer, with where it is in the fleet's logs.
 ///
 /// # Errors
 /// `OVERLOADED` when too many wait for the shared tier: then the value is not on this server either.
@@ -68,7 +68,7 @@ pub(in crate::flow) async fn share(
     store: &Store,
     fleet: &Arc<Fleet>,
     (space, key): (&Space, &Key),
-    (answer, lease): (PutAnswer, Option<u128>),
+    (answer, lease, since): (PutAnswer, Option<u128>, Option<FleetStamp>),
 ) -> Result<PutAnswer> {
     let place = (space, key);
     let kept = match &answer {
@@ -83,7 +83,7 @@ pub(in crate::flow) async fn share(
     };
     let written = match (&kept, lease) {
         (Some(kept), Some(token)) => fill(store, fleet, place, (kept, token)).await,
-        (kept, _) => write(store, fleet, place, kept.as_ref()).await,
+        (kept, _) => write(store, fleet, place, (kept.as_ref(), since)).await,
     };
     match written {
         Written::There(Some(at)) => Ok(answer.at(|own| with(own, &[at]))),
@@ -150,14 +150,23 @@ pub(in crate::flow) async fn relive(
     }
 }
 
-/// Writes what a writer says; `None`: it is larger than this server may hold, and only drops what was there.
-pub(in crate::flow) async fn write(
+/// Writes what a writer says; `None`: it is larger than this server may hold, and only drops what was there. What cannot be
+/// told is owed.
+async fn write(
     store: &Store,
     fleet: &Arc<Fleet>,
     (space, key): (&Space, &Key),
-    kept: Option<&Kept>,
+    (kept, since): (Option<&Kept>, Option<FleetStamp>),
 ) -> Written {
     let place = store.tick();
+    // This says more than what is owed by now.
+    let owed = fleet.debt.of(&name(key));
+    let put = kept.zip(since).map(|(kept, since)| Put { digest: kept.digest, since });
+    let owes = || {
+        fleet.debt.add_put(&name(key), put);
+        fleet.wake();
+        Written::Here
+    };
     let _own = fleet.own(vec![key.log()]);
     let mut unsettled = Unsettled { fleet, store, space, key, settled: false };
     // Before it is told: who takes up a history that has lost it tells it again.
@@ -179,18 +188,15 @@ pub(in crate::flow) async fn write(
     }
     let Some(now) = told.ok().flatten() else {
         // What lies there is older, or may be.
-        fleet.debt.add(&[name(key)]);
-        fleet.wake();
-        return Written::Here;
+        return owes();
     };
     let accepted = fleet.accept(sent, &now);
     doubt(store, space, key, kept.map(|kept| (kept, place)));
     if !accepted {
         // Told to a history that may be gone: then what lies there is older.
-        fleet.debt.add(&[name(key)]);
-        fleet.wake();
-        return Written::Here;
+        return owes();
     }
+    fleet.debt.told(owed.as_slice());
     fleet.note(now.log, now.position);
     Written::There(Some((now.log, now.position)))
 }

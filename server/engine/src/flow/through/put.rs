@@ -44,7 +44,7 @@ pub async fn write(
     let answer = if renews {
         renewed(store, &fleet, (&space, &key), (answer, since)).await
     } else {
-        share(store, &fleet, (&space, &key), (answer, lease)).await?
+        share(store, &fleet, (&space, &key), (answer, lease, since)).await?
     };
     // Not before: who gave it up meanwhile asks again because it is not known to be done.
     put::remember(repeats, (&key, &id), &answer);

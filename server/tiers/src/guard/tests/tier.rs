@@ -11,8 +11,8 @@ use hotplate_engine::{
         Kept, TierError, TierErrorKind, TierHealth, TierName, TierState,
         local::{HandedDown, LocalTier},
         shared::{
-            FenceName, FleetStamp, Hint, LeaseTurn, LeaseWish, LogNow, SharedFill, SharedRead, SharedTier, SharedWrite,
-            Since,
+            FenceName, FleetStamp, Hint, LeaseTurn, LeaseWish, LogNow, SharedAgain, SharedFill, SharedRead, SharedTier,
+            SharedWrite, Since,
         },
     },
 };
@@ -151,6 +151,16 @@ impl SharedTier for Fake {
     ) -> BoxFuture<'a, Result<SharedFill, TierError>> {
         let called = self.called();
         Box::pin(async { called.await.map(|()| SharedFill::Stored(log_now())) })
+    }
+
+    fn write_again<'a>(
+        &'a self,
+        _key: &'a Key,
+        _kept: &'a Kept,
+        _stamp: FleetStamp,
+    ) -> BoxFuture<'a, Result<SharedAgain, TierError>> {
+        let called = self.called();
+        Box::pin(async { called.await.map(|()| SharedAgain::TooLate(log_now())) })
     }
 
     fn raise<'a>(
