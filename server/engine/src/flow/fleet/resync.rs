@@ -1,6 +1,6 @@
 //! Taking up logs anew that are not what they were: after a failover, a restart, a flush, or when too much was missed.
 
-use super::apply;
+use super::apply::{self, ELSEWHERE, because};
 use crate::{
     fleet::{Fleet, journal::everything},
     memory::Store,
@@ -37,7 +37,7 @@ pub(super) async fn lost(store: &Store, fleet: &Fleet) {
     }
     // After they were asked where they are: what was computed before, and what they tell of no more, goes.
     if goes_on {
-        answers.iter().for_each(|now| apply::dropped(store, &since_then(fleet, now), None));
+        answers.iter().for_each(|now| apply::dropped(store, &since_then(fleet, now), (None, &because(ELSEWHERE))));
     } else {
         apply::everything(store, fleet);
     }
