@@ -5,11 +5,12 @@ use std::time::Duration;
 use hotplate_engine::{
     entry::{Description, Expiration, Ttl},
     flow::{
-        lease::OnMiss,
+        lease::{OnMiss, Release},
         put::{Precondition, PutAnswer, PutRequest},
     },
     key::Key,
     namespace::Coherence,
+    position::Positions,
 };
 
 use super::{
@@ -127,4 +128,34 @@ async fn what_was_given_up_before_it_was_shared_is_done_when_it_is_asked_for_aga
         panic!()
     };
     assert_eq!(again, position, "done once, and told again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_its_caller_takes_for_missing_is_computed_by_one() {
+    let (net, clock) = net(14);
+    let replicas = start(&net, 3, &clock, Coherence::Available).await;
+    let short = Expiration {
+        ttl: Ttl::Exact(Duration::from_secs(1)),
+        stale_for: Some(Duration::from_secs(3600)),
+        ..Expiration::default()
+    };
+    let [a, b, c] = &replicas[..] else { unreachable!() };
+    a.cache.write(PutRequest { expiration: short, ..put("k", 1) }, None).await.unwrap();
+    assert_eq!(b.look("k").await, Read::Value(1));
+    pass(Duration::from_millis(1100)).await;
+    // One that has it, and one that only finds it where it is shared: stale, it is neither's.
+    for first in [b, c] {
+        let Read::Compute(token) = first.get("k", OnMiss::Lease, Positions::default()).await.unwrap() else { panic!() };
+        for other in replicas.iter().filter(|other| !std::sync::Arc::ptr_eq(other, first)) {
+            assert_eq!(other.get("k", OnMiss::Lease, Positions::default()).await.unwrap(), Read::Pending);
+        }
+        assert!(first.cache.give_back((SPACE, "k"), token, Release::Next).await.unwrap().is_some());
+    }
+    let waits = OnMiss::Wait(Duration::from_secs(5));
+    let Read::Compute(token) = c.get("k", waits, Positions::default()).await.unwrap() else { panic!() };
+    let (read, _) = tokio::join!(b.get("k", waits, Positions::default()), async {
+        pass(Duration::from_millis(300)).await;
+        c.put("k", 2, Some(token)).await
+    });
+    assert_eq!(read.unwrap(), Read::Value(2));
 }

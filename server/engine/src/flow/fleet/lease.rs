@@ -8,11 +8,12 @@ use super::{
     read::{LATER, Shared, find_or_lease, give_back},
 };
 use crate::{
+    entry::Payload,
     error::Result,
     fleet::Fleet,
     flow::{
         fill::{Store as _, Ticket},
-        get::GetRequest,
+        get::{GetRequest, Lookup, StalePolicy},
         lease::LeasedAnswer,
         promote::promote,
     },
@@ -102,15 +103,15 @@ pub(in crate::flow) async fn agree(
     };
     // Who goes meanwhile leaves the lease to the next.
     let mut held = Held { store, key: &key, token: grant.token, ends: true };
-    let here = found.outcome.view().map(|view| view.facts.age);
-    let older = here.map(|age| store.clock.wall(store.clock.now()).saturating_sub(age));
-    let wait = if older.is_none() { wait } else { Duration::ZERO };
-    Ok(match turn(store, fleet, (&key, grant), (older, wait)).await {
+    let serves = found.outcome.view().is_some();
+    let wait = if serves { Duration::ZERO } else { wait };
+    let here = stored_here(store, &key, &found.outcome);
+    Ok(match turn_for(store, fleet, (&key, grant), (request, here, wait)).await {
         Turn::Computes => {
             held.ends = false;
             Some(LeasedAnswer::Found(found, Some(grant)))
         }
-        Turn::Found(..) if older.is_some() => {
+        Turn::Found(..) if here.is_some() => {
             // It is newer than what is here, which makes room for it.
             doubt(store, &space, &key, None);
             None
@@ -119,9 +120,48 @@ pub(in crate::flow) async fn agree(
             let _promoted = promote(store, &key, *kept, (TierName::Shared, ticket));
             None
         }
-        Turn::Taken(time) if older.is_none() => Some(LeasedAnswer::Pending(time.min(LOOK_MAX), found.as_of)),
+        Turn::Taken(time) if !serves => Some(LeasedAnswer::Pending(time.min(LOOK_MAX), found.as_of)),
         Turn::Taken(_) => Some(LeasedAnswer::Found(found, None)),
     })
+}
+
+/// When what is here of a key was stored, whether its caller is served by it or not.
+fn stored_here(store: &Store, key: &Key, outcome: &Lookup) -> Option<Duration> {
+    let age = match outcome.view() {
+        Some(view) => Some(view.facts.age),
+        None => store.view(key).map(|view| view.facts.age),
+    };
+    age.map(|age| store.clock.wall(store.clock.now()).saturating_sub(age))
+}
+
+/// Asks for the lease of the fleet; an entry that its caller would not take, because it is stale or too old, is to be
+/// renewed like one that is here.
+async fn turn_for(
+    store: &Store,
+    fleet: &Fleet,
+    (key, grant): (&Key, Grant),
+    (request, here, wait): (&GetRequest, Option<Duration>, Duration),
+) -> Turn {
+    let mut older = here;
+    loop {
+        let turn = turn(store, fleet, (key, grant), (older, wait)).await;
+        match &turn {
+            // Each time it is a later one: it ends.
+            Turn::Found(kept, _) if older.is_none_or(|older| older < kept.stored) && refuses(store, request, kept) => {
+                older = Some(kept.stored);
+            }
+            _ => return turn,
+        }
+    }
+}
+
+/// Whether a Get would call an entry a miss that lies where replicas share it.
+fn refuses(store: &Store, request: &GetRequest, kept: &Kept) -> bool {
+    let now = store.clock.wall(store.clock.now());
+    let stale = kept.marked || kept.fresh_until <= now;
+    let negative = matches!(kept.payload, Payload::Negative(_));
+    let too_old = request.max_age.is_some_and(|max| now.saturating_sub(kept.stored) > max);
+    too_old || stale && (negative || request.stale == StalePolicy::Refuse)
 }
 
 /// This server's lease while its holder asks for the fleet's.

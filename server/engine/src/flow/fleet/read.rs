@@ -64,7 +64,8 @@ pub(in crate::flow) async fn find(store: &Store, fleet: &Fleet, key: &Key, wish:
         heard(&mut wished);
         return Shared::Nothing(lease);
     }
-    let Some(found) = found else { return Shared::Nothing(lease) };
+    // What is there besides another's lease is what that is to renew.
+    let Some(found) = found.filter(|_| !matches!(lease, LeaseTurn::Taken(_))) else { return Shared::Nothing(lease) };
     if is_usable(store, fleet, (key, now.position), &found) {
         return Shared::Found(Box::new(found.kept));
     }
