@@ -6,6 +6,8 @@
 
 #[path = "contract/away.rs"]
 mod away;
+#[path = "contract/dictionaries.rs"]
+mod dictionaries;
 #[path = "contract/harness.rs"]
 mod harness;
 #[path = "contract/local.rs"]

@@ -88,8 +88,8 @@ fn shared(all: &Settings, clock: &Clock) -> Result<Option<Arc<dyn SharedTier>>, 
         prefix: settings.prefix.clone(),
         value_bytes_max: settings.value_bytes_max as u64,
     };
-    // Every server must be able to read what one wrote: dictionaries are of one machine.
-    let codec = Codec::new(CodecOptions { dictionaries: false, ..codec(all) }, clock.clone());
+    // Its own: its dictionaries lie in Redis.
+    let codec = Codec::new(codec(all), clock.clone());
     let redis = RedisTier::open(options, codec, clock.clone()).map_err(|error| format!("shared: {error}"))?;
     Ok(Some(Guarded::shared(Arc::new(redis), GuardOptions::shared(settings.timeout), clock.clone())))
 }

@@ -49,7 +49,14 @@ pub fn dictionary_id(dictionary: &[u8]) -> u64 {
 pub(super) struct Encoder {
     pub(super) id: u64,
     pub(super) dictionary: EncoderDictionary<'static>,
-    bytes: u64,
+    /// What it was made from.
+    plain: Bytes,
+}
+
+impl Encoder {
+    fn bytes(&self) -> u64 {
+        2 * self.plain.len() as u64 + ENCODER_BYTES
+    }
 }
 
 /// A namespace with small values.
@@ -95,6 +102,13 @@ impl Dictionaries {
         Some(namespaces.entry(name.clone()).or_default().clone())
     }
 
+    /// Those that are compressed with now, with their namespaces.
+    pub(super) fn in_use(&self) -> Vec<(Arc<str>, Bytes)> {
+        let namespaces = self.namespaces.read();
+        let current = namespaces.iter().filter_map(|(name, one)| Some((name.clone(), one.current()?.plain.clone())));
+        current.collect()
+    }
+
     /// The one to read with.
     pub(super) fn decoder(&self, id: u64) -> Option<Arc<DecoderDictionary<'static>>> {
         self.known.read().by_id.get(&id).map(|(decoder, _)| decoder.clone())
@@ -125,9 +139,9 @@ impl Dictionaries {
     /// Takes a dictionary to read with and to compress the values of a namespace with from now on. Whether that can be.
     pub(super) fn adopt(&self, name: &Arc<str>, dictionary: &[u8]) -> bool {
         let (Some(namespace), Some(id)) = (self.namespace(name), self.learn(dictionary)) else { return false };
-        let bytes = dictionary.len() as u64 + ENCODER_BYTES;
+        let plain = Bytes::copy_from_slice(dictionary);
         let dictionary = EncoderDictionary::copy(dictionary, self.level);
-        *namespace.current.write() = Some(Arc::new(Encoder { id, dictionary, bytes }));
+        *namespace.current.write() = Some(Arc::new(Encoder { id, dictionary, plain }));
         *namespace.sampling.lock() = Sampling::adopted();
         true
     }
@@ -136,7 +150,7 @@ impl Dictionaries {
     pub(super) fn memory_bytes(&self) -> u64 {
         let known: u64 = self.known.read().by_id.values().map(|(_, bytes)| bytes).sum();
         let namespaces = self.namespaces.read();
-        let encoders: u64 = namespaces.values().filter_map(|namespace| Some(namespace.current()?.bytes)).sum();
+        let encoders: u64 = namespaces.values().filter_map(|namespace| Some(namespace.current()?.bytes())).sum();
         let samples: u64 = namespaces.values().map(|namespace| namespace.sampling.lock().bytes()).sum();
         known + encoders + samples
     }

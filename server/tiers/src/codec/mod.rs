@@ -243,6 +243,12 @@ impl Codec {
         self.dictionaries.adopt(namespace, dictionary)
     }
 
+    /// The dictionaries that values are compressed with now, with their namespaces.
+    #[must_use]
+    pub fn in_use(&self) -> Vec<(Arc<str>, Bytes)> {
+        self.dictionaries.in_use()
+    }
+
     /// Trains dictionaries when they are due, stores them and takes them. Never ends by itself. Where one cannot be stored,
     /// values are compressed without.
     pub async fn keep_trained(&self, store: Arc<dyn DictionaryStore>) {

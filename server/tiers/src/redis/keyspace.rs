@@ -57,6 +57,16 @@ impl Keyspace {
         format!("{}:{{{}}}:m:{replica:016x}", self.prefix, log.number())
     }
 
+    /// A dictionary of the codec.
+    pub(super) fn dictionary(&self, id: u64) -> String {
+        format!("{}:{{{}}}:d:{id:016x}", self.prefix, LogId::SELECTOR.number())
+    }
+
+    /// Which dictionary a namespace's values are written with.
+    pub(super) fn dictionary_of(&self, namespace: &str) -> String {
+        format!("{}:{{{}}}:n:{namespace}", self.prefix, LogId::SELECTOR.number())
+    }
+
     /// Where changes are told.
     pub(super) fn channel(&self) -> String {
         format!("{}:hints", self.prefix)
@@ -92,6 +102,8 @@ mod tests {
         assert_eq!(names.lease(&key), format!("{tag}l:models:user:{{1}}"));
         assert_eq!(names.log(key.log()), format!("{tag}c"));
         assert_eq!(names.member(LogId::SELECTOR, 7), "hp:{64}:m:0000000000000007");
+        assert_eq!(names.dictionary(7), "hp:{64}:d:0000000000000007");
+        assert_eq!(names.dictionary_of("models"), "hp:{64}:n:models");
     }
 
     #[test]

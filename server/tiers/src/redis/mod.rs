@@ -7,6 +7,7 @@ mod cluster;
 mod connect;
 mod counters;
 mod delta;
+mod dictionary;
 mod fail;
 mod hint;
 mod keyspace;
@@ -42,6 +43,7 @@ pub use self::url::{Address, RedisUrl};
 use self::{
     connect::{Account, Dialer},
     counters::Counters,
+    dictionary::Dictionaries,
     fail::{Cause, Fail},
     keyspace::Keyspace,
     node::Link,
@@ -100,7 +102,7 @@ struct Core {
 
 impl RedisTier {
     /// Begins to connect, and stays connected until it is dropped. Must be called inside a runtime; never waits. The codec's
-    /// dictionaries are not used: every replica must be able to read what one wrote.
+    /// dictionaries lie in Redis too, so that every replica can read what one wrote: the codec must be this tier's own.
     ///
     /// # Errors
     /// What is wrong with the options, without passwords.
@@ -121,7 +123,11 @@ impl RedisTier {
         let scripts = Scripts::new();
         let replica = rand::random();
         let core = Core { route, keyspace, scripts, codec, counters, clock, replica, value_bytes_max, tasks };
-        Ok(Self { core: Arc::new(core) })
+        let core = Arc::new(core);
+        let (codec, store) = (Arc::clone(&core.codec), Arc::new(Dictionaries::of(&core)));
+        core.tasks.spawn("redis dictionaries, training", async move { codec.keep_trained(store).await });
+        core.tasks.spawn("redis dictionaries, keeping", Dictionaries::of(&core).keep_there());
+        Ok(Self { core })
     }
 }
 

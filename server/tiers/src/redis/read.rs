@@ -22,6 +22,7 @@ use super::{
     route::Request,
     stamp::{self, STAMP_BYTES},
 };
+use crate::codec::CodecError;
 
 /// What lies under a value's name.
 #[derive(Debug, PartialEq)]
@@ -222,7 +223,17 @@ impl Core {
         let (codec, record) = (Arc::clone(&self.codec), bytes.slice(STAMP_BYTES..));
         // However small it is, what is in it may be large.
         let raw_bytes = codec.facts(&record).map_or(0, |facts| facts.raw_bytes);
-        match aside(raw_bytes.max(bytes.len() as u64), move || codec.decode(record)).await {
+        let needs = raw_bytes.max(bytes.len() as u64);
+        let again = record.clone();
+        let mut decoded = aside(needs, move || codec.decode(record)).await;
+        if let Ok(Err(CodecError::UnknownDictionary(id))) = decoded
+            && let Ok(Some(dictionary)) = self.dictionary(id).await
+            && self.codec.learn(&dictionary) == Some(id)
+        {
+            let codec = Arc::clone(&self.codec);
+            decoded = aside(needs, move || codec.decode(again)).await;
+        }
+        match decoded {
             // An answer to another question, or an entry under another one's name, is nobody's.
             Ok(Ok(decoded)) if decoded.key != *key => Lying::Corrupt,
             Ok(Ok(decoded)) if decoded.kept.usable_until <= self.wall() => Lying::Useless,
