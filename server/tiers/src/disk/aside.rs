@@ -7,6 +7,8 @@ use super::{
     counters::Dropped,
     files::gone,
     ledger::Queued,
+    lock::{LOCK, Lock},
+    log::Log,
     reclaim::Carry,
     recover,
     trouble::{Backoff, Fault, Step, Trouble},
@@ -115,6 +117,36 @@ impl Writer {
                 self.core.counters.failed(Step::Removing);
             }
         }
+    }
+
+    /// When the directory, or the file that says whose it is, was removed or replaced: another process may use it, and what
+    /// is written here nobody finds. It is given up, and taken anew when that can be.
+    pub(super) fn see_whether_it_is_there(&mut self) {
+        if self.held.as_ref().is_none_or(Lock::holds) {
+            return;
+        }
+        let error = io::Error::other(format!("it, or its file {LOCK}, was removed or replaced while it was in use"));
+        let fault = Step::Opening.of()(error);
+        tracing::warn!(
+            path = %self.core.options.path.display(),
+            "the directory of the disk tier, or its lock file, was removed or replaced: all that was in it is forgotten; do \
+             not put it back"
+        );
+        self.core.counters.failed(fault.step);
+        (self.held, self.high, self.log, self.unnamed) = (None, None, Log::default(), Vec::new());
+        (self.must_wipe, self.unforced_removal) = (false, false);
+        let mut ledger = self.core.ledger.lock();
+        let trouble = Trouble::new(&fault, &self.core.options.path);
+        let (index, waiters) = ledger.lost();
+        ledger.trouble = Some(trouble.clone());
+        drop(ledger);
+        drop(index);
+        self.core.shut_all();
+        for (_, waiter) in waiters {
+            // Who does not wait any more need not be told.
+            let _gone = waiter.send(Err(trouble.error()));
+        }
+        self.again = self.pace.now().after(self.backoff.next());
     }
 
     /// When it is time to: sees whether the disk works again.

@@ -340,6 +340,11 @@ impl Core {
         self.open.lock().pop(&id);
     }
 
+    /// Forgets all segments that are open.
+    pub(super) fn shut_all(&self) {
+        self.open.lock().clear();
+    }
+
     /// Its state and counters.
     pub(super) fn state(&self) -> TierState {
         let ledger = self.ledger.lock();

@@ -97,7 +97,7 @@ pub(super) fn gone(result: io::Result<()>) -> io::Result<()> {
 #[derive(Debug)]
 pub(super) struct System;
 
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
@@ -190,52 +190,4 @@ impl Handle for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
-}
-
-/// Holds the directory for this process until it is dropped, or the process ends in whatever way.
-#[derive(Debug)]
-pub(super) struct Lock {
-    _file: File,
-}
-
-/// Why a directory is not held.
-pub(super) enum NotHeld {
-    /// By another one already.
-    InUse,
-    /// There is something in it, and nothing says that it is this tier's.
-    NotOurs,
-    /// What the system says.
-    Failed(io::Error),
-}
-
-/// The file that is held. It also says whose the directory is: what is in one without it is not touched.
-pub(super) const LOCK: &str = "hotplate.lock";
-/// What a new file system has at its root.
-const OF_THE_FILE_SYSTEM: &str = "lost+found";
-
-impl Lock {
-    /// Takes the file [`LOCK`] of a directory, which is made where there is nothing else.
-    pub(super) fn take(directory: &Path) -> Result<Self, NotHeld> {
-        let path = directory.join(LOCK);
-        if !path.try_exists().map_err(NotHeld::Failed)? && !is_empty(directory).map_err(NotHeld::Failed)? {
-            return Err(NotHeld::NotOurs);
-        }
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = private(options).open(path).map_err(NotHeld::Failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(NotHeld::InUse),
-            Err(fs::TryLockError::Error(error)) => Err(NotHeld::Failed(error)),
-        }
-    }
-}
-
-fn is_empty(directory: &Path) -> io::Result<bool> {
-    for entry in fs::read_dir(directory)? {
-        if entry?.file_name() != OF_THE_FILE_SYSTEM {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

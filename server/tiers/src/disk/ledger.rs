@@ -161,8 +161,9 @@ impl Ledger {
 
     /// Goes on from what was found: numbers below `next` were given before.
     pub(super) fn restore(&mut self, next: u64, index: Index, fences: SelectorFences) {
-        self.next = next;
-        self.settled = next - 1;
+        // Never given twice by this process either: a read may still be on its way.
+        self.next = next.max(self.next);
+        self.settled = self.next - 1;
         self.owed = self.owed.min(self.settled);
         self.index = index;
         self.fences = fences;
@@ -332,6 +333,14 @@ impl Ledger {
         self.blob_bytes = 0;
         self.settled = self.next - 1;
         (index, std::mem::take(&mut self.waiters))
+    }
+
+    /// The directory is not there any more: nothing is known of what is in it, or in what is there instead. With who waited
+    /// for something to be written.
+    pub(super) fn lost(&mut self) -> (Index, Vec<Waiter>) {
+        let lost = self.wiped();
+        (self.opened, self.unread_forgotten) = (false, true);
+        lost
     }
 
     pub(super) fn queued(&self) -> usize {

@@ -8,7 +8,7 @@
 //! | `recover.rs`, `verify.rs` | what is found in a directory |
 //! | `frame.rs`, `segment.rs`, `sets.rs`, `blob.rs`, `clock.rs`, `positions.rs`, `dictionary.rs` | the formats of the files |
 //! | `reads.rs` | finding entries |
-//! | `files.rs`, `window.rs` | the file system |
+//! | `files.rs`, `lock.rs`, `window.rs` | the file system |
 
 mod aside;
 mod blob;
@@ -20,6 +20,7 @@ mod files;
 mod frame;
 mod index;
 mod ledger;
+mod lock;
 mod log;
 mod options;
 mod positions;

@@ -129,7 +129,7 @@ impl fmt::Display for DiskError {
                 write!(f, "another process uses {}: stop it, or give each its own disk.path", path.display())
             }
             Self::NotOurs(path) => {
-                let (path, lock) = (path.display(), super::files::LOCK);
+                let (path, lock) = (path.display(), super::lock::LOCK);
                 write!(
                     f,
                     "{path} is not empty and has no file {lock}, so it is not a cache's, and nothing there was touched: set \

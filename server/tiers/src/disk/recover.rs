@@ -19,10 +19,11 @@ use super::{
     clock::HighWater,
     core::Core,
     counters::count,
-    files::{Handle, Lock, NotHeld, gone},
+    files::{Handle, gone},
     frame::{FRAME_BYTES, Frame, Kind, SEQUENCE_END},
     index::{Index, Slot},
     ledger::{Filling, weight},
+    lock::{Identity, Lock, NotHeld},
     log::Log,
     options::Sync,
     positions,
@@ -274,12 +275,14 @@ pub(super) fn open(writer: &mut Writer) -> Result<(), Fault> {
 
 fn take(writer: &mut Writer) -> io::Result<()> {
     if writer.held.is_none() {
-        writer.held = match Lock::take(&writer.core.options.path) {
+        let directory = &writer.core.options.path;
+        writer.held = match Lock::take(directory, writer.holds) {
             Ok(lock) => Some(lock),
             Err(NotHeld::InUse) => return Err(io::ErrorKind::ResourceBusy.into()),
             Err(NotHeld::NotOurs) => return Err(io::ErrorKind::DirectoryNotEmpty.into()),
             Err(NotHeld::Failed(error)) => return Err(error),
         };
+        writer.holds = Identity::of(directory);
     }
     Ok(())
 }

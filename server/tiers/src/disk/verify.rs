@@ -5,7 +5,14 @@ use std::{io, path::Path, sync::Arc};
 
 use hotplate_engine::clock::Clock;
 
-use super::{DiskOptions, core::Core, files::System, frame::Kind, recover, segment};
+use super::{
+    DiskOptions,
+    core::Core,
+    files::System,
+    frame::Kind,
+    lock::{Lock, NotHeld},
+    recover, segment,
+};
 use crate::codec::{Codec, CodecOptions};
 
 /// What is in a directory.
@@ -25,19 +32,26 @@ pub struct Verified {
     pub foreign_bytes: u64,
 }
 
-/// Reads everything in a directory and changes nothing. No server may use it meanwhile: what it writes at the same time would
-/// count as damaged.
+/// Reads everything in a directory and changes nothing. `progress` hears of each segment: how many were read, of how many.
 ///
 /// # Errors
-/// What the system says of the directory or a file.
-pub fn verify(path: &Path) -> io::Result<Verified> {
+/// `ResourceBusy` when a server uses it, `DirectoryNotEmpty` when nothing says that it is a disk tier's; what the system says of
+/// the directory or a file.
+pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> io::Result<Verified> {
+    let _held = Lock::take_to_look(path).map_err(|why| match why {
+        NotHeld::InUse => io::ErrorKind::ResourceBusy.into(),
+        NotHeld::NotOurs => io::ErrorKind::DirectoryNotEmpty.into(),
+        NotHeld::Failed(error) => error,
+    })?;
     let clock = Clock::system();
     let codec = Codec::new(CodecOptions::default(), clock.clone());
     let options = DiskOptions::new(path, u64::MAX / 2);
     let core = Core::new(options, Arc::new(System), codec, clock);
     let found = recover::find(&core)?;
     let mut verified = Verified { damaged: found.corrupt, foreign_bytes: found.foreign, ..Verified::default() };
+    let all = found.segments.len() as u64;
     for (id, filling) in &found.segments {
+        progress(verified.segments, all);
         let file = core.files.open(&core.segment_path(*id))?;
         let scan = segment::scan(file.as_ref(), file.length()?, filling.salt)?;
         let sealed = segment::read_footer(file.as_ref(), file.length()?, filling.salt)?.is_some();
@@ -57,5 +71,6 @@ pub fn verify(path: &Path) -> io::Result<Verified> {
             }
         }
     }
+    progress(all, all);
     Ok(verified)
 }

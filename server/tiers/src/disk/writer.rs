@@ -11,9 +11,9 @@ use super::{
     clock::HighWater,
     core::Core,
     counters::{Dropped, count},
-    files::Lock,
     frame::{Kind, NOTE_BYTES},
     ledger::{DeadBlob, Ledger, Op, Queued, Waiting},
+    lock::{Identity, Lock},
     log::{Log, Record},
     options::Sync,
     positions, sets,
@@ -37,6 +37,8 @@ pub(super) struct Writer {
     pub(super) core: Arc<Core>,
     pub(super) log: Log,
     pub(super) held: Option<Lock>,
+    /// Which directory it holds, or held last.
+    pub(super) holds: Option<Identity>,
     pub(super) high: Option<HighWater>,
     pub(super) backoff: Backoff,
     /// When it tries again, while it is aside.
@@ -68,6 +70,7 @@ impl Writer {
             core,
             log: Log::default(),
             held: None,
+            holds: None,
             high: None,
             backoff: Backoff::default(),
             again: Moment(0),
@@ -260,6 +263,9 @@ impl Writer {
 
     fn tick(&mut self) {
         self.ticks += 1;
+        if self.ticks.is_multiple_of(TICKS_PER_NOTE) {
+            self.see_whether_it_is_there();
+        }
         self.come_back();
         self.core.ledger.lock().settle_idle();
         self.save_positions();

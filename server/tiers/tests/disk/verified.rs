@@ -1,6 +1,10 @@
 //! Looking through a directory, and files of later versions.
 
-use std::fs;
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::Path,
+};
 
 use hotplate_engine::{
     clock::Clock,
@@ -9,6 +13,13 @@ use hotplate_engine::{
 use hotplate_tiers::disk::{Verified, verify};
 
 use crate::support::{get, kept, key, noise, open, put, segments, written};
+
+fn checked(path: &Path) -> io::Result<Verified> {
+    let mut last = (0, 0);
+    let verified = verify(path, &mut |done, all| last = (done, all))?;
+    assert_eq!(last.0, last.1, "it is told when all is read");
+    Ok(verified)
+}
 
 #[tokio::test]
 async fn a_sound_directory_is_said_to_be_and_a_damaged_one_not() {
@@ -20,8 +31,10 @@ async fn a_sound_directory_is_said_to_be_and_a_damaged_one_not() {
     put(&tier, "b", kept(&clock, noise(500, 3)));
     written(&tier).await;
     assert!(tier.forget(&key("b")));
+    let in_use = checked(directory.path()).unwrap_err();
+    assert_eq!(in_use.kind(), ErrorKind::ResourceBusy, "what is being written would look damaged");
     tier.close().await;
-    let sound = verify(directory.path()).unwrap();
+    let sound = checked(directory.path()).unwrap();
     assert_eq!((sound.segments, sound.entries, sound.blobs, sound.damaged), (1, 3, 1, 0));
     assert!(sound.records >= 4);
     let segment = segments(directory.path()).pop().unwrap();
@@ -32,9 +45,11 @@ async fn a_sound_directory_is_said_to_be_and_a_damaged_one_not() {
     let mut bytes = fs::read(&blob).unwrap();
     bytes[1000] ^= 1;
     fs::write(&blob, bytes).unwrap();
-    assert_eq!(verify(directory.path()).unwrap().damaged, 2);
+    assert_eq!(checked(directory.path()).unwrap().damaged, 2);
     let empty = tempfile::tempdir().unwrap();
-    assert_eq!(verify(empty.path()).unwrap(), Verified::default());
+    assert_eq!(checked(empty.path()).unwrap_err().kind(), ErrorKind::DirectoryNotEmpty, "nothing says whose it is");
+    drop(open(empty.path(), &clock));
+    assert_eq!(checked(empty.path()).unwrap(), Verified::default());
 }
 
 #[tokio::test]
@@ -62,5 +77,5 @@ async fn what_a_later_version_wrote_is_left_alone_and_its_numbers_are_not_used()
         tier.close().await;
         assert_eq!(fs::read(&path).unwrap(), later);
     }
-    assert_eq!(verify(directory.path()).unwrap().foreign_bytes, 1000);
+    assert_eq!(checked(directory.path()).unwrap().foreign_bytes, 1000);
 }

@@ -1,8 +1,11 @@
 //! A directory is used only where it is empty or was this tier's before: nothing of anybody else's is touched.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use hotplate_engine::{clock::Clock, tier::local::LocalTier};
+use hotplate_engine::{
+    clock::Clock,
+    tier::{TierHealth, local::LocalTier},
+};
 use hotplate_tiers::disk::{DiskError, DiskOptions, DiskTier};
 
 use crate::support::{BYTES_MAX, codec, get, kept, key, open, put, written};
@@ -48,4 +51,80 @@ async fn an_empty_directory_a_new_file_system_and_its_own_are_used() {
     drop(tier);
     let again = open(directory.path(), &clock);
     assert!(get(&again, "k").await.is_some() && again.holds(&key("k")));
+}
+
+async fn until(what: &str, so: impl AsyncFn() -> bool) {
+    let clock = Clock::system();
+    let begun = clock.now();
+    while !so().await {
+        assert!(clock.now().since(begun) < Duration::from_secs(20), "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_removed_is_given_up_and_made_anew() {
+    let (directory, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+    let path = directory.path().join("cache");
+    let tier = open(&path, &clock);
+    put(&tier, "k", kept(&clock, "v"));
+    written(&tier).await;
+    fs::remove_dir_all(&path).unwrap();
+    until("it is seen and made anew", async || path.join("hotplate.lock").exists()).await;
+    until("it is up", async || tier.state().health == TierHealth::Up).await;
+    assert_eq!((get(&tier, "k").await, tier.state().entries), (None, Some(0)));
+    assert!(put(&tier, "k", kept(&clock, "again")));
+    tier.close().await;
+    drop(tier);
+    assert!(get(&open(&path, &clock), "k").await.is_some());
+}
+
+#[tokio::test]
+async fn whoever_finds_another_in_its_directory_writes_nothing_more() {
+    let (directory, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+    let tier = open(directory.path(), &clock);
+    put(&tier, "k", kept(&clock, "v"));
+    written(&tier).await;
+    let second = loop {
+        let lock = directory.path().join("hotplate.lock");
+        fs::remove_file(&lock).unwrap();
+        fs::write(lock, "").unwrap();
+        // The first may have seen it already, and made it anew.
+        if let Ok(second) = DiskTier::open(DiskOptions::new(directory.path(), BYTES_MAX), codec(&clock), clock.clone())
+        {
+            break second;
+        }
+    };
+    until("it is seen", async || tier.state().health == TierHealth::Away).await;
+    let why = tier.state().why.unwrap();
+    assert!(why.contains("disk.path") && why.contains(&*directory.path().to_string_lossy()), "{why}");
+    assert!(!put(&tier, "k", kept(&clock, "of the first")));
+    assert!(tier.settled().await.is_err(), "nothing of it is written down");
+    assert!(get(&second, "k").await.is_some());
+    put(&second, "k", kept(&clock, "of the second"));
+    written(&second).await;
+    second.close().await;
+    drop(second);
+    until("it is up", async || tier.state().health == TierHealth::Up).await;
+    assert_eq!(get(&tier, "k").await, None, "what happened there meanwhile it does not know");
+    tier.settled().await.unwrap();
+    put(&tier, "k", kept(&clock, "of the first"));
+    tier.close().await;
+    drop(tier);
+    assert_eq!(get(&open(directory.path(), &clock), "k").await.unwrap(), "of the first");
+}
+
+#[tokio::test]
+async fn where_only_the_lock_was_removed_the_directory_is_taken_again() {
+    let (directory, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+    let tier = open(directory.path(), &clock);
+    put(&tier, "k", kept(&clock, "v"));
+    written(&tier).await;
+    fs::remove_file(directory.path().join("hotplate.lock")).unwrap();
+    until("it is seen", async || tier.state().entries == Some(0)).await;
+    until("it is up", async || tier.state().health == TierHealth::Up).await;
+    assert_eq!(get(&tier, "k").await, None);
+    let options = DiskOptions::new(directory.path(), BYTES_MAX);
+    let second = DiskTier::open(options, codec(&clock), clock.clone());
+    assert!(matches!(second, Err(DiskError::InUse(_))), "it is held");
 }

@@ -189,7 +189,7 @@ async fn a_directory_that_cannot_be_read_yet_is_read_later_unless_something_was_
 #[tokio::test]
 async fn a_first_segment_of_which_only_the_name_is_there_does_not_keep_it_away() {
     let bed = Bed::new(Sync::Off);
-    for name in [crate::disk::files::LOCK, "00000001.seg"] {
+    for name in [crate::disk::lock::LOCK, "00000001.seg"] {
         std::fs::write(bed.directory.path().join(name), []).unwrap();
     }
     bed.files.set(Fails { list: Some(EIO), ..Fails::default() });
