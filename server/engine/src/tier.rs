@@ -226,6 +226,8 @@ pub struct TierState {
     pub health: TierHealth,
     /// Why, when it is not up: a sentence without keys, values, passwords.
     pub why: Option<String>,
+    /// Where it is, for people: an address without credentials, or a directory. `None`: nowhere that has a name.
+    pub place: Option<String>,
     /// Entries it holds; `None`: not known.
     pub entries: Option<u64>,
     /// Bytes it takes there; `None`: not known.

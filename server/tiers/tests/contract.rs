@@ -8,6 +8,8 @@
 mod away;
 #[path = "contract/dictionaries.rs"]
 mod dictionaries;
+#[path = "contract/elsewhere.rs"]
+mod elsewhere;
 #[path = "contract/harness.rs"]
 mod harness;
 #[path = "contract/local.rs"]

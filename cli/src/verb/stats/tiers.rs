@@ -22,7 +22,8 @@ pub(super) fn show(response: &v1::StatsResponse, output: &mut Output) -> Result<
     for tier in &response.tiers {
         let name = entry::tier(tier.tier);
         if !tier.why.is_empty() {
-            output.note(&format!("{name}: {}", human::escape(&tier.why)))?;
+            let place = if tier.place.is_empty() { String::new() } else { format!(" at {}", tier.place) };
+            output.note(&format!("{name}{}: {}", human::escape(&place), human::escape(&tier.why)))?;
         }
         if let Some(ratio) = ratio(tier.codec.as_ref()) {
             output.note(&format!("{name}: values are stored as {} of their bytes", human::share(ratio)))?;
@@ -72,6 +73,7 @@ pub(super) fn as_json(tier: &v1::TierStats) -> Value {
         "tier": entry::tier(tier.tier),
         "health": health(tier),
         "why": tier.why,
+        "place": tier.place,
         "entries": tier.entry_count,
         "bytes": tier.bytes,
         "bytes_max": tier.bytes_max,

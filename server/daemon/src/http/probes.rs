@@ -34,6 +34,9 @@ struct Tier {
     health: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// An address or a directory, without credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,8 +49,8 @@ struct Tier {
 impl Tier {
     fn of((name, state): (TierName, TierState)) -> Self {
         let breaker = state.calls.map(|calls| calls.breaker.word());
-        let (entries, bytes, debt) = (state.entries, state.bytes, state.debt);
-        Self { tier: name.word(), health: state.health.word(), why: state.why, breaker, entries, bytes, debt }
+        let TierState { health, why, place, entries, bytes, debt, .. } = state;
+        Self { tier: name.word(), health: health.word(), why, place, breaker, entries, bytes, debt }
     }
 }
 

@@ -6,7 +6,7 @@ use super::Cache;
 use crate::{
     flow::fleet::{follow::follow, settle::settle},
     key::namespace_name,
-    tier::{TierName, TierState},
+    tier::{TierHealth, TierName, TierState},
 };
 
 impl Cache {
@@ -55,12 +55,18 @@ impl Cache {
         space.is_none_or(|space| space.config.tiers.shared)
     }
 
-    /// How each slower tier is, from fast to slow, with what it has still to be told.
+    /// How each slower tier is, from fast to slow, with what it has still to be told. What replicas share is up once it is
+    /// known what the others changed.
     #[must_use]
     pub fn tier_states(&self) -> Vec<(TierName, TierState)> {
         let mut states = self.store.tiers.states();
+        let trusted = self.store.fleet.as_ref().is_none_or(|fleet| fleet.trusts(self.store.clock.now()));
         for (_, state) in states.iter_mut().filter(|(name, _)| *name == TierName::Shared) {
             state.debt += self.fleet_debt() as u64;
+            if state.health == TierHealth::Up && !trusted {
+                state.health = TierHealth::CatchingUp;
+                state.why = Some("what other servers changed meanwhile is not known yet".to_owned());
+            }
         }
         states
     }

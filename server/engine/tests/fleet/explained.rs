@@ -9,7 +9,7 @@ use hotplate_engine::{
         get::Lookup,
     },
     namespace::Coherence,
-    tier::TierName,
+    tier::{TierHealth, TierName},
 };
 
 use super::{
@@ -53,4 +53,18 @@ async fn where_nothing_is_heard_of_the_others_a_strict_miss_says_why() {
     assert!(matches!(told.outcome, Lookup::Miss(MissReason::TierUnavailable)), "{told:?}");
     assert!(told.explanation.contains("its namespace is strict"), "{}", told.explanation);
     assert_eq!(told.tiers, [TierName::Memory], "it lies there all the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_shared_is_up_once_it_is_known_what_others_changed() {
+    let (net, clock) = net(33);
+    let replica = start(&net, 1, &clock, Coherence::Available).await.remove(0);
+    let health = || replica.cache.tier_states()[0].1.health;
+    assert_eq!(health(), TierHealth::Up);
+    replica.link.cut(true);
+    pass(Duration::from_secs(4)).await;
+    assert_eq!(health(), TierHealth::CatchingUp, "no guard is around it that calls it away");
+    replica.link.cut(false);
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(health(), TierHealth::Up);
 }

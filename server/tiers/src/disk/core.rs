@@ -363,6 +363,7 @@ impl Core {
         TierState {
             health,
             why,
+            place: Some(self.options.path.display().to_string()),
             entries: Some(entries),
             bytes: Some(bytes),
             bytes_max: Some(self.options.bytes_max),

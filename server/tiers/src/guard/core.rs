@@ -231,10 +231,10 @@ impl<T: Ward + ?Sized> Core<T> {
         }
         let trouble = self.trouble.lock();
         if !self.asked() {
-            return (
-                TierHealth::Away,
-                trouble.failure.as_ref().map(|error| error.message.clone()).or_else(|| own.why.clone()),
-            );
+            // What it says of itself is nearer to the cause than that a call had no answer.
+            let own = own.why.clone().filter(|_| own.health == TierHealth::Away);
+            let why = own.or_else(|| trouble.failure.as_ref().map(|error| error.message.clone()));
+            return (TierHealth::Away, why);
         }
         if own.health != TierHealth::Up {
             return (own.health, own.why.clone());

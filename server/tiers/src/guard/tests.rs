@@ -19,7 +19,10 @@ use hotplate_engine::{
 use tokio::time::{Instant, advance, sleep};
 
 use self::tier::{Does, Fake};
-use super::{lookout::Told, *};
+use super::{
+    lookout::{Line, Tally, Told},
+    *,
+};
 
 const TIMEOUT: Duration = Duration::from_millis(50);
 
@@ -347,15 +350,36 @@ async fn every_call_gets_through() {
 }
 
 #[test]
-fn lines_are_apart_and_the_last_change_is_always_told() {
-    let (clock, mut told) = (Clock::manual(), Told::default());
-    assert_eq!(told.line(clock.now(), TierHealth::Up), None, "nothing happened");
-    assert_eq!(told.line(clock.now(), TierHealth::Away), Some((TierHealth::Up, 1)), "at once");
-    for health in [TierHealth::Up, TierHealth::Away, TierHealth::Up] {
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(told.line(clock.now(), health), None);
+fn each_change_is_told_when_it_happens_with_how_long_the_trouble_lasted() {
+    let (clock, mut told) = (Clock::manual(), Told::nothing(Clock::manual().now()));
+    let mut line = |seconds: u64, health, failed| {
+        clock.advance(Duration::from_secs(seconds));
+        told.line(clock.now(), health, Tally { failed, dropped: failed * 2 })
+    };
+    let plain = |before| Some(Line { before, changes: 1, trouble: None });
+    assert_eq!(line(0, TierHealth::CatchingUp, 0), None, "nothing happened");
+    assert_eq!(line(1, TierHealth::Up, 0), plain(TierHealth::CatchingUp));
+    assert_eq!(line(1, TierHealth::Up, 0), None);
+    assert_eq!(line(1, TierHealth::Away, 5), plain(TierHealth::Up));
+    assert_eq!(line(3, TierHealth::Degraded, 6), plain(TierHealth::Away));
+    let trouble = Some((Duration::from_secs(7), Tally { failed: 3, dropped: 6 }));
+    assert_eq!(line(4, TierHealth::Up, 8), Some(Line { before: TierHealth::Degraded, changes: 1, trouble }));
+}
+
+#[test]
+fn one_that_comes_and_goes_is_told_seldom_and_its_last_state_always() {
+    let (clock, mut lines) = (Clock::manual(), 0);
+    let mut told = Told::nothing(clock.now());
+    for _ in 0..300 {
+        for health in [TierHealth::Away, TierHealth::Up] {
+            clock.advance(Duration::from_millis(100));
+            lines += u32::from(told.line(clock.now(), health, Tally::default()).is_some());
+        }
     }
+    assert!((8..=15).contains(&lines), "eight, and one every ten seconds of a minute: {lines}");
+    assert_eq!(told.line(clock.now(), TierHealth::Away, Tally::default()), None);
     clock.advance(Duration::from_secs(10));
-    assert_eq!(told.line(clock.now(), TierHealth::Up), Some((TierHealth::Away, 3)));
-    assert_eq!(told.line(clock.now(), TierHealth::Up), None);
+    let last = told.line(clock.now(), TierHealth::Away, Tally::default()).expect("a line is due");
+    assert!(last.changes > 1, "{last:?}");
+    assert_eq!(told.line(clock.now(), TierHealth::Away, Tally::default()), None);
 }

@@ -188,18 +188,19 @@ impl Cluster {
         let mut last = "no node of the cluster answers".to_owned();
         for address in known.iter().chain(&self.seeds) {
             let asked = time::timeout(LOOK_TIMEOUT, self.slots(address)).await;
-            match asked.unwrap_or_else(|_elapsed| Err(Fail::unreachable("a node does not answer"))) {
+            match asked.unwrap_or_else(|_elapsed| Err(Fail::unreachable("it does not answer"))) {
                 Ok(owners) => {
                     self.take(owners);
                     self.looked.send_replace(Looked::Known);
                     return;
                 }
-                Err(fail) => last = fail.error.message,
+                Err(fail) => last = format!("{address}: {}", fail.error.message),
             }
         }
         self.looked.send_if_modified(|looked| {
             let first = *looked != Looked::Known;
             if first {
+                self.counters.reached(Some(&Fail::unreachable(last.clone()).error));
                 *looked = Looked::Failed(last);
             }
             first

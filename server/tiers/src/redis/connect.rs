@@ -20,11 +20,13 @@ use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInf
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{self, TcpStream},
+    time,
 };
 use tokio_rustls::{
     TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs},
+    client::TlsStream,
+    rustls::{self, ClientConfig, RootCertStore, crypto::aws_lc_rs},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +37,8 @@ use super::{
 
 /// Requests that may wait to be written to one connection.
 const REQUESTS_WAITING_MAX: usize = 1024;
+/// Time for a server to agree on TLS: one that does not speak it may say nothing at all.
+const TLS_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Bytes collected before they are written.
 const WRITE_BYTES: usize = 64 << 10;
 /// What a reply may have besides a value: logs' fences, mostly.
@@ -42,6 +46,8 @@ const REPLY_BYTES: u64 = 64 << 20;
 
 /// What all connections have in common.
 pub(super) struct Dialer {
+    /// Where it all is, without credentials.
+    pub(super) place: String,
     tls: Option<TlsConnector>,
     settings: RedisConnectionInfo,
     database: u8,
@@ -88,18 +94,13 @@ impl Opened {
 pub(super) type OnPush = Arc<dyn Fn(PushInfo) + Send + Sync>;
 
 impl Dialer {
-    /// `authorities`: PEM certificates to trust instead of the system's. `value_bytes_max`: largest value.
-    ///
-    /// # Errors
-    /// When there is no certificate to trust.
+    /// `place`: where it all is, as people are told. `value_bytes_max`: largest value.
     pub(super) fn new(
-        account: Account,
-        tls: bool,
-        authorities: Option<&[u8]>,
+        (place, account): (String, Account),
+        tls: Option<TlsConnector>,
         value_bytes_max: u64,
         owner: (Arc<Tasks>, Clock),
-    ) -> Result<Self, String> {
-        let tls = tls.then(|| connector(authorities)).transpose()?;
+    ) -> Self {
         let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(password) = account.password {
             settings = settings.set_password(password);
@@ -109,7 +110,7 @@ impl Dialer {
         }
         let reply_bytes_max = value_bytes_max.saturating_add(REPLY_BYTES);
         let (tasks, clock) = owner;
-        Ok(Self { tls, settings, database: account.database, reply_bytes_max, tasks, clock })
+        Self { place, tls, settings, database: account.database, reply_bytes_max, tasks, clock }
     }
 
     /// A connection for requests.
@@ -141,11 +142,7 @@ impl Dialer {
         settings: RedisConnectionInfo,
         config: AsyncConnectionConfig,
     ) -> Result<Opened, Fail> {
-        let failed =
-            |error: &io::Error| Fail::unreachable(format!("cannot connect to Redis at {address}: {}", error.kind()));
-        let stream = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(|error| failed(&error))?;
-        // Requests are small and waited for.
-        stream.set_nodelay(true).map_err(|error| failed(&error))?;
+        let stream = connected(address).await?;
         let received = Arc::new(AtomicU64::new(0));
         let waiting_since = Arc::new(AtomicU64::new(0));
         let (counted, waiting) = (Arc::clone(&received), Arc::clone(&waiting_since));
@@ -158,19 +155,10 @@ impl Dialer {
             .set_write_backpressure_boundary(WRITE_BYTES);
         let stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(stream),
-            Some(tls) => {
-                let name = ServerName::try_from(address.host.clone()).map_err(|_error| {
-                    Fail::new(TierErrorKind::Refused, format!("{address} cannot be checked with TLS"), Cause::Broken)
-                })?;
-                let handshake = tls.connect(name, stream).await;
-                Box::new(
-                    handshake
-                        .map_err(|error| Fail::unreachable(format!("TLS with Redis at {address} fails: {error}")))?,
-                )
-            }
+            Some(tls) => Box::new(encrypted(tls, address, stream).await?),
         };
         let opened = MultiplexedConnection::new_with_config(&settings, metered(stream), config).await;
-        let (connection, driver) = opened.map_err(|error| Fail::of(&error))?;
+        let (connection, driver) = opened.map_err(|error| self.unwelcome(address, Fail::of(&error)))?;
         let ended = CancellationToken::new();
         let end = ended.clone();
         self.tasks.spawn("redis connection", async move {
@@ -178,6 +166,15 @@ impl Dialer {
             end.cancel();
         });
         Ok(Opened { connection, ended, received, waiting_since })
+    }
+
+    /// Why a server that took the connection did not go on.
+    pub(super) fn unwelcome(&self, address: &Address, fail: Fail) -> Fail {
+        if fail.cause != Cause::Broken || fail.error.kind != TierErrorKind::Unreachable || self.tls.is_some() {
+            return fail;
+        }
+        let why = &fail.error.message;
+        Fail::unreachable(format!("{why}, before {address} had answered: when that port wants TLS, write rediss://"))
     }
 
     /// Starts a task that ends with the tier.
@@ -192,7 +189,52 @@ impl std::fmt::Debug for Dialer {
     }
 }
 
-fn connector(authorities: Option<&[u8]>) -> Result<TlsConnector, String> {
+/// A TCP connection.
+async fn connected(address: &Address) -> Result<TcpStream, Fail> {
+    let host = address.host.as_str();
+    let found = net::lookup_host((host, address.port)).await;
+    let unknown = |error: io::Error| {
+        Fail::unreachable(format!("the name {host} of Redis is not found: check shared.url and the DNS ({error})"))
+    };
+    let found: Vec<_> = found.map_err(unknown)?.collect();
+    let failed =
+        |error: io::Error| Fail::unreachable(format!("cannot connect to Redis at {address}: {}", error.kind()));
+    let stream = TcpStream::connect(found.as_slice()).await.map_err(failed)?;
+    // Requests are small and waited for.
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
+}
+
+/// The same with TLS on it.
+async fn encrypted(tls: &TlsConnector, address: &Address, stream: TcpStream) -> Result<TlsStream<TcpStream>, Fail> {
+    let name = ServerName::try_from(address.host.clone()).map_err(|_error| {
+        Fail::new(TierErrorKind::Refused, format!("{address} cannot be checked with TLS"), Cause::Broken)
+    })?;
+    let plain = "does that port speak TLS? One that does not is written redis://";
+    match time::timeout(TLS_TIMEOUT, tls.connect(name, stream)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => {
+            let cause = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+            let what_to_do = match cause {
+                Some(rustls::Error::InvalidCertificate(_)) => {
+                    "name the authority that signed its certificate in shared.ca_file"
+                }
+                _ => plain,
+            };
+            Err(Fail::unreachable(format!("TLS with Redis at {address} fails: {error}; {what_to_do}")))
+        }
+        Err(_elapsed) => {
+            let late = format!("Redis at {address} did not answer to TLS within {TLS_TIMEOUT:?}; {plain}");
+            Err(Fail::unreachable(late))
+        }
+    }
+}
+
+/// What connects with TLS. `authorities`: PEM certificates to trust instead of the system's.
+///
+/// # Errors
+/// When there is no certificate to trust.
+pub(super) fn connector(authorities: Option<&[u8]>) -> Result<TlsConnector, String> {
     let mut roots = RootCertStore::empty();
     match authorities {
         Some(pem) => {

@@ -3,6 +3,9 @@
 use hotplate_engine::tier::{TierError, TierErrorKind};
 use redis::{RedisError, ServerError};
 
+/// There is no room.
+pub(super) const FULL: &str = "Redis is full: raise maxmemory, or let it evict (maxmemory-policy volatile-lfu)";
+
 /// Why an exchange failed: what the caller is told, and what those who route and run scripts look at.
 #[derive(Clone, Debug)]
 pub(super) struct Fail {
@@ -108,10 +111,10 @@ impl Fail {
             "MISCONF" => refused("it cannot write its own files", Cause::Other),
             "WRONGTYPE" => refused("a key of ours holds something else", Cause::WrongType),
             "NOSCRIPT" => refused("it does not know the script", Cause::NoScript),
-            "OOM" => Self::new(
-                TierErrorKind::Full,
-                "Redis is full: raise maxmemory, or let it evict (maxmemory-policy volatile-lfu)",
-                Cause::Full,
+            "OOM" => Self::new(TierErrorKind::Full, FULL, Cause::Full),
+            "ERR" if details.contains("cluster support disabled") => refused(
+                "it is no node of a cluster: write redis:// instead of redis+cluster:// in shared.url",
+                Cause::Other,
             ),
             _ => refused("it answers with an error", Cause::Other),
         }

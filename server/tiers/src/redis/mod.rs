@@ -108,6 +108,7 @@ impl RedisTier {
     /// What is wrong with the options, without passwords.
     pub fn open(options: RedisOptions, codec: Arc<Codec>, clock: Clock) -> Result<Self, String> {
         let keyspace = Keyspace::new(&options.prefix)?;
+        let place = options.url.shown();
         let RedisUrl { shape, tls, username, password, database } = options.url;
         let account =
             Account { username: options.username.or(username), password: options.password.or(password), database };
@@ -117,7 +118,8 @@ impl RedisTier {
         let value_bytes_max = options.value_bytes_max.min(VALUE_BYTES_MAX);
         let tasks = Arc::new(Tasks::new());
         let owner = (Arc::clone(&tasks), clock.clone());
-        let dialer = Dialer::new(account, tls, options.authorities.as_deref(), value_bytes_max, owner)?;
+        let tls = tls.then(|| connect::connector(options.authorities.as_deref())).transpose()?;
+        let dialer = Dialer::new((place, account), tls, value_bytes_max, owner);
         let counters = Arc::new(Counters::default());
         let route = Route::open(shape, Arc::new(dialer), &counters);
         let scripts = Scripts::new();
@@ -267,10 +269,11 @@ impl SharedTier for RedisTier {
     fn state(&self) -> TierState {
         let counters = &self.core.counters;
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let (health, why) = counters.health();
+        let (health, why) = counters.health(self.core.clock.now());
         TierState {
             health,
             why,
+            place: Some(self.core.route.dialer.place.clone()),
             hits: count(&counters.hits),
             misses: count(&counters.misses),
             puts: count(&counters.puts),

@@ -130,7 +130,10 @@ impl Keeper {
         loop {
             let began = self.dialer.clock.now();
             let attempt = time::timeout(CONNECT_TIMEOUT, self.connect()).await;
-            let late = || Fail::unreachable(format!("Redis was not ready to answer within {CONNECT_TIMEOUT:?}"));
+            let late = || {
+                let place = &self.dialer.place;
+                Fail::unreachable(format!("Redis ({place}) was not ready to answer within {CONNECT_TIMEOUT:?}"))
+            };
             match attempt.unwrap_or_else(|_elapsed| Err(late())) {
                 Ok(link) => {
                     self.counters.reached(None);
@@ -170,7 +173,7 @@ impl Keeper {
         let asked = self.dialer.clock.now();
         let address = (self.locate)().await?;
         let first = self.dialer.open(&address).await?;
-        let run = introduced(&first).await?;
+        let run = introduced(&first).await.map_err(|fail| self.dialer.unwelcome(&address, fail))?;
         let more = futures::future::try_join_all((1..CONNECTIONS).map(|_| self.dialer.open(&address))).await?;
         let connections: Vec<Opened> = std::iter::once(first).chain(more).collect();
         let broken = CancellationToken::new();

@@ -188,6 +188,10 @@ impl Route {
         let link = node.link().await?;
         match request.send(&link, &self.dialer, false).await {
             Ok(values) => Ok(Answer { values, link }),
+            Err(Fail { cause: Cause::Moved(_) | Cause::Ask(_), .. }) => {
+                let why = "this Redis is a node of a cluster: write redis+cluster:// instead of redis:// in shared.url";
+                Err(Fail::new(TierErrorKind::Refused, why, Cause::Other))
+            }
             Err(fail) if matches!(fail.cause, Cause::Broken | Cause::NotMaster) => {
                 link.give_up();
                 let link = node.link_after(&link).await?;

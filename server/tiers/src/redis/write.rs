@@ -136,7 +136,7 @@ impl Core {
         arguments.extend(first.iter().flatten().map(String::as_bytes));
         let answer = self.run(key.log(), &self.scripts.write, &self.keyspace.all_of(key), &arguments).await;
         if answer.as_ref().is_err_and(|fail| fail.cause == Cause::Full) {
-            Counters::count(&self.counters.no_room);
+            self.counters.full(self.clock.now());
         }
         let (answer, link) = answer?;
         let [marks, page, newest] = parts(answer)?;
@@ -171,7 +171,7 @@ impl Core {
             Err(full) if full.cause == Cause::Full => {
                 let (now, in_time) = self.fill_in(key, since, over, None).await?;
                 if in_time {
-                    Counters::count(&self.counters.no_room);
+                    self.counters.full(self.clock.now());
                     return Err(full.error);
                 }
                 (now, in_time)

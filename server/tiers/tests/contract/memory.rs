@@ -71,6 +71,8 @@ async fn when_redis_is_full_nothing_is_stored_and_all_is_forgotten_that_must_be(
     let began = stamp(&*tier, &key).await;
     let written = tier.write(&key, &kept("new"), began.selector, Some(began.key)).await.unwrap();
     assert!(!written.stored && written.now.position.number == began.key.number + 1);
+    let state = tier.state();
+    assert!(state.health == TierHealth::Degraded && state.why.unwrap().contains("full"));
     assert_eq!(value(&*tier, &key).await, None, "the older one is not the truth any more");
     let raised = tier.raise(&[of_key(&key), of_tag("x")], None).await.unwrap();
     assert_eq!(raised.len(), 2);

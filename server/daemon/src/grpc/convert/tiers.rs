@@ -33,6 +33,7 @@ pub(crate) fn tier_stats((name, state): (TierName, TierState)) -> v1::TierStats 
         codec: Some(codec_stats(state.codec)),
         debt: state.debt,
         recovery: state.recovery.map(wire_duration),
+        place: state.place.unwrap_or_default(),
     }
 }
 
