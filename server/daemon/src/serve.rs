@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hotplate_engine::{Cache, clock::Clock};
+use hotplate_engine::{Cache, clock::Clock, tier::TierName};
 use tokio::{
     net::TcpListener,
     time::{sleep, timeout, timeout_at},
@@ -25,7 +25,7 @@ use crate::{
     net::{Ends, Port, Workers},
     snapshot::Snapshot,
     task::Tasks,
-    telemetry::Telemetry,
+    telemetry::{Telemetry, owed},
     tls::TlsError,
 };
 
@@ -126,8 +126,15 @@ pub async fn start_with(settings: Settings, clock: Clock, telemetry: Arc<Telemet
     tasks.spawn(port.accept(workers.take_senders()));
     tasks.spawn(Arc::clone(&cache).run_maintenance());
     tasks.spawn(Arc::clone(&cache).follow_fleet());
+    if !settings.shared.url.is_empty() {
+        tasks.spawn(owed::watch(Arc::clone(&cache), http_stop.clone()));
+    }
     if !cache.caught_up(FIRST_NEWS).await {
-        tracing::warn!("the tier that servers share does not answer yet: this server begins alone and keeps trying");
+        let shared = cache.tier_states().into_iter().find(|(name, _)| *name == TierName::Shared);
+        let state = shared.map(|(_, state)| state).unwrap_or_default();
+        let (place, why) = (state.place.unwrap_or_default(), state.why.unwrap_or_default());
+        let message = "the tier that servers share does not answer yet: this server begins alone and keeps trying";
+        tracing::warn!(place, why, "{message}");
     }
     health.set_ready(true).await;
     http_state.ready.store(true, Ordering::Release);

@@ -4,6 +4,7 @@ mod calls;
 mod log;
 mod metrics;
 mod names;
+pub(crate) mod owed;
 mod tiers;
 mod trace;
 mod view;
