@@ -17,7 +17,7 @@ Examples:
 
 Exit codes:
   0    done
-  1    a negative answer: a miss, a condition that does not hold, a value that cannot fit, failed preloads
+  1    a negative answer: a miss, a condition that does not hold, a value that cannot fit, failed preloads, a damaged disk
   2    the command line or a local file is wrong
   3    the server cannot be reached
   4    the token is missing, unknown or not allowed to do this
@@ -200,6 +200,7 @@ pub(crate) enum Verb {
     Stats(verb::stats::Stats),
     Health(verb::health::Health),
     Context(verb::context::Context),
+    Disk(verb::disk::Disk),
     Token(verb::token::Token),
     Completions(verb::completions::Completions),
     Man(verb::man::Man),

@@ -223,6 +223,17 @@ fn stop(mut server: Server) {
     assert!(server.ended(PATIENCE).is_some_and(|status| status.success()), "{}", server.errors());
 }
 
+/// Which of these keys have a value there.
+async fn served<'a>(client: &Client, keys: &[&'a str]) -> Vec<&'a str> {
+    let mut served = Vec::new();
+    for key in keys {
+        if client.clone().value(key).await.is_ok() {
+            served.push(*key);
+        }
+    }
+    served
+}
+
 #[tokio::test]
 async fn a_restart_keeps_on_the_disk_what_nobody_dropped_meanwhile() {
     const KEYS: [&str; 4] = ["by-key", "by-tag", "kept", "also-kept"];
@@ -230,16 +241,7 @@ async fn a_restart_keeps_on_the_disk_what_nobody_dropped_meanwhile() {
     let other = &mut clients(&others).await[0];
     let folder = tempfile::tempdir().unwrap();
     let value = "v".repeat(5000);
-    let served = async |server: &Server| {
-        let mut client = server.client().await;
-        let mut served = Vec::new();
-        for key in KEYS {
-            if client.value(key).await.is_ok() {
-                served.push(key);
-            }
-        }
-        served
-    };
+    let served = async |server: &Server| served(&server.client().await, &KEYS).await;
     let server = with_disk(&redis, folder.path());
     let mut client = server.client().await;
     for key in KEYS {

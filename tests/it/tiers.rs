@@ -253,3 +253,42 @@ async fn the_example_with_memory_and_disk_is_served() {
     assert_eq!(tier_of(&stats).bytes_max, Some(10 << 30));
     assert_eq!(tier_of(&stats).entry_count, Some(1));
 }
+
+#[tokio::test]
+async fn what_is_found_on_a_disk_is_logged_and_a_verb_says_whether_it_is_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("cache");
+    let verify = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hotplate"));
+        let output = command.args(["disk", "verify", disk.to_str().unwrap(), "-o", "json"]).output().unwrap();
+        let json = serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default();
+        (output.status.code(), json, String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, _, said) = verify();
+    assert!(code == Some(2) && said.contains("cache"), "there is none: {said}");
+    let setup = || Setup::default().env("HOTPLATE_DISK_PATH", disk.to_str().unwrap());
+    let mut server = setup().spawn();
+    let mut client = server.client().await;
+    for number in 0..10 {
+        client.store(put(&format!("k:{number}"), format!("value {number}"))).await;
+    }
+    let (code, _, said) = verify();
+    assert!(code == Some(2) && said.contains("a server uses"), "{said}");
+    server.terminate();
+    assert!(server.ended(PATIENCE).is_some(), "{}", server.errors());
+    let (code, json, said) = verify();
+    assert_eq!((code, &json["sound"], &json["entries"]), (Some(0), &true.into(), &10.into()), "{said}");
+    let segment = disk.join("00000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    // In the content of the first record.
+    bytes[150] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let (code, json, said) = verify();
+    assert_eq!((code, &json["sound"], &json["damaged"]), (Some(1), &false.into(), &1.into()), "{said}");
+    let server = setup().spawn();
+    let mut client = server.client().await;
+    until("it is said", async || server.errors(), |told| told.contains("the disk is open")).await;
+    let _damaged = client.value("k:0").await;
+    until("it is said", async || server.errors(), |told| told.contains("damaged") && told.contains("00000001.seg"))
+        .await;
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod context;
+pub(crate) mod disk;
 pub(crate) mod docs;
 pub(crate) mod explain;
 pub(crate) mod get;
@@ -66,6 +67,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches, output: &mut Output) -> Outcome {
         Verb::Completions(verb) => verb.run(output),
         Verb::Man(verb) => verb.run(output),
         Verb::Docs(verb) => verb.run(output),
+        Verb::Disk(verb) => verb.run(output),
         Verb::Token(verb) => verb.run(output),
         Verb::Context(verb) => verb.run(&cli.global, output),
         verb => talk(async {
@@ -89,9 +91,13 @@ async fn client_verb(verb: Verb, connection: &Connection, output: &mut Output) -
         Verb::Watch(verb) => Box::pin(verb.run(connection, output)).await,
         Verb::Stats(verb) => Box::pin(verb.run(connection, output)).await,
         Verb::Health(verb) => Box::pin(verb.run(connection, output)).await,
-        Verb::Serve(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Docs(_) | Verb::Token(_) | Verb::Context(_) => {
-            Err(Failure::usage("this verb talks to no server"))
-        }
+        Verb::Serve(_)
+        | Verb::Completions(_)
+        | Verb::Man(_)
+        | Verb::Docs(_)
+        | Verb::Disk(_)
+        | Verb::Token(_)
+        | Verb::Context(_) => Err(Failure::usage("this verb talks to no server")),
     }
 }
 

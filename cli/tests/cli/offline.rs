@@ -38,6 +38,7 @@ fn every_command_teaches_by_examples() {
         let own = offline(&[verb, "--help"]);
         assert!(own.code == 0 && own.text().contains("Examples:"), "{verb}: {own:?}");
     }
+    assert!(offline(&["disk", "verify", "--help"]).text().contains("Examples:"));
     assert!(offline(&["token", "create", "--help"]).text().contains("Examples:"));
 }
 

@@ -28,6 +28,7 @@ use super::{
     frame::{BlobRef, Note},
     index::{NEVER, Slot, seconds},
     ledger::{Ledger, QUEUED_PUTS_MAX, Waiting},
+    report,
     trouble::{Step, Trouble},
 };
 use crate::codec::Codec;
@@ -295,6 +296,8 @@ impl Core {
         if there {
             count(&self.counters.corrupt, 1);
             self.forget_in(&mut ledger, place.name);
+            drop(ledger);
+            report::met(&self.options.path, place.segment, self.counters.corrupt.load(Relaxed));
         }
         there
     }

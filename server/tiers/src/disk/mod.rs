@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `core.rs`, `ledger.rs`, `index.rs` | what is known: the order of all that was handed over, where entries lie |
 //! | `writer.rs`, `log.rs`, `reclaim.rs`, `aside.rs` | the thread that writes, makes room, and steps aside |
-//! | `recover.rs`, `verify.rs` | what is found in a directory |
+//! | `recover.rs`, `verify.rs`, `report.rs` | what is found in a directory, and what is said of it |
 //! | `frame.rs`, `segment.rs`, `sets.rs`, `blob.rs`, `clock.rs`, `positions.rs`, `dictionary.rs` | the formats of the files |
 //! | `reads.rs` | finding entries |
 //! | `files.rs`, `lock.rs`, `window.rs` | the file system |
@@ -27,6 +27,7 @@ mod positions;
 mod reads;
 mod reclaim;
 mod recover;
+mod report;
 mod segment;
 mod sets;
 mod trouble;

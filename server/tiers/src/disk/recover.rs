@@ -27,6 +27,7 @@ use super::{
     log::Log,
     options::Sync,
     positions,
+    report::Report,
     segment::{self, HEADER_BYTES, Header, Opened, Row},
     trouble::{Fault, Step},
     writer::{Writer, floor, full},
@@ -58,6 +59,8 @@ pub(super) struct Found {
     /// Of the last segment: its number, and where its records end.
     last: (u32, u64),
     pub(super) corrupt: u64,
+    /// The first segment in which something is.
+    first_corrupt: Option<u32>,
     /// Bytes of files of other versions, which are left alone.
     pub(super) foreign: u64,
     seen: u64,
@@ -81,12 +84,16 @@ pub(super) fn find(core: &Core) -> io::Result<Found> {
     let last = ids.last().map_or(0, |last| last.0);
     let mut found = Found::default();
     for (id, length) in ids {
+        let corrupt = found.corrupt;
         if let Err(error) = found.segment(core, id, length, id == last) {
             let lost = error.raw_os_error() == Some(EIO) || error.kind() == io::ErrorKind::UnexpectedEof;
             if !lost {
                 return Err(error);
             }
             found.lose(id);
+        }
+        if found.corrupt > corrupt {
+            found.first_corrupt.get_or_insert(id);
         }
     }
     if found.hole {
@@ -253,23 +260,35 @@ pub(super) fn open(writer: &mut Writer) -> Result<(), Fault> {
     core.files.make_directory(directory).map_err(&opening)?;
     take(writer).map_err(&opening)?;
     core.files.make_directory(&directory.join(blob::DIRECTORY)).map_err(&opening)?;
-    let (high, seen, torn) = HighWater::open(core.files.as_ref(), directory).map_err(&opening)?;
+    let (high, seen, torn_clock) = HighWater::open(core.files.as_ref(), directory).map_err(&opening)?;
     writer.high = Some(high);
     let mut found = find(&core).map_err(&opening)?;
     core.wall.seen(seen.max(found.seen));
-    count(&core.counters.corrupt, u64::from(torn));
-    let (saved, torn) = positions::load(core.files.as_ref(), directory).map_err(&opening)?;
-    count(&core.counters.corrupt, u64::from(torn));
+    let (saved, torn_positions) = positions::load(core.files.as_ref(), directory).map_err(&opening)?;
+    let torn = u64::from(torn_clock) + u64::from(torn_positions);
+    count(&core.counters.corrupt, torn);
     core.ledger.lock().positions = saved;
     // Something was forgotten while nothing could be read: it may have been any of this.
-    if core.ledger.lock().unread_forgotten {
+    let unread = core.ledger.lock().unread_forgotten;
+    if unread {
         found.raise(found.newest + 1);
     }
+    let doubted =
+        if found.raised { found.rows.values().filter(|(row, _)| row.sequence < found.floor).count() } else { 0 };
     found.drop_ended(&core);
     let blobs = blobs(&core, &mut found).map_err(&opening)?;
+    let (damaged, first) = (found.corrupt + torn, found.first_corrupt);
+    let evicted = core.ledger.lock().evicted;
     restore(writer, found, blobs)?;
     let took = writer.pace.now().since(begun);
     core.recovery.get_or_init(|| took);
+    let (entries, bytes, evicted) = {
+        let ledger = core.ledger.lock();
+        (ledger.index.len(), ledger.used(), ledger.evicted - evicted)
+    };
+    let path = directory.as_path();
+    let doubted = doubted as u64;
+    Report { path, took, entries, bytes, damaged, first, doubted, unread, evicted }.tell();
     Ok(())
 }
 
