@@ -312,7 +312,7 @@ impl Calls {
     /// Sleeps before the next try, or gives the error back when there is none. A wait that would not end before the
     /// deadline is not begun: the true cause says more than a timeout.
     async fn wait_to_retry(&self, next: u32, plan: Plan, ends: Instant, error: Error) -> Result<()> {
-        if error.kind != crate::ErrorKind::Unavailable {
+        if error.kind != crate::ErrorKind::Unavailable || retry::is_answer(&error) {
             self.wire.budget.succeeded();
             return Err(error);
         }

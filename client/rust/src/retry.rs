@@ -57,10 +57,15 @@ impl Budget {
 
 /// How long to wait before try number `next` (2 or more), or `None` when the failure is final.
 pub(crate) fn wait_before(next: u32, attempts: u32, repeat: Repeat, error: &Error) -> Option<Duration> {
-    if next > attempts || repeat == Repeat::Never || error.kind != ErrorKind::Unavailable {
+    if next > attempts || repeat == Repeat::Never || error.kind != ErrorKind::Unavailable || is_answer(error) {
         return None;
     }
     Some(error.retry_after.unwrap_or_else(|| jittered(backoff(next - 1, BACKOFF_FIRST, BACKOFF_MAX))))
+}
+
+/// Whether the server answered what it could: what is left is done by itself, and asking again at once changes nothing.
+pub(crate) fn is_answer(error: &Error) -> bool {
+    error.reason.as_deref() == Some("TIER_PENDING")
 }
 
 /// The full wait before retry number `retry` (1 or more): doubling from `first`, never above `max`.
@@ -89,6 +94,12 @@ mod tests {
         for kind in [ErrorKind::Internal, ErrorKind::DeadlineExceeded, ErrorKind::ResourceExhausted] {
             assert!(wait_before(2, ATTEMPTS_MAX, Repeat::Safe, &Error::new(kind, "")).is_none(), "{kind}");
         }
+    }
+
+    #[test]
+    fn what_is_done_in_part_is_not_repeated_by_itself() {
+        let pending = Error { reason: Some("TIER_PENDING".to_owned()), ..unavailable() };
+        assert!(is_answer(&pending) && wait_before(2, ATTEMPTS_MAX, Repeat::Safe, &pending).is_none());
     }
 
     #[test]

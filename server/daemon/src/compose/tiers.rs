@@ -91,5 +91,6 @@ fn shared(all: &Settings, clock: &Clock) -> Result<Option<Arc<dyn SharedTier>>, 
     // Its own: its dictionaries lie in Redis.
     let codec = Codec::new(codec(all), clock.clone());
     let redis = RedisTier::open(options, codec, clock.clone()).map_err(|error| format!("shared: {error}"))?;
-    Ok(Some(Guarded::shared(Arc::new(redis), GuardOptions::shared(settings.timeout), clock.clone())))
+    let guard = GuardOptions { change_timeout: settings.change_timeout, ..GuardOptions::shared(settings.timeout) };
+    Ok(Some(Guarded::shared(Arc::new(redis), guard, clock.clone())))
 }

@@ -7,6 +7,7 @@ use std::{
 
 use hotplate_engine::{
     clock::{Clock, Moment},
+    entry::Dependencies,
     flow::{explain::ExplainRequest, put::PutAnswer},
     namespace::Coherence,
     selector::Selector,
@@ -15,7 +16,7 @@ use hotplate_engine::{
 use super::{
     link::{Net, Weather},
     net,
-    replicas::{Read, Replica, SPACE, pass, start},
+    replicas::{Read, Replica, SPACE, pass, put, start},
 };
 
 /// Until what is owed was told.
@@ -158,4 +159,24 @@ async fn of_writers_who_are_cut_off_nobody_s_older_value_comes_back() {
         assert!(!written.iter().any(|(_, began, _)| *began > told), "seed {seed}: {value} is older: {written:?}");
     }
     assert!(values > 10, "{values}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_did_not_answer_is_not_waited_for_again() {
+    let (net, clock) = net(9);
+    let replicas = start(&net, 1, &clock, Coherence::Available).await;
+    let [a] = &replicas[..] else { unreachable!() };
+    for number in 0..600 {
+        let mut request = put(&format!("k{number}"), 1);
+        request.description.depends_on = Dependencies::of([Arc::from("source")]);
+        a.cache.write(request, None).await.unwrap();
+    }
+    // Away, and each call takes its time.
+    a.link.cut(true);
+    a.link.changes_late.lock().unwrap().push_back((Duration::from_millis(250), Duration::ZERO));
+    a.link.changes_late.lock().unwrap().push_back((Duration::from_secs(60), Duration::ZERO));
+    let before = clock.now();
+    a.drop_with_all_made_of_it("source").await.unwrap_err();
+    assert!(clock.now().since(before) < Duration::from_millis(300), "one of two calls was made");
+    assert_eq!(a.look("k7").await, Read::Miss);
 }

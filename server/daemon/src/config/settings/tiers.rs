@@ -68,9 +68,15 @@ pub(super) const ROWS: &[Row] = &[
     row("shared.prefix", NONE, "What its keys there begin with: servers of one fleet have the same.", |s| {
         Slot::Text(&mut s.shared.prefix)
     }),
-    row("shared.timeout", (1, 10 * SECOND), "How long a call to it may take.", |s| {
+    row("shared.timeout", (1, 10 * SECOND), "How long a read from it may take, before it counts as a miss.", |s| {
         Slot::Duration(&mut s.shared.timeout)
     }),
+    row(
+        "shared.change_timeout",
+        (1, 10 * SECOND),
+        "How long a Put, an Invalidate or asking what others changed may take there, before it counts as away.",
+        |s| Slot::Duration(&mut s.shared.change_timeout),
+    ),
     row(
         "shared.value_bytes_max",
         (0, 512 * MIB),

@@ -71,8 +71,10 @@ pub struct SharedSettings {
     pub url: String,
     /// What the names of its keys begin with.
     pub prefix: String,
-    /// How long a call may take.
+    /// How long a read may take.
     pub timeout: Duration,
+    /// How long a change may take.
+    pub change_timeout: Duration,
     /// Bytes of a value that may lie there at most.
     pub value_bytes_max: usize,
     /// A file with the user's name.
@@ -93,6 +95,7 @@ impl Default for SharedSettings {
             url: String::new(),
             prefix: "hp".to_owned(),
             timeout: Duration::from_millis(50),
+            change_timeout: Duration::from_millis(250),
             value_bytes_max: 1 << 20,
             username_file: None,
             password_file: None,

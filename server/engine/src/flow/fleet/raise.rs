@@ -56,8 +56,12 @@ pub(in crate::flow) async fn raise(
     let mut raised = Raised { fleet: fleet.clone(), _own: own, logs: Vec::new(), pending: false };
     // Before any of it is told: who takes up a history that has lost it tells it again, however far this has come.
     fleet.journal.lock().write(&names, store.clock.now());
-    for names in names.chunks(NAMES_PER_CALL) {
-        raised.tell(names, marks).await;
+    let mut parts = names.chunks(NAMES_PER_CALL);
+    while let Some(part) = parts.next() {
+        if !raised.tell(part, marks).await {
+            // Who did not answer is not waited for again.
+            parts.by_ref().for_each(|rest| raised.owes(rest));
+        }
     }
     Ok(Some(raised))
 }
@@ -82,7 +86,8 @@ fn names(store: &Store, space: &Arc<Space>, request: &InvalidateRequest) -> Resu
 }
 
 impl Raised {
-    async fn tell(&mut self, names: &[FenceName], marks: Option<Duration>) {
+    /// Whether anything was heard.
+    async fn tell(&mut self, names: &[FenceName], marks: Option<Duration>) -> bool {
         let fleet = &self.fleet;
         let mut logs: Vec<LogId> = names.iter().map(log_of).collect();
         logs.sort();
@@ -90,7 +95,7 @@ impl Raised {
         let sent: Vec<_> = logs.into_iter().map(|log| (log, fleet.sent(log))).collect();
         let Ok(answers) = fleet.tier.raise(names, marks).await else {
             self.owes(names);
-            return;
+            return false;
         };
         for now in answers {
             let sent = sent.iter().find(|(log, _)| *log == now.log).map(|(_, sent)| *sent);
@@ -105,6 +110,7 @@ impl Raised {
             }
             self.logs.push((now.log, now.position));
         }
+        true
     }
 
     /// Before this server does its part: from then on nothing that these concern is taken from where replicas share it.
