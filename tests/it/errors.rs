@@ -89,8 +89,11 @@ async fn of_what_there_is_not(server: &Local, client: &mut Client) -> Vec<(Failu
     found.push((failure(client.put(put("k", vec![0; 200 << 10])).await), Code::ResourceExhausted));
     let mut position = client.store(put("k", "v")).await.position.unwrap();
     position.logs[0].number += 1;
-    let ahead = v1::GetRequest { min_position: Some(position), ..get("k") };
+    let ahead = v1::GetRequest { min_position: Some(position.clone()), ..get("k") };
     found.push((failure(client.get(ahead).await), Code::Unavailable));
+    position.logs[0].epoch ^= 1;
+    let over = v1::GetRequest { min_position: Some(position), ..get("k") };
+    found.push((failure(client.get(over).await), Code::FailedPrecondition));
     let mut raw = Raw::connect(server.grpc).await;
     let mut garbled = raw.open("Get", &[]).await;
     garbled.body.send_data(bytes::Bytes::from_static(&[0, 0, 0, 0, 2, 0xff, 0xff]), true).unwrap();

@@ -230,10 +230,11 @@ async fn a_position_that_was_reached_is_answered_and_one_that_was_not_fails() {
     ahead.logs[0].number += 1;
     let mut foreign = reached;
     foreign.logs[0].epoch ^= 1;
-    for position in [ahead, foreign] {
-        let request = v1::GetRequest { min_position: Some(position), ..get("k") };
-        failure(client.get(request).await).is(Code::Unavailable, "POSITION_NOT_REACHED");
-    }
+    let mut refused =
+        async |position| failure(client.get(v1::GetRequest { min_position: Some(position), ..get("k") }).await);
+    refused(ahead).await.is(Code::Unavailable, "POSITION_NOT_REACHED").says_when();
+    let over = refused(foreign).await;
+    assert_eq!(over.is(Code::FailedPrecondition, "POSITION_UNKNOWN").retry_after, None, "asking again does not help");
 }
 
 #[tokio::test]

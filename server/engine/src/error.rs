@@ -67,8 +67,10 @@ pub enum Reason {
     TooManyJobs,
     /// Too many namespaces.
     TooManyNamespaces,
-    /// This server's history does not contain the position asked for.
+    /// This server's history does not contain the position asked for yet.
     PositionNotReached,
+    /// The position asked for is of another history.
+    PositionUnknown,
     /// What replicas share could not be told: it is done on this server, and will be there as soon as it is back.
     TierPending,
     /// Too many wait for the tier that replicas share: nothing was done.
@@ -106,6 +108,7 @@ impl Reason {
             Self::TooManyJobs => "TOO_MANY_JOBS",
             Self::TooManyNamespaces => "TOO_MANY_NAMESPACES",
             Self::PositionNotReached => "POSITION_NOT_REACHED",
+            Self::PositionUnknown => "POSITION_UNKNOWN",
             Self::TierPending => "TIER_PENDING",
             Self::Overloaded => "OVERLOADED",
             Self::Draining => "DRAINING",

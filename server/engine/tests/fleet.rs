@@ -133,6 +133,55 @@ async fn a_position_that_nobody_gave_is_refused_and_disturbs_nobody() {
     assert_eq!(b.look("k").await, Read::Value(3), "the log is followed as before");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_position_of_a_history_that_is_over_is_refused_for_good_and_one_of_the_next_is_waited_for() {
+    for flushed in [false, true] {
+        let (net, clock) = net(15);
+        let replicas = start(&net, 2, &clock, Coherence::Available).await;
+        let [a, b] = &replicas[..] else { unreachable!() };
+        let before = position(a.put("k", 1, None).await);
+        {
+            let mut truth = net.truth.lock().unwrap();
+            truth.replicate();
+            if flushed { truth.flush() } else { truth.fail_over() }
+        }
+        // Nobody here has heard of that.
+        let after = loop {
+            let stored = position(a.put("k", 2, None).await);
+            if stored.iter().any(|(log, _)| log.of_fleet().is_some()) {
+                break stored;
+            }
+            pass(MOMENT / 3).await;
+        };
+        let asked = clock.now();
+        let read = b.get("k", OnMiss::Report, after).await;
+        assert!(matches!(read, Ok(Read::Value(2) | Read::Miss)), "{read:?}");
+        assert!(clock.now().since(asked) < Duration::from_millis(1500), "{:?}", clock.now().since(asked));
+        for replica in [a, b] {
+            let asked = clock.now();
+            let refused = replica.get("k", OnMiss::Report, before.clone()).await.unwrap_err();
+            assert_eq!(refused.reason(), Reason::PositionUnknown);
+            assert!(clock.now().since(asked) < Duration::from_millis(100), "at once");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_who_wait_for_places_cause_as_few_calls_as_one() {
+    let (net, clock) = net(16);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    let at = position(a.put("k", 1, None).await);
+    assert_eq!(b.look("k").await, Read::Value(1));
+    let ahead = |(log, at): (LogId, Position)| (log, Position { number: at.number + 5, ..at });
+    let ahead = Positions::new(at.iter().map(ahead).collect());
+    let calls = b.link.calls.load(SeqCst);
+    let waiting = (0..200).map(|_| b.get("k", OnMiss::Report, ahead.clone()));
+    let refused = futures::future::join_all(waiting).await;
+    assert!(refused.iter().all(|read| read.as_ref().is_err_and(|error| error.reason() == Reason::PositionNotReached)));
+    assert!(b.link.calls.load(SeqCst) - calls < 8, "{}", b.link.calls.load(SeqCst) - calls);
+}
+
 /// How often it computed.
 async fn get_or_compute(replica: Arc<Replica>) -> u32 {
     match replica.get("k", OnMiss::Wait(Duration::from_secs(5)), Positions::default()).await.unwrap() {

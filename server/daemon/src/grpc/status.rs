@@ -55,10 +55,12 @@ pub const REASONS: &[(&str, Code, &str)] = &[
         "As many calls as `limits.calls_max` are in flight, or too many wait for what replicas share: nothing was done.",
     ),
     ("PERMISSION_DENIED", Code::PermissionDenied, "The caller's token has no grant for this in this namespace."),
+    ("POSITION_NOT_REACHED", Code::Unavailable, "This server has not reached the position asked for, and may yet."),
     (
-        "POSITION_NOT_REACHED",
-        Code::Unavailable,
-        "This server has not reached the position asked for, or it is of another history.",
+        "POSITION_UNKNOWN",
+        Code::FailedPrecondition,
+        "The position asked for is of a history that this server does not have: another server's, or one that ended with a \
+         restart. Asking again does not help: ask without it.",
     ),
     ("SERVICE_UNKNOWN", Code::NotFound, "The health service knows no service of this name."),
     (

@@ -12,7 +12,15 @@ pub mod tracker;
 pub mod trust;
 pub mod waiting;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, futures::Notified};
@@ -71,6 +79,12 @@ pub struct Fleet {
     clock: Clock,
     moved: Notify,
     wake: Notify,
+    /// What is to be asked for, because somebody waits for it.
+    wanted: Mutex<BTreeSet<LogId>>,
+    /// How often it was asked.
+    rounds: AtomicU64,
+    /// By log: the last of these in which all of it was told.
+    told: Vec<AtomicU64>,
 }
 
 impl Fleet {
@@ -93,6 +107,9 @@ impl Fleet {
             clock,
             moved: Notify::new(),
             wake: Notify::new(),
+            wanted: Mutex::default(),
+            rounds: AtomicU64::new(0),
+            told: (0..LOGS).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -275,6 +292,38 @@ impl Fleet {
         self.grants.lock().end(key, token);
         self.releases.lock().add(key, token, self.clock.now());
         self.wake.notify_one();
+    }
+
+    /// Somebody waits for what happened in these logs: it is asked for at once, and told in this round or a later one.
+    pub fn want(&self, logs: impl Iterator<Item = LogId>) -> u64 {
+        self.wanted.lock().extend(logs);
+        // After that: who takes what is wanted begins the round then.
+        let round = self.rounds.load(SeqCst) + 1;
+        self.wake.notify_one();
+        round
+    }
+
+    /// Takes what is wanted.
+    #[must_use]
+    pub fn wanted(&self) -> BTreeSet<LogId> {
+        std::mem::take(&mut self.wanted.lock())
+    }
+
+    /// It is asked what happened: which round that is.
+    pub fn begin_round(&self) -> u64 {
+        self.rounds.fetch_add(1, SeqCst) + 1
+    }
+
+    /// All that happened in a log before a round began is applied.
+    pub fn tell(&self, log: LogId, round: u64) {
+        self.told[log.index()].fetch_max(round, SeqCst);
+        self.moved.notify_waiters();
+    }
+
+    /// The last round in which all of a log was told.
+    #[must_use]
+    pub fn told(&self, log: LogId) -> u64 {
+        self.told[log.index()].load(SeqCst)
     }
 
     /// Wakes who follows the fleet.

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     admit::drop_ended,
-    fleet::{
-        distrusts,
-        position::{not_reached, reached},
-    },
+    fleet::{distrusts, position::require},
 };
 use crate::{
     clock::Moment,
@@ -90,7 +87,7 @@ pub enum Lookup {
 /// Finds one entry.
 ///
 /// # Errors
-/// Bad names; `NAMESPACE_UNKNOWN`; `POSITION_NOT_REACHED`.
+/// Bad names; `NAMESPACE_UNKNOWN`; `POSITION_NOT_REACHED`; `POSITION_UNKNOWN`.
 pub fn get(store: &Store, request: &GetRequest) -> Result<GetAnswer> {
     let (looked, ()) = look_up(store, request, |_, _| ())?;
     if !request.peek {
@@ -141,7 +138,7 @@ pub(super) fn look_up<T>(
     let space = store.spaces.find(key.namespace())?;
     let mut shard = store.shard(&key);
     let as_of = store.as_of(&key);
-    require_reached(store, &request.min_position, as_of)?;
+    require(store, &request.min_position, as_of)?;
     let now = store.clock.now();
     let distrusted = space.as_deref().is_some_and(|space| distrusts(store, space, now));
     let slot = space.as_deref().and_then(|space| drop_ended(store, &mut shard, (space, &key), now));
@@ -294,11 +291,6 @@ fn learn(store: &Store, (space, key): (&Space, &Key), (found, outcome): (&Lookup
         };
         store.insight.what_if.read((space.shelf.number(), key.hash()), answered, now);
     }
-}
-
-/// Fails unless this server's history contains what the caller has seen elsewhere.
-fn require_reached(store: &Store, asked: &Positions, as_of: AsOf) -> Result<()> {
-    if reached(store, asked, as_of) { Ok(()) } else { Err(not_reached()) }
 }
 
 impl Lookup {

@@ -1,7 +1,7 @@
 //! Following the fleet: what is told is applied at once, what is missing is asked for, everything is asked for every second,
 //! what was lost is taken up anew, and what is owed is told. One task does all of it, in this order, until the cache closes.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 
@@ -97,7 +97,12 @@ async fn catch_up(store: &Store, fleet: &Fleet, next: &mut Due) {
         next.resync = now.after(TAKEN);
         resync::lost(store, fleet).await;
     }
-    let logs: Vec<LogId> = if polls { Fleet::each_log().collect() } else { missing(fleet) };
+    let wanted = fleet.wanted();
+    let logs: Vec<LogId> = if polls {
+        Fleet::each_log().collect()
+    } else {
+        wanted.into_iter().chain(missing(fleet)).collect::<BTreeSet<LogId>>().into_iter().collect()
+    };
     if !logs.is_empty() {
         poll(store, fleet, &logs).await;
     }
@@ -170,24 +175,27 @@ pub(super) fn tell(fleet: &Fleet, names: &[FenceName]) {
     }
 }
 
-/// Asks for what happened in some logs, and applies it; whether all of it was told. When that was everything, this replica
-/// trusts what it holds.
-pub(super) async fn poll(store: &Store, fleet: &Fleet, logs: &[LogId]) -> bool {
+/// Asks for what happened in some logs, and applies it. When that was everything, this replica trusts what it holds.
+async fn poll(store: &Store, fleet: &Fleet, logs: &[LogId]) {
     let started = store.clock.now();
+    let round = fleet.begin_round();
     let asked: Vec<(LogId, Sent)> =
         logs.iter().map(|log| (*log, fleet.sent(*log))).filter(|(_, sent)| sent.at.is_some()).collect();
     let at: Vec<_> = asked.iter().map(|(log, sent)| (*log, sent.at)).collect();
-    let Ok(answers) = fleet.tier.poll(&at).await else { return false };
+    let Ok(answers) = fleet.tier.poll(&at).await else { return };
     let mut heard = 0;
     for now in answers {
         if let Some((_, sent)) = asked.iter().find(|(log, _)| *log == now.log) {
-            heard += usize::from(caught_up(store, fleet, *sent, now));
+            let log = now.log;
+            if caught_up(store, fleet, *sent, now) {
+                fleet.tell(log, round);
+                heard += 1;
+            }
         }
     }
     if heard == Fleet::each_log().count() {
         fleet.trusted(started);
     }
-    heard == logs.len()
 }
 
 /// Applies what an answer told of one log; whether that is all there is.
