@@ -93,8 +93,8 @@ impl FromIterator<(String, String)> for Labels {
 pub struct Dependencies {
     /// What the writer named; of a stored entry sorted, without duplicates.
     pub own: Box<[Arc<str>]>,
-    /// What those were made from in their turn when this was stored, besides `own`: kept here because they may go
-    /// before this does.
+    /// What those were made from in their turn when this was stored, besides `own`, and where tiers are shared the tags and
+    /// kinds of all of it: kept here because they may go before this does.
     pub inherited: Box<[Arc<str>]>,
 }
 
@@ -104,6 +104,15 @@ impl Dependencies {
     pub fn of(own: impl IntoIterator<Item = Arc<str>>) -> Option<Arc<Self>> {
         let own: Box<[_]> = own.into_iter().collect();
         (!own.is_empty()).then(|| Arc::new(Self { own, inherited: Box::default() }))
+    }
+
+    /// The same, with what the writer named in order.
+    #[must_use]
+    pub fn sorted(self) -> Self {
+        let mut own = self.own.into_vec();
+        own.sort();
+        own.dedup();
+        Self { own: own.into(), inherited: self.inherited }
     }
 
     /// All it depends on.

@@ -349,7 +349,7 @@ impl SelectorFences {
 impl NamespaceFences {
     fn note_meaning(&mut self, selectors: &[Selector], number: u64) {
         let by_meaning = |selector: &Selector| {
-            matches!(selector, Selector::Tag(_) | Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_))
+            !matches!(selector, Selector::Key(_) | Selector::Prefix(_) | Selector::Glob(_) | Selector::Everything)
         };
         if selectors.iter().any(by_meaning) {
             self.by_meaning = self.by_meaning.max(number);
@@ -366,7 +366,9 @@ impl NamespaceFences {
             Selector::Prefix(prefix) => {
                 self.prefixes.entry(prefix.len()).or_default().entry(prefix.clone()).or_default()
             }
-            Selector::Glob(_) | Selector::AllTags(_) => self.patterns.entry(selector.clone()).or_default(),
+            Selector::Glob(_) | Selector::AllTags(_) | Selector::MadeFrom(_) => {
+                self.patterns.entry(selector.clone()).or_default()
+            }
             Selector::Everything => &mut self.everything,
         };
         *fence = number.max(*fence);
@@ -387,7 +389,9 @@ impl NamespaceFences {
                 }
                 forgotten
             }
-            Selector::Glob(_) | Selector::AllTags(_) => forget_at(&mut self.patterns, selector, number),
+            Selector::Glob(_) | Selector::AllTags(_) | Selector::MadeFrom(_) => {
+                forget_at(&mut self.patterns, selector, number)
+            }
             Selector::Everything => false,
         }
     }

@@ -11,10 +11,15 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{entry::Dependencies, selector::TAG_PREFIX};
+use crate::{
+    entry::Dependencies,
+    selector::{OPEN, TAG_PREFIX, is_fact},
+};
 
 /// What an entry depends on at most, with what that was made from in its turn.
 pub const CLOSURE_MAX: usize = 256;
+/// What an entry knows of that at most, beyond which it counts as made from anything.
+pub const FACTS_MAX: usize = 256;
 
 /// Dependencies of one namespace.
 #[derive(Debug, Default)]
@@ -107,6 +112,7 @@ impl Graph {
             }
         }
         // What was inherited before may have another origin by now, so it makes no cycle, but it still counts.
+        let (facts, stale): (Vec<_>, Vec<_>) = stale.into_iter().partition(|name| is_fact(name));
         inherited.extend(stale.into_iter().filter(|name| **name != *key && seen.insert(name.clone())));
         if seen.len() > CLOSURE_MAX {
             return Err(Refusal::TooMany);
@@ -114,7 +120,18 @@ impl Graph {
         let mut own = own.to_vec();
         own.sort();
         own.dedup();
-        Ok(Dependencies { own: own.into(), inherited: inherited.into() })
+        Ok(Dependencies { own: own.into(), inherited: inherited.into() }.with(key, &facts))
+    }
+
+    /// Keys of what was made, directly or not, from what has all these names, as each knows it.
+    #[must_use]
+    pub fn made_from_all(&self, names: &[Arc<str>]) -> Vec<Arc<str>> {
+        let links = self.links.lock();
+        let first = names.first().and_then(|name| links.dependents.get(name)).into_iter().flat_map(Names::iter);
+        let all = |key: &&Arc<str>| {
+            links.on.get(*key).is_some_and(|on| names.iter().all(|name| on.all().any(|other| other == name)))
+        };
+        first.filter(all).cloned().collect()
     }
 
     /// Links an entry that is being stored. Call it with its shard locked.
@@ -201,6 +218,24 @@ impl Graph {
             return Err(format!("the graph has {forth} edges forth and {back} back"));
         }
         Ok(links.on.len())
+    }
+}
+
+impl Dependencies {
+    /// The same, for the entry with this key, with what else it is known to be made from. More than an entry may hold of that
+    /// makes it one that may be made from anything.
+    #[must_use]
+    pub fn with(self, key: &str, known: &[Arc<str>]) -> Self {
+        let mut inherited = self.inherited.into_vec();
+        let mut seen: HashSet<Arc<str>> = self.own.iter().chain(&inherited).cloned().collect();
+        inherited.extend(known.iter().filter(|name| ***name != *key && seen.insert((*name).clone())).cloned());
+        let facts = inherited.iter().filter(|name| is_fact(name)).count();
+        if facts > FACTS_MAX || self.own.len() + inherited.len() - facts > CLOSURE_MAX {
+            inherited.retain(|name| !is_fact(name));
+            inherited.truncate(CLOSURE_MAX.saturating_sub(self.own.len()));
+            inherited.push(Arc::from(OPEN));
+        }
+        Self { own: self.own, inherited: inherited.into() }
     }
 }
 

@@ -37,6 +37,9 @@ pub enum Selector {
     Kind(Arc<str>),
     /// Entries whose writer named this among what they were made from: a key, or a tag as `tag:NAME`.
     DependentsOf(Arc<str>),
+    /// Entries made, directly or over others, from what this selects, as far as they know it: a prefix, a pattern or a set of
+    /// tags. No caller gives it: [`made_from`] tells what it is for.
+    MadeFrom(Arc<Selector>),
     /// All entries.
     Everything,
 }
@@ -147,6 +150,7 @@ impl Selector {
             // The text and its parsed form.
             Self::Glob(pattern) => 4 * pattern.text.len(),
             Self::AllTags(tags) => tags.iter().map(|tag| tag.len() + 32).sum(),
+            Self::MadeFrom(of) => of.bytes(),
             Self::Everything => 0,
         };
         size_of::<Self>() + texts
@@ -163,6 +167,7 @@ impl Selector {
             Self::AllTags(tags) => tags.iter().all(|tag| facets.tags.contains(tag)),
             Self::Kind(kind) => **kind == *facets.kind,
             Self::DependentsOf(name) => facets.depends_on.contains(name),
+            Self::MadeFrom(of) => selects_among(of, facets.depends_on),
             Self::Everything => true,
         }
     }
@@ -179,6 +184,93 @@ pub fn check_dependency(field: &'static str, name: &str) -> Result<()> {
     match name.strip_prefix(TAG_PREFIX) {
         Some(tag) => bounded(field, tag, TAG_BYTES_MAX).map(drop),
         None => check_text(name).map_err(|error| error.field(field)),
+    }
+}
+
+/// What a name begins with that is neither a key nor a tag: no key contains it.
+const FACT: char = '\u{1}';
+/// Stands among what an entry was made from for what is not known of that: whatever was made from anything may concern it.
+pub const OPEN: &str = "\u{1}?";
+
+/// What stands in an entry for a tag of something that it was made from. Other than `tag:NAME`, which a writer names, it is
+/// of one entry, and not of all that have the tag.
+#[must_use]
+pub fn fact_of_tag(tag: &str) -> Arc<str> {
+    Arc::from(format!("{FACT}t:{tag}"))
+}
+
+/// What stands in an entry for the kind of something that it was made from.
+#[must_use]
+pub fn fact_of_kind(kind: &str) -> Arc<str> {
+    Arc::from(format!("{FACT}k:{kind}"))
+}
+
+/// The tag that such a name is for.
+#[must_use]
+pub fn tag_of_fact(name: &str) -> Option<&str> {
+    name.strip_prefix(FACT)?.strip_prefix("t:")
+}
+
+/// The kind that such a name is for.
+#[must_use]
+pub fn kind_of_fact(name: &str) -> Option<&str> {
+    name.strip_prefix(FACT)?.strip_prefix("k:")
+}
+
+/// Whether a name stands for what is known, or not known, of something that an entry was made from.
+#[must_use]
+pub fn is_fact(name: &str) -> bool {
+    name.starts_with(FACT)
+}
+
+/// Whether what an entry was made from is the key of another.
+#[must_use]
+pub fn is_key(name: &str) -> bool {
+    !name.starts_with(TAG_PREFIX) && !is_fact(name)
+}
+
+/// What selects, wherever it lies, what was made from what this selects: by what each entry knows of what it was made from.
+/// What was made from everything is in it.
+#[must_use]
+pub fn made_from(selector: &Selector) -> Vec<Selector> {
+    match selector {
+        Selector::Key(text) => vec![Selector::DependentsOf(text.clone())],
+        Selector::Tag(tag) => {
+            let named = Arc::from(format!("{TAG_PREFIX}{tag}"));
+            vec![Selector::DependentsOf(named), Selector::DependentsOf(fact_of_tag(tag))]
+        }
+        Selector::Kind(kind) => vec![Selector::DependentsOf(fact_of_kind(kind))],
+        Selector::Prefix(_) | Selector::Glob(_) | Selector::AllTags(_) => {
+            vec![Selector::MadeFrom(Arc::new(selector.clone()))]
+        }
+        Selector::DependentsOf(_) => vec![selector.clone()],
+        Selector::MadeFrom(_) | Selector::Everything => Vec::new(),
+    }
+}
+
+/// What selects what has a [`made_from`] of this name: read from where it was written down.
+///
+/// # Errors
+/// As [`check_dependency`].
+pub fn dependents_of_any(name: &str) -> Result<Selector> {
+    match (tag_of_fact(name), kind_of_fact(name)) {
+        (Some(tag), _) => bounded("tag", tag, TAG_BYTES_MAX).map(drop)?,
+        (_, Some(kind)) => bounded("kind", kind, KIND_BYTES_MAX).map(drop)?,
+        (None, None) if name == OPEN => {}
+        (None, None) => check_dependency("dependents_of", name)?,
+    }
+    Ok(Selector::DependentsOf(Arc::from(name)))
+}
+
+fn selects_among(of: &Selector, names: &[Arc<str>]) -> bool {
+    match of {
+        Selector::AllTags(tags) => {
+            tags.iter().all(|tag| names.iter().any(|name| tag_of_fact(name) == Some(&**tag)))
+        }
+        Selector::Prefix(_) | Selector::Glob(_) => {
+            names.iter().any(|name| is_key(name) && of.selects(&Facets::of_key(name)))
+        }
+        _ => false,
     }
 }
 

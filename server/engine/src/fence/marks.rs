@@ -64,7 +64,11 @@ impl Marks {
             Selector::Prefix(prefix) => {
                 self.prefixes.entry(prefix.len()).or_default().entry(prefix.clone()).or_default()
             }
-            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) | Selector::DependentsOf(_) => {
+            Selector::Key(_)
+            | Selector::Glob(_)
+            | Selector::AllTags(_)
+            | Selector::DependentsOf(_)
+            | Selector::MadeFrom(_) => {
                 self.patterns.entry(selector.clone()).or_default()
             }
             Selector::Everything => &mut self.everything,
@@ -85,7 +89,11 @@ impl Marks {
                 }
                 forgotten
             }
-            Selector::Key(_) | Selector::Glob(_) | Selector::AllTags(_) | Selector::DependentsOf(_) => {
+            Selector::Key(_)
+            | Selector::Glob(_)
+            | Selector::AllTags(_)
+            | Selector::DependentsOf(_)
+            | Selector::MadeFrom(_) => {
                 forget_of(&mut self.patterns, selector, number)
             }
             Selector::Everything => forget(&mut self.everything, number),

@@ -12,29 +12,39 @@ use crate::{
     graph::{Beyond, CLOSURE_MAX, Reach, Refusal},
     key::Key,
     memory::{Store, space::Space},
-    selector::{Facets, SELECTORS_MAX, Selector, TAG_PREFIX, any_selects},
+    selector::{
+        Facets, OPEN, SELECTORS_MAX, Selector, TAG_PREFIX, any_selects, fact_of_tag, is_fact, is_key, kind_of_fact,
+        tag_of_fact,
+    },
 };
 
 /// What an Invalidate leads to, as it was before anything was dropped.
 #[derive(Debug, Default)]
 pub(super) struct Cascade {
-    /// Whether there is more to do than what the selectors do themselves.
-    asked: bool,
+    /// What it follows from; nothing: there is no more to do than what the selectors do themselves.
+    whence: Vec<Selector>,
     roots: Vec<Arc<str>>,
     reached: HashSet<Arc<str>>,
 }
 
-/// What an entry depends on, with what that was made from. Call it with the namespace's linking locked.
+/// What an entry depends on, with what that was made from as memory knows it, and with what was inherited already. Call it
+/// with the namespace's linking locked.
 ///
 /// # Errors
 /// `DEPENDENCY_CYCLE`; `BAD_ARGUMENT` for too many.
-pub(super) fn close(store: &Store, (space, key): (&Space, &Key), own: &[Arc<str>]) -> Result<Arc<Dependencies>> {
+pub(super) fn close(store: &Store, (space, key): (&Space, &Key), said: &Dependencies) -> Result<Arc<Dependencies>> {
+    let own = &said.own;
     let mut closed = space.graph.close(key.text(), own);
     // What was invalidated and is not swept yet is no reason to refuse anything.
     if closed.is_err() && store.sweep_all(Some(space)) {
         closed = space.graph.close(key.text(), own);
     }
-    closed.map(Arc::new).map_err(|refusal| match refusal {
+    if closed == Err(Refusal::TooMany) && !store.tiers.none() {
+        // What is in memory of it may be there because it was looked for: that is no reason either.
+        let open = Dependencies { own: own.clone(), inherited: [Arc::from(OPEN)].into() };
+        return Ok(Arc::new(open.sorted()));
+    }
+    closed.map(|closed| Arc::new(closed.with(key.text(), &said.inherited))).map_err(|refusal| match refusal {
         Refusal::Cycle { place, between } => {
             let rule = match between {
                 0 if *own[place] == **key.text() => "an entry cannot depend on itself".to_owned(),
@@ -62,15 +72,34 @@ impl Cascade {
     /// `CASCADE_TOO_LARGE`.
     pub(super) fn plan(store: &Store, space: &Space, selectors: &[Selector]) -> Result<Self> {
         // Everything goes anyway.
-        let asked = !selectors.contains(&Selector::Everything);
-        if space.graph.is_empty() || !asked {
-            return Ok(Self { asked, ..Self::default() });
+        if selectors.contains(&Selector::Everything) {
+            return Ok(Self::default());
+        }
+        let reach = Reach { entries_max: store.config.cascade_entries_max, depth_max: store.config.cascade_depth_max };
+        Self::walk(store, space, selectors, reach).map_err(|beyond| too_large(beyond, reach))
+    }
+
+    /// The same, for what was named elsewhere: as far as it leads, and with what may be made from anything.
+    pub(super) fn follow(store: &Store, space: &Space, selectors: &[Selector]) -> Self {
+        let Ok(mut cascade) = Self::walk(store, space, selectors, ALL) else { return Self::default() };
+        if !selectors.is_empty() {
+            cascade.reached.extend(space.graph.reached(&[Arc::from(OPEN)], &|_| false, ALL).unwrap_or_default());
+        }
+        cascade
+    }
+
+    fn walk(store: &Store, space: &Space, selectors: &[Selector], reach: Reach) -> std::result::Result<Self, Beyond> {
+        let whence = selectors.to_vec();
+        if space.graph.is_empty() {
+            return Ok(Self { whence, ..Self::default() });
         }
         let roots = roots(space, selectors, &|target| is_named(store, space, selectors, target));
-        let reach = Reach { entries_max: store.config.cascade_entries_max, depth_max: store.config.cascade_depth_max };
-        let named = |key: &str| by_name(selectors, key);
-        let reached = space.graph.reached(&roots, &named, reach).map_err(|beyond| too_large(beyond, reach))?;
-        Ok(Self { asked, roots, reached })
+        // Those are dropped because they are named.
+        let direct: HashSet<Arc<str>> = named_dependents(space, selectors).collect();
+        let named = |key: &str| by_name(selectors, key) || direct.contains(key);
+        let mut reached = space.graph.reached(&roots, &named, reach)?;
+        reached.extend(of_all_tags(space, selectors).filter(|key| !named(key)));
+        Ok(Self { whence, roots, reached })
     }
 
     /// What there was to drop besides what is named.
@@ -87,12 +116,14 @@ impl Cascade {
         self,
         store: &Store,
         space: &'a Space,
-        (selectors, dependents): (&[Selector], &[Selector]),
+        dependents: &[Selector],
         fence: u64,
     ) -> Option<(Vec<Selector>, MutexGuard<'a, ()>)> {
-        if !self.asked {
+        if self.whence.is_empty() {
             return None;
         }
+        let selectors = &self.whence[..];
+        overtaken::raise(store, space, [Arc::from(OPEN)].iter());
         let linking = space.graph.linking();
         if space.graph.is_empty() {
             return None;
@@ -100,10 +131,12 @@ impl Cascade {
         let hit = |target: &Arc<str>| {
             named_by_text(selectors, target) || (fence > 0 && overtaken::was_hit(store, space, target, fence))
         };
-        let now = roots(space, selectors, &hit).into_iter().chain(roots(space, dependents, &|_| false));
+        let mut now = roots(space, selectors, &hit);
+        now.extend(roots(space, dependents, &|_| false));
+        now.push(Arc::from(OPEN));
         let roots: Vec<Arc<str>> = self.roots.into_iter().chain(self.reached).chain(now).collect();
-        let all = Reach { entries_max: usize::MAX, depth_max: usize::MAX };
-        let late = space.graph.reached(&roots, &|key: &str| by_name(selectors, key), all).unwrap_or_default();
+        let mut late = space.graph.reached(&roots, &|key: &str| by_name(selectors, key), ALL).unwrap_or_default();
+        late.extend(of_all_tags(space, selectors));
         Some((late.into_iter().map(Selector::Key).collect(), linking))
     }
 
@@ -125,6 +158,9 @@ impl Cascade {
     }
 }
 
+/// As far as it leads.
+const ALL: Reach = Reach { entries_max: usize::MAX, depth_max: usize::MAX };
+
 /// Has the disk forget what was made from what is named, where that is to follow; `dropped`: what else was dropped, from
 /// which something may be made that only the disk has. Which keys tags and kinds name is known only of what is in memory:
 /// then everything goes there that was made from any key.
@@ -133,7 +169,7 @@ pub(super) fn forget(store: &Store, space: &Space, (selectors, follows): (&[Sele
         return;
     }
     let named = selectors.iter().filter_map(|selector| match selector {
-        Selector::DependentsOf(target) => Some(target_of(target)),
+        Selector::DependentsOf(target) if !is_fact(target) => Some(target_of(target)),
         _ if follows => Some(selector.clone()),
         _ => None,
     });
@@ -179,20 +215,47 @@ fn by_name(selectors: &[Selector], key: &str) -> bool {
 /// What is depended on and named by these selectors; `is_named` says so of what they do not name by key.
 fn roots(space: &Space, selectors: &[Selector], is_named: &dyn Fn(&Arc<str>) -> bool) -> Vec<Arc<str>> {
     let one = |selector: &Selector| match selector {
-        Selector::Key(key) => vec![key.clone()],
-        Selector::DependentsOf(target) => space.graph.named(target),
-        _ => Vec::new(),
+        // A key that reads like a tag cannot be depended on.
+        Selector::Key(key) => is_key(key).then(|| key.clone()),
+        Selector::DependentsOf(target) => Some(target.clone()),
+        _ => None,
     };
-    let mut roots: Vec<Arc<str>> = selectors.iter().flat_map(one).collect();
-    roots.retain(|key| !key.starts_with(TAG_PREFIX));
+    let mut roots: Vec<Arc<str>> = selectors.iter().filter_map(one).collect();
     if selectors.iter().any(|selector| !matches!(selector, Selector::Key(_) | Selector::DependentsOf(_))) {
         roots.extend(space.graph.targets().into_iter().filter(is_named));
     }
     roots
 }
 
+/// Keys of what these say was made from something, as its writer named that.
+fn named_dependents(space: &Space, selectors: &[Selector]) -> impl Iterator<Item = Arc<str>> {
+    selectors.iter().flat_map(|selector| match selector {
+        Selector::DependentsOf(target) => space.graph.named(target),
+        _ => Vec::new(),
+    })
+}
+
+/// Keys of what is known to be made from something with all tags of one of these: of one tag alone that says nothing.
+fn of_all_tags(space: &Space, selectors: &[Selector]) -> impl Iterator<Item = Arc<str>> {
+    selectors.iter().flat_map(|selector| match selector {
+        Selector::AllTags(tags) => {
+            let facts: Vec<Arc<str>> = tags.iter().map(|tag| fact_of_tag(tag)).collect();
+            space.graph.made_from_all(&facts)
+        }
+        _ => Vec::new(),
+    })
+}
+
 /// Whether a target is named, whatever is stored.
 fn named_by_text(selectors: &[Selector], target: &str) -> bool {
+    let fact = |selector: &Selector| match selector {
+        Selector::Tag(tag) => tag_of_fact(target) == Some(&**tag),
+        Selector::Kind(kind) => kind_of_fact(target) == Some(&**kind),
+        _ => false,
+    };
+    if is_fact(target) {
+        return selectors.iter().any(fact);
+    }
     match target.strip_prefix(TAG_PREFIX) {
         Some(tag) => selectors.iter().any(|selector| matches!(selector, Selector::Tag(named) if **named == *tag)),
         None => by_name(selectors, target),
@@ -201,7 +264,7 @@ fn named_by_text(selectors: &[Selector], target: &str) -> bool {
 
 fn is_named(store: &Store, space: &Space, selectors: &[Selector], target: &Arc<str>) -> bool {
     named_by_text(selectors, target)
-        || !target.starts_with(TAG_PREFIX) && {
+        || is_key(target) && {
             let key = Key::trusted(space.name.clone(), target.clone());
             let shard = store.shard(&key);
             let record =

@@ -37,6 +37,11 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(ready(()))
     }
 
+    /// Adds to what is said of an entry what that was made from which it names, as far as tiers know.
+    fn gather<'a>(&'a self, _key: &'a Key, _said: &'a mut Description) -> BoxFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
+
     /// Where the logs that replicas share are now, for a computation that begins after this call; `None`: nothing is shared.
     fn place_in_fleet(&self, _key: &Key) -> Option<FleetStamp> {
         None
@@ -168,6 +173,10 @@ impl Filler {
             let pinned = present.is_some_and(|entry| entry.facts.pinned);
             return Ended { pinned, ..PreloadState::Skipped.into() };
         }
+        let mut checked = checked.clone();
+        // Before the ticket: what becomes of that while the origin is asked then counts.
+        self.store.gather(&checked.key, &mut checked.described).await;
+        let checked = &checked;
         let mut attempt = 1;
         loop {
             // A new ticket for each attempt: an Invalidate between two of them spoils only the first.

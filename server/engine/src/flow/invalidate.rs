@@ -124,7 +124,7 @@ pub(super) fn drop_selected(
     let depending = dropped.add(drop_keys(store, space, (&dependents, FOUND_PER_HOLD), (&following, request.cascade)));
     let reached = cascade.keys();
     let mut cascaded_count = dropped.add(drop_keys(store, space, (&reached, FOUND_PER_HOLD), (&following, true)));
-    let late = cascade.late(store, space, (selectors, &dependents), fence.map_or(0, |fence| fence.number));
+    let late = cascade.late(store, space, &dependents, fence.map_or(0, |fence| fence.number));
     if let Some((late, _linking)) = late {
         cascaded_count += dropped.add(drop_keys(store, space, (&late, FOUND_PER_HOLD), (&following, true)));
         cascade::forget(store, space, (selectors, request.cascade), &[&dependents, &reached, &late]);

@@ -124,7 +124,7 @@ impl<'a> Marking<'a> {
         let reached = cascade.keys();
         let mut cascaded_count = self.mark_keys((&reached, FOUND_PER_HOLD), true);
         let fence = fence.map_or(0, |fence| fence.number);
-        let late = cascade.late(store, space, (selectors, &dependents), fence);
+        let late = cascade.late(store, space, &dependents, fence);
         if let Some((late, _linking)) = late {
             cascaded_count += self.mark_keys((&late, FOUND_PER_HOLD), true);
             cascade::forget(store, space, (selectors, cascades), &[&dependents, &reached, &late]);

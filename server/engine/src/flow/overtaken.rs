@@ -12,7 +12,7 @@ use crate::{
     fence::{Hit, Stamp},
     key::Key,
     memory::{Store, space::Space},
-    selector::{Facets, TAG_PREFIX},
+    selector::{Facets, TAG_PREFIX, is_key, kind_of_fact, tag_of_fact},
 };
 
 /// Whether something that this was made from was invalidated since its computation began. What a writer says counts from
@@ -30,15 +30,20 @@ pub(super) fn is(store: &Store, admission: &Admission<'_>) -> bool {
 
 /// Whether nothing of all this was invalidated since `since`.
 fn untouched<'a>(store: &Store, space: &Space, names: impl Iterator<Item = &'a Arc<str>>, since: (Stamp, u64)) -> bool {
+    // Tags of what it was made from, all at once: which of them one entry had is not known.
+    let mut tags_met = Vec::new();
     for name in names {
+        tags_met.extend(tag_of_fact(name).map(Arc::from));
         let tag = name.strip_prefix(TAG_PREFIX).map(|tag| [Arc::from(tag)]);
         let tags = tag.as_ref().map_or(&[][..], |tag| tag);
-        let facets = Facets { key: if tags.is_empty() { name } else { "" }, kind: "", tags, depends_on: &[] };
+        let key = if is_key(name) { name } else { "" };
+        let facets = Facets { key, kind: kind_of_fact(name).unwrap_or_default(), tags, depends_on: &[] };
         if !store.fences.read().allow(&space.name, &facets, since.0) || !admits(store, space, name, since) {
             return false;
         }
     }
-    true
+    let facets = Facets { key: "", kind: "", tags: &tags_met, depends_on: &[] };
+    tags_met.is_empty() || store.fences.read().allow(&space.name, &facets, since.0)
 }
 
 fn admits(store: &Store, space: &Space, name: &Arc<str>, since: (Stamp, u64)) -> bool {
@@ -49,7 +54,7 @@ fn admits(store: &Store, space: &Space, name: &Arc<str>, since: (Stamp, u64)) ->
     let was_here = is_here && shard.beside.is_newest(&key, since.1);
     // What lay on the disk alone went there without a trace here: any fence may have been the one.
     let unnoticed = !was_here
-        && !name.starts_with(TAG_PREFIX)
+        && is_key(name)
         && store.local_of(space).is_some()
         && store.fences.read().newest_by_meaning(&space.name) > since.0.selector;
     !unnoticed && shard.beside.dependencies.admit(&key, since)

@@ -12,10 +12,10 @@ use super::{
     lifetime::Rules,
     list::{page, usable},
     put::Precondition,
-    through::get::bring,
+    through::{get::bring, kin},
 };
 use crate::{
-    entry::{EntryView, Negative, Payload},
+    entry::{Description, EntryView, Negative, Payload},
     error::{Error, Kind, Reason, Result},
     key::Key,
     memory::{Store, content::Content},
@@ -57,6 +57,10 @@ impl fill::Store for Store {
         if self.tiers.none() { Box::pin(ready(())) } else { Box::pin(bring(self, key)) }
     }
 
+    fn gather<'a>(&'a self, key: &'a Key, said: &'a mut Description) -> BoxFuture<'a, ()> {
+        if self.tiers.none() { Box::pin(ready(())) } else { Box::pin(kin::gather(self, key, said)) }
+    }
+
     fn place_in_fleet(&self, key: &Key) -> Option<FleetStamp> {
         let space = self.spaces.find(key.namespace()).ok().flatten()?;
         fleet::of(self, &space)?.stamp(key)
@@ -80,9 +84,9 @@ impl fill::Store for Store {
         let rules =
             Rules { namespace: &space.config, classes: &self.config.ttl_classes, kind: &description.kind, negative };
         let lifetime = rules.decide(&expiration, self.clock.now(), self.random())?;
-        let linking = description.depends_on.is_some().then(|| space.graph.linking());
-        if linking.is_some() {
-            description.depends_on = Some(cascade::close(self, (space, &key), description.made_from())?);
+        let _linking = description.depends_on.is_some().then(|| space.graph.linking());
+        if let Some(said) = &description.depends_on {
+            description.depends_on = Some(cascade::close(self, (space, &key), said)?);
         }
         let content = Content { cost_measured, ..Content::new(payload, description) };
         let precondition = &Precondition::Always;

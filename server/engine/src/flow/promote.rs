@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Moment,
-    entry::{Dependencies, Description, EntryView, Freshness},
+    entry::{Description, EntryView, Freshness},
     event::ReadOutcome,
     key::Key,
     memory::{
@@ -50,6 +50,12 @@ pub struct Unstored {
 }
 
 impl Unstored {
+    /// What is said of it.
+    #[must_use]
+    pub(super) fn said(&self) -> &Description {
+        &self.description
+    }
+
     /// What a Get is answered with it, and as what that counts.
     #[must_use]
     pub(super) fn judge(&self, store: &Store, key: &Key, request: &GetRequest) -> (Lookup, ReadOutcome) {
@@ -116,13 +122,9 @@ fn pass(store: &Store, key: &Key, kept: Kept, ((from, ticket), stores): ((TierNa
 
 /// Links it to what it was made from as memory knows that now; false when that leads back to itself.
 fn link(store: &Store, at: (&Space, &Key), content: &mut Content) -> bool {
-    let said = &content.description;
-    let Ok(closed) = cascade::close(store, at, said.made_from()) else { return false };
-    let known = said.depends_on.iter().flat_map(|on| on.inherited.iter());
-    let mut inherited = closed.inherited.to_vec();
-    inherited.extend(known.filter(|name| !closed.all().any(|other| other == *name)).cloned());
-    let depends_on = Dependencies { own: closed.own.clone(), inherited: inherited.into() };
-    Arc::make_mut(&mut content.description).depends_on = Some(Arc::new(depends_on));
+    let Some(said) = content.description.depends_on.clone() else { return true };
+    let Ok(closed) = cascade::close(store, at, &said) else { return false };
+    Arc::make_mut(&mut content.description).depends_on = Some(closed);
     true
 }
 

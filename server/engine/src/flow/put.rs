@@ -219,9 +219,10 @@ fn store_content(
 ) -> Result<PutAnswer> {
     // Kept until it is stored: two writers who link each to the other's key must not both find no cycle, and whoever
     // invalidates what this was made from must find it when the gate did not refuse it.
-    let linking = content.description.depends_on.is_some().then(|| space.graph.linking());
-    if linking.is_some() {
-        let closed = cascade::close(store, (space, key), content.description.made_from())?;
+    let said = content.description.depends_on.clone();
+    let _linking = said.is_some().then(|| space.graph.linking());
+    if let Some(said) = said {
+        let closed = cascade::close(store, (space, key), &said)?;
         Arc::make_mut(&mut content.description).depends_on = Some(closed);
     }
     let right = match lease {

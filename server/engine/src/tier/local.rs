@@ -8,7 +8,7 @@ use super::{Kept, TierError, TierName, TierState};
 use crate::{
     key::Key,
     position::{LogId, Position},
-    selector::{Selector, TAG_PREFIX},
+    selector::{OPEN, Selector, TAG_PREFIX},
 };
 
 /// Why an entry is handed down.
@@ -60,10 +60,11 @@ pub trait LocalTier: Send + Sync + 'static {
             Selector::Key(text) => Some(Selector::DependentsOf(text.clone())),
             Selector::Tag(tag) => Some(Selector::DependentsOf(format!("{TAG_PREFIX}{tag}").into())),
             Selector::Prefix(_) | Selector::Glob(_) | Selector::Everything => Some(Selector::Everything),
-            Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_) => None,
+            Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_) | Selector::MadeFrom(_) => None,
         };
-        let sets: Vec<Selector> = selectors.iter().filter_map(dependents).collect();
+        let mut sets: Vec<Selector> = selectors.iter().filter_map(dependents).collect();
         if !sets.is_empty() {
+            sets.push(Selector::DependentsOf(OPEN.into()));
             self.forget_sets(namespace, &sets);
         }
     }

@@ -143,7 +143,11 @@ impl Filter {
         self.follows_all()
             || self.keys.as_ref().is_some_and(|keys| keys.contains(key))
             || self.selectors.iter().any(|selector| match selector {
-                Selector::Tag(_) | Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_) => true,
+                Selector::Tag(_)
+                | Selector::AllTags(_)
+                | Selector::Kind(_)
+                | Selector::DependentsOf(_)
+                | Selector::MadeFrom(_) => true,
                 by_name => by_name.selects(&facets),
             })
     }

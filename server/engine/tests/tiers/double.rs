@@ -141,7 +141,7 @@ impl LocalTier for Disk {
                 selectors.iter().filter(by_text).any(|selector| selector.selects(&Facets::of_key(name)))
             }
         };
-        self.retain(namespace, |facets, _| !facets.depends_on.iter().any(hit));
+        self.retain(namespace, |facets, _| !facets.depends_on.iter().any(|name| **name == *OPEN || hit(name)));
     }
 
     fn settled(&self) -> BoxFuture<'_, Result<(), TierError>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hotplate_engine::{
     entry::Description,
     key::namespace_name,
-    selector::{Selector, TAG_PREFIX},
+    selector::{OPEN, Selector, TAG_PREFIX, dependents_of_any},
 };
 
 /// Selectors in one record at most; more are written as several.
@@ -19,6 +19,7 @@ const ALL_TAGS: u8 = 5;
 const KIND: u8 = 6;
 const DEPENDENTS_OF: u8 = 7;
 const EVERYTHING: u8 = 8;
+const MADE_FROM: u8 = 9;
 
 /// What everything was made from that was made from something: no key and no tag has this name.
 const SOMETHING: &str = "";
@@ -41,10 +42,14 @@ pub(super) fn dependents(selectors: &[Selector]) -> Vec<Selector> {
         Selector::Prefix(_) | Selector::Glob(_) | Selector::Everything => {
             Some(Selector::DependentsOf(SOMETHING.into()))
         }
-        Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_) => None,
+        Selector::AllTags(_) | Selector::Kind(_) | Selector::DependentsOf(_) | Selector::MadeFrom(_) => None,
     };
     let mut selectors: Vec<Selector> = selectors.iter().filter_map(dependents).collect();
     selectors.dedup();
+    if !selectors.is_empty() {
+        // What does not know all that it was made from may be meant.
+        selectors.push(Selector::DependentsOf(OPEN.into()));
+    }
     selectors
 }
 
@@ -52,23 +57,29 @@ pub(super) fn dependents(selectors: &[Selector]) -> Vec<Selector> {
 pub(super) fn write(into: &mut Vec<u8>, namespace: &str, selectors: &[Selector]) {
     text(into, namespace);
     into.extend(number(selectors.len()));
-    for selector in selectors {
-        match selector {
-            Selector::Key(name) => named(into, KEY, name),
-            Selector::Prefix(name) => named(into, PREFIX, name),
-            Selector::Glob(pattern) => named(into, GLOB, pattern.text()),
-            Selector::Tag(name) => named(into, TAG, name),
-            Selector::AllTags(tags) => {
-                into.push(ALL_TAGS);
-                into.extend(number(tags.len()));
-                for tag in tags {
-                    text(into, tag);
-                }
+    selectors.iter().for_each(|selector| write_one(into, selector));
+}
+
+fn write_one(into: &mut Vec<u8>, selector: &Selector) {
+    match selector {
+        Selector::Key(name) => named(into, KEY, name),
+        Selector::Prefix(name) => named(into, PREFIX, name),
+        Selector::Glob(pattern) => named(into, GLOB, pattern.text()),
+        Selector::Tag(name) => named(into, TAG, name),
+        Selector::AllTags(tags) => {
+            into.push(ALL_TAGS);
+            into.extend(number(tags.len()));
+            for tag in tags {
+                text(into, tag);
             }
-            Selector::Kind(name) => named(into, KIND, name),
-            Selector::DependentsOf(name) => named(into, DEPENDENTS_OF, name),
-            Selector::Everything => into.push(EVERYTHING),
         }
+        Selector::Kind(name) => named(into, KIND, name),
+        Selector::DependentsOf(name) => named(into, DEPENDENTS_OF, name),
+        Selector::MadeFrom(of) => {
+            into.push(MADE_FROM);
+            write_one(into, of);
+        }
+        Selector::Everything => into.push(EVERYTHING),
     }
 }
 
@@ -104,6 +115,10 @@ fn take_selector(bytes: &mut &[u8]) -> Option<Selector> {
     *bytes = rest;
     match which {
         EVERYTHING => Some(Selector::Everything),
+        // One step, whatever stands there.
+        MADE_FROM if bytes.first().is_some_and(|which| matches!(*which, PREFIX | GLOB | ALL_TAGS)) => {
+            take_selector(bytes).map(|of| Selector::MadeFrom(of.into()))
+        }
         ALL_TAGS => {
             let count = take_number(bytes)?;
             let tags = (0..count).map(|_| take_text(bytes)).collect::<Option<Vec<_>>>()?;
@@ -118,7 +133,7 @@ fn take_selector(bytes: &mut &[u8]) -> Option<Selector> {
                 TAG => Selector::tag(name).ok(),
                 KIND => Selector::kind(name).ok(),
                 DEPENDENTS_OF if name == SOMETHING => Some(Selector::DependentsOf(SOMETHING.into())),
-                DEPENDENTS_OF => Selector::dependents_of(name).ok(),
+                DEPENDENTS_OF => dependents_of_any(name).ok(),
                 _ => None,
             }
         }

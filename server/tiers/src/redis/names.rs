@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hotplate_engine::{
     key::{Key, namespace_name},
     position::LogId,
-    selector::{ALL_TAGS_MAX, KIND_BYTES_MAX, Selector, TAG_BYTES_MAX},
+    selector::{ALL_TAGS_MAX, KIND_BYTES_MAX, Selector, TAG_BYTES_MAX, dependents_of_any},
     tier::shared::FenceName,
 };
 
@@ -27,6 +27,7 @@ pub(super) fn member(name: &FenceName) -> String {
         }
         Selector::Kind(text) => format!("K:{namespace}:{text}"),
         Selector::DependentsOf(text) => format!("d:{namespace}:{text}"),
+        Selector::MadeFrom(of) => format!("m:{}", member(&FenceName { namespace: namespace.clone(), selector: (**of).clone() })),
         Selector::Everything => format!("*:{namespace}:"),
     }
 }
@@ -36,7 +37,9 @@ pub(super) fn fence(member: &[u8]) -> Option<FenceName> {
     if member.len() > MEMBER_BYTES_MAX {
         return None;
     }
-    let (sort, rest) = std::str::from_utf8(member).ok()?.split_once(':')?;
+    let member = std::str::from_utf8(member).ok()?;
+    let (of, derived) = member.strip_prefix("m:").map_or((member, false), |of| (of, true));
+    let (sort, rest) = of.split_once(':')?;
     let (namespace, text) = rest.split_once(':')?;
     let namespace = Some(namespace).filter(|name| !name.is_empty()).and_then(|name| namespace_name(name).ok())?;
     let selector = match sort {
@@ -46,10 +49,17 @@ pub(super) fn fence(member: &[u8]) -> Option<FenceName> {
         "t" => Selector::tag(text).ok(),
         "a" => all_tags(text),
         "K" if text.len() <= KIND_BYTES_MAX => Selector::kind(text).ok(),
-        "d" => Selector::dependents_of(text).ok(),
+        "d" => dependents_of_any(text).ok(),
         "*" if text.is_empty() => Some(Selector::Everything),
         _ => None,
     }?;
+    let selector = match selector {
+        of @ (Selector::Prefix(_) | Selector::Glob(_) | Selector::AllTags(_)) if derived => {
+            Selector::MadeFrom(Arc::new(of))
+        }
+        _ if derived => return None,
+        plain => plain,
+    };
     Some(FenceName { namespace, selector })
 }
 
@@ -90,6 +100,8 @@ pub(super) fn of_key(key: &Key) -> FenceName {
 mod tests {
     use proptest::prelude::*;
 
+    use hotplate_engine::selector::made_from;
+
     use super::*;
 
     fn name(selector: Selector) -> FenceName {
@@ -111,9 +123,16 @@ mod tests {
         ]
     }
 
+    fn followed() -> impl Strategy<Value = Selector> {
+        (selectors(), 0..4usize).prop_map(|(selector, which)| {
+            let all = made_from(&selector);
+            all.get(which).or(all.first()).cloned().unwrap_or(selector)
+        })
+    }
+
     proptest! {
         #[test]
-        fn every_fence_comes_back(selector in selectors()) {
+        fn every_fence_comes_back(selector in prop_oneof![selectors(), followed()]) {
             let name = name(selector);
             prop_assert_eq!(fence(member(&name).as_bytes()), Some(name));
         }
@@ -124,7 +143,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_that_looks_like_one_does_harm(text in "[kpgtaKd*]:[a-z]{0,3}:[0-9:a-zé]{0,40}") {
+        fn no_text_that_looks_like_one_does_harm(text in "(m:)?[kpgtaKd*]:[a-z]{0,3}:[\u{1}?0-9:a-zé]{0,40}") {
             if let Some(name) = fence(text.as_bytes()) {
                 // Tags are put in order and lengths written shortest: the meaning is what counts.
                 prop_assert_eq!(fence(member(&name).as_bytes()), Some(name));

@@ -186,7 +186,8 @@ pub(super) fn wire_selector(selector: &Selector) -> v1::Selector {
         Selector::AllTags(tags) => Wire::AllTags(v1::TagSet { tags: tags.iter().map(ToString::to_string).collect() }),
         Selector::Kind(kind) => Wire::Kind(kind.to_string()),
         Selector::DependentsOf(name) => Wire::DependentsOf(name.to_string()),
-        Selector::Everything => Wire::Everything(true),
+        // No caller gives it, and it is told to nobody: what it selects is, key by key. Everything has all of it.
+        Selector::MadeFrom(_) | Selector::Everything => Wire::Everything(true),
     };
     v1::Selector { selector: Some(wire) }
 }

@@ -174,6 +174,7 @@ fn name(selector: &Selector) -> String {
         Selector::AllTags(tags) => format!("the tags {}", tags.join(" and ")),
         Selector::Kind(kind) => format!("the kind {kind}"),
         Selector::DependentsOf(name) => format!("its dependency {name}"),
+        Selector::MadeFrom(of) => format!("what it was made from, and {}", name(of)),
         Selector::Everything => "everything of its namespace".to_owned(),
     }
 }

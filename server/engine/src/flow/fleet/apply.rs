@@ -17,7 +17,7 @@ use crate::{
     key::Key,
     memory::{Store, record::Record, space::Space},
     position::LogId,
-    selector::Selector,
+    selector::{Selector, kind_of_fact, tag_of_fact},
     tier::{
         Kept,
         shared::{FenceName, WrittenHint},
@@ -70,6 +70,8 @@ fn select(store: &Store, namespace: &Arc<str>, selectors: Vec<Selector>, (marks,
         }
         return;
     };
+    let (selectors, sets) = parted(selectors);
+    let cascade = Cascade::follow(store, &space, &origins(&selectors, &sets));
     let request = InvalidateRequest {
         namespace: namespace.to_string(),
         selectors,
@@ -80,9 +82,38 @@ fn select(store: &Store, namespace: &Arc<str>, selectors: Vec<Selector>, (marks,
         client_id: author.client_id.clone(),
     };
     match marks {
-        Some(spread) => drop(mark::mark(store, &space, (&request, spread), Cascade::default())),
-        None => drop(invalidate::drop_selected(store, &space, &request, Cascade::default())),
+        Some(spread) => drop(mark::mark(store, &space, (&request, spread), cascade)),
+        None => drop(invalidate::drop_selected(store, &space, &request, cascade)),
     }
+    // What is here by key is dropped; what lies on the disk alone knows for itself what it was made from.
+    if !sets.is_empty() {
+        let _raised = store.fences.write();
+        store.forget_sets(&space, &sets);
+    }
+}
+
+/// What is dropped as what it is, with what named dependents were made from; and all that selects by what things were made
+/// from.
+fn parted(selectors: Vec<Selector>) -> (Vec<Selector>, Vec<Selector>) {
+    let is_of = |selector: &Selector| matches!(selector, Selector::DependentsOf(_) | Selector::MadeFrom(_));
+    let sets = selectors.iter().filter(|selector| is_of(selector)).cloned().collect();
+    (selectors.into_iter().filter(|selector| !matches!(selector, Selector::MadeFrom(_))).collect(), sets)
+}
+
+/// Whose dependents go as well, as the graph of this server knows them: it may know more than each entry does of itself.
+fn origins(selectors: &[Selector], sets: &[Selector]) -> Vec<Selector> {
+    let origin = |set: &Selector| match set {
+        Selector::MadeFrom(of) => (**of).clone(),
+        Selector::DependentsOf(name) => match (tag_of_fact(name), kind_of_fact(name)) {
+            (Some(tag), _) => Selector::Tag(Arc::from(tag)),
+            (_, Some(kind)) => Selector::Kind(Arc::from(kind)),
+            (None, None) => set.clone(),
+        },
+        other => other.clone(),
+    };
+    // Everything goes anyway.
+    let sets = sets.iter().filter(|_| !selectors.contains(&Selector::Everything));
+    sets.map(origin).collect()
 }
 
 /// A value was stored elsewhere: what is here of the key is older, and who follows it hears of the new one. `replaces`:

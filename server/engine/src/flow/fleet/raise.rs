@@ -14,12 +14,14 @@ use crate::{
     key::namespace_name,
     memory::{Store, space::Space},
     position::{LogId, Position, Positions},
-    selector::{Selector, TAG_PREFIX},
+    selector::{OPEN, Selector, made_from},
     tier::shared::FenceName,
 };
 
 /// Names in one call at most.
 const NAMES_PER_CALL: usize = 512;
+/// Keys that a cascade leads to and whose dependents are named one by one as well.
+const FOLLOWED_MAX: usize = 256;
 
 /// What was told before this server does its part.
 pub(in crate::flow) struct Raised {
@@ -66,19 +68,17 @@ pub(in crate::flow) async fn raise(
     Ok(Some(raised))
 }
 
-/// What a call names in the logs of the fleet: what its selectors name, and what follows from them as far as that can be
-/// said. By a cascade: all that was made from a named key or tag, wherever it lies, and from what else is selected what
-/// this server knows.
+/// What a call names in the logs of the fleet: what its selectors name, and what follows from them. By a cascade: all that
+/// was made from what is selected, wherever it lies, as it knows that itself, and what this server knows besides.
 fn names(store: &Store, space: &Arc<Space>, request: &InvalidateRequest) -> Result<Vec<FenceName>> {
     let mut selectors = request.selectors.clone();
     if request.cascade {
-        let dependents = request.selectors.iter().filter_map(|selector| match selector {
-            Selector::Key(text) => Some(Selector::DependentsOf(text.clone())),
-            Selector::Tag(tag) => Some(Selector::DependentsOf(Arc::from(format!("{TAG_PREFIX}{tag}")))),
-            _ => None,
-        });
-        selectors.extend(dependents);
-        selectors.extend(Cascade::plan(store, space, &request.selectors)?.keys());
+        let reached = Cascade::plan(store, space, &request.selectors)?.keys();
+        selectors.extend(request.selectors.iter().flat_map(made_from));
+        // What was stored before those were made from what they are made from now knows them alone.
+        selectors.extend(reached.iter().take(FOLLOWED_MAX).flat_map(made_from));
+        selectors.extend(reached);
+        selectors.push(Selector::DependentsOf(Arc::from(OPEN)));
     }
     let mut told = std::collections::HashSet::new();
     selectors.retain(|selector| told.insert(selector.clone()));

@@ -208,16 +208,16 @@ fn said(landed: Landed) -> Beneath {
 }
 
 /// What lets in, or only judges, what was found.
-type Gate = fn(&Store, &Key, Kept, (TierName, fill::Ticket)) -> Promoted;
+pub(super) type Gate = fn(&Store, &Key, Kept, (TierName, fill::Ticket)) -> Promoted;
 
 /// The tiers beneath memory that may have something of a key.
-struct Lower {
+pub(super) struct Lower {
     local: Option<Arc<dyn LocalTier>>,
     shared: Option<Arc<Fleet>>,
 }
 
 impl Lower {
-    fn of(store: &Store, key: &Key, slowest: Option<TierName>) -> Self {
+    pub(super) fn of(store: &Store, key: &Key, slowest: Option<TierName>) -> Self {
         let none = Self { local: None, shared: None };
         let Ok(space) = store.open(key.namespace()) else { return none };
         // What may lack the changes of others is not read: what they share knows.
@@ -227,7 +227,7 @@ impl Lower {
         Self { local: local.cloned(), shared: shared.cloned() }
     }
 
-    fn none(&self) -> bool {
+    pub(super) fn none(&self) -> bool {
         self.local.is_none() && self.shared.is_none()
     }
 
@@ -253,7 +253,12 @@ impl Lower {
 
     /// Reads from one after the other and passes the gate with what the first has. Who would join after the last read is
     /// not let: it may begin after an Invalidate whose fence the gate is still to see.
-    async fn dive(&self, store: &Store, key: &Key, (joinable, gate): (Option<Joinable<Landed>>, Gate)) -> Landed {
+    pub(super) async fn dive(
+        &self,
+        store: &Store,
+        key: &Key,
+        (joinable, gate): (Option<Joinable<Landed>>, Gate),
+    ) -> Landed {
         let ticket = fill::Store::ticket(store, key);
         let (mut found, mut failed) = match self.local(key).await {
             Ok(found) => (found, false),

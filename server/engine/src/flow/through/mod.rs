@@ -4,6 +4,7 @@
 pub(crate) mod explain;
 pub mod get;
 pub mod invalidate;
+pub(super) mod kin;
 pub mod lease;
 pub mod put;
 pub mod touch;

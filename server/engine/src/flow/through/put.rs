@@ -11,7 +11,7 @@ use crate::{
         },
         put::{self, Begun, Precondition, PutAnswer, PutRequest},
         repeat::Repeats,
-        through::get::bring,
+        through::{get::bring, kin},
     },
     memory::Store,
 };
@@ -26,13 +26,16 @@ pub async fn write(
     request: PutRequest,
     lease: Option<u128>,
 ) -> Result<PutAnswer> {
-    let prepared = match put::prepare(store, repeats, request, lease)? {
+    let mut prepared = match put::prepare(store, repeats, request, lease)? {
         Begun::Answered(answer) => return Ok(answer),
         Begun::Prepared(prepared) => prepared,
     };
     if !store.tiers.none() && prepared.request.precondition != Precondition::Always {
         // What the condition is on may lie further down.
         bring(store, &prepared.key).await;
+    }
+    if let Some((content, _)) = prepared.new.as_mut().filter(|(content, _)| content.description.depends_on.is_some()) {
+        kin::gather(store, &prepared.key, Arc::make_mut(&mut content.description)).await;
     }
     let Some(fleet) = fleet::of(store, &prepared.space).cloned() else {
         return put::finish(store, repeats, prepared);
