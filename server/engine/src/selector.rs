@@ -264,9 +264,7 @@ pub fn dependents_of_any(name: &str) -> Result<Selector> {
 
 fn selects_among(of: &Selector, names: &[Arc<str>]) -> bool {
     match of {
-        Selector::AllTags(tags) => {
-            tags.iter().all(|tag| names.iter().any(|name| tag_of_fact(name) == Some(&**tag)))
-        }
+        Selector::AllTags(tags) => tags.iter().all(|tag| names.iter().any(|name| tag_of_fact(name) == Some(&**tag))),
         Selector::Prefix(_) | Selector::Glob(_) => {
             names.iter().any(|name| is_key(name) && of.selects(&Facets::of_key(name)))
         }

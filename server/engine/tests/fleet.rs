@@ -15,6 +15,8 @@ mod double;
 mod explained;
 #[path = "fleet/failover.rs"]
 mod failover;
+#[path = "fleet/kin.rs"]
+mod kin;
 #[path = "fleet/link.rs"]
 mod link;
 #[path = "fleet/lives.rs"]

@@ -68,9 +68,7 @@ impl Marks {
             | Selector::Glob(_)
             | Selector::AllTags(_)
             | Selector::DependentsOf(_)
-            | Selector::MadeFrom(_) => {
-                self.patterns.entry(selector.clone()).or_default()
-            }
+            | Selector::MadeFrom(_) => self.patterns.entry(selector.clone()).or_default(),
             Selector::Everything => &mut self.everything,
         };
         raised.push((number, mark));
@@ -93,9 +91,7 @@ impl Marks {
             | Selector::Glob(_)
             | Selector::AllTags(_)
             | Selector::DependentsOf(_)
-            | Selector::MadeFrom(_) => {
-                forget_of(&mut self.patterns, selector, number)
-            }
+            | Selector::MadeFrom(_) => forget_of(&mut self.patterns, selector, number),
             Selector::Everything => forget(&mut self.everything, number),
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use futures::future::BoxFuture;
 use hotplate_engine::{
     key::Key,
-    selector::{Facets, Selector, TAG_PREFIX},
+    selector::{Facets, OPEN, Selector, TAG_PREFIX},
     tier::{
         Kept, TierError, TierErrorKind, TierName, TierState,
         local::{HandedDown, LocalTier, Saved},

@@ -27,7 +27,9 @@ pub(super) fn member(name: &FenceName) -> String {
         }
         Selector::Kind(text) => format!("K:{namespace}:{text}"),
         Selector::DependentsOf(text) => format!("d:{namespace}:{text}"),
-        Selector::MadeFrom(of) => format!("m:{}", member(&FenceName { namespace: namespace.clone(), selector: (**of).clone() })),
+        Selector::MadeFrom(of) => {
+            format!("m:{}", member(&FenceName { namespace: namespace.clone(), selector: (**of).clone() }))
+        }
         Selector::Everything => format!("*:{namespace}:"),
     }
 }

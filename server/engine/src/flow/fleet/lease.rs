@@ -68,7 +68,9 @@ pub(in crate::flow) async fn turn(
         let taken = match find_or_lease(store, fleet, key, wish).await {
             Shared::Found(kept) => return Turn::Found(kept, ticket),
             Shared::Nothing(LeaseTurn::Taken(time)) => time,
-            Shared::Nothing(LeaseTurn::Granted | LeaseTurn::None) | Shared::Away => return Turn::Computes,
+            Shared::Nothing(LeaseTurn::Granted | LeaseTurn::None) | Shared::Dropped(_) | Shared::Away => {
+                return Turn::Computes;
+            }
         };
         let left = until.since(store.clock.now());
         if left.is_zero() {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    entry::Description,
     fleet::{Fleet, selectors::all_dependencies},
     key::Key,
     memory::Store,
@@ -25,6 +26,8 @@ pub(in crate::flow) enum Shared {
     Found(Box<Kept>),
     /// Nothing, and what became of the wish for a lease.
     Nothing(LeaseTurn),
+    /// Nothing that may be used, when no lease was wished for: what is said of what was dropped and still lies there.
+    Dropped(Arc<Description>),
     /// It does not answer, or may not be asked for this key at present.
     Away,
 }
@@ -69,7 +72,7 @@ pub(in crate::flow) async fn find(store: &Store, fleet: &Fleet, key: &Key, wish:
     if is_usable(store, fleet, (key, now.position), &found) {
         return Shared::Found(Box::new(found.kept));
     }
-    Shared::Nothing(lease)
+    if wish.is_some() { Shared::Nothing(lease) } else { Shared::Dropped(found.kept.description) }
 }
 
 /// The same, for who wants the lease when there is nothing to be used: what lies there and may not be used is no reason not

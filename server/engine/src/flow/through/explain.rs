@@ -51,7 +51,7 @@ fn below(store: &Store, key: &Key, Survey { said }: Survey) -> Below {
                     Promoted::Newer | Promoted::TooLate => Beneath::Unasked,
                 });
             }
-            Some(Landed::Nothing | Landed::Unavailable) => {}
+            Some(Landed::Nothing | Landed::Dropped(_) | Landed::Unavailable) => {}
         }
     }
     let unheard = if silent.is_empty() { Beneath::Nothing } else { Beneath::Unavailable };

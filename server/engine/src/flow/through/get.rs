@@ -10,6 +10,7 @@ use futures::{
 };
 
 use crate::{
+    entry::Description,
     error::Result,
     fleet::Fleet,
     flights::{Flights, Joinable},
@@ -35,6 +36,8 @@ const BATCH_READS_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) enum Landed {
     Nothing,
+    /// Nothing that may be used: what is said of what was dropped and still lies there.
+    Dropped(Arc<Description>),
     Unavailable,
     Found(TierName, Promoted),
 }
@@ -200,7 +203,7 @@ async fn below(store: &Arc<Store>, descents: &Descents, (key, request): (&Key, &
 
 fn said(landed: Landed) -> Beneath {
     match landed {
-        Landed::Nothing | Landed::Found(_, Promoted::Ended) => Beneath::Nothing,
+        Landed::Nothing | Landed::Dropped(_) | Landed::Found(_, Promoted::Ended) => Beneath::Nothing,
         Landed::Unavailable => Beneath::Unavailable,
         Landed::Found(tier, Promoted::Valid(unstored)) => Beneath::Found(tier, unstored),
         Landed::Found(_, Promoted::Newer | Promoted::TooLate) => Beneath::Unasked,
@@ -209,6 +212,9 @@ fn said(landed: Landed) -> Beneath {
 
 /// What lets in, or only judges, what was found.
 pub(super) type Gate = fn(&Store, &Key, Kept, (TierName, fill::Ticket)) -> Promoted;
+
+/// What a tier has, or what is said of what was dropped there.
+type OrDropped = (Option<(TierName, Kept)>, Option<Arc<Description>>);
 
 /// The tiers beneath memory that may have something of a key.
 pub(super) struct Lower {
@@ -241,12 +247,13 @@ impl Lower {
         }
     }
 
-    /// What replicas share.
-    async fn shared(&self, store: &Store, key: &Key) -> std::result::Result<Option<(TierName, Kept)>, Unasked> {
-        let Some(fleet) = &self.shared else { return Ok(None) };
+    /// What replicas share; when that was dropped and still lies there, what is said of it.
+    async fn shared(&self, store: &Store, key: &Key) -> std::result::Result<OrDropped, Unasked> {
+        let Some(fleet) = &self.shared else { return Ok((None, None)) };
         match fleet::read::find(store, fleet, key, None).await {
-            Shared::Found(kept) => Ok(Some((TierName::Shared, *kept))),
-            Shared::Nothing(_) => Ok(None),
+            Shared::Found(kept) => Ok((Some((TierName::Shared, *kept)), None)),
+            Shared::Nothing(_) => Ok((None, None)),
+            Shared::Dropped(said) => Ok((None, Some(said))),
             Shared::Away => Err(Unasked),
         }
     }
@@ -264,9 +271,10 @@ impl Lower {
             Ok(found) => (found, false),
             Err(Unasked) => (None, true),
         };
+        let mut dropped = None;
         if found.is_none() {
             match self.shared(store, key).await {
-                Ok(kept) => found = kept,
+                Ok((kept, said)) => (found, dropped) = (kept, said),
                 Err(Unasked) => failed = true,
             }
         }
@@ -276,7 +284,7 @@ impl Lower {
         match found {
             Some((tier, kept)) => Landed::Found(tier, gate(store, key, kept, (tier, ticket))),
             None if failed => Landed::Unavailable,
-            None => Landed::Nothing,
+            None => dropped.map_or(Landed::Nothing, Landed::Dropped),
         }
     }
 }
@@ -297,7 +305,7 @@ pub(crate) async fn survey(store: &Store, key: &Key) -> Survey {
         None => Landed::Nothing,
     };
     let local = tiers.local.as_ref().map(|tier| (tier.name(), local.ok().map(landed)));
-    let shared = tiers.shared.as_ref().map(|_| (TierName::Shared, shared.ok().map(landed)));
+    let shared = tiers.shared.as_ref().map(|_| (TierName::Shared, shared.ok().map(|(found, _dropped)| landed(found))));
     Survey { said: local.into_iter().chain(shared).collect() }
 }
 

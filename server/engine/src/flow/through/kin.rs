@@ -53,6 +53,8 @@ async fn look(store: &Store, space: &Space, key: Key) -> Vec<Arc<str>> {
         match tiers.dive(store, &key, (None, promote)).await {
             Landed::Nothing | Landed::Found(_, Promoted::Ended) => return Vec::new(),
             Landed::Found(_, Promoted::Valid(unstored)) => return facts(unstored.said(), shared),
+            // Not for its own sake: it was there when a computation read it, which is then refused for what it was made from.
+            Landed::Dropped(said) => return facts(&said, shared),
             Landed::Unavailable => return open(),
             Landed::Found(_, Promoted::Newer | Promoted::TooLate) => {}
         }

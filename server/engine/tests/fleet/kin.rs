@@ -1,0 +1,199 @@
+//! What was made from what is invalidated, over any number of steps, goes with it on every server and where they share it:
+//! whoever is asked, and whatever each of them knows.
+
+use std::{sync::Arc, time::Duration};
+
+use hotplate_engine::{
+    Cache,
+    clock::Clock,
+    entry::{Dependencies, Description},
+    event::Silent,
+    flow::{
+        invalidate::{InvalidateAnswer, InvalidateRequest},
+        lease::OnMiss,
+        put::PutRequest,
+    },
+    namespace::{Coherence, EngineConfig},
+    origin::Origins,
+    position::Positions,
+    selector::Selector,
+    tier::Tiers,
+};
+
+use super::{
+    MOMENT,
+    double::{Disk, Manners},
+    link::{Link, Net, Wrong},
+    net, pass,
+    replicas::{Read, Replica, SPACE, put, start},
+};
+
+/// Every way to name what the others are made from: it has two tags and a kind.
+fn ways() -> Vec<Selector> {
+    vec![
+        Selector::key("models/1").unwrap(),
+        Selector::dependents_of("models/1").unwrap(),
+        Selector::tag("red").unwrap(),
+        Selector::all_tags(["red", "blue"]).unwrap(),
+        Selector::kind("model").unwrap(),
+        Selector::prefix("models/").unwrap(),
+        Selector::glob("mod*/1").unwrap(),
+    ]
+}
+
+fn made(key: &str, from: &[&str]) -> PutRequest {
+    let depends_on = Dependencies::of(from.iter().map(|name| Arc::from(*name)));
+    PutRequest { description: Description { depends_on, ..Description::default() }, ..put(key, 1) }
+}
+
+fn model(key: &str, tags: &[&str]) -> PutRequest {
+    let tags = tags.iter().map(|tag| Arc::from(*tag)).collect();
+    PutRequest { description: Description { kind: Arc::from("model"), tags, ..Description::default() }, ..put(key, 1) }
+}
+
+/// With all that follows from it; `marks`: it is only marked stale.
+async fn end(cache: &Arc<Cache>, way: &Selector, marks: bool) -> InvalidateAnswer {
+    let request = InvalidateRequest {
+        namespace: SPACE.to_owned(),
+        selectors: vec![way.clone()],
+        cascade: true,
+        validate_only: false,
+        reason: None,
+        request_id: String::new(),
+        client_id: None,
+    };
+    let answer = if marks { cache.outdate(&request, None).await } else { cache.drop_entries(&request).await };
+    answer.unwrap()
+}
+
+/// Each step is stored by another server than the one before, which holds nothing of it.
+async fn chain(replicas: &[Arc<Replica>]) {
+    let [a, b, c, ..] = replicas else { unreachable!() };
+    a.cache.write(model("models/1", &["blue", "red"]), None).await.unwrap();
+    b.cache.write(made("one", &["models/1"]), None).await.unwrap();
+    c.cache.write(made("two", &["elsewhere", "one"]), None).await.unwrap();
+    a.cache.write(made("three", &["two"]), None).await.unwrap();
+    let other = PutRequest { description: model("", &["blue"]).description, ..put("other", 1) };
+    let other = PutRequest { description: Description { kind: Arc::from("fit"), ..other.description }, ..other };
+    b.cache.write(other, None).await.unwrap();
+    c.cache.write(made("apart", &["elsewhere", "other"]), None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_made_from_it_goes_on_every_server_whoever_is_asked() {
+    for (number, way) in (100..).zip(ways()) {
+        for (marks, asked) in [(false, 3), (true, 3), (false, 0), (false, 1), (true, 2)] {
+            let (net, clock) = net(number);
+            let replicas = start(&net, 4, &clock, Coherence::Available).await;
+            chain(&replicas).await;
+            // Some have read some of it, and nothing that it was made from.
+            assert_eq!(replicas[1].look("three").await, Read::Value(1));
+            assert_eq!(replicas[2].look("two").await, Read::Value(1));
+            end(&replicas[asked].cache, &way, marks).await;
+            pass(MOMENT).await;
+            for (at, replica) in replicas.iter().enumerate() {
+                for key in ["one", "two", "three"] {
+                    assert_eq!(replica.look(key).await, Read::Miss, "{way:?} {marks} by {asked}: {key} at {at}");
+                }
+                assert_eq!(replica.look("apart").await, Read::Value(1), "{way:?} {marks} by {asked} at {at}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_cascade_what_was_made_from_it_stays() {
+    for way in ways().into_iter().filter(|way| !matches!(way, Selector::DependentsOf(_))) {
+        let (net, clock) = net(120);
+        let replicas = start(&net, 4, &clock, Coherence::Available).await;
+        chain(&replicas).await;
+        replicas[3].drop_set(way.clone()).await.unwrap();
+        pass(MOMENT).await;
+        for replica in &replicas {
+            assert_eq!(replica.look("models/1").await, Read::Miss, "{way:?}");
+            assert_eq!(replica.look("three").await, Read::Value(1), "{way:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_computed_meanwhile_from_something_that_goes_is_refused() {
+    for (number, way) in (130..).zip(ways()) {
+        for (reads, heard) in [(true, true), (true, false), (false, true), (false, false)] {
+            let (net, clock) = net(number);
+            let replicas = start(&net, 4, &clock, Coherence::Available).await;
+            chain(&replicas).await;
+            let b = &replicas[1];
+            let read = b.get("late", OnMiss::Lease, Positions::default()).await.unwrap();
+            let Read::Compute(token) = read else { panic!("{read:?}") };
+            if reads {
+                assert_eq!(b.look("two").await, Read::Value(1), "what it is computed from");
+            }
+            end(&replicas[3].cache, &way, false).await;
+            if heard {
+                pass(MOMENT).await;
+            }
+            b.cache.write(made("late", &["two"]), Some(token)).await.unwrap();
+            pass(MOMENT).await;
+            for replica in &replicas {
+                assert_eq!(replica.look("late").await, Read::Miss, "{way:?} {reads} {heard}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_made_from_more_than_it_can_say_may_be_made_from_anything() {
+    let (net, clock) = net(140);
+    let replicas = start(&net, 3, &clock, Coherence::Available).await;
+    let [a, b, c] = &replicas[..] else { unreachable!() };
+    let parents: Vec<String> = (0..8).map(|number| format!("p{number}")).collect();
+    for parent in &parents {
+        let tags: Vec<String> = (0..48).map(|number| format!("{parent}-{number}")).collect();
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        a.cache.write(model(parent, &tags), None).await.unwrap();
+    }
+    let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
+    a.cache.write(made("many", &parents), None).await.unwrap();
+    b.cache.write(made("from-many", &["many"]), None).await.unwrap();
+    a.cache.write(made("few", &["p0"]), None).await.unwrap();
+    assert_eq!(b.look("many").await, Read::Value(1));
+    end(&c.cache, &Selector::tag("p7-40").unwrap(), false).await;
+    pass(MOMENT).await;
+    for replica in [a, b, c] {
+        assert_eq!((replica.look("many").await, replica.look("from-many").await), (Read::Miss, Read::Miss));
+        assert_eq!(replica.look("few").await, Read::Value(1));
+    }
+}
+
+/// A server that keeps nothing in memory.
+async fn on_disk_alone(disk: &Arc<Disk>, (net, clock): (&Arc<Net>, &Clock)) -> Replica {
+    let config = EngineConfig { entries_max: 0, ..EngineConfig::default() };
+    let link = Link::new(net, 9, Wrong::Nothing);
+    let tiers = Tiers { local: Some(disk.clone()), shared: Some(link.clone()), ..Tiers::default() };
+    let cache = Cache::with_tiers(config, clock.clone(), Arc::new(Silent), (Origins::default(), tiers)).unwrap();
+    net.tasks.spawn("follow", cache.clone().follow_fleet());
+    assert!(cache.caught_up(Duration::from_secs(5)).await);
+    Replica { cache, link }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lies_on_a_disk_alone_goes_too() {
+    for (number, way) in (150..).zip(ways()) {
+        let (net, clock) = net(number);
+        let disk = Disk::new(1, Manners::default());
+        let replicas = start(&net, 4, &clock, Coherence::Available).await;
+        let below = on_disk_alone(&disk, (&net, &clock)).await;
+        chain(&replicas).await;
+        below.cache.write(made("four", &["three"]), None).await.unwrap();
+        below.cache.write(made("beside", &["apart"]), None).await.unwrap();
+        assert!(disk.keys().contains(&"four".to_owned()) || disk.keys().is_empty(), "{:?}", disk.keys());
+        assert_eq!((below.look("four").await, below.look("three").await), (Read::Value(1), Read::Value(1)));
+        end(&replicas[3].cache, &way, false).await;
+        pass(MOMENT).await;
+        for key in ["four", "three"] {
+            assert_eq!(below.look(key).await, Read::Miss, "{way:?} {key}");
+        }
+        assert_eq!(below.look("beside").await, Read::Value(1), "{way:?}");
+    }
+}
