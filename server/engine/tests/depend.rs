@@ -249,7 +249,8 @@ impl Oracle {
                 .filter(|name| matches!(selector, Selector::Prefix(prefix) if name.starts_with(&**prefix))),
         );
         if cascade {
-            self.follow(&mut gone);
+            let from = if let Selector::DependentsOf(name) = selector { Some(&**name) } else { None };
+            self.follow(&mut gone, from);
         } else {
             gone = named.clone();
         }
@@ -260,10 +261,11 @@ impl Oracle {
 }
 
 impl Oracle {
-    /// Adds what was made from any of these until there is no more.
-    fn follow(&self, gone: &mut BTreeSet<String>) {
+    /// Adds what was made from any of these, or from that, until there is no more.
+    fn follow(&self, gone: &mut BTreeSet<String>, from: Option<&str>) {
         loop {
-            let made = |known: &Known| known.own.union(&known.inherited).any(|name| gone.contains(name));
+            let hit = |name: &String| gone.contains(name) || from == Some(name);
+            let made = |known: &Known| known.own.union(&known.inherited).any(hit);
             let new = self.0.iter().filter(|(key, known)| !gone.contains(*key) && made(known));
             let more: Vec<_> = new.map(|(key, _)| key.clone()).collect();
             if more.is_empty() {
