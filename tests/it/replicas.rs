@@ -267,3 +267,37 @@ async fn a_restart_keeps_on_the_disk_what_nobody_dropped_meanwhile() {
     let server = with_disk(&redis, folder.path());
     assert!(served(&server).await.is_empty(), "what was told there nobody knows");
 }
+
+#[tokio::test]
+async fn what_was_made_from_what_goes_on_one_server_goes_on_all() {
+    let (_redis, servers) = replicas(3);
+    let [a, b, c] = &mut clients(&servers).await[..] else { unreachable!() };
+    let ways = [
+        select::key("p:x"),
+        select::tag("t"),
+        select::all_tags(&["t", "u"]),
+        select::kind("model"),
+        select::prefix("p:"),
+        select::glob("p:?"),
+        select::dependents_of("p:x"),
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        let marks = number % 2 == 1;
+        a.store(v1::PutRequest { kind: "model".to_owned(), ..put_tagged("p:x", "v", &["t", "u"]) }).await;
+        b.store(v1::PutRequest { depends_on: texts(&["p:x"]), ..put("one", "v") }).await;
+        a.store(v1::PutRequest { depends_on: texts(&["one"]), ..put("two", "v") }).await;
+        b.store(v1::PutRequest { depends_on: texts(&["elsewhere"]), ..put("apart", "v") }).await;
+        becomes(b, "two", Some("v")).await;
+        // This one has read nothing of it.
+        let call = v1::InvalidateRequest {
+            mode: if marks { v1::InvalidateMode::MarkStale.into() } else { Default::default() },
+            ..invalidate(vec![way])
+        };
+        c.invalidate(call).await.expect("it is told");
+        for client in [&*a, &*b, &*c] {
+            becomes(client, "one", None).await;
+            becomes(client, "two", None).await;
+            becomes(client, "apart", Some("v")).await;
+        }
+    }
+}

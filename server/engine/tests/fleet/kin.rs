@@ -83,21 +83,25 @@ async fn chain(replicas: &[Arc<Replica>]) {
 async fn what_was_made_from_it_goes_on_every_server_whoever_is_asked() {
     for (number, way) in (100..).zip(ways()) {
         for (marks, asked) in [(false, 3), (true, 3), (false, 0), (false, 1), (true, 2)] {
-            let (net, clock) = net(number);
-            let replicas = start(&net, 4, &clock, Coherence::Available).await;
-            chain(&replicas).await;
-            // Some have read some of it, and nothing that it was made from.
-            assert_eq!(replicas[1].look("three").await, Read::Value(1));
-            assert_eq!(replicas[2].look("two").await, Read::Value(1));
-            end(&replicas[asked].cache, &way, marks).await;
-            pass(MOMENT).await;
-            for (at, replica) in replicas.iter().enumerate() {
-                for key in ["one", "two", "three"] {
-                    assert_eq!(replica.look(key).await, Read::Miss, "{way:?} {marks} by {asked}: {key} at {at}");
-                }
-                assert_eq!(replica.look("apart").await, Read::Value(1), "{way:?} {marks} by {asked} at {at}");
-            }
+            asked_of_one(number, &way, (marks, asked)).await;
         }
+    }
+}
+
+async fn asked_of_one(number: u64, way: &Selector, (marks, asked): (bool, usize)) {
+    let (net, clock) = net(number);
+    let replicas = start(&net, 4, &clock, Coherence::Available).await;
+    chain(&replicas).await;
+    // Some have read some of it, and nothing that it was made from.
+    assert_eq!(replicas[1].look("three").await, Read::Value(1));
+    assert_eq!(replicas[2].look("two").await, Read::Value(1));
+    end(&replicas[asked].cache, way, marks).await;
+    pass(MOMENT).await;
+    for (at, replica) in replicas.iter().enumerate() {
+        for key in ["one", "two", "three"] {
+            assert_eq!(replica.look(key).await, Read::Miss, "{way:?} {marks} by {asked}: {key} at {at}");
+        }
+        assert_eq!(replica.look("apart").await, Read::Value(1), "{way:?} {marks} by {asked} at {at}");
     }
 }
 
@@ -120,25 +124,30 @@ async fn without_cascade_what_was_made_from_it_stays() {
 async fn what_is_computed_meanwhile_from_something_that_goes_is_refused() {
     for (number, way) in (130..).zip(ways()) {
         for (reads, heard) in [(true, true), (true, false), (false, true), (false, false)] {
-            let (net, clock) = net(number);
-            let replicas = start(&net, 4, &clock, Coherence::Available).await;
-            chain(&replicas).await;
-            let b = &replicas[1];
-            let read = b.get("late", OnMiss::Lease, Positions::default()).await.unwrap();
-            let Read::Compute(token) = read else { panic!("{read:?}") };
-            if reads {
-                assert_eq!(b.look("two").await, Read::Value(1), "what it is computed from");
-            }
-            end(&replicas[3].cache, &way, false).await;
-            if heard {
-                pass(MOMENT).await;
-            }
-            b.cache.write(made("late", &["two"]), Some(token)).await.unwrap();
-            pass(MOMENT).await;
-            for replica in &replicas {
-                assert_eq!(replica.look("late").await, Read::Miss, "{way:?} {reads} {heard}");
-            }
+            computed_meanwhile(number, &way, (reads, heard)).await;
         }
+    }
+}
+
+/// `reads`: who computes read it here; `heard`: this server has heard of the call before the value comes.
+async fn computed_meanwhile(number: u64, way: &Selector, (reads, heard): (bool, bool)) {
+    let (net, clock) = net(number);
+    let replicas = start(&net, 4, &clock, Coherence::Available).await;
+    chain(&replicas).await;
+    let b = &replicas[1];
+    let read = b.get("late", OnMiss::Lease, Positions::default()).await.unwrap();
+    let Read::Compute(token) = read else { panic!("{read:?}") };
+    if reads {
+        assert_eq!(b.look("two").await, Read::Value(1), "what it is computed from");
+    }
+    end(&replicas[3].cache, way, false).await;
+    if heard {
+        pass(MOMENT).await;
+    }
+    b.cache.write(made("late", &["two"]), Some(token)).await.unwrap();
+    pass(MOMENT).await;
+    for replica in &replicas {
+        assert_eq!(replica.look("late").await, Read::Miss, "{way:?} {reads} {heard}");
     }
 }
 
