@@ -189,7 +189,7 @@ impl Cache {
     /// # Errors
     /// As [`Cache::mark_stale`]; no such origin, too many entries or jobs: nothing is marked then.
     pub fn refresh(&self, request: &InvalidateRequest, from: &RefreshFrom) -> Result<InvalidateAnswer> {
-        anew::refresh(&self.store, (&self.repeats, &self.jobs), request, from)
+        anew::refresh(&self.store, (&self.repeats, &self.jobs), request, (from, &|| {}))
     }
 
     /// Lists entries.

@@ -162,7 +162,7 @@ fn every_kind_of_event_is_told_newest_first_with_its_author() {
     let [dropped, stored, ..] = &told.events[..] else { panic!("{told:?}") };
     assert_eq!(dropped.author.client_id.as_deref(), Some("janitor"));
     assert_eq!(dropped.author.reason.as_deref(), Some("new data"));
-    assert_eq!(dropped.sentence, "invalidated by its key by janitor: new data");
+    assert_eq!(dropped.sentence, "invalidated by its key by janitor (new data)");
     assert_eq!(stored.author.client_id.as_deref(), Some("writer"));
     assert!(matches!(&stored.what, Happened::Stored { size_bytes: 2, kind, .. } if &**kind == "m"));
     assert_eq!(told.events[6].age, Duration::from_secs(91));
@@ -308,7 +308,7 @@ fn what_is_marked_stale_is_explained_with_who_did_it_and_why() {
     assert_eq!((reason(&told), told.entry.as_ref().unwrap().1), (Some(MissReason::Invalidated), Freshness::Stale));
     assert!(told.entry.as_ref().unwrap().0.facts.marked_stale);
     let cause = told.cause.clone().unwrap();
-    assert_eq!(cause.sentence, "marked stale by the tag t by janitor: new data");
+    assert_eq!(cause.sentence, "marked stale by the tag t by janitor (new data)");
     assert_eq!((cause.age, words(&told)), (Duration::from_secs(2), vec!["marked", "stored"]));
     assert!(told.explanation.contains("marked stale 2 s ago"), "{}", told.explanation);
     world.cache.mark_stale(&of_janitor(vec![Selector::key("k").unwrap()]), None).unwrap();
@@ -338,16 +338,16 @@ fn what_followed_from_an_invalidate_names_what_it_was_made_from_and_not_the_key(
             let named = from.map(|name| Selector::dependents_of(name).unwrap());
             assert_eq!(cause.what, Happened::Invalidated(named, Effect::Dropped), "{key}");
             let name = from.map_or("one of its dependencies".into(), |name| format!("its dependency {name}"));
-            assert_eq!(cause.sentence, format!("invalidated by {name} by janitor: new data"));
+            assert_eq!(cause.sentence, format!("invalidated by {name} by janitor (new data)"));
         }
     }
     let world = World::new();
     world.put_made_from("one", "v", &["a"]);
     world.put_made_from("several", "v", &["a", "b"]);
     world.cache.mark_stale(&of_janitor(vec![Selector::key("a").unwrap()]), None).unwrap();
-    assert_eq!(world.explain("one").cause.unwrap().sentence, "marked stale by its dependency a by janitor: new data");
+    assert_eq!(world.explain("one").cause.unwrap().sentence, "marked stale by its dependency a by janitor (new data)");
     assert_eq!(
         world.explain("several").cause.unwrap().sentence,
-        "marked stale by one of its dependencies by janitor: new data"
+        "marked stale by one of its dependencies by janitor (new data)"
     );
 }

@@ -10,7 +10,16 @@ use crate::{key::Key, tier::shared::FleetStamp};
 /// this server alone.
 #[derive(Debug)]
 pub struct Grants {
-    by_key: LruCache<Key, (u128, FleetStamp)>,
+    by_key: LruCache<Key, (u128, Begun)>,
+}
+
+/// How a computation began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Where.
+    pub stamp: FleetStamp,
+    /// Whether it is to renew what lies where replicas share it.
+    pub renews: bool,
 }
 
 impl Grants {
@@ -20,15 +29,15 @@ impl Grants {
         Self { by_key: LruCache::new(NonZeroUsize::new(keys_max).unwrap_or(NonZeroUsize::MIN)) }
     }
 
-    /// Notes where a computation begins.
-    pub fn note(&mut self, key: &Key, token: u128, stamp: FleetStamp) {
-        self.by_key.push(key.clone(), (token, stamp));
+    /// Notes how a computation begins.
+    pub fn note(&mut self, key: &Key, token: u128, begun: Begun) {
+        self.by_key.push(key.clone(), (token, begun));
     }
 
-    /// Where the computation under this token began, if that is known.
+    /// How the computation under this token began, if that is known.
     #[must_use]
-    pub fn stamp(&self, key: &Key, token: u128) -> Option<FleetStamp> {
-        self.by_key.peek(key).filter(|(held, _)| *held == token).map(|(_, stamp)| *stamp)
+    pub fn begun(&self, key: &Key, token: u128) -> Option<Begun> {
+        self.by_key.peek(key).filter(|(held, _)| *held == token).map(|(_, begun)| *begun)
     }
 
     /// The lease of this key that is held here.

@@ -38,7 +38,7 @@ pub fn refresh(
     store: &Store,
     (repeats, jobs): (&Repeats, &Jobs),
     request: &InvalidateRequest,
-    from: &RefreshFrom,
+    (from, marked): (&RefreshFrom, &dyn Fn()),
 ) -> Result<InvalidateAnswer> {
     let started = store.clock.now();
     let namespace = namespace_name(&request.namespace)?;
@@ -62,9 +62,10 @@ pub fn refresh(
         return Ok(InvalidateAnswer { refreshing_count, ..validate(store, &space, selectors, &cascade) });
     }
     let job = if items.is_empty() { None } else { Some(jobs.reserve(&namespace, items)?) };
-    let marked = mark(store, &space, (request, Duration::ZERO), cascade);
+    let answer = mark(store, &space, (request, Duration::ZERO), cascade);
+    marked();
     let answer =
-        InvalidateAnswer { refreshing_count, refresh_job_id: job.as_ref().map(|job| job.id.clone()), ..marked };
+        InvalidateAnswer { refreshing_count, refresh_job_id: job.as_ref().map(|job| job.id.clone()), ..answer };
     repeats.remember(&namespace, &request.request_id, Answer::Invalidate(answer.clone()));
     if let Some(job) = job {
         jobs.begin(job);

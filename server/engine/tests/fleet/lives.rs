@@ -159,3 +159,33 @@ async fn what_its_caller_takes_for_missing_is_computed_by_one() {
     });
     assert_eq!(read.unwrap(), Read::Value(2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_renews_an_entry_and_is_not_heard_leaves_no_older_one() {
+    let (net, clock) = net(15);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    let short = Expiration {
+        ttl: Ttl::Exact(Duration::from_secs(1)),
+        stale_for: Some(Duration::from_secs(3600)),
+        ..Expiration::default()
+    };
+    for key in ["k", "l"] {
+        a.cache.write(PutRequest { expiration: short.clone(), ..put(key, 1) }, None).await.unwrap();
+    }
+    pass(Duration::from_millis(1100)).await;
+    // Done and not heard; not done.
+    for (key, cut) in [("k", false), ("l", true)] {
+        let token = a.lease(key).await;
+        a.link.cut(cut);
+        net.weather.lock().unwrap().answers_lost = 1;
+        a.put(key, 2, Some(token)).await;
+        net.weather.lock().unwrap().answers_lost = 0;
+        a.link.cut(false);
+    }
+    pass(Duration::from_millis(1300)).await;
+    assert_eq!(a.cache.fleet_debt(), 0);
+    for key in ["k", "l"] {
+        assert_eq!((a.look(key).await, b.look(key).await), (Read::Value(2), Read::Value(2)), "{key}");
+    }
+}

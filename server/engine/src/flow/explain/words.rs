@@ -117,7 +117,7 @@ fn missing(known: &Known, reason: MissReason, cause: Option<&KeyEvent>) -> Strin
 /// Something that happened.
 pub(super) fn event(what: &Happened, author: &Author) -> String {
     let by = author.client_id.as_ref().map(|id| format!(" by {id}")).unwrap_or_default();
-    let because = author.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let because = author.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let of = |kind: &str| if kind.is_empty() { String::new() } else { format!(" of kind {kind}") };
     let size = |negative: bool, bytes: u64| match negative {
         true => "a remembered absence or failure".to_owned(),
@@ -135,13 +135,13 @@ pub(super) fn event(what: &Happened, author: &Author) -> String {
         Happened::Expired(_) => "its lifetime ran out".to_owned(),
         Happened::Evicted(_) => "it made room for others".to_owned(),
         Happened::Invalidated(selector, effect) => {
-            let named = selector.as_ref().map_or_else(|| unnamed(author), name);
-            format!("invalidated by {named}{by}{because}{}", of_effect(*effect))
+            let named = named(selector.as_ref(), author);
+            format!("invalidated {named}{by}{because}{}", of_effect(*effect))
         }
         Happened::NotAdmitted(why) => format!("a Put{by} was refused: {why}"),
         Happened::MarkedStale(selector, effect) => {
-            let named = selector.as_ref().map_or_else(|| unnamed(author), name);
-            format!("marked stale by {named}{by}{because}{}", of_effect(*effect))
+            let named = named(selector.as_ref(), author);
+            format!("marked stale {named}{by}{because}{}", of_effect(*effect))
         }
         Happened::RefreshFailed(Negative { reason, message }) => {
             format!("computing it anew failed, and the value stayed: {reason}: {message}")
@@ -149,12 +149,14 @@ pub(super) fn event(what: &Happened, author: &Author) -> String {
     }
 }
 
-fn unnamed(author: &Author) -> String {
-    match author.follows {
-        true => "one of its dependencies",
-        false => "a selector that is forgotten",
+/// By what it was selected.
+fn named(selector: Option<&Selector>, author: &Author) -> String {
+    match selector {
+        Some(Selector::Everything) => format!("with {}", name(&Selector::Everything)),
+        Some(selector) => format!("by {}", name(selector)),
+        None if author.follows => "by one of its dependencies".to_owned(),
+        None => "by a selector that is forgotten".to_owned(),
     }
-    .to_owned()
 }
 
 fn of_effect(effect: Effect) -> &'static str {

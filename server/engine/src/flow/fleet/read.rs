@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     entry::Description,
-    fleet::{Fleet, selectors::all_dependencies},
+    fleet::{Fleet, grants::Begun, selectors::all_dependencies},
     key::Key,
     memory::Store,
     namespace::Coherence,
@@ -62,7 +62,9 @@ pub(in crate::flow) async fn find(store: &Store, fleet: &Fleet, key: &Key, wish:
     let Some(selector) = selector.filter(|_| fleet.accept(sent, &now)) else { return Shared::Away };
     if let (LeaseTurn::Granted, Some(wish)) = (lease, wish) {
         // Everything up to there had happened when the computation began.
-        fleet.grants.lock().note(key, wish.token, FleetStamp { key: now.position, selector });
+        let stamp = FleetStamp { key: now.position, selector };
+        let renews = wish.unless_stored_after.is_some();
+        fleet.grants.lock().note(key, wish.token, Begun { stamp, renews });
         fleet.releases.lock().keep(key, wish.token);
         heard(&mut wished);
         return Shared::Nothing(lease);

@@ -8,7 +8,7 @@ use super::{apply::doubt, kept, lease::ended, raise::with, read::Unheard};
 use crate::{
     entry::EntryView,
     error::{Error, Kind, Reason, Result},
-    fleet::{Fleet, debt::Put, selectors::all_dependencies},
+    fleet::{Fleet, debt::Put, grants::Begun, selectors::all_dependencies},
     flow::{fill::Store as _, put::PutAnswer},
     key::Key,
     memory::{Store, space::Space},
@@ -30,6 +30,8 @@ pub(in crate::flow) enum Written {
     There(Option<(LogId, Position)>),
     /// It is on this server alone until the shared tier is back.
     Here,
+    /// The same, and what lies there is not known.
+    Unheard,
     /// Too many wait for the shared tier: it was not asked, and the value is nowhere.
     Refused,
     /// Something that it was computed from changed since: it is nowhere.
@@ -87,7 +89,7 @@ pub(in crate::flow) async fn share(
     };
     match written {
         Written::There(Some(at)) => Ok(answer.at(|own| with(own, &[at]))),
-        Written::There(None) | Written::Here => Ok(answer),
+        Written::There(None) | Written::Here | Written::Unheard => Ok(answer),
         Written::TooLate => Ok(PutAnswer::LeaseLost),
         Written::Refused => Err(refused()),
     }
@@ -208,14 +210,20 @@ pub(in crate::flow) async fn fill(
     (space, key): (&Space, &Key),
     (kept, token): (&Kept, u128),
 ) -> Written {
-    let stamp = fleet.grants.lock().stamp(key, token);
-    let Some(stamp) = stamp else { return Written::Here };
+    let begun = fleet.grants.lock().begun(key, token);
+    let Some(Begun { stamp, renews }) = begun else { return Written::Here };
     // What is stored ends the lease; whatever else becomes of it leaves it held for nobody.
     let mut unheard = Unheard::new(fleet, key, token);
     fleet.grants.lock().end(key, token);
     let written = fill_since(store, fleet, (space, key), (kept, stamp, Some(token))).await;
-    if matches!(written, Written::There(_)) {
-        unheard.heard();
+    match written {
+        Written::There(_) => unheard.heard(),
+        // The older one may still lie there, and would be served after this one was.
+        Written::Unheard if renews => {
+            fleet.debt.add_put(&name(key), Some(Put { digest: kept.digest, since: stamp }));
+            fleet.wake();
+        }
+        _ => {}
     }
     written
 }
@@ -244,7 +252,10 @@ pub(in crate::flow) async fn fill_since(
     let sent = fleet.sent(key.log());
     match fleet.tier.fill(key, kept, stamp, token).await {
         Ok(SharedFill::Stored(now)) if fleet.accept(sent, &now) => Written::There(None),
-        Ok(SharedFill::Stored(_)) | Ok(SharedFill::TooLarge) | Err(_) => Written::Here,
+        // What has no room there leaves nothing older there.
+        Ok(SharedFill::TooLarge) => Written::Here,
+        Err(error) if error.kind == TierErrorKind::Full => Written::Here,
+        Ok(SharedFill::Stored(_)) | Err(_) => Written::Unheard,
         Ok(SharedFill::TooLate(now)) => {
             let _known = fleet.accept(sent, &now);
             doubt(store, space, key, None);

@@ -71,12 +71,18 @@ pub async fn renew_entries(
 ) -> Result<InvalidateAnswer> {
     if store.fleet.is_some() {
         // What can be refused is refused before anything is marked anywhere.
-        anew::refresh(store, (repeats, jobs), &InvalidateRequest { validate_only: true, ..request.clone() }, from)?;
+        anew::refresh(
+            store,
+            (repeats, jobs),
+            &InvalidateRequest { validate_only: true, ..request.clone() },
+            (from, &|| {}),
+        )?;
     }
     let raised = raise(store, request, Some(Duration::ZERO)).await?;
-    // Before: the job that fetches anew begins with the marks, and what it fetches counts from after them.
-    raised.iter().for_each(Raised::applied);
-    let answer = anew::refresh(store, (repeats, jobs), request, from)?;
+    // Between the marks and the job that fetches anew: what that fetches counts from after them.
+    let applied = || raised.iter().for_each(Raised::applied);
+    let answer = anew::refresh(store, (repeats, jobs), request, (from, &applied))?;
+    applied();
     told(store, request, raised, answer).await
 }
 
