@@ -1,7 +1,11 @@
 //! What was made from what is invalidated, over any number of steps, goes with it on every server and where they share it:
 //! whoever is asked, and whatever each of them knows.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use hotplate_engine::{
     Cache,
@@ -205,4 +209,86 @@ async fn what_lies_on_a_disk_alone_goes_too() {
         }
         assert_eq!(below.look("beside").await, Read::Value(1), "{way:?}");
     }
+}
+
+/// What there is, with all it was made from, as a list says it.
+#[derive(Default)]
+struct Plain(BTreeMap<String, BTreeSet<String>>);
+
+impl Plain {
+    /// Drops a key and all that was made from it.
+    fn end(&mut self, root: &str) {
+        self.0.retain(|key, made_from| key != root && !made_from.contains(root));
+    }
+
+    fn put(&mut self, key: &str, from: &[String]) {
+        let mut made_from: BTreeSet<String> = from.iter().cloned().collect();
+        made_from.extend(from.iter().filter_map(|name| self.0.get(name)).flatten().cloned());
+        self.0.insert(key.to_owned(), made_from);
+    }
+}
+
+/// Each key has a tag and a kind of its own, so there are several ways to name the same one.
+fn way(number: u32, key: &str) -> Selector {
+    match number % 6 {
+        0 => Selector::key(key),
+        1 => Selector::tag(&format!("t-{key}")),
+        2 => Selector::kind(&format!("kind-{key}")),
+        3 => Selector::all_tags([&*format!("t-{key}"), "all"]),
+        4 => Selector::prefix(key),
+        _ => Selector::glob(&format!("{}?", &key[..2])),
+    }
+    .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_sequence_agrees_with_a_list_of_what_was_made_from_what() {
+    for seed in 0..12 {
+        let (net, clock) = net(seed);
+        let replicas = start(&net, 3, &clock, Coherence::Available).await;
+        let mut plain = Plain::default();
+        for step in 0..80 {
+            one_step(&net, &replicas, &mut plain).await;
+            pass(MOMENT).await;
+            let (looks, key) = (&replicas[below(&net, 3) as usize], key_of(below(&net, 10)));
+            let there = plain.0.contains_key(&key);
+            assert_eq!(looks.look(&key).await != Read::Miss, there, "seed {seed}, step {step}: {key}");
+        }
+        for replica in &replicas {
+            for number in 0..10 {
+                let key = key_of(number);
+                assert_eq!(replica.look(&key).await != Read::Miss, plain.0.contains_key(&key), "seed {seed}: {key}");
+            }
+        }
+    }
+}
+
+fn below(net: &Net, bound: u32) -> u32 {
+    u32::try_from(net.below(u64::from(bound))).unwrap()
+}
+
+/// None begins like another.
+fn key_of(number: u32) -> String {
+    format!("{number}k{number}")
+}
+
+/// Stores what is not there, from what is there and comes before it; or drops something with all that was made from it.
+async fn one_step(net: &Net, replicas: &[Arc<Replica>], plain: &mut Plain) {
+    let (number, asked) = (below(net, 10), &replicas[below(net, 3) as usize]);
+    let key = key_of(number);
+    if below(net, 4) == 0 {
+        end(&asked.cache, &way(below(net, 6), &key), below(net, 3) == 0).await;
+        plain.end(&key);
+        return;
+    }
+    if plain.0.contains_key(&key) {
+        return;
+    }
+    let mut from: Vec<String> = (0..number).map(key_of).filter(|name| plain.0.contains_key(name)).collect();
+    from.retain(|_| below(net, 3) == 0);
+    let mut request = model(&key, &["all", &format!("t-{key}")]);
+    request.description.kind = Arc::from(format!("kind-{key}"));
+    request.description.depends_on = Dependencies::of(from.iter().map(|name| Arc::from(name.as_str())));
+    asked.cache.write(request, None).await.unwrap();
+    plain.put(&key, &from);
 }
