@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use parking_lot::MutexGuard;
 
-use super::{list::usable, overtaken};
+use super::{fleet, list::usable, overtaken};
 use crate::{
     entry::Dependencies,
     error::{Error, Kind, Reason, Result},
@@ -14,7 +14,7 @@ use crate::{
     memory::{Store, space::Space},
     selector::{
         Facets, OPEN, SELECTORS_MAX, Selector, TAG_PREFIX, any_selects, fact_of_tag, is_fact, is_key, kind_of_fact,
-        tag_of_fact,
+        made_from, tag_of_fact,
     },
 };
 
@@ -168,8 +168,11 @@ pub(super) fn forget(store: &Store, space: &Space, (selectors, follows): (&[Sele
     if store.local_of(space).is_none() {
         return;
     }
+    if fleet::of(store, space).is_some() {
+        return forget_by_what_it_says(store, space, (selectors, follows), dropped);
+    }
     let named = selectors.iter().filter_map(|selector| match selector {
-        Selector::DependentsOf(target) if !is_fact(target) => Some(target_of(target)),
+        Selector::DependentsOf(target) => Some(target_of(target)),
         _ if follows => Some(selector.clone()),
         _ => None,
     });
@@ -180,6 +183,24 @@ pub(super) fn forget(store: &Store, space: &Space, (selectors, follows): (&[Sele
     for some in all.chunks(SELECTORS_MAX) {
         store.forget_dependents(space, some);
     }
+}
+
+/// The same where tiers are shared: what lies on the disk says for itself what it was made from, with tags and kinds.
+fn forget_by_what_it_says(
+    store: &Store,
+    space: &Space,
+    (selectors, follows): (&[Selector], bool),
+    dropped: &[&[Selector]],
+) {
+    let named = selectors.iter().filter(|selector| follows || matches!(selector, Selector::DependentsOf(_)));
+    let followed = dropped.iter().filter(|_| follows).flat_map(|keys| keys.iter());
+    let mut all: Vec<Selector> = named.chain(followed).flat_map(made_from).collect();
+    if all.is_empty() {
+        return;
+    }
+    all.push(Selector::DependentsOf(Arc::from(OPEN)));
+    let _raised = store.fences.write();
+    all.chunks(SELECTORS_MAX).for_each(|some| store.forget_sets(space, some));
 }
 
 /// What a dependency is the name of.

@@ -85,7 +85,8 @@ fn select(store: &Store, namespace: &Arc<str>, selectors: Vec<Selector>, (marks,
         Some(spread) => drop(mark::mark(store, &space, (&request, spread), cascade)),
         None => drop(invalidate::drop_selected(store, &space, &request, cascade)),
     }
-    // What is here by key is dropped; what lies on the disk alone knows for itself what it was made from.
+    // What is here is dropped by key, and the disk was told of what one name says. The rest it knows for itself.
+    let sets: Vec<Selector> = sets.into_iter().filter(|set| matches!(set, Selector::MadeFrom(_))).collect();
     if !sets.is_empty() {
         let _raised = store.fences.write();
         store.forget_sets(&space, &sets);
