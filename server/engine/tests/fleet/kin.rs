@@ -255,11 +255,8 @@ async fn any_sequence_agrees_with_a_list_of_what_was_made_from_what() {
             let there = plain.0.contains_key(&key);
             assert_eq!(looks.look(&key).await != Read::Miss, there, "seed {seed}, step {step}: {key}");
         }
-        for replica in &replicas {
-            for number in 0..10 {
-                let key = key_of(number);
-                assert_eq!(replica.look(&key).await != Read::Miss, plain.0.contains_key(&key), "seed {seed}: {key}");
-            }
+        for (replica, key) in replicas.iter().flat_map(|replica| (0..10).map(move |number| (replica, key_of(number)))) {
+            assert_eq!(replica.look(&key).await != Read::Miss, plain.0.contains_key(&key), "seed {seed}: {key}");
         }
     }
 }
