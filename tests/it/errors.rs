@@ -160,6 +160,21 @@ async fn of_tiers_away() -> Vec<(Failure, Code)> {
     vec![(failure(client.invalidate(invalidate(vec![select::key("k")])).await), Code::Unavailable)]
 }
 
+/// Reasons of what lies on the disk alone.
+async fn of_the_disk_alone() -> Vec<(Failure, Code)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    let server = Local::with(|settings| {
+        settings.disk.path = Some(path);
+        settings.memory.entries_max = 0;
+    })
+    .await;
+    let mut client = server.client().await;
+    client.store(put("k", "v")).await;
+    let touch = v1::TouchRequest { key: "k".to_owned(), expiration: Some(ttl(60)), ..Default::default() };
+    vec![(failure(client.touch(touch).await), Code::FailedPrecondition)]
+}
+
 #[tokio::test]
 async fn every_declared_reason_is_produced_and_every_produced_one_declared() {
     let (server, mut client, _origin) = small().await;
@@ -168,6 +183,7 @@ async fn every_declared_reason_is_produced_and_every_produced_one_declared() {
     found.extend(Box::pin(of_access()).await);
     found.extend(Box::pin(of_draining()).await);
     found.extend(Box::pin(of_tiers_away()).await);
+    found.extend(Box::pin(of_the_disk_alone()).await);
     let mut produced = BTreeSet::new();
     for (failure, code) in &found {
         failure.is(*code, &failure.reason);

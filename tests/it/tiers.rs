@@ -292,3 +292,35 @@ async fn what_is_found_on_a_disk_is_logged_and_a_verb_says_whether_it_is_sound()
     until("it is said", async || server.errors(), |told| told.contains("damaged") && told.contains("00000001.seg"))
         .await;
 }
+
+#[tokio::test]
+async fn conditions_are_tested_on_what_lies_on_the_disk_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = above(folder.path(), &Clock::manual(), |settings| settings.memory.entries_max = 0).await;
+    let client = server.client().await;
+    let on = |value: &str, it| v1::PutRequest { precondition: condition(it), ..put("k", value) };
+    let (absent, present) = (v1::precondition::Condition::Absent(true), v1::precondition::Condition::Present(true));
+    let outcome = async |request| client.clone().put(request).await.unwrap().into_inner().outcome();
+    assert_eq!(outcome(on("none", present.clone())).await, PutOutcome::PreconditionFailed);
+    assert_eq!(outcome(on("first", absent.clone())).await, PutOutcome::Stored);
+    assert_eq!(outcome(on("second", absent.clone())).await, PutOutcome::PreconditionFailed);
+    assert_eq!(client.clone().value("k").await.unwrap(), b"first");
+    assert_eq!(outcome(on("third", present)).await, PutOutcome::Stored);
+    let etag = facts_of(&client.clone().ask(get("k")).await).etag.clone();
+    let of = |etag: &str| v1::precondition::Condition::Etag(etag.to_owned());
+    assert_eq!(outcome(on("fourth", of("another"))).await, PutOutcome::PreconditionFailed);
+    assert_eq!(outcome(on("fourth", of(&etag))).await, PutOutcome::Stored);
+    assert_eq!(client.clone().value("k").await.unwrap(), b"fourth");
+    let touch = v1::TouchRequest { key: "k".to_owned(), expiration: Some(ttl(60)), ..Default::default() };
+    let refused = client.clone().touch(touch).await.unwrap_err();
+    Failure::of(&refused).is(tonic::Code::FailedPrecondition, "NOT_IN_MEMORY");
+    client.clone().drop_all(vec![select::key("k")]).await;
+    // Of many at once one is the first.
+    let mut writers = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let (mut client, request) = (client.clone(), on(&number.to_string(), absent.clone()));
+        writers.spawn(async move { client.put(request).await.unwrap().into_inner().outcome() });
+    }
+    let outcomes = writers.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == PutOutcome::Stored).count(), 1, "{outcomes:?}");
+}

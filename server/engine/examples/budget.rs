@@ -186,6 +186,7 @@ impl Run {
             content: content(self.buffer.slice(number..number + size(random)), description),
             lifetime: Lifetime::until(end),
             precondition: &Precondition::Always,
+            below: None,
             right: Right::Write(Author::default()),
             pin: random.random_bool(0.01).then(|| now.after(PINNED)),
         };

@@ -73,6 +73,8 @@ pub enum Reason {
     PositionUnknown,
     /// What replicas share could not be told: it is done on this server, and will be there as soon as it is back.
     TierPending,
+    /// What a condition, a renewal or a Touch is about is not in memory, and cannot be tested or changed where it lies.
+    NotInMemory,
     /// Too many wait for the tier that replicas share: nothing was done.
     Overloaded,
     /// The server is shutting down.
@@ -110,6 +112,7 @@ impl Reason {
             Self::PositionNotReached => "POSITION_NOT_REACHED",
             Self::PositionUnknown => "POSITION_UNKNOWN",
             Self::TierPending => "TIER_PENDING",
+            Self::NotInMemory => "NOT_IN_MEMORY",
             Self::Overloaded => "OVERLOADED",
             Self::Draining => "DRAINING",
             Self::Bug => "BUG",

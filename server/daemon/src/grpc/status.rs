@@ -46,6 +46,12 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("JOB_UNKNOWN", Code::NotFound, "No preload job has this id."),
     ("MESSAGE_TOO_LARGE", Code::ResourceExhausted, "A message is larger than `limits.message_bytes_max`."),
     ("NAMESPACE_UNKNOWN", Code::NotFound, "The namespace is not configured and may not be created."),
+    (
+        "NOT_IN_MEMORY",
+        Code::FailedPrecondition,
+        "What a condition, a renewal or a Touch is about is not in memory, and cannot be tested or changed where it lies: on a \
+         disk that cannot be asked now, or below a memory that has no room for it.",
+    ),
     ("NO_ORIGIN", Code::FailedPrecondition, "The namespace has no origin of this name."),
     ("NO_SELECTOR", Code::InvalidArgument, "An Invalidate names no selector."),
     ("NO_SUCH_RPC", Code::Unimplemented, "The server has no RPC of this name, or not in this form."),

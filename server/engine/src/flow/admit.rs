@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     alone,
     book::book,
+    condition::{Below, Tested},
     fill::Ticket,
     fit::{cannot_fit, not_worth_it},
     lease::hand_over,
@@ -51,6 +52,8 @@ pub struct Admission<'a> {
     pub lifetime: Lifetime,
     /// On which condition.
     pub precondition: &'a Precondition,
+    /// What was found below memory, where the condition is on that as well.
+    pub below: Option<&'a Below>,
     /// By what right.
     pub right: Right,
     /// Until when it makes no room for others, if that is asked.
@@ -91,6 +94,8 @@ pub enum Admitted {
     Refreshed(EntryView, Positions, u32),
     /// The precondition does not hold.
     PreconditionFailed(Option<EntryView>),
+    /// What the condition is on may have changed below memory since it was looked for there.
+    Unknown,
     /// A fill that came too late.
     TooLate,
     /// Its lease is not held, or what that was granted for was invalidated.
@@ -231,7 +236,13 @@ fn refuse(
     }
     let record = current.and_then(|slot| shard.table(&space.shelf)?.get(slot));
     let held_before = record.is_none() && own_gone.is_some_and(|stamp| shard.beside.fences.admit(key, stamp));
-    if !held_before && !holds(precondition, record, &shard.beside.shared) {
+    if let (false, None, Some(below)) = (held_before, record, admission.below) {
+        match below.test(store, shard, (key, precondition)) {
+            Tested::Holds => {}
+            Tested::Fails(found) => return Some(Admitted::PreconditionFailed(found.map(|found| *found))),
+            Tested::Unknown => return Some(Admitted::Unknown),
+        }
+    } else if !held_before && !holds(precondition, record, &shard.beside.shared) {
         let in_the_way = current.and_then(|slot| view(shard, (space, key), slot, store.clock.now()));
         return Some(Admitted::PreconditionFailed(in_the_way));
     }

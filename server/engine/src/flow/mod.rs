@@ -7,6 +7,7 @@ mod beneath;
 mod book;
 pub mod bounds;
 mod cascade;
+pub mod condition;
 pub mod explain;
 mod failure;
 pub mod fill;

@@ -95,12 +95,12 @@ impl fill::Store for Store {
             // What was pinned and is dead holds no place that could be pinned again.
             self.sweep_all(Some(space));
         }
-        match admit(self, &Admission { space, key: &key, content, lifetime, precondition, right, pin }) {
+        match admit(self, &Admission { space, key: &key, content, lifetime, precondition, below: None, right, pin }) {
             admit::Admitted::Stored(view, ..) => Ok(Admitted::Stored { pinned: view.facts.pinned }),
             admit::Admitted::Refreshed(view, ..) => Ok(Admitted::Refreshed { pinned: view.facts.pinned }),
             admit::Admitted::TooLate => Ok(Admitted::TooLate),
             admit::Admitted::NotAdmitted(why, ..) => Ok(Admitted::NotAdmitted(why)),
-            admit::Admitted::PreconditionFailed(_) | admit::Admitted::LeaseLost => {
+            admit::Admitted::PreconditionFailed(_) | admit::Admitted::Unknown | admit::Admitted::LeaseLost => {
                 Err(Error::new(Kind::Internal, Reason::Bug, "a fill without condition and lease failed by one"))
             }
         }

@@ -14,6 +14,7 @@ use crate::{
     clock::Moment,
     entry::{Description, EntryView, Freshness},
     event::ReadOutcome,
+    fence::Stamp,
     key::Key,
     memory::{
         Store,
@@ -54,6 +55,18 @@ impl Unstored {
     #[must_use]
     pub(super) fn said(&self) -> &Description {
         &self.description
+    }
+
+    /// Whether it has not ended, and nothing that concerns it was invalidated since then.
+    pub(super) fn stands(&self, store: &Store, key: &Key, since: Stamp) -> bool {
+        let facets = self.record.facets(&self.description);
+        self.record.freshness(store.clock.now()) != Freshness::Gone
+            && store.fences.read().allow(key.namespace(), &facets, since)
+    }
+
+    /// Whether it has this etag.
+    pub(super) fn has(&self, etag: &str) -> bool {
+        *self.record.etag(&self.description) == *etag
     }
 
     /// What a Get is answered with it, and as what that counts.
@@ -107,7 +120,7 @@ fn pass(store: &Store, key: &Key, kept: Kept, ((from, ticket), stores): ((TierNa
     }
     let right = Right::Promote(Promotion { ticket, stored, from });
     let precondition = &Precondition::Absent;
-    let admission = Admission { space, key, content, lifetime, precondition, right, pin: None };
+    let admission = Admission { space, key, content, lifetime, precondition, below: None, right, pin: None };
     if !stores {
         return if vouch(store, &admission) { valid(&admission, (stored, as_of)) } else { Promoted::TooLate };
     }
@@ -116,7 +129,7 @@ fn pass(store: &Store, key: &Key, kept: Kept, ((from, ticket), stores): ((TierNa
             valid(&admission, (stored, as_of))
         }
         Admitted::PreconditionFailed(_) => Promoted::Newer,
-        Admitted::TooLate | Admitted::LeaseLost => Promoted::TooLate,
+        Admitted::TooLate | Admitted::Unknown | Admitted::LeaseLost => Promoted::TooLate,
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     admit::{Admission, Admitted, Right, admit},
     bounds::{self, ID_BYTES_MAX},
     cascade,
+    condition::{Below, not_in_memory},
     lifetime::Rules,
     renew,
     repeat::{Answer, Repeats},
@@ -132,6 +133,7 @@ pub(super) fn remember(repeats: &Repeats, (key, id): (&Key, &str), answer: &PutA
 }
 
 /// A write that is checked: what it stores, and for how long, is decided.
+#[derive(Clone)]
 pub(super) struct Prepared {
     pub(super) key: Key,
     pub(super) space: Arc<Space>,
@@ -141,6 +143,8 @@ pub(super) struct Prepared {
     pub(super) new: Option<(Content, Lifetime)>,
     /// The lease that it is computed under.
     pub(super) lease: Option<u128>,
+    /// What was found below memory, when its condition is on that as well.
+    pub(super) below: Option<Below>,
     started: Moment,
 }
 
@@ -166,16 +170,17 @@ pub(super) fn prepare(store: &Store, repeats: &Repeats, mut request: PutRequest,
         Some(payload) => Some(content(store, &space, &mut request, payload)?),
         None => None,
     };
-    Ok(Begun::Prepared(Prepared { key, space, request, new, lease, started }))
+    Ok(Begun::Prepared(Prepared { key, space, request, new, lease, below: None, started }))
 }
 
 /// Makes a write that was checked, in the tiers of this server. Not remembered: it may have to be shared still.
 pub(super) fn apply(store: &Store, prepared: Prepared) -> Result<PutAnswer> {
-    let Prepared { key, space, request, new, lease, started } = prepared;
+    let Prepared { key, space, request, new, lease, below, started } = prepared;
     let author = Author { client_id: request.client_id.clone(), ..Author::default() };
     let kind = new.as_ref().map_or_else(Arc::default, |(content, _)| content.description.kind.clone());
     let answer = match new {
-        Some(new) => store_content(store, &space, &key, (new, &request.precondition), (author, lease))?,
+        Some(new) => store_content(store, &space, &key, (new, &request.precondition, below.as_ref()), (author, lease))?,
+        None if matches!(below, Some(Below::Found(..))) => return Err(not_in_memory(below.as_ref())),
         None => renew(store, &space, &key, (&request, &author, lease))?,
     };
     if matches!(answer, PutAnswer::LeaseLost) {
@@ -214,7 +219,7 @@ fn store_content(
     store: &Store,
     space: &Arc<Space>,
     key: &Key,
-    ((mut content, lifetime), precondition): ((Content, Lifetime), &Precondition),
+    ((mut content, lifetime), precondition, below): ((Content, Lifetime), &Precondition, Option<&Below>),
     (author, lease): (Author, Option<u128>),
 ) -> Result<PutAnswer> {
     // Kept until it is stored: two writers who link each to the other's key must not both find no cycle, and whoever
@@ -235,11 +240,11 @@ fn store_content(
             Right::Lease(author, claim)
         }
     };
-    let admission = Admission { space, key, content, lifetime, precondition, right, pin: None };
-    answer(admit(store, &admission))
+    let admission = Admission { space, key, content, lifetime, precondition, below, right, pin: None };
+    answer(admit(store, &admission), below)
 }
 
-fn answer(admitted: Admitted) -> Result<PutAnswer> {
+fn answer(admitted: Admitted, below: Option<&Below>) -> Result<PutAnswer> {
     Ok(match admitted {
         Admitted::Stored(entry, position, waiters_released) => PutAnswer::Stored { entry, position, waiters_released },
         Admitted::Refreshed(entry, position, waiters_released) => {
@@ -250,6 +255,7 @@ fn answer(admitted: Admitted) -> Result<PutAnswer> {
         Admitted::NotAdmitted(why, position, waiters_released) => {
             PutAnswer::NotAdmitted { why, position, waiters_released }
         }
+        Admitted::Unknown => return Err(not_in_memory(below)),
         Admitted::TooLate => {
             return Err(Error::new(Kind::Internal, Reason::Bug, "a write was taken for a fill"));
         }
@@ -272,7 +278,7 @@ fn renew(
     };
     let rules = Rules { namespace: &space.config, classes: &store.config.ttl_classes, kind: &kind, negative };
     let lifetime = rules.decide(&request.expiration, store.clock.now(), store.random())?;
-    answer(renew::renew(store, space, key, (&request.precondition, lifetime), (author, lease)))
+    answer(renew::renew(store, space, key, (&request.precondition, lifetime), (author, lease)), None)
 }
 
 fn decide(store: &Store, space: &Space, request: &PutRequest, negative: bool) -> Result<Lifetime> {

@@ -16,6 +16,7 @@ use crate::{
     flights::{Flights, Joinable},
     flow::{
         beneath::Beneath,
+        condition::Below,
         fill,
         fleet::{self, position::reach, read::Shared},
         get::GetRequest,
@@ -23,7 +24,7 @@ use crate::{
         promote::{Promoted, glance, promote},
     },
     key::Key,
-    memory::Store,
+    memory::{Store, space::Space},
     tier::{Kept, TierError, TierErrorKind, TierName, local::LocalTier},
 };
 
@@ -326,4 +327,32 @@ pub(crate) async fn bring(store: &Store, key: &Key) {
             return;
         }
     }
+}
+
+/// Looks for what a call is about that is not about what memory alone has, and brings it there where there is room; `None`: there
+/// is nowhere to look. Where what replicas share does not answer, what is here decides.
+pub(crate) async fn look_below(store: &Store, space: &Space, key: &Key) -> Option<Below> {
+    if store.local_of(space).is_none() && fleet::of(store, space).is_none() {
+        return None;
+    }
+    for _ in 0..ATTEMPTS_MAX {
+        let ticket = fill::Store::ticket(store, key);
+        if is_in_memory(store, key) {
+            return Some(Below::Memory);
+        }
+        let tiers = Lower::of(store, key, None);
+        let Ok(here) = tiers.local(key).await else { return Some(Below::Unasked) };
+        let found = match here {
+            Some(found) => Some(found),
+            None => tiers.shared(store, key).await.unwrap_or_default().0,
+        };
+        let Some((tier, kept)) = found else { return Some(Below::Nothing(ticket)) };
+        match promote(store, key, kept, (tier, ticket)) {
+            Promoted::Valid(_) | Promoted::Newer if is_in_memory(store, key) => return Some(Below::Memory),
+            Promoted::Valid(found) => return Some(Below::Found(ticket, found)),
+            Promoted::Ended => return Some(Below::Nothing(ticket)),
+            Promoted::Newer | Promoted::TooLate => {}
+        }
+    }
+    Some(Below::Memory)
 }

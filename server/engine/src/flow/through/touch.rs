@@ -5,12 +5,13 @@ use std::sync::Arc;
 use crate::{
     error::Result,
     flow::{
+        condition::{Below, not_in_memory},
         fleet::{
             self,
             position::reach,
             write::{Lives, relive},
         },
-        through::get::bring,
+        through::get::look_below,
         touch::{self, TouchAnswer, TouchRequest},
     },
     key::Key,
@@ -31,12 +32,15 @@ pub async fn move_end(store: &Arc<Store>, request: &TouchRequest) -> Result<Touc
         return touch::touch(store, request);
     }
     for _ in 0..ATTEMPTS_MAX {
-        bring(store, &key).await;
+        let space = store.open(key.namespace())?;
+        let below = look_below(store, &space, &key).await;
         // Before it is looked for: what is held then is what was valid there.
         let since = store.fleet.as_ref().and_then(|fleet| fleet.stamp(&key));
         let answer = touch::touch(store, request)?;
+        if let (TouchAnswer::NotFound, Some(Below::Found(..) | Below::Unasked)) = (&answer, &below) {
+            return Err(not_in_memory(below.as_ref()));
+        }
         let TouchAnswer::Touched(view) = &answer else { return Ok(answer) };
-        let Some(space) = store.spaces.find(key.namespace())? else { return Ok(answer) };
         let Some(fleet) = fleet::of(store, &space) else { return Ok(answer) };
         let Lives::Replaced(log, at) = relive(store, fleet, (&space, &key), (view, since)).await else {
             return Ok(answer);
