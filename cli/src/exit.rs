@@ -3,6 +3,7 @@
 use std::{fmt, io, process::ExitCode};
 
 use hotplate::ErrorKind;
+use serde_json::{Map, Value};
 
 /// Exit codes, as documented in `hotplate --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// What goes to stderr.
     pub(crate) message: String,
+    /// The same in fields, for programs, where a server said it.
+    pub(crate) fields: Option<Value>,
 }
 
 /// What a verb returns.
@@ -49,7 +52,7 @@ pub(crate) type Outcome = Result<Exit, Failure>;
 impl Failure {
     /// Ends with this code and sentence.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self { exit, message: message.into(), fields: None }
     }
 
     /// The command line or a local file is wrong.
@@ -83,6 +86,7 @@ impl From<hotplate::Error> for Failure {
             ErrorKind::Unauthenticated => "; give a token with HOTPLATE_TOKEN or --token-file",
             _ => "",
         };
+        let fields = fields(&error);
         let mut message = match &error.reason {
             Some(reason) => format!("{reason}: {}", error.message),
             None => format!("{}: {}", error.kind.name(), error.message),
@@ -90,8 +94,21 @@ impl From<hotplate::Error> for Failure {
         if let Some(field) = &error.field {
             message = format!("{message} (field `{field}`)");
         }
-        Self::new(exit, format!("{message}{hint}"))
+        Self { fields: Some(fields), ..Self::new(exit, format!("{message}{hint}")) }
     }
+}
+
+/// What the server said, and what it added for this reason: with `TIER_PENDING` what was `applied` and what is `pending`.
+fn fields(error: &hotplate::Error) -> Value {
+    let mut said: Map<String, Value> =
+        error.details.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect();
+    said.insert("error".to_owned(), Value::from(error.kind.name()));
+    said.insert("reason".to_owned(), error.reason.as_deref().map_or(Value::Null, Value::from));
+    said.insert("message".to_owned(), Value::from(error.message.as_str()));
+    said.insert("field".to_owned(), error.field.as_deref().map_or(Value::Null, Value::from));
+    let seconds = error.retry_after.map(|time| time.as_secs_f64());
+    said.insert("retry_after_seconds".to_owned(), seconds.map_or(Value::Null, Value::from));
+    Value::Object(said)
 }
 
 /// A reader that went away, as in `hotplate ls | head`, is no failure.
@@ -124,8 +141,13 @@ mod tests {
     fn a_server_that_says_what_it_waits_for_was_reached() {
         let mut pending = error(ErrorKind::Unavailable);
         pending.reason = Some("TIER_PENDING".to_owned());
+        pending.details =
+            [("applied", "LOCAL"), ("pending", "SHARED")].map(|(a, b)| (a.to_owned(), b.to_owned())).into();
         let failure = Failure::from(pending);
         assert_eq!((failure.exit, failure.message.as_str()), (Exit::Rejected, "TIER_PENDING: x"));
+        let fields = failure.fields.expect("a server said it");
+        assert_eq!((&fields["reason"], &fields["applied"]), (&"TIER_PENDING".into(), &"LOCAL".into()));
+        assert_eq!((&fields["pending"], &fields["error"]), (&"SHARED".into(), &"UNAVAILABLE".into()));
         assert!(Failure::from(error(ErrorKind::Unavailable)).message.contains("is the server running"));
     }
 

@@ -84,25 +84,30 @@ impl Get {
         };
         let response = connection.calls.get(request).await?;
         let exit = exit_of(&response);
+        warn_of(&response, output)?;
         if output.wants_json() {
             output.json(&as_json(&self.key, &response))?;
             return Ok(exit);
         }
         match (response.outcome(), response.entry.as_ref()) {
-            (GetOutcome::Hit | GetOutcome::Stale, Some(found)) => self.show(found, output)?,
+            (GetOutcome::Hit | GetOutcome::Stale, Some(found)) => self.show(found, coherence(&response), output)?,
             (GetOutcome::Negative, Some(found)) => output.note(&negative(found))?,
             _ => output.note(&format!("miss: {}", entry::miss_reason(response.miss_reason())))?,
         }
         Ok(exit)
     }
 
-    fn show(&self, found: &v1::Entry, output: &mut Output) -> Result<(), Failure> {
+    fn show(&self, found: &v1::Entry, coherence: &str, output: &mut Output) -> Result<(), Failure> {
         let metadata = found.metadata.clone().unwrap_or_default();
         if output.style() == Style::Meta {
             return if output.is_terminal() {
-                output.rows(&[], &entry::facts_rows(&metadata))
+                let mut rows = entry::facts_rows(&metadata);
+                rows.push(vec!["coherence".to_owned(), coherence.to_owned()]);
+                output.rows(&[], &rows)
             } else {
-                output.json(&entry::facts(&metadata))
+                let mut facts = entry::facts(&metadata);
+                facts["coherence"] = Value::from(coherence);
+                output.json(&facts)
             };
         }
         let value = match &found.payload {
@@ -162,6 +167,22 @@ fn negative(found: &v1::Entry) -> String {
     }
 }
 
+/// Whether the answer takes into account what other servers changed, in a word.
+pub(super) fn coherence(response: &v1::GetResponse) -> &'static str {
+    if response.coherence() == v1::Coherence::Degraded { "degraded" } else { "kept" }
+}
+
+/// Says on stderr, also to who asked for bytes or JSON, that the answer may be older than promised.
+pub(super) fn warn_of(response: &v1::GetResponse, output: &mut Output) -> Result<(), Failure> {
+    if response.coherence() != v1::Coherence::Degraded {
+        return Ok(());
+    }
+    output.warn(
+        "degraded: the server has not heard of the others for a while, and what it answers may be older than what they \
+         changed (`hotplate stats` says why)",
+    )
+}
+
 /// Only a value is a positive answer.
 pub(super) fn exit_of(response: &v1::GetResponse) -> Exit {
     match response.outcome() {
@@ -180,6 +201,7 @@ pub(super) fn as_json(key: &str, response: &v1::GetResponse) -> Value {
         let reason = entry::bare(response.miss_reason().as_str_name(), "MISS_REASON_");
         object.insert("miss_reason".to_owned(), json!(reason));
     }
+    object.insert("coherence".to_owned(), json!(coherence(response)));
     if response.served_from() != v1::Tier::Unspecified {
         object.insert("served_from".to_owned(), json!(entry::tier(response.served_from)));
     }

@@ -38,6 +38,7 @@ impl Info {
         let outcome = response.outcome();
         // A remembered absence is something that can be shown.
         let exit = if outcome == GetOutcome::Negative { Exit::Done } else { get::exit_of(&response) };
+        get::warn_of(&response, output)?;
         if output.wants_json() {
             output.json(&get::as_json(&self.key, &response))?;
             return Ok(exit);
@@ -53,6 +54,7 @@ impl Info {
             rows.push(vec!["message".to_owned(), human::escape(&negative.message)]);
         }
         rows.extend(found.metadata.as_ref().map(entry::facts_rows).unwrap_or_default());
+        rows.push(vec!["coherence".to_owned(), get::coherence(&response).to_owned()]);
         output.rows(&[], &rows)?;
         Ok(exit)
     }

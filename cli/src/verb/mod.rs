@@ -47,6 +47,10 @@ pub(crate) fn run(matches: &ArgMatches) -> Exit {
     match ended.and_then(|exit| output.flush().map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
+            if let Some(fields) = failure.fields.as_ref().filter(|_| output.wants_json()) {
+                // A reader that went away needs no word of it.
+                let _written = output.json(fields).and_then(|()| output.flush());
+            }
             if !failure.message.is_empty() {
                 say(&format!("hotplate: {}", failure.message));
             }

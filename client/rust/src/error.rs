@@ -1,7 +1,7 @@
 //! The one error type of the client, and how a gRPC status becomes one. What to do about an error lives with the
 //! callers.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -119,12 +119,15 @@ pub struct Error {
     pub message: String,
     /// How long to wait before trying again, when the server said so.
     pub retry_after: Option<Duration>,
+    /// What else the server said for programs, by name: with `TIER_PENDING` what was done (`applied`) and what is still to
+    /// be (`pending`).
+    pub details: BTreeMap<String, String>,
 }
 
 impl Error {
     /// A failure of one kind with a sentence for people.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, reason: None, field: None, message: message.into(), retry_after: None }
+        Self { kind, reason: None, field: None, message: message.into(), retry_after: None, details: BTreeMap::new() }
     }
 
     /// A setting of the client that cannot work.
@@ -166,6 +169,7 @@ impl Error {
             field: filled(&item.field),
             message: item.message.clone(),
             retry_after: None,
+            details: BTreeMap::new(),
         }
     }
 }
@@ -193,6 +197,7 @@ impl From<Status> for Error {
         Self {
             kind: kind_of(&status),
             reason: details.error_info().map(|info| info.reason.clone()),
+            details: details.error_info().map(|info| info.metadata.clone().into_iter().collect()).unwrap_or_default(),
             field,
             message: message_of(&status),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),

@@ -39,9 +39,10 @@ pub(crate) async fn batch_get(
         call.allow_also(Permission::Write, &request.namespace)?;
     }
     let mut found = parts.cache.read_many(&asked).await.into_iter().zip(&asked);
+    let degraded = parts.cache.is_degraded(&request.namespace);
     let mut results: Vec<v1::BatchGetResult> = Vec::with_capacity(wishes.len());
     for (number, wish) in wishes.into_iter().enumerate() {
-        let Item { result, lease } = Item::new(wish, &mut found, number);
+        let Item { result, lease } = Item::new((wish, degraded), &mut found, number);
         let whole = v1::BatchGetResult { result: Some(result) };
         let length = whole.encoded_len();
         // The first always goes out, so that every call brings its caller further.
@@ -73,7 +74,11 @@ type Said<'a> = (hotplate_engine::error::Result<LeasedAnswer>, &'a (GetRequest, 
 impl<'a> Item<'a> {
     /// The item with this number; `found` are the answers to those that could be asked, `wish` says whether this one could
     /// and wants the value.
-    fn new(wish: Result<bool, Failure>, found: &mut impl Iterator<Item = Said<'a>>, number: usize) -> Self {
+    fn new(
+        (wish, degraded): (Result<bool, Failure>, bool),
+        found: &mut impl Iterator<Item = Said<'a>>,
+        number: usize,
+    ) -> Self {
         let said = wish.and_then(|with_value| {
             let (answer, (request, _)) = found.next().ok_or_else(|| Failure::bug("an item has no answer"))?;
             Ok((answer?, request, with_value))
@@ -84,7 +89,7 @@ impl<'a> Item<'a> {
                     LeasedAnswer::Found(_, Some(grant)) => Some((request, grant.token)),
                     LeasedAnswer::Found(..) | LeasedAnswer::Pending(..) => None,
                 };
-                Self { result: Found::Response(get::answer(answer, with_value).message), lease }
+                Self { result: Found::Response(get::answer(answer, (with_value, degraded)).message), lease }
             }
             Err(failure) => {
                 Self { result: Found::Error(failure.within(&format!("items[{number}]")).item()), lease: None }

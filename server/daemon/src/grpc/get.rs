@@ -28,7 +28,9 @@ pub(crate) async fn get(
     if on_miss != OnMiss::Report {
         call.allow_also(Permission::Write, &request.namespace)?;
     }
-    Ok(answer(parts.cache.read(&request, on_miss).await?, with_value))
+    let found = parts.cache.read(&request, on_miss).await?;
+    let degraded = parts.cache.is_degraded(&request.namespace);
+    Ok(answer(found, (with_value, degraded)))
 }
 
 /// What a Get wants, checked; the items of a batch are such as well.
@@ -54,8 +56,14 @@ impl Wish {
     }
 }
 
-/// What was found, as it is answered.
-pub(super) fn answer(found: LeasedAnswer, with_value: bool) -> Answer<v1::GetResponse> {
+/// What was found, as it is answered; `degraded`: what others changed may not be known here.
+pub(super) fn answer(found: LeasedAnswer, (with_value, degraded): (bool, bool)) -> Answer<v1::GetResponse> {
+    let Answer { message, outcome } = plain(found, with_value);
+    let coherence = if degraded { v1::Coherence::Degraded } else { v1::Coherence::Unspecified }.into();
+    Answer { message: v1::GetResponse { coherence, ..message }, outcome }
+}
+
+fn plain(found: LeasedAnswer, with_value: bool) -> Answer<v1::GetResponse> {
     match found {
         LeasedAnswer::Found(found, lease) => {
             let outcome = word(&found.outcome);
