@@ -10,5 +10,7 @@ mod run;
 mod serving;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/tiers.rs"]
+mod tiers;
 #[path = "cli/verbs.rs"]
 mod verbs;

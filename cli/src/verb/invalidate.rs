@@ -131,7 +131,8 @@ impl Invalidate {
             ..Default::default()
         };
         if self.dry_run {
-            let preview = connection.calls.invalidate(request).await?;
+            let preview = connection.calls.invalidate(request.clone()).await?;
+            self.knowable(&request, &preview)?;
             show_preview(self.mode, &preview, output)?;
             return Ok(self.exit(preview.matched_count));
         }
@@ -142,9 +143,12 @@ impl Invalidate {
         // How many many were is answered as an estimate, and none is none only when they were counted.
         let counted_before =
             if self.fail_empty { Some(connection.calls.invalidate(request.clone()).await?) } else { None };
+        if let Some(before) = &counted_before {
+            self.knowable(&request, before)?;
+        }
         let dropped = connection.calls.invalidate(v1::InvalidateRequest { validate_only: false, ..request }).await?;
         self.show(&dropped, output)?;
-        let exact = counted_before.filter(|_| dropped.estimated);
+        let exact = counted_before.filter(|_| dropped.estimated || !dropped.uncounted_tiers.is_empty());
         Ok(self.exit(exact.map_or(dropped.matched_count, |before| before.matched_count)))
     }
 
@@ -155,13 +159,14 @@ impl Invalidate {
                 "dropped": if self.mode == Mode::Delete { dropped.matched_count } else { 0 },
                 "matched": dropped.matched_count,
                 "estimated": dropped.estimated,
+                "uncounted_tiers": uncounted(dropped),
                 "cascaded": dropped.cascaded_count,
                 "refreshing": dropped.refreshing_count,
                 "job": dropped.refresh_job_id,
                 "dry_run": false,
             }));
         }
-        output.note(&format!("{} {}", self.mode.done(), counted(dropped)))?;
+        output.note(&format!("{} {}", self.mode.done(), told(dropped)))?;
         if dropped.refresh_job_id.is_empty() {
             return Ok(());
         }
@@ -215,12 +220,26 @@ impl Invalidate {
         let namespace = human::escape(&connection.namespace);
         let text = samples(&preview).join("\n");
         output.warn(&text)?;
-        let (what, of) = (counted(&preview), sets.join(", "));
+        let (what, of) = (would_be_told(&preview), sets.join(", "));
         let question = format!("{} {what} ({of}) in namespace {namespace}? [y/N] ", self.mode.question());
         io::stderr().write_all(question.as_bytes())?;
         let mut answer = String::new();
         BufReader::new(tokio::io::stdin()).read_line(&mut answer).await?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Whether nothing can be told from something, where that decides about the exit code.
+    fn knowable(&self, request: &v1::InvalidateRequest, counted: &v1::InvalidateResponse) -> Result<(), Failure> {
+        let key = |one: &Selector| matches!(one.selector, Some(selector::Selector::Key(_)));
+        let known = request.selectors.iter().all(key) && counted.matched_count > 0;
+        if !self.fail_empty || known || counted.uncounted_tiers.is_empty() {
+            return Ok(());
+        }
+        let tiers = uncounted(counted).join(" and ");
+        Err(Failure::usage(format!(
+            "nothing was done: --fail-empty needs to know whether anything is selected, and what lies in {tiers} is not \
+             counted; name keys that can be looked for there, or leave --fail-empty out"
+        )))
     }
 
     fn exit(&self, matched: u64) -> Exit {
@@ -232,6 +251,7 @@ fn show_preview(mode: Mode, preview: &v1::InvalidateResponse, output: &mut Outpu
     if output.wants_json() {
         return output.json(&json!({
             "matched": preview.matched_count,
+            "uncounted_tiers": uncounted(preview),
             "cascaded": preview.cascaded_count,
             "refreshing": preview.refreshing_count,
             "sample_keys": preview.sample_keys,
@@ -239,7 +259,7 @@ fn show_preview(mode: Mode, preview: &v1::InvalidateResponse, output: &mut Outpu
         }));
     }
     let verb = mode.question().to_lowercase();
-    output.line(&format!("would {verb} {}", counted(preview)))?;
+    output.line(&format!("would {verb} {}", would_be_told(preview)))?;
     samples(preview).iter().try_for_each(|line| output.line(line))
 }
 
@@ -251,6 +271,27 @@ fn counted(response: &v1::InvalidateResponse) -> String {
         0 => selected,
         more => format!("{selected} and {} made from them", human::count(more)),
     }
+}
+
+/// The same, and what is not in it.
+pub(super) fn told(response: &v1::InvalidateResponse) -> String {
+    with_uncounted(response, "told as well, and not counted")
+}
+
+fn would_be_told(preview: &v1::InvalidateResponse) -> String {
+    with_uncounted(preview, "would be told as well, and not counted")
+}
+
+fn with_uncounted(response: &v1::InvalidateResponse, why: &str) -> String {
+    match uncounted(response).as_slice() {
+        [] => counted(response),
+        tiers => format!("at least {} here; {} {why}", counted(response), tiers.join(" and ")),
+    }
+}
+
+/// The tiers whose entries are not in the counts.
+pub(super) fn uncounted(response: &v1::InvalidateResponse) -> Vec<&'static str> {
+    response.uncounted_tiers.iter().map(|tier| entry::tier(*tier)).collect()
 }
 
 fn samples(preview: &v1::InvalidateResponse) -> Vec<String> {

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::{
     connect::Connection,
-    exit::{Exit, Outcome},
-    output::{Output, human},
+    exit::{Exit, Failure, Outcome},
+    output::Output,
+    verb::invalidate::{told, uncounted},
 };
 
 /// Selectors that one call may carry, from the contract.
@@ -37,7 +38,8 @@ pub(crate) struct Rm {
 impl Rm {
     /// Runs it.
     pub(crate) async fn run(self, connection: &Connection, output: &mut Output) -> Outcome {
-        let mut dropped = 0;
+        let mut dropped = v1::InvalidateResponse::default();
+        let mut there = 0;
         for keys in self.key.chunks(SELECTORS_MAX) {
             let selectors = keys.iter().map(|key| Selector { selector: Some(selector::Selector::Key(key.clone())) });
             let request = v1::InvalidateRequest {
@@ -46,13 +48,31 @@ impl Rm {
                 reason: self.reason.clone(),
                 ..Default::default()
             };
-            dropped += connection.calls.invalidate(request).await?.matched_count;
+            // Only when it is asked for are keys looked for in every tier: that is more than dropping them costs.
+            if self.fail_empty {
+                let look = v1::InvalidateRequest { validate_only: true, ..request.clone() };
+                let found = connection.calls.invalidate(look).await?;
+                if found.matched_count == 0 && !found.uncounted_tiers.is_empty() {
+                    let tiers = uncounted(&found).join(" and ");
+                    return Err(Failure::usage(format!(
+                        "not dropped: --fail-empty needs to know whether it is there, and {tiers} cannot be asked now"
+                    )));
+                }
+                there += found.matched_count;
+            }
+            let answer = connection.calls.invalidate(request).await?;
+            dropped.matched_count += answer.matched_count;
+            dropped.uncounted_tiers = answer.uncounted_tiers;
         }
         if output.wants_json() {
-            output.json(&json!({"dropped": dropped, "keys": self.key.len()}))?;
+            output.json(&json!({
+                "dropped": dropped.matched_count,
+                "uncounted_tiers": uncounted(&dropped),
+                "keys": self.key.len(),
+            }))?;
         } else {
-            output.note(&format!("dropped {}", human::entries(dropped)))?;
+            output.note(&format!("dropped {}", told(&dropped)))?;
         }
-        Ok(if dropped == 0 && self.fail_empty { Exit::Negative } else { Exit::Done })
+        Ok(if self.fail_empty && there.max(dropped.matched_count) == 0 { Exit::Negative } else { Exit::Done })
     }
 }

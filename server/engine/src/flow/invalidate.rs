@@ -22,6 +22,7 @@ use crate::{
     memory::{Guard, Store, space::Space, sweep::Weight, walk::FOUND_PER_HOLD},
     position::{LogId, Position, Positions},
     selector::{Facets, SELECTORS_MAX, Selector, check_count},
+    tier::TierName,
 };
 
 /// What to drop.
@@ -64,10 +65,12 @@ pub struct InvalidateAnswer {
     pub refresh_job_id: Option<Arc<str>>,
     /// Whether it is done on this server alone, and other servers hear of it later: only where that was allowed.
     pub local_only: bool,
+    /// Slower tiers that it reaches, or would reach, and whose entries are not in the counts.
+    pub uncounted: Vec<TierName>,
 }
 
 /// Keys that a validating call shows at most.
-const SAMPLE_KEYS_MAX: usize = 100;
+pub(super) const SAMPLE_KEYS_MAX: usize = 100;
 
 /// Drops entries. In this order: the fences rise and watchers are told, the caller gets its answer. So whoever has the
 /// answer never sees anything older on this server. What sets select is taken out at once when it is little, and after
@@ -169,6 +172,7 @@ pub(super) fn nothing() -> InvalidateAnswer {
         refreshing_count: 0,
         refresh_job_id: None,
         local_only: false,
+        uncounted: Vec::new(),
     }
 }
 

@@ -109,6 +109,7 @@ mod tests {
             refreshing_count: 0,
             refresh_job_id: None,
             local_only: false,
+            uncounted: Vec::new(),
         })
     }
 

@@ -7,8 +7,10 @@ use hotplate_engine::{
     flow::{
         explain::{ExplainAnswer, ExplainRequest},
         get::Lookup,
+        invalidate::InvalidateRequest,
     },
     namespace::Coherence,
+    selector::Selector,
     tier::{TierHealth, TierName},
 };
 
@@ -67,4 +69,36 @@ async fn what_is_shared_is_up_once_it_is_known_what_others_changed() {
     replica.link.cut(false);
     pass(Duration::from_secs(2)).await;
     assert_eq!(health(), TierHealth::Up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_stored_is_counted_by_key_and_said_not_to_be_counted_by_set() {
+    let (net, clock) = net(34);
+    let replicas = start(&net, 2, &clock, Coherence::Available).await;
+    let [a, b] = &replicas[..] else { unreachable!() };
+    a.put("k", 1, None).await;
+    let look = async |selector: Selector| {
+        let request = InvalidateRequest { validate_only: true, ..drop_of(selector) };
+        b.cache.drop_entries(&request).await.unwrap()
+    };
+    let by_key = look(Selector::key("k").unwrap()).await;
+    assert_eq!((by_key.matched_count, by_key.uncounted), (1, vec![]));
+    assert_eq!(by_key.sample_keys, ["k".into()]);
+    assert_eq!(look(Selector::key("none").unwrap()).await.matched_count, 0);
+    let by_tag = look(Selector::tag("t-k").unwrap()).await;
+    assert_eq!((by_tag.matched_count, by_tag.uncounted), (0, vec![TierName::Shared]));
+    let dropped = b.drop_key("k").await.unwrap();
+    assert_eq!((dropped.matched_count, dropped.uncounted), (0, vec![TierName::Shared]), "it was not looked for");
+}
+
+fn drop_of(selector: Selector) -> InvalidateRequest {
+    InvalidateRequest {
+        namespace: SPACE.to_owned(),
+        selectors: vec![selector],
+        cascade: true,
+        validate_only: false,
+        reason: None,
+        request_id: String::new(),
+        client_id: None,
+    }
 }

@@ -124,6 +124,7 @@ pub(crate) fn invalidate_response(answer: InvalidateAnswer) -> v1::InvalidateRes
         refreshing_count: answer.refreshing_count,
         refresh_job_id: answer.refresh_job_id.map(|id| id.to_string()).unwrap_or_default(),
         scope: if answer.local_only { v1::Scope::Local } else { v1::Scope::Unspecified }.into(),
+        uncounted_tiers: answer.uncounted.into_iter().map(|tier| wire_tier(tier).into()).collect(),
     }
 }
 

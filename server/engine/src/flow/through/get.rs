@@ -156,7 +156,7 @@ fn missing(store: &Store, request: &GetRequest) -> Option<Key> {
     (!is_in_memory(store, &key)).then_some(key)
 }
 
-fn is_in_memory(store: &Store, key: &Key) -> bool {
+pub(super) fn is_in_memory(store: &Store, key: &Key) -> bool {
     let Ok(Some(space)) = store.spaces.find(key.namespace()) else { return false };
     let shard = store.shard(key);
     store.find(&shard, &space, key).is_some()

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::count;
 use crate::{
     error::{Error, Kind, Reason, Result},
     flow::{
@@ -114,6 +115,7 @@ async fn told(
     if let Some(raised) = raised.filter(|raised| !raised.is_pending()) {
         answer.position = raised.positions(&answer.position);
     }
+    count::beneath(store, request, &mut answer).await?;
     Ok(answer)
 }
 
