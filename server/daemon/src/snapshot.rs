@@ -41,7 +41,6 @@ impl Snapshot {
     pub(crate) fn new(settings: &Settings, cache: &Arc<Cache>, clock: &Clock) -> Option<Self> {
         let path = settings.snapshot.path.clone()?;
         if !cache.tiers().none() {
-            tracing::warn!("snapshot.path is not used: the tiers beside memory keep what a restart needs");
             return None;
         }
         let value_bytes_max = settings.limits.value_bytes_max as u64;

@@ -1,6 +1,6 @@
 //! Makes what lies besides memory, as the settings say. What it does is not known here.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hotplate_engine::{
     clock::Clock,
@@ -12,11 +12,11 @@ use hotplate_tiers::{
     codec::{Codec, CodecOptions, MemoryCodec},
     disk::{DiskOptions, DiskTier, Sync},
     guard::{GuardOptions, Guarded},
-    redis::{RedisOptions, RedisTier, RedisUrl},
+    redis::RedisTier,
 };
 
 use crate::{
-    config::{DiskSync, Settings},
+    config::{DiskSync, Settings, SharedSettings, redis_options},
     serve::StartError,
 };
 
@@ -68,29 +68,11 @@ fn memory_codec(settings: &Settings, engine: &EngineConfig, clock: &Clock) -> Op
 }
 
 fn shared(all: &Settings, clock: &Clock) -> Result<Option<Arc<dyn SharedTier>>, String> {
-    let settings = &all.shared;
-    if settings.url.is_empty() {
-        return Ok(None);
-    }
-    let read = |setting: &str, path: &Path| {
-        fs::read(path).map_err(|error| format!("shared.{setting} {}: {error}", path.display()))
-    };
-    let line = |setting: &str, path: &Path| {
-        let text = String::from_utf8(read(setting, path)?);
-        let text = text.map_err(|_not_text| format!("shared.{setting} {} is no text", path.display()))?;
-        Ok::<_, String>(text.trim_end_matches(['\r', '\n']).to_owned())
-    };
-    let options = RedisOptions {
-        url: RedisUrl::parse(&settings.url).map_err(|error| format!("shared.url: {error}"))?,
-        username: settings.username_file.as_deref().map(|path| line("username_file", path)).transpose()?,
-        password: settings.password_file.as_deref().map(|path| line("password_file", path)).transpose()?,
-        authorities: settings.ca_file.as_deref().map(|path| read("ca_file", path)).transpose()?,
-        prefix: settings.prefix.clone(),
-        value_bytes_max: settings.value_bytes_max as u64,
-    };
+    let Some(options) = redis_options(&all.shared).map_err(|problems| problems.join("; "))? else { return Ok(None) };
     // Its own: its dictionaries lie in Redis.
     let codec = Codec::new(codec(all), clock.clone());
     let redis = RedisTier::open(options, codec, clock.clone()).map_err(|error| format!("shared: {error}"))?;
-    let guard = GuardOptions { change_timeout: settings.change_timeout, ..GuardOptions::shared(settings.timeout) };
+    let SharedSettings { timeout, change_timeout, .. } = all.shared;
+    let guard = GuardOptions { change_timeout, ..GuardOptions::shared(timeout) };
     Ok(Some(Guarded::shared(Arc::new(redis), guard, clock.clone())))
 }

@@ -1,9 +1,10 @@
 //! What must hold between settings, and what is only worth a warning.
 
+mod tiers;
+
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use hotplate_engine::namespace::KindTtl;
-use hotplate_tiers::redis::RedisUrl;
 use tracing_subscriber::EnvFilter;
 
 use super::{
@@ -32,7 +33,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     tokens(settings, &mut found);
     names(settings, &mut found);
     policies(settings, &mut found);
-    shared(settings, &mut found);
+    tiers::tiers(settings, &mut found);
     if let Err(error) = settings.origins() {
         found.extend(error.problems().iter().cloned());
     }
@@ -54,6 +55,7 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
         found.push("tokens travel in plaintext: set tls.cert_file and tls.key_file, or put TLS in front".to_owned());
     }
     quotas_without_effect(settings, &mut found);
+    tiers::warnings(settings, &mut found);
     found
 }
 
@@ -67,21 +69,6 @@ fn quotas_without_effect(settings: &Settings, found: &mut Vec<String>) {
         for (key, _) in quotas.into_iter().filter(|(_, above)| *above) {
             found.push(format!("namespaces.{name}.{key} is above memory.{key}, so it has no effect"));
         }
-    }
-}
-
-/// What replicas share: where it is, and that no password is where settings are shown.
-fn shared(settings: &Settings, found: &mut Vec<String>) {
-    let url = &settings.shared.url;
-    match RedisUrl::parse(url) {
-        _ if url.is_empty() => {}
-        Err(problem) => found.push(format!("shared.url: {problem}")),
-        Ok(url) if url.has_password() => found.push(
-            "shared.url contains a password, and settings are shown to people: put it into a file and set \
-             shared.password_file"
-                .to_owned(),
-        ),
-        Ok(_) => {}
     }
 }
 

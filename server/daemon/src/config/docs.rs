@@ -31,6 +31,9 @@ Everything a namespace does not say is taken from the sections above. Names have
 and `/`; quote those with `.` or `/`.
 
 ```toml
+[disk]
+path = "/var/lib/hotplate/disk"
+
 [namespaces."team-a/models"]
 entries_max = 1000
 bytes_max = "64MiB"

@@ -10,6 +10,7 @@ mod load;
 mod origins;
 mod print;
 mod profile;
+mod redis;
 mod settings;
 mod shape;
 mod values;
@@ -20,6 +21,7 @@ pub use docs::settings_markdown;
 pub use flags::{Action, add_flags};
 pub use load::{Loaded, Source, environment, load};
 pub use profile::{PROFILES, Profile};
+pub(crate) use redis::redis_options;
 pub use settings::{Row, find, rows};
 pub use shape::{
     AccessSettings, CodecSettings, Create, DiskSettings, DiskSync, GrpcSettings, HttpSettings, LeaseSettings,

@@ -1,5 +1,7 @@
 //! Tests of the configuration as a whole: sources, precedence, unknown names, contradictions, printing.
 
+mod tiers;
+
 use std::{ffi::OsString, fs, time::Duration};
 
 use clap::Command;

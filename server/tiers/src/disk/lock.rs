@@ -34,6 +34,13 @@ pub(super) const LOCK: &str = "hotplate.lock";
 /// What a new file system has at its root.
 const OF_THE_FILE_SYSTEM: &str = "lost+found";
 
+/// Whether there are files in a directory, and none that says that they are a cache's: such a one is not touched.
+#[must_use]
+pub fn is_foreign(directory: &Path) -> bool {
+    let marked = directory.join(LOCK).try_exists().unwrap_or(true);
+    !marked && is_empty(directory).is_ok_and(|is_empty| !is_empty)
+}
+
 impl Lock {
     /// Takes the file [`LOCK`] of a directory, which is made where there is nothing else, and where it was `held` by this
     /// process before: then only that file was removed.

@@ -59,6 +59,7 @@ use self::{
     writer::Writer,
 };
 pub use self::{
+    lock::is_foreign,
     options::{BYTES_MIN, DiskError, DiskOptions, Sync},
     verify::{Verified, verify},
 };

@@ -76,6 +76,28 @@ pub struct RedisOptions {
     pub value_bytes_max: u64,
 }
 
+impl RedisOptions {
+    /// What is wrong with them, without passwords, each with the option it is about. Opens nothing.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if let Err(problem) = Keyspace::new(&self.prefix) {
+            found.push(("prefix", problem));
+        }
+        let (username, password) = (self.username.as_ref(), self.password.as_ref());
+        let (username, password) = (username.or(self.url.username.as_ref()), password.or(self.url.password.as_ref()));
+        if username.is_some() && password.is_none() {
+            found.push(("password", "a user of Redis needs a password".to_owned()));
+        }
+        if (self.url.tls || self.authorities.is_some())
+            && let Err(problem) = connect::connector(self.authorities.as_deref())
+        {
+            found.push(("authorities", problem));
+        }
+        found
+    }
+}
+
 impl fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisOptions").field("url", &self.url).field("prefix", &self.prefix).finish_non_exhaustive()

@@ -134,8 +134,8 @@ impl RedisUrl {
 
     /// Whether user or password stand in it.
     #[must_use]
-    pub fn has_password(&self) -> bool {
-        self.password.is_some()
+    pub fn has_account(&self) -> bool {
+        self.username.is_some() || self.password.is_some()
     }
 }
 
