@@ -50,15 +50,7 @@ impl Rm {
             };
             // Only when it is asked for are keys looked for in every tier: that is more than dropping them costs.
             if self.fail_empty {
-                let look = v1::InvalidateRequest { validate_only: true, ..request.clone() };
-                let found = connection.calls.invalidate(look).await?;
-                if found.matched_count == 0 && !found.uncounted_tiers.is_empty() {
-                    let tiers = uncounted(&found).join(" and ");
-                    return Err(Failure::usage(format!(
-                        "not dropped: --fail-empty needs to know whether it is there, and {tiers} cannot be asked now"
-                    )));
-                }
-                there += found.matched_count;
+                there += count(connection, request.clone()).await?;
             }
             let answer = connection.calls.invalidate(request).await?;
             dropped.matched_count += answer.matched_count;
@@ -75,4 +67,16 @@ impl Rm {
         }
         Ok(if self.fail_empty && there.max(dropped.matched_count) == 0 { Exit::Negative } else { Exit::Done })
     }
+}
+
+/// How many of these keys lie in any tier.
+async fn count(connection: &Connection, request: v1::InvalidateRequest) -> Result<u64, Failure> {
+    let found = connection.calls.invalidate(v1::InvalidateRequest { validate_only: true, ..request }).await?;
+    if found.matched_count > 0 || found.uncounted_tiers.is_empty() {
+        return Ok(found.matched_count);
+    }
+    let tiers = uncounted(&found).join(" and ");
+    Err(Failure::usage(format!(
+        "not dropped: --fail-empty needs to know whether it is there, and {tiers} cannot be asked now"
+    )))
 }
