@@ -1,11 +1,14 @@
 //! What must hold of the tiers beside memory, and what is only worth a warning. Looks at files and directories, and changes
 //! none.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use hotplate_engine::namespace::Coherence;
 
-use super::super::{redis::redis_options, shape::Settings};
+use super::super::{
+    redis::redis_options,
+    shape::{DiskSettings, Settings},
+};
 
 /// Where nothing can be kept.
 const OF_THE_SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
@@ -15,7 +18,11 @@ pub(super) fn tiers(settings: &Settings, found: &mut Vec<String>) {
     if let Err(problems) = redis_options(&settings.shared) {
         found.extend(problems);
     }
-    found.extend(settings.disk.path.as_deref().and_then(disk).map(|problem| format!("disk.path {problem}")));
+    found.extend(foreign(&settings.disk));
+    if settings.disk.required {
+        let unusable = unusable(&settings.disk);
+        found.extend(unusable.map(|problem| format!("{problem}; disk.required = false starts without it")));
+    }
     let (disk, shared) = (settings.disk.path.is_some(), !settings.shared.url.is_empty());
     if settings.memory.entries_max == 0 && !disk && !shared {
         found.push(
@@ -42,8 +49,11 @@ pub(super) fn tiers(settings: &Settings, found: &mut Vec<String>) {
     }
 }
 
-/// What has no effect.
+/// What has no effect, or none as long as it is so.
 pub(super) fn warnings(settings: &Settings, found: &mut Vec<String>) {
+    if !settings.disk.required {
+        found.extend(unusable(&settings.disk));
+    }
     let beside = settings.disk.path.is_some() || !settings.shared.url.is_empty();
     if beside && settings.snapshot.path.is_some() {
         found.push("snapshot.path is not used: the tiers beside memory keep what a restart needs".to_owned());
@@ -54,23 +64,27 @@ pub(super) fn warnings(settings: &Settings, found: &mut Vec<String>) {
     }
 }
 
-/// Why a directory cannot be used, as far as looking tells.
-fn disk(path: &Path) -> Option<String> {
-    let shown = path.display();
+/// A directory of somebody else, which is never used.
+fn foreign(settings: &DiskSettings) -> Option<String> {
+    let path = settings.path.as_deref().filter(|path| hotplate_tiers::disk::is_foreign(path))?;
+    Some(format!("disk.path {} is not empty and not a cache's: name an empty or new directory", path.display()))
+}
+
+/// Why a directory cannot be used at present, as far as looking tells.
+fn unusable(settings: &DiskSettings) -> Option<String> {
+    let path = settings.path.as_deref()?;
+    let shown = format!("disk.path {}", path.display());
     if let Some(place) = OF_THE_SYSTEM.into_iter().find(|place| path.starts_with(place)) {
         return Some(format!("{shown} is below {place}, where nothing can be kept"));
     }
     match fs::metadata(path) {
-        Ok(facts) if !facts.is_dir() => Some(format!("{shown} is a file, not a directory")),
-        Ok(_) if hotplate_tiers::disk::is_foreign(path) => {
-            Some(format!("{shown} is not empty and not a cache's: name an empty or new directory"))
-        }
+        Ok(facts) if !facts.is_dir() => Some(format!("{shown} is a file, and no directory")),
         Ok(_) => fs::read_dir(path).err().map(|error| format!("{shown} cannot be read: {error}")),
         Err(_missing) => {
             // It is made at the start, below the first that is there.
             let above = path.ancestors().skip(1).find_map(|above| Some((above, fs::metadata(above).ok()?)));
             let (above, _) = above.filter(|(_, facts)| !facts.is_dir())?;
-            Some(format!("{shown} cannot be made: {} is a file", above.display()))
+            Some(format!("{shown} cannot be made: {} is a file, and no directory", above.display()))
         }
     }
 }

@@ -47,9 +47,12 @@ fn what_cannot_lie_anywhere_is_refused() {
     let (file, below, foreign) = (file.display(), file.join("disk"), dir.path().display());
     let disk = |path: &dyn std::fmt::Display| problem(&[], &[], &format!("[disk]\npath = \"{path}\"\n"));
     assert!(disk(&"/proc/x").contains("disk.path /proc/x is below /proc"));
-    assert!(disk(&file).contains("is a file, not a directory"));
+    assert!(disk(&file).contains("is a file, and no directory; disk.required = false"));
     assert!(disk(&below.display()).contains("cannot be made"));
     assert!(disk(&foreign).contains("is not empty and not a cache's"));
+    let may_be_away = format!("[disk]\npath = \"{file}\"\nrequired = false\n");
+    let warned = load_from(&[], &[], &may_be_away).unwrap().warnings;
+    assert!(warned.iter().any(|warning| warning.contains("is a file")), "{warned:?}");
     let new = dir.path().join("a/b").display().to_string();
     assert!(load_from(&["--disk-path", &new], &[], "").is_ok() && !dir.path().join("a").exists(), "only looked at");
     for prefix in ["a{b}*", ""] {
