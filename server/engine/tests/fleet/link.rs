@@ -19,6 +19,7 @@ use hotplate_engine::{
     clock::Clock,
     key::Key,
     position::{LogId, Position},
+    selector::Selector,
     task::Tasks,
     tier::{
         Kept, TierError, TierErrorKind, TierState,
@@ -123,6 +124,8 @@ pub(crate) struct Link {
     pub(crate) busy: AtomicBool,
     wrong: Wrong,
     pub(crate) calls: AtomicU64,
+    /// A log whose part of the tier is away.
+    pub(crate) without: Mutex<Option<LogId>>,
     /// How much later than they are made the next changes arrive, and their answers than they are given.
     pub(crate) changes_late: Mutex<VecDeque<(Duration, Duration)>>,
     /// What becomes of a wish for a lease is not heard: it fails after so long.
@@ -140,6 +143,7 @@ impl Link {
             busy: AtomicBool::new(false),
             wrong,
             calls: AtomicU64::new(0),
+            without: Mutex::default(),
             changes_late: Mutex::default(),
             wishes_unheard: Mutex::default(),
             reads_late_ms: AtomicU64::new(0),
@@ -269,6 +273,13 @@ impl SharedTier for Link {
         names: &'a [FenceName],
         marks: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<LogNow>, TierError>> {
+        let of_key = |name: &FenceName| match &name.selector {
+            Selector::Key(text) => Key::trusted(name.namespace.clone(), text.clone()).log(),
+            _ => LogId::SELECTOR,
+        };
+        if self.without.lock().unwrap().is_some_and(|away| names.iter().any(|name| of_key(name) == away)) {
+            return async { Err(error(TierErrorKind::Unreachable)) }.boxed();
+        }
         self.change(move |truth| truth.raise(names, marks, self.replica)).boxed()
     }
 

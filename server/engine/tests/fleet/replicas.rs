@@ -110,9 +110,17 @@ impl Replica {
     }
 
     async fn drop(&self, selector: Selector, cascade: bool) -> Result<InvalidateAnswer, Error> {
+        self.drop_all(vec![selector], cascade).await
+    }
+
+    pub(crate) async fn drop_keys(&self, keys: &[&str]) -> Result<InvalidateAnswer, Error> {
+        self.drop_all(keys.iter().map(|key| Selector::key(*key).unwrap()).collect(), false).await
+    }
+
+    async fn drop_all(&self, selectors: Vec<Selector>, cascade: bool) -> Result<InvalidateAnswer, Error> {
         let request = InvalidateRequest {
             namespace: SPACE.to_owned(),
-            selectors: vec![selector],
+            selectors,
             cascade,
             validate_only: false,
             reason: None,

@@ -170,3 +170,12 @@ pub(in crate::flow) fn log_of(name: &FenceName) -> LogId {
         _ => LogId::SELECTOR,
     }
 }
+
+/// The same names, those of each log together: what answers for one may not answer for another.
+pub(in crate::flow) fn by_log(names: &[FenceName]) -> BTreeMap<LogId, Vec<FenceName>> {
+    let mut logs: BTreeMap<LogId, Vec<FenceName>> = BTreeMap::new();
+    for name in names {
+        logs.entry(log_of(name)).or_default().push(name.clone());
+    }
+    logs
+}

@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::apply::log_of;
+use futures::{StreamExt, stream};
+
+use super::apply::{by_log, log_of};
 use crate::{
     error::Result,
     fleet::{Fleet, Own},
@@ -18,8 +20,10 @@ use crate::{
     tier::shared::FenceName,
 };
 
-/// Names in one call at most.
+/// Names that are told at once at most.
 const NAMES_PER_CALL: usize = 512;
+/// Logs in which something is told at the same time.
+pub(super) const LOGS_AT_ONCE: usize = 16;
 /// Keys that a cascade leads to and whose dependents are named one by one as well.
 const FOLLOWED_MAX: usize = 256;
 
@@ -89,28 +93,27 @@ impl Raised {
     /// Whether anything was heard.
     async fn tell(&mut self, names: &[FenceName], marks: Option<Duration>) -> bool {
         let fleet = &self.fleet;
-        let mut logs: Vec<LogId> = names.iter().map(log_of).collect();
-        logs.sort();
-        logs.dedup();
-        let sent: Vec<_> = logs.into_iter().map(|log| (log, fleet.sent(log))).collect();
-        let Ok(answers) = fleet.tier.raise(names, marks).await else {
-            self.owes(names);
-            return false;
-        };
-        for now in answers {
-            let sent = sent.iter().find(|(log, _)| *log == now.log).map(|(_, sent)| *sent);
-            let told: Vec<_> = names.iter().filter(|name| log_of(name) == now.log).cloned().collect();
-            if !sent.is_some_and(|sent| self.fleet.accept(sent, &now)) {
-                // Told to a history that may be gone: that it is in the one that counts is not known.
-                self.owes(&told);
+        let calls = by_log(names).into_iter().map(|(log, names)| async move {
+            let sent = fleet.sent(log);
+            let answer = fleet.tier.raise(&names, marks).await;
+            (sent, names, answer)
+        });
+        let told: Vec<_> = stream::iter(calls).buffer_unordered(LOGS_AT_ONCE).collect().await;
+        let mut heard = false;
+        for (sent, names, answer) in told {
+            heard |= answer.is_ok();
+            let now = answer.ok().into_iter().flatten().next();
+            // What is told to a history that may be gone is not known to be in the one that counts.
+            let Some(now) = now.filter(|now| self.fleet.accept(sent, now)) else {
+                self.owes(&names);
                 continue;
-            }
+            };
             if now.log == LogId::SELECTOR {
-                self.fleet.fences.write().raise(&told, now.position);
+                self.fleet.fences.write().raise(&names, now.position);
             }
             self.logs.push((now.log, now.position));
         }
-        true
+        heard
     }
 
     /// Before this server does its part: from then on nothing that these concern is taken from where replicas share it.

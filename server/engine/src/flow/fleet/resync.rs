@@ -19,7 +19,7 @@ pub(super) async fn lost(store: &Store, fleet: &Fleet) {
     if lost.is_empty() {
         return;
     }
-    let Some(mut told) = tell_again(fleet).await else { return };
+    let Some(mut told) = tell_again(fleet, &lost).await else { return };
     let sent: Vec<_> = lost.iter().map(|log| (*log, fleet.sent(*log))).collect();
     let asked: Vec<_> = lost.iter().map(|log| (*log, fleet.resume.place(*log))).collect();
     let Ok(mut answers) = fleet.tier.poll(&asked).await else { return };
@@ -88,9 +88,10 @@ async fn fences(fleet: &Fleet, first: &LogNow) -> Option<LogNow> {
     Some(now)
 }
 
-/// Where the logs are in which something was told again.
-async fn tell_again(fleet: &Fleet) -> Option<Vec<LogNow>> {
-    let names = fleet.journal.lock().read(fleet.heard_last());
+/// Where these logs are, as far as something was told again in them. The others have lost nothing.
+async fn tell_again(fleet: &Fleet, lost: &[LogId]) -> Option<Vec<LogNow>> {
+    let mut names = fleet.journal.lock().read(fleet.heard_last());
+    names.retain(|name| lost.contains(&apply::log_of(name)));
     tell(fleet, &names).await
 }
 

@@ -8,14 +8,15 @@ use futures::{StreamExt, stream};
 use super::{
     apply::{self, OWED, because},
     follow::{self, Told},
-    kept, resync,
+    kept,
+    raise::LOGS_AT_ONCE,
+    resync,
     write::name,
 };
 use crate::{
     fleet::{
         Fleet,
         debt::{Due, Put},
-        tracker::Sent,
     },
     flow::fill::Store as _,
     key::Key,
@@ -28,8 +29,8 @@ use crate::{
     },
 };
 
-/// What is owed and told in one call at most.
-const DEBT_PER_CALL: usize = 512;
+/// What is owed and told at once at most: all of it, or what a part of the tier that is away is owed would keep the rest.
+const DEBT_PER_CALL: usize = 65_536;
 /// Values that are written again at the same time.
 const WRITES_AT_ONCE: usize = 16;
 /// How long who has to be told is left alone when not all was heard.
@@ -54,7 +55,7 @@ pub(super) async fn settle_debt(store: &Store, fleet: &Fleet) {
         let (puts, dropped): (Vec<Due>, Vec<Due>) =
             fleet.debt.some(DEBT_PER_CALL).into_iter().partition(|due| due.put.is_some());
         // Invalidations first: a value may have been stored after one that selects it.
-        let told = invalidated(store, fleet, &dropped).await && written(store, fleet, &puts).await;
+        let told = invalidated(store, fleet, &dropped).await & written(store, fleet, &puts).await;
         if !told {
             // Away, or told to a history that is not known, or not any more: it stays owed until one is.
             return;
@@ -69,19 +70,22 @@ async fn invalidated(store: &Store, fleet: &Fleet, due: &[Due]) -> bool {
         return true;
     }
     let names: Vec<FenceName> = due.iter().map(|due| due.name.clone()).collect();
-    let sent: Vec<(LogId, Sent)> = names.iter().map(apply::log_of).map(|log| (log, fleet.sent(log))).collect();
     // As new as it is told: it may be owed for longer than what is told again is remembered.
     fleet.journal.lock().write(&names, store.clock.now());
-    let Ok(logs) = fleet.tier.raise(&names, None).await else { return false };
+    let calls = apply::by_log(&names).into_iter().map(|(log, names)| async move {
+        let sent = fleet.sent(log);
+        let answer = fleet.tier.raise(&names, None).await;
+        (sent, names, answer.ok().into_iter().flatten().next())
+    });
+    let answers: Vec<_> = stream::iter(calls).buffer_unordered(LOGS_AT_ONCE).collect().await;
     let mut told = Vec::new();
-    for now in logs {
-        let sent = sent.iter().find(|(log, _)| *log == now.log).map(|(_, sent)| *sent);
-        let good = sent.is_some_and(|sent| fleet.accept(sent, &now));
-        let of_log = |name: &FenceName| apply::log_of(name) == now.log;
-        let names: Vec<_> = names.iter().filter(|name| of_log(name)).cloned().collect();
+    for (sent, names, now) in answers {
+        // Where a part of the tier does not answer, that part stays owed.
+        let Some(now) = now else { continue };
+        let good = fleet.accept(sent, &now);
         let told_now = Told { names: &names, written: None, marks: None, author: &because(OWED) };
         follow::raised(store, fleet, (now.log, now.position), told_now);
-        told.extend(due.iter().filter(|due| good && of_log(&due.name)).cloned());
+        told.extend(due.iter().filter(|due| good && apply::log_of(&due.name) == now.log).cloned());
     }
     fleet.debt.told(&told);
     told.len() == due.len()
