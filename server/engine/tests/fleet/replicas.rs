@@ -114,7 +114,7 @@ impl Replica {
     }
 
     pub(crate) async fn drop_keys(&self, keys: &[&str]) -> Result<InvalidateAnswer, Error> {
-        self.drop_all(keys.iter().map(|key| Selector::key(*key).unwrap()).collect(), false).await
+        self.drop_all(keys.iter().map(|key| Selector::key(key).unwrap()).collect(), false).await
     }
 
     async fn drop_all(&self, selectors: Vec<Selector>, cascade: bool) -> Result<InvalidateAnswer, Error> {
