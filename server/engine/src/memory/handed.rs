@@ -28,13 +28,26 @@ impl Store {
         self.tiers.local.as_ref().filter(|_| space.config.tiers.disk)
     }
 
-    /// A namespace is about to be opened that no setting names. When what others changed was dropped here before, none of it
-    /// was dropped of what the disk still holds of this one. Call it with the spaces locked.
+    /// A namespace is about to be opened that no setting names. The tier of this machine may still have some of it that missed
+    /// changes: those that others made, when all of that was dropped here before; and those from now on, when the
+    /// namespace does not lie there any more. Call it with the spaces locked.
     pub(super) fn forget_missed(&self, name: &Arc<str>) {
-        let missed = self.fleet.as_ref().is_some_and(|fleet| fleet.trust.doubts_what_was_there());
-        let shared = |config: &NamespaceConfig| config.tiers.shared && config.tiers.disk;
-        let shared = self.config.namespace_default.as_ref().is_some_and(shared);
-        if let Some(local) = self.tiers.local.as_ref().filter(|_| missed && shared) {
+        let doubted = self.fleet.as_ref().is_some_and(|fleet| fleet.trust.doubts_what_was_there());
+        let misses = |config: &NamespaceConfig| !config.tiers.disk || (doubted && config.tiers.shared);
+        if self.config.namespace_default.as_ref().is_some_and(misses) {
+            self.forget_all_of(name);
+        }
+    }
+
+    /// The same for the namespaces that settings name and do not put on the disk.
+    pub(super) fn forget_moved(&self) {
+        for space in self.spaces.all().into_iter().filter(|space| !space.config.tiers.disk) {
+            self.forget_all_of(&space.name);
+        }
+    }
+
+    fn forget_all_of(&self, name: &Arc<str>) {
+        if let Some(local) = &self.tiers.local {
             local.forget_sets(name, &[Selector::Everything]);
         }
     }

@@ -155,7 +155,7 @@ impl Store {
         let shared = tiers.shared.clone();
         let resume = Resume::of(&tiers, &config);
         let fleet = shared.map(|tier| Arc::new(Fleet::new(tier, resume, config.fleet, clock.clone())));
-        Ok(Self {
+        let store = Self {
             spaces,
             history: Arc::new(History::new(
                 epoch,
@@ -175,7 +175,9 @@ impl Store {
             epoch,
             config,
             clock,
-        })
+        };
+        store.forget_moved();
+        Ok(store)
     }
 
     /// The shard of a key. A log lives in one shard, so a shard's lock orders its logs.

@@ -27,7 +27,7 @@ use hotplate_engine::{
         put::{Precondition, PutAnswer, PutRequest},
         touch::{TouchAnswer, TouchMode, TouchRequest},
     },
-    namespace::EngineConfig,
+    namespace::{Besides, EngineConfig, NamespaceConfig},
     origin::Origins,
     selector::Selector,
     stats::GroupBy,
@@ -201,6 +201,40 @@ async fn what_is_invalidated_in_any_way_is_gone_from_the_disk_too() {
         }
         assert_eq!(value(&here.get("other").await.outcome).is_some(), !all);
     }
+}
+
+#[tokio::test]
+async fn a_namespace_that_left_the_disk_for_a_while_finds_nothing_of_before_there() {
+    let by_name = |config: &mut EngineConfig, disk: bool| {
+        let moved = NamespaceConfig { tiers: Besides { disk, shared: false }, ..NamespaceConfig::default() };
+        config.namespaces.insert("named".into(), moved);
+    };
+    let by_default = |config: &mut EngineConfig, disk: bool| {
+        let moved = NamespaceConfig { tiers: Besides { disk, shared: false }, ..NamespaceConfig::default() };
+        config.namespace_default = Some(moved);
+    };
+    let named = put_named("named");
+    let unnamed = put_named("unnamed");
+    for (sets, old) in [(&by_name as &dyn Fn(&mut EngineConfig, bool), named), (&by_default, unnamed)] {
+        let mut here = Here::new();
+        sets(&mut here.config, true);
+        here.restart();
+        here.cache.write(old.clone(), None).await.unwrap();
+        here.restart();
+        let request = GetRequest { namespace: old.namespace.clone(), key: "k".into(), ..GetRequest::default() };
+        assert_eq!(here.ask(request.clone()).await.tier, TierName::Disk, "{}", old.namespace);
+
+        sets(&mut here.config, false);
+        here.restart();
+        assert_eq!(miss(&here.ask(request.clone()).await), Some(MissReason::NeverStored));
+        sets(&mut here.config, true);
+        here.restart();
+        assert_eq!(miss(&here.ask(request).await), Some(MissReason::NeverStored), "it may have changed meanwhile");
+    }
+}
+
+fn put_named(namespace: &str) -> PutRequest {
+    PutRequest { namespace: namespace.to_owned(), ..put_of("k", "old", Description::default()) }
 }
 
 #[tokio::test]
