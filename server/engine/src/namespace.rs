@@ -264,6 +264,21 @@ impl Default for NamespaceConfig {
     }
 }
 
+impl EngineConfig {
+    /// Whether the disk may hold something that is shared of namespaces that nobody has used yet: no setting names them.
+    #[must_use]
+    pub fn may_lie_unopened(&self) -> bool {
+        self.namespace_default.as_ref().is_some_and(|config| config.tiers.disk && config.tiers.shared)
+    }
+
+    /// Whether nothing lies on the disk that is not shared.
+    #[must_use]
+    pub fn shares_all_that_is_on_disk(&self) -> bool {
+        let all = self.namespaces.values().chain(&self.namespace_default);
+        all.filter(|config| config.tiers.disk).all(|config| config.tiers.shared)
+    }
+}
+
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {

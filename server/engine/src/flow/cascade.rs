@@ -290,8 +290,10 @@ fn is_named(store: &Store, space: &Space, selectors: &[Selector], target: &Arc<s
             let shard = store.shard(&key);
             let record =
                 store.find(&shard, space, &key).and_then(|slot| shard.table(&space.shelf).and_then(|t| t.get(slot)));
-            // What is said of it where it lies on the disk alone is not known here: it may be what is named.
-            let lies_below = || store.local_of(space).is_some_and(|local| local.may_hold(&key));
+            // What is said of it where it lies on the disk alone is not known here: it may be what is named. Where it is
+            // shared, what was made from it says so for itself.
+            let says_so = store.fleet.is_some() && space.config.tiers.shared;
+            let lies_below = || !says_so && store.local_of(space).is_some_and(|local| local.may_hold(&key));
             record.map_or_else(lies_below, |record| {
                 any_selects(selectors, &record.facets(record.description(&shard.beside.shared)))
             })

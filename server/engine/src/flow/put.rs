@@ -180,7 +180,7 @@ pub(super) fn apply(store: &Store, prepared: Prepared) -> Result<PutAnswer> {
     let kind = new.as_ref().map_or_else(Arc::default, |(content, _)| content.description.kind.clone());
     let answer = match new {
         Some(new) => store_content(store, &space, &key, (new, &request.precondition, below.as_ref()), (author, lease))?,
-        None if matches!(below, Some(Below::Found(..))) => return Err(not_in_memory(below.as_ref())),
+        None if matches!(below, Some(Below::Found(..) | Below::Unasked)) => return Err(not_in_memory(below.as_ref())),
         None => renew(store, &space, &key, (&request, &author, lease))?,
     };
     if matches!(answer, PutAnswer::LeaseLost) {

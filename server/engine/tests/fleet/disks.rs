@@ -26,9 +26,15 @@ use super::{
 };
 
 /// One process after another, above the same disk.
-async fn above(disk: &Arc<Disk>, (net, clock): (&Arc<Net>, &Clock)) -> Arc<Cache> {
-    let alone = NamespaceConfig { tiers: Besides { disk: true, shared: false }, ..NamespaceConfig::default() };
-    let config = EngineConfig { namespaces: [("alone".to_owned(), alone)].into(), ..EngineConfig::default() };
+async fn above(disk: &Arc<Disk>, net: (&Arc<Net>, &Clock)) -> Arc<Cache> {
+    above_with(disk, net, true).await
+}
+
+/// `alone`: a namespace of that name lies on the disk and is not shared.
+async fn above_with(disk: &Arc<Disk>, (net, clock): (&Arc<Net>, &Clock), alone: bool) -> Arc<Cache> {
+    let unshared = NamespaceConfig { tiers: Besides { disk: true, shared: false }, ..NamespaceConfig::default() };
+    let namespaces = alone.then(|| ("alone".to_owned(), unshared)).into_iter().collect();
+    let config = EngineConfig { namespaces, ..EngineConfig::default() };
     let link = Link::new(net, 9, Wrong::Nothing);
     let tiers = Tiers { local: Some(disk.clone()), shared: Some(link), ..Tiers::default() };
     let cache = Cache::with_tiers(config, clock.clone(), Arc::new(Silent), (Origins::default(), tiers)).unwrap();
@@ -145,4 +151,26 @@ async fn a_disk_serves_nothing_of_what_was_shared_before_its_server_was_down() {
     let request = PutRequest { namespace: "on-demand".to_owned(), ..put("k", 2) };
     second.write(request, None).await.unwrap();
     assert_eq!(disk.keys().len(), 2, "what is stored from now on is kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_looked_at_after_it_was_to_be_dropped_does_not_come_back_with_the_process_after_that() {
+    for (seed, alone) in [(16, true), (17, false)] {
+        let (net, clock) = net(seed);
+        let disk = Disk::new(1, Manners::default());
+        let other = start(&net, 1, &clock, Coherence::Available).await.remove(0);
+        let first = above_with(&disk, (&net, &clock), alone).await;
+        stores(&first, "on-demand", "k").await;
+        ends(first).await;
+        assert!(disk.positions().is_some());
+        net.truth.lock().unwrap().flush();
+        pass(Duration::from_secs(5)).await;
+        other.drop_key("k").await.unwrap();
+        // It drops everything that is shared, and nobody uses that namespace.
+        let second = above_with(&disk, (&net, &clock), alone).await;
+        pass(Duration::from_secs(10)).await;
+        ends(second).await;
+        let third = above_with(&disk, (&net, &clock), alone).await;
+        assert!(serves(&third, "on-demand", &["k"]).await.is_empty(), "with another unshared: {alone}");
+    }
 }

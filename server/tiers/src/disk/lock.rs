@@ -41,6 +41,13 @@ pub fn is_foreign(directory: &Path) -> bool {
     !marked && is_empty(directory).is_ok_and(|is_empty| !is_empty)
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A process that this one is just starting has the file too for a moment, and would hold it on.
+        let _released = self.file.unlock();
+    }
+}
+
 impl Lock {
     /// Takes the file [`LOCK`] of a directory, which is made where there is nothing else, and where it was `held` by this
     /// process before: then only that file was removed.

@@ -139,7 +139,7 @@ async fn a_failover_of_sentinels_is_followed_and_seen() {
 
     let old = group.master().unwrap();
     group.servers[old].kill();
-    let new = group.another_master(old).unwrap();
+    group.another_master(old).unwrap();
     let took = back(&*tier, "failover back").await;
     assert!(took < BACK_WITHIN, "{took:?} after the new master is one");
     let after = now(&*tier, key.log(), Some(before.position)).await;
@@ -156,8 +156,7 @@ async fn a_failover_of_sentinels_is_followed_and_seen() {
         group.servers[old].info("replication", "master_link_status").is_ok_and(|status| status == "up")
     })
     .await;
-    let third = group.failover().unwrap();
-    assert_ne!(third, new);
+    group.failover().unwrap();
     // The second one takes writes until the Sentinels have told it: what it acknowledges meanwhile is lost with it.
     eventually("the third one is asked", || async {
         let after = tier.poll(&[(key.log(), Some(before.position))]).await;

@@ -19,7 +19,8 @@ use crate::{
     position::LogId,
     selector::{Selector, kind_of_fact, tag_of_fact},
     tier::{
-        Kept,
+        Kept, TierHealth,
+        local::LocalTier,
         shared::{FenceName, WrittenHint},
     },
 };
@@ -50,14 +51,27 @@ pub(in crate::flow) fn dropped(store: &Store, names: &[FenceName], (marks, autho
     }
 }
 
-/// Drops everything that is shared: it may have been changed meanwhile. The disk may hold something of namespaces that nobody
-/// has used since this process began: they lose it when they are opened.
+/// Drops everything that is shared: it may have been changed meanwhile. Also what the disk holds of namespaces that nobody has
+/// used since this process began.
 pub(in crate::flow) fn everything(store: &Store, fleet: &Fleet) {
-    // Before they are listed: who is opened after that, and is not among them, sees it.
-    fleet.trust.doubt_what_was_there();
+    if let Some(local) = store.tiers.local.as_ref().filter(|local| may_lie_unopened(store, &***local)) {
+        if store.config.shares_all_that_is_on_disk() {
+            local.forget_all();
+        } else {
+            // Those lose it when they are opened. Before they are listed: who is opened after that, and is not among
+            // them, sees it.
+            fleet.trust.doubt_what_was_there();
+        }
+    }
     for space in store.spaces.all().into_iter().filter(|space| space.config.tiers.shared) {
         select(store, &space.name, vec![Selector::Everything], (None, &because(LOST)));
     }
+}
+
+fn may_lie_unopened(store: &Store, local: &dyn LocalTier) -> bool {
+    let state = local.state();
+    let empty = state.entries == Some(0) && state.health == TierHealth::Up;
+    store.config.may_lie_unopened() && !empty
 }
 
 fn select(store: &Store, namespace: &Arc<str>, selectors: Vec<Selector>, (marks, author): (Option<Duration>, &Author)) {

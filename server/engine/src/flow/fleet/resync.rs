@@ -67,7 +67,8 @@ fn since_then(fleet: &Fleet, now: &LogNow) -> Vec<FenceName> {
 pub(in crate::flow) fn save(store: &Store, fleet: &Fleet, at_once: bool) {
     let Some(local) = &store.tiers.local else { return };
     if let Some(saved) = fleet.resume.next(|log| fleet.position(log), at_once) {
-        local.save_positions(Some(saved));
+        // What lies there of namespaces that are not opened yet may be void, and nobody but this process knows.
+        local.save_positions((!fleet.trust.doubts_what_was_there()).then_some(saved));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Telling what is owed: what could not be told when it happened. A value that was stored here is written again, if nothing
 //! happened to its key since; everything else is invalidated. When that is done is decided elsewhere.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, stream};
 
@@ -31,8 +31,8 @@ use crate::{
 
 /// What is owed and told at once at most: all of it, or what a part of the tier that is away is owed would keep the rest.
 const DEBT_PER_CALL: usize = 65_536;
-/// Values that are written again at the same time.
-const WRITES_AT_ONCE: usize = 16;
+/// Values of them that are written again in one turn: between turns others are heard.
+const WRITES_PER_TURN: usize = 2048;
 /// How long who has to be told is left alone when not all was heard.
 const ANEW: Duration = Duration::from_millis(100);
 
@@ -102,19 +102,26 @@ enum Again {
     Unheard,
 }
 
-/// Writes values again; whether it is known of all of them what became of them.
+/// Writes values again; whether it is known of all of them what became of them. A log that does not answer costs one call.
 async fn written(store: &Store, fleet: &Fleet, puts: &[Due]) -> bool {
-    let calls = puts.iter().cloned().map(|due| async move {
-        let done = again(store, fleet, &due).await;
-        (due, done)
-    });
-    let done: Vec<(Due, Again)> = stream::iter(calls).buffer_unordered(WRITES_AT_ONCE).collect().await;
-    let those = |which: Again| -> Vec<Due> {
-        done.iter().filter(|(_, again)| *again == which).map(|(due, _)| due.clone()).collect()
-    };
-    fleet.debt.told(&those(Again::Told));
-    fleet.debt.give_up(&those(Again::Gone));
-    those(Again::Unheard).is_empty()
+    let mut logs: BTreeMap<LogId, Vec<Due>> = BTreeMap::new();
+    for due in puts.iter().take(WRITES_PER_TURN) {
+        logs.entry(apply::log_of(&due.name)).or_default().push(due.clone());
+    }
+    let calls = logs.into_values().map(|puts| written_in_one(store, fleet, puts));
+    let heard: Vec<bool> = stream::iter(calls).buffer_unordered(LOGS_AT_ONCE).collect().await;
+    puts.len() <= WRITES_PER_TURN && !heard.contains(&false)
+}
+
+async fn written_in_one(store: &Store, fleet: &Fleet, puts: Vec<Due>) -> bool {
+    for due in puts {
+        match again(store, fleet, &due).await {
+            Again::Told => fleet.debt.told(std::slice::from_ref(&due)),
+            Again::Gone => fleet.debt.give_up(std::slice::from_ref(&due)),
+            Again::Unheard => return false,
+        }
+    }
+    true
 }
 
 /// Writes a value again, as it is held here now. It cannot come after a newer one, whoever wrote that: then its key's fence
