@@ -21,7 +21,7 @@ Exit codes:
   2    the command line or a local file is wrong
   3    the server cannot be reached
   4    the token is missing, unknown or not allowed to do this
-  5    the server rejected the request
+  5    the server answered with an error, or did it only in part (TIER_PENDING says what is still to be told)
   6    the deadline passed
   78   the server's configuration is refused
   130  interrupted";

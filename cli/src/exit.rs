@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Unreachable = 3,
     /// The token is missing, unknown or not allowed to do this.
     Auth = 4,
-    /// The server rejected the request.
+    /// The server answered with an error, or did it only in part.
     Rejected = 5,
     /// The deadline passed.
     Deadline = 6,

@@ -106,7 +106,8 @@ impl NearOptions {
 
     /// Also keeps entries that were made from others (`depends_on`). Without it they are not kept: when the server
     /// evicts such an entry it no longer knows that it depends on something, and an invalidation of that does not name
-    /// it. With it every eviction is told, and drops the copy.
+    /// it. With it every eviction is told, and drops the copy. Not for servers with a disk or a Redis below their memory:
+    /// nothing tells of what is dropped there because of what it was made from.
     #[must_use]
     pub fn keep_dependents(mut self, keep: bool) -> Self {
         self.keep_dependents = keep;

@@ -20,7 +20,7 @@ use super::{
     core::Core,
     counters::count,
     files::{Handle, gone},
-    frame::{FRAME_BYTES, Frame, Kind, SEQUENCE_END},
+    frame::{BlobRef, FRAME_BYTES, Frame, Kind, SEQUENCE_END},
     index::{Index, Slot},
     ledger::{Filling, weight},
     lock::{Identity, Lock, NotHeld},
@@ -163,6 +163,13 @@ impl Found {
         let end = self.records(file.as_ref(), length, &header)?;
         self.last = (id, end);
         Ok(())
+    }
+
+    /// The blobs of what would be served at this time.
+    pub(super) fn live_blobs(&mut self, core: &Core) -> impl Iterator<Item = BlobRef> {
+        core.wall.seen(self.seen);
+        self.drop_ended(core);
+        self.rows.values().filter_map(|(row, _)| row.blob)
     }
 
     /// Drops what is over in any way, before files of blobs are looked at: one that nothing names is removed.

@@ -6,12 +6,12 @@ use std::{io, path::Path, sync::Arc};
 use hotplate_engine::clock::Clock;
 
 use super::{
-    DiskOptions,
+    DiskOptions, clock,
     core::Core,
     files::System,
     frame::Kind,
     lock::{Lock, NotHeld},
-    recover, segment,
+    positions, recover, segment,
 };
 use crate::codec::{Codec, CodecOptions};
 
@@ -26,7 +26,8 @@ pub struct Verified {
     pub entries: u64,
     /// Blobs that are what was written.
     pub blobs: u64,
-    /// Segments, records and blobs that are damaged.
+    /// Segments, records and other files that are damaged, and blobs that are missing. The newest segment may end early after
+    /// a crash: what is cut off there is not known.
     pub damaged: u64,
     /// Bytes of files of later versions, which are left alone.
     pub foreign_bytes: u64,
@@ -47,7 +48,7 @@ pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> io::Result<Ver
     let codec = Codec::new(CodecOptions::default(), clock.clone());
     let options = DiskOptions::new(path, u64::MAX / 2);
     let core = Core::new(options, Arc::new(System), codec, clock);
-    let found = recover::find(&core)?;
+    let mut found = recover::find(&core)?;
     let mut verified = Verified { damaged: found.corrupt, foreign_bytes: found.foreign, ..Verified::default() };
     let all = found.segments.len() as u64;
     for (id, filling) in &found.segments {
@@ -71,6 +72,21 @@ pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> io::Result<Ver
             }
         }
     }
+    verified.damaged += besides(&core, path)?;
+    for blob in found.live_blobs(&core) {
+        let is_there = super::blob::path(path, blob.id).try_exists()?;
+        verified.damaged += u64::from(!is_there);
+    }
     progress(all, all);
     Ok(verified)
+}
+
+/// How many of the files beside the segments are damaged.
+fn besides(core: &Core, path: &Path) -> io::Result<u64> {
+    let (_saved, torn_positions) = positions::load(core.files.as_ref(), path)?;
+    let torn_clock = match core.files.open(&path.join(clock::FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        file => clock::read(file?.as_ref())?.2,
+    };
+    Ok(u64::from(torn_positions) + u64::from(torn_clock))
 }
