@@ -269,6 +269,38 @@ async fn a_restart_keeps_on_the_disk_what_nobody_dropped_meanwhile() {
 }
 
 #[tokio::test]
+async fn what_a_server_was_killed_with_before_redis_knew_it_the_next_one_tells() {
+    let mut redis = Redis::with(Options::default().persistent()).expect("redis-server starts");
+    let (url, folder) = (redis.url(), tempfile::tempdir().unwrap());
+    let setup = || {
+        let setup = Setup::default().env("HOTPLATE_SHARED_URL", &url).env("HOTPLATE_SHARED_TIMEOUT", "500ms");
+        setup.env("HOTPLATE_SHARED_QUARANTINE", "1s").env("HOTPLATE_SHARED_ALLOW_LOCAL_ACK", "true")
+    };
+    let with_disk = || setup().env("HOTPLATE_DISK_PATH", folder.path().join("disk").to_str().unwrap()).spawn();
+    let server = with_disk();
+    let mut client = server.client().await;
+    for key in ["put", "dropped", "kept"] {
+        client.store(put(key, "old")).await;
+    }
+    redis.kill();
+    client.store(put("put", "new")).await;
+    client.drop_all(vec![select::key("dropped")]).await;
+    // Not in order.
+    drop(server);
+    redis.restart().expect("redis-server starts again");
+    let server = with_disk();
+    let client = server.client().await;
+    let owed = async || client.clone().count("*").await.tiers.iter().map(|tier| tier.debt).sum::<u64>();
+    until("it is told", owed, |owed| *owed == 0).await;
+    let other = setup().spawn();
+    let other = other.client().await;
+    // From now on what is in Redis of before is used.
+    becomes(&other, "kept", Some("old")).await;
+    assert_eq!(served(&other, &["put", "dropped"]).await, [""; 0]);
+    assert!(served(&client, &["dropped"]).await.is_empty());
+}
+
+#[tokio::test]
 async fn what_was_made_from_what_goes_on_one_server_goes_on_all() {
     let (_redis, servers) = replicas(3);
     let [a, b, c] = &mut clients(&servers).await[..] else { unreachable!() };

@@ -15,6 +15,7 @@ use crate::{
     flow::{
         anew::{self, RefreshFrom},
         explain::{self, ExplainAnswer, ExplainRequest},
+        fleet::settle::take_up,
         get::{self, GetAnswer, GetRequest},
         insight::{self, InsightAnswer, InsightRequest},
         invalidate::{self, InvalidateAnswer, InvalidateRequest},
@@ -79,6 +80,9 @@ impl Cache {
         (origins, tiers): (Origins, Tiers),
     ) -> Result<Arc<Self>> {
         let store = Arc::new(Store::above(config, clock.clone(), observer.clone(), tiers)?);
+        if let Some(fleet) = &store.fleet {
+            take_up(&store, fleet);
+        }
         let config = &store.config;
         let limits = WatchLimits {
             watches_max: config.watches_max,

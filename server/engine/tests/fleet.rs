@@ -21,6 +21,8 @@ mod kin;
 mod link;
 #[path = "fleet/lives.rs"]
 mod lives;
+#[path = "fleet/owed.rs"]
+mod owed;
 #[path = "fleet/positions.rs"]
 mod positions;
 #[path = "fleet/replicas.rs"]

@@ -42,7 +42,10 @@ use crate::{
     key::Key,
     namespace::FleetRules,
     position::{LOGS, LogId, Position},
-    tier::shared::{FleetStamp, LogNow, SharedTier},
+    tier::{
+        local::LocalTier,
+        shared::{FleetStamp, LogNow, SharedTier},
+    },
 };
 
 /// Selector fences of the fleet that a replica remembers.
@@ -90,13 +93,18 @@ pub struct Fleet {
 impl Fleet {
     /// Nothing is known yet but what was before this process.
     #[must_use]
-    pub fn new(tier: Arc<dyn SharedTier>, resume: Resume, rules: FleetRules, clock: Clock) -> Self {
+    pub fn new(
+        tier: Arc<dyn SharedTier>,
+        (resume, local): (Resume, Option<Arc<dyn LocalTier>>),
+        rules: FleetRules,
+        clock: Clock,
+    ) -> Self {
         Self {
             tier,
             rules,
             fences: RwLock::new(FleetFences::new(FENCES_MAX)),
             journal: Mutex::new(Journal::new(rules.journal_names_max, rules.journal_age)),
-            debt: Debt::new(rules.debt_names_max),
+            debt: Debt::new(local, rules.debt_names_max),
             trust: Trust::default(),
             waiting: Waiting::default(),
             resume,

@@ -154,7 +154,8 @@ impl Store {
         leases.tell(Box::new(move |key, turn| stats.namespace(key.namespace()).on_lease(key.text(), "", turn)));
         let shared = tiers.shared.clone();
         let resume = Resume::of(&tiers, &config);
-        let fleet = shared.map(|tier| Arc::new(Fleet::new(tier, resume, config.fleet, clock.clone())));
+        let before = (resume, tiers.local.clone());
+        let fleet = shared.map(|tier| Arc::new(Fleet::new(tier, before, config.fleet, clock.clone())));
         let store = Self {
             spaces,
             history: Arc::new(History::new(

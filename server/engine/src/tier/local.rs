@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use super::{Kept, TierError, TierName, TierState};
+use super::{Kept, TierError, TierName, TierState, shared::FenceName};
 use crate::{
     key::Key,
     position::{LogId, Position},
@@ -27,6 +27,15 @@ pub struct Saved {
     pub scope: u64,
     /// Up to where each log of the fleet had taken effect; what is not named is not known.
     pub logs: Vec<(LogId, Position)>,
+}
+
+/// What a server has still to tell others, as a tier keeps it beyond its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owed {
+    /// By name.
+    pub names: Vec<FenceName>,
+    /// And everything: more was owed than is kept by name, or a part of what was kept cannot be read.
+    pub all: bool,
 }
 
 /// A tier of this machine.
@@ -99,6 +108,22 @@ pub trait LocalTier: Send + Sync + 'static {
     /// stay so over a crash, and never earlier; `None`: what was saved is void, before anything is written that is handed
     /// over later. Never waits.
     fn save_positions(&self, _saved: Option<Saved>) {}
+
+    /// Takes what was owed when it was opened; once. A tier that keeps nothing has none.
+    fn take_owed(&self) -> Owed {
+        Owed::default()
+    }
+
+    /// This is owed as well, from now on and in the next process. Never waits.
+    fn owe(&self, _names: &[FenceName]) {}
+
+    /// This is all that is owed, besides what was not taken yet. Never waits.
+    fn owe_only(&self, _names: &[FenceName]) {}
+
+    /// Resolves once all that was owed before this call would still be after a crash; fails when that cannot be written.
+    fn owed_kept(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Everything handed to it is written, and it is closed: nothing is taken any more.
     fn close(&self) -> BoxFuture<'_, ()>;

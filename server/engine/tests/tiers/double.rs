@@ -15,7 +15,8 @@ use hotplate_engine::{
     selector::{Facets, OPEN, Selector, TAG_PREFIX},
     tier::{
         Kept, TierError, TierErrorKind, TierName, TierState,
-        local::{HandedDown, LocalTier, Saved},
+        local::{HandedDown, LocalTier, Owed, Saved},
+        shared::FenceName,
     },
 };
 use parking_lot::Mutex;
@@ -54,12 +55,28 @@ struct Held {
     handed: Vec<(Key, HandedDown)>,
     random: StdRng,
     saved: Option<Saved>,
+    owes: Owes,
+}
+
+/// What is owed: as it is kept, as it was handed over since, and as it was found.
+#[derive(Default)]
+struct Owes {
+    kept: Vec<FenceName>,
+    handed: Vec<FenceName>,
+    found: Owed,
 }
 
 impl Disk {
     pub(crate) fn new(seed: u64, manners: Manners) -> Arc<Self> {
         let random = StdRng::seed_from_u64(seed);
-        let held = Held { entries: HashMap::new(), order: VecDeque::new(), handed: Vec::new(), random, saved: None };
+        let held = Held {
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+            handed: Vec::new(),
+            random,
+            saved: None,
+            owes: Owes::default(),
+        };
         Arc::new(Self {
             held: Mutex::new(held),
             manners,
@@ -84,6 +101,18 @@ impl Disk {
     pub(crate) fn handed(&self) -> Vec<(String, HandedDown)> {
         let handed = std::mem::take(&mut self.held.lock().handed);
         handed.into_iter().map(|(key, why)| (key.text().to_string(), why)).collect()
+    }
+
+    /// The process above it ends without a word, and another one opens it. `damaged`: it cannot read all that was owed.
+    pub(crate) fn crash(&self, damaged: bool) {
+        let owes = &mut self.held.lock().owes;
+        owes.handed.clear();
+        owes.found = Owed { names: owes.kept.clone(), all: damaged };
+    }
+
+    /// What it keeps of what is owed.
+    pub(crate) fn owed(&self) -> usize {
+        self.held.lock().owes.kept.len()
     }
 
     fn retain(&self, namespace: &str, keep: impl Fn(&Facets<'_>, &Kept) -> bool) {
@@ -185,6 +214,33 @@ impl LocalTier for Disk {
 
     fn save_positions(&self, saved: Option<Saved>) {
         self.held.lock().saved = saved;
+    }
+
+    fn take_owed(&self) -> Owed {
+        std::mem::take(&mut self.held.lock().owes.found)
+    }
+
+    fn owe(&self, names: &[FenceName]) {
+        self.held.lock().owes.handed.extend_from_slice(names);
+    }
+
+    fn owe_only(&self, names: &[FenceName]) {
+        let owes = &mut self.held.lock().owes;
+        owes.handed.clear();
+        owes.kept = names.to_vec();
+    }
+
+    fn owed_kept(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            if self.unwritable.load(SeqCst) {
+                return Err(TierError { kind: TierErrorKind::Unreachable, message: "it is read-only".to_owned() });
+            }
+            let owes = &mut self.held.lock().owes;
+            let handed = std::mem::take(&mut owes.handed);
+            owes.kept.extend(handed);
+            Ok(())
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -134,6 +134,7 @@ impl Writer {
         );
         self.core.counters.failed(fault.step);
         (self.held, self.high, self.log, self.unnamed) = (None, None, Log::default(), Vec::new());
+        self.owed = None;
         (self.must_wipe, self.unforced_removal) = (false, false);
         let mut ledger = self.core.ledger.lock();
         let trouble = Trouble::new(&fault, &self.core.options.path);

@@ -19,6 +19,7 @@ use super::{
     blob,
     frame::BlobRef,
     index::{Index, Slot},
+    owed::Owing,
     segment::Row,
     trouble::Trouble,
 };
@@ -125,6 +126,8 @@ pub(super) struct Ledger {
     pub(super) positions: Option<Saved>,
     /// What is to be saved of that, and which number has to be written before.
     unsaved: Option<(u64, Option<Saved>)>,
+    /// What others have still to be told.
+    pub(super) owing: Owing,
     pub(super) closing: bool,
     /// It was dropped without being closed: nothing more is written.
     pub(super) abandoned: bool,
@@ -153,6 +156,7 @@ impl Ledger {
             unread_forgotten: false,
             positions: None,
             unsaved: None,
+            owing: Owing::default(),
             closing: false,
             abandoned: false,
             evicted: 0,
@@ -340,6 +344,7 @@ impl Ledger {
     pub(super) fn lost(&mut self) -> (Index, Vec<Waiter>) {
         let lost = self.wiped();
         (self.opened, self.unread_forgotten) = (false, true);
+        self.owing.lost();
         lost
     }
 
@@ -436,7 +441,10 @@ impl Ledger {
 
     /// Bytes of all files.
     pub(super) fn used(&self) -> u64 {
-        self.segments.values().map(|filling| filling.file).sum::<u64>() + self.blob_bytes + self.foreign
+        self.segments.values().map(|filling| filling.file).sum::<u64>()
+            + self.blob_bytes
+            + self.foreign
+            + self.owing.bytes()
     }
 
     /// Bytes of all files, and entries.

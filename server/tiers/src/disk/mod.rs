@@ -6,7 +6,7 @@
 //! | `core.rs`, `ledger.rs`, `index.rs` | what is known: the order of all that was handed over, where entries lie |
 //! | `writer.rs`, `log.rs`, `reclaim.rs`, `aside.rs` | the thread that writes, makes room, and steps aside |
 //! | `recover.rs`, `verify.rs`, `report.rs` | what is found in a directory, and what is said of it |
-//! | `frame.rs`, `segment.rs`, `sets.rs`, `blob.rs`, `clock.rs`, `positions.rs`, `dictionary.rs` | the formats of the files |
+//! | `frame.rs`, `segment.rs`, `sets.rs`, `blob.rs`, `clock.rs`, `positions.rs`, `owed.rs`, `dictionary.rs` | the formats of the files |
 //! | `reads.rs` | finding entries |
 //! | `files.rs`, `lock.rs`, `window.rs` | the file system |
 
@@ -23,6 +23,7 @@ mod ledger;
 mod lock;
 mod log;
 mod options;
+mod owed;
 mod positions;
 mod reads;
 mod reclaim;
@@ -45,7 +46,8 @@ use hotplate_engine::{
     task::Tasks,
     tier::{
         Kept, TierError, TierErrorKind, TierName, TierState,
-        local::{HandedDown, LocalTier, Saved},
+        local::{HandedDown, LocalTier, Owed, Saved},
+        shared::FenceName,
     },
 };
 use parking_lot::Mutex;
@@ -191,6 +193,36 @@ impl LocalTier for DiskTier {
     fn save_positions(&self, saved: Option<Saved>) {
         self.core.ledger.lock().keep(saved);
         self.core.wake.notify_one();
+    }
+
+    fn take_owed(&self) -> Owed {
+        self.core.ledger.lock().owing.take_found()
+    }
+
+    fn owe(&self, names: &[FenceName]) {
+        self.core.ledger.lock().owing.add(names);
+        self.core.wake.notify_one();
+    }
+
+    fn owe_only(&self, names: &[FenceName]) {
+        self.core.ledger.lock().owing.replace(names);
+        self.core.wake.notify_one();
+    }
+
+    fn owed_kept(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        let mut ledger = self.core.ledger.lock();
+        if ledger.owing.is_kept() {
+            return async { Ok(()) }.boxed();
+        }
+        if !ledger.opened || ledger.closing {
+            let error = ledger.trouble.as_ref().map_or_else(closed, Trouble::error);
+            return async { Err(error) }.boxed();
+        }
+        let (told, kept) = oneshot::channel();
+        ledger.owing.wait(told);
+        drop(ledger);
+        self.core.wake.notify_one();
+        async { kept.await.unwrap_or_else(|_closed| Err(closed())) }.boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -26,7 +26,7 @@ use super::{
     lock::{Identity, Lock, NotHeld},
     log::Log,
     options::Sync,
-    positions,
+    owed, positions,
     report::Report,
     segment::{self, HEADER_BYTES, Header, Opened, Row},
     trouble::{Fault, Step},
@@ -272,6 +272,7 @@ pub(super) fn open(writer: &mut Writer) -> Result<(), Fault> {
     let mut found = find(&core).map_err(&opening)?;
     core.wall.seen(seen.max(found.seen));
     let (saved, torn_positions) = positions::load(core.files.as_ref(), directory).map_err(&opening)?;
+    let owes = owed::load(core.files.as_ref(), directory).map_err(&opening)?;
     let torn = u64::from(torn_clock) + u64::from(torn_positions);
     count(&core.counters.corrupt, torn);
     core.ledger.lock().positions = saved;
@@ -287,6 +288,8 @@ pub(super) fn open(writer: &mut Writer) -> Result<(), Fault> {
     let (damaged, first) = (found.corrupt + torn, found.first_corrupt);
     let evicted = core.ledger.lock().evicted;
     restore(writer, found, blobs)?;
+    let damaged = damaged + u64::from(owes.all);
+    core.ledger.lock().owing.find(owes);
     let took = writer.pace.now().since(begun);
     core.recovery.get_or_init(|| took);
     let (entries, bytes, evicted) = {

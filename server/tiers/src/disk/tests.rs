@@ -3,6 +3,7 @@
 mod crashes;
 mod failing;
 mod faults;
+mod owed;
 mod power;
 mod saved;
 mod waits;

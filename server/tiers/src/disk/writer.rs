@@ -11,6 +11,7 @@ use super::{
     clock::HighWater,
     core::Core,
     counters::{Dropped, count},
+    files::Handle,
     frame::{Kind, NOTE_BYTES},
     ledger::{DeadBlob, Ledger, Op, Queued, Waiting},
     lock::{Identity, Lock},
@@ -49,6 +50,9 @@ pub(super) struct Writer {
     pub(super) unforced_removal: bool,
     /// Blobs that were written and that no record names yet.
     pub(super) unnamed: Vec<DeadBlob>,
+    /// What others have still to be told, as far as there is a file of it, and whether that is forced onto the medium.
+    pub(super) owed: Option<Arc<dyn Handle>>,
+    pub(super) unforced_owed: bool,
     /// Real time, also where the tier's clock stands still: it only paces.
     pub(super) pace: Clock,
     ticks: u64,
@@ -60,6 +64,7 @@ pub(super) struct Writer {
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Write,
+    Owe,
     Wait,
     End,
 }
@@ -77,6 +82,8 @@ impl Writer {
             must_wipe: false,
             unforced_removal: false,
             unnamed: Vec::new(),
+            owed: None,
+            unforced_owed: false,
             pace: Clock::system(),
             ticks: 0,
             next_tick: Moment(0),
@@ -92,6 +99,7 @@ impl Writer {
                     self.save_positions();
                     self.write();
                 }
+                Next::Owe => self.keep_owed(),
                 Next::Wait => {}
                 Next::End => break,
             }
@@ -109,6 +117,9 @@ impl Writer {
         let mut ledger = self.core.ledger.lock();
         if ledger.abandoned {
             return Next::End;
+        }
+        if ledger.opened && ledger.owing.is_due() {
+            return Next::Owe;
         }
         let aside = ledger.trouble.as_ref().is_some_and(|trouble| trouble.step != Step::Reading);
         let urgent = !ledger.waiters.is_empty() && (ledger.opened || aside);
@@ -269,6 +280,7 @@ impl Writer {
         self.come_back();
         self.core.ledger.lock().settle_idle();
         self.save_positions();
+        self.keep_owed();
         self.remove_blobs();
         if !self.core.ledger.lock().opened {
             return;
@@ -297,6 +309,7 @@ impl Writer {
             return Ok(());
         }
         self.synced = now;
+        self.force_owed();
         self.sync_removals()?;
         self.log.sync()
     }
@@ -355,6 +368,7 @@ impl Writer {
             self.note_time();
             self.say_what_comes_back();
             self.save_positions();
+            self.keep_owed();
             let sealed = self.log.seal(&self.core);
             if let Err(fault) = sealed {
                 self.core.counters.failed(fault.step);
@@ -374,6 +388,7 @@ pub(super) fn floor(sequence: u64, below: u64) -> Record {
 fn end_waiters(ledger: &mut Ledger) {
     // Dropping them tells who waits.
     ledger.waiters.clear();
+    ledger.owing.give_up();
 }
 
 /// What a failure of a whole step is called.

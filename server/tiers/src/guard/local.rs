@@ -9,7 +9,8 @@ use hotplate_engine::{
     selector::Selector,
     tier::{
         Kept, TierError, TierErrorKind, TierHealth, TierName, TierState,
-        local::{HandedDown, LocalTier, Saved},
+        local::{HandedDown, LocalTier, Owed, Saved},
+        shared::FenceName,
     },
 };
 
@@ -99,6 +100,24 @@ impl LocalTier for Guarded<dyn LocalTier> {
 
     fn save_positions(&self, saved: Option<Saved>) {
         self.core.inner.save_positions(saved);
+    }
+
+    fn take_owed(&self) -> Owed {
+        self.core.inner.take_owed()
+    }
+
+    fn owe(&self, names: &[FenceName]) {
+        self.core.inner.owe(names);
+    }
+
+    fn owe_only(&self, names: &[FenceName]) {
+        self.core.inner.owe_only(names);
+    }
+
+    /// Always waited for, as what was forgotten is.
+    fn owed_kept(&self) -> BoxFuture<'_, Result<(), TierError>> {
+        let core = &*self.core;
+        Box::pin(core.always(core.options.change_timeout, || core.inner.owed_kept()))
     }
 
     /// Looking for it ends here as well.

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use super::{
     apply::{self, ELSEWHERE, because},
     resync,
-    settle::settle_debt,
+    settle::{settle_debt, take_up},
 };
 use crate::{
     changes::Author,
@@ -86,6 +86,8 @@ async fn catch_up(store: &Store, fleet: &Fleet, next: &mut Due) {
     };
     if polls {
         next.poll = now.after(fleet.rules.poll_every);
+        // Where it could not be read before.
+        take_up(store, fleet);
     }
     // What is missing may be what is owed here, told after all: whoever settles it knows that, and who is told does not.
     if polls || !missing(fleet).is_empty() {
@@ -108,12 +110,14 @@ async fn catch_up(store: &Store, fleet: &Fleet, next: &mut Due) {
     }
     if polls {
         resync::save(store, fleet, false);
+        fleet.debt.keep_only_this();
     }
 }
 
 /// Has the disk keep where the logs are now, for the next process. Call it when no calls come.
 pub fn save(store: &Store, fleet: &Fleet) {
     resync::save(store, fleet, true);
+    fleet.debt.keep_only_this();
 }
 
 /// Applies what another replica told.

@@ -128,6 +128,12 @@ impl Raised {
         self.logs.iter().for_each(|(log, position)| self.fleet.note(*log, *position));
     }
 
+    /// Waits until a crash would not make this server forget what it owes, if anything; false when that cannot be written.
+    pub(in crate::flow) async fn is_kept(&self) -> bool {
+        // Why not is counted by the tier.
+        !self.pending || self.fleet.debt.kept().await.is_ok()
+    }
+
     /// Whether the shared tier could not be told yet.
     pub(in crate::flow) fn is_pending(&self) -> bool {
         self.pending

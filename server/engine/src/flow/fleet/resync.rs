@@ -105,7 +105,7 @@ async fn tell(fleet: &Fleet, names: &[FenceName]) -> Option<Vec<LogNow>> {
 }
 
 /// All that is shared: what of it was invalidated, and lost, is not known one by one any more.
-fn all(store: &Store) -> Vec<FenceName> {
+pub(super) fn all(store: &Store) -> Vec<FenceName> {
     let shared = store.spaces.all().into_iter().filter(|space| space.config.tiers.shared);
     shared.map(|space| everything(&space.name)).collect()
 }

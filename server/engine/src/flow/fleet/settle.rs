@@ -25,6 +25,7 @@ use crate::{
     selector::Selector,
     tier::{
         Kept, TierErrorKind,
+        local::Owed,
         shared::{FenceName, FleetStamp, SharedAgain},
     },
 };
@@ -46,6 +47,26 @@ pub async fn settle(store: &Store, fleet: &Fleet) {
         // What was told to a history that is not known stays owed.
         resync::lost(store, fleet).await;
         tokio::time::sleep(ANEW).await;
+    }
+}
+
+/// What a process before this one owed is owed again: nothing that it concerns is read or filled where replicas share it
+/// before that was told. What lies here may be older than what was owed for it, and is not served.
+pub fn take_up(store: &Store, fleet: &Fleet) {
+    let Owed { names, all } = fleet.debt.take_kept();
+    if all {
+        tracing::warn!(
+            "a part of what others were to be told before is not known: they are told that all of it changed"
+        );
+        apply::everything(store, fleet);
+        resync::all(store).iter().for_each(|name| fleet.debt.doubt(&name.namespace));
+    }
+    if !names.is_empty() {
+        tracing::info!(names = names.len(), "others are told what they were not told before this process began");
+        apply::dropped(store, &names, (None, &because(OWED)));
+    }
+    if all || !names.is_empty() {
+        fleet.wake();
     }
 }
 

@@ -87,6 +87,10 @@ pub(in crate::flow) async fn share(
         (Some(kept), Some(token)) => fill(store, fleet, place, (kept, token)).await,
         (kept, _) => write(store, fleet, place, (kept.as_ref(), since)).await,
     };
+    if matches!(written, Written::Here | Written::Unheard) {
+        // That it cannot be written is counted by the tier, and no reason to refuse what is stored here.
+        let _kept = fleet.debt.kept().await;
+    }
     match written {
         Written::There(Some(at)) => Ok(answer.at(|own| with(own, &[at]))),
         Written::There(None) | Written::Here | Written::Unheard => Ok(answer),

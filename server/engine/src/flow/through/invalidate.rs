@@ -98,8 +98,12 @@ async fn told(
     mut answer: InvalidateAnswer,
 ) -> Result<InvalidateAnswer> {
     let settled = settled(store, request).await?;
+    let kept = match &raised {
+        Some(raised) => raised.is_kept().await,
+        None => true,
+    };
     let shared = raised.as_ref().is_some_and(Raised::is_pending);
-    let owed = match (settled, shared) {
+    let owed = match (settled && kept, shared) {
         (true, false) => None,
         (true, true) => Some(("SHARED", ON_SHARED)),
         (false, false) => Some(("DISK", ON_DISK)),
