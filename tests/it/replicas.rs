@@ -274,7 +274,7 @@ async fn what_a_server_was_killed_with_before_redis_knew_it_the_next_one_tells()
     let (url, folder) = (redis.url(), tempfile::tempdir().unwrap());
     let setup = || {
         let setup = Setup::default().env("HOTPLATE_SHARED_URL", &url).env("HOTPLATE_SHARED_TIMEOUT", "500ms");
-        setup.env("HOTPLATE_SHARED_QUARANTINE", "1s").env("HOTPLATE_SHARED_ALLOW_LOCAL_ACK", "true")
+        setup.env("HOTPLATE_SHARED_QUARANTINE", "2s").env("HOTPLATE_SHARED_ALLOW_LOCAL_ACK", "true")
     };
     let with_disk = || setup().env("HOTPLATE_DISK_PATH", folder.path().join("disk").to_str().unwrap()).spawn();
     let server = with_disk();

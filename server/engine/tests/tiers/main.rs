@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "every task of a test is awaited")]
 
+#[expect(dead_code, reason = "more is asked of it where it is tested")]
 mod double;
 mod explained;
 mod model;

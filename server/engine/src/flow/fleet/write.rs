@@ -22,6 +22,8 @@ use crate::{
 
 /// When a Put that was refused may be tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// How long a Put waits at most until what it owes is written down.
+const KEPT_WITHIN: Duration = Duration::from_secs(1);
 
 /// What became of a value where replicas share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ pub(in crate::flow) async fn share(
     };
     if matches!(written, Written::Here | Written::Unheard) {
         // That it cannot be written is counted by the tier, and no reason to refuse what is stored here.
-        let _kept = fleet.debt.kept().await;
+        let _kept = tokio::time::timeout(KEPT_WITHIN, fleet.debt.kept()).await;
     }
     match written {
         Written::There(Some(at)) => Ok(answer.at(|own| with(own, &[at]))),

@@ -18,6 +18,18 @@ fn names(count: usize) -> Vec<FenceName> {
     (0..count).map(|number| name(&format!("k{number}"))).collect()
 }
 
+/// Those of them of which it was said that they are kept, until one is not.
+async fn owed(tier: &DiskTier, mut names: Vec<FenceName>) -> Vec<FenceName> {
+    for at in 0..names.len() {
+        tier.owe(&names[at..=at]);
+        if tier.owed_kept().await.is_err() {
+            names.truncate(at);
+            break;
+        }
+    }
+    names
+}
+
 struct Bed {
     directory: tempfile::TempDir,
     clock: Clock,
@@ -82,14 +94,8 @@ async fn whenever_the_process_ends_all_is_there_of_which_it_was_said() {
             tier.owed_kept().await.unwrap();
             bed.files.set(Fails { left: Some(left), crashes: true, ..Fails::default() });
             let mut said = vec![name("first")];
-            for name in names(8) {
-                tier.owe(std::slice::from_ref(&name));
-                if tier.owed_kept().await.is_err() {
-                    ended += 1;
-                    break;
-                }
-                said.push(name);
-            }
+            said.extend(owed(&tier, names(8)).await);
+            ended += usize::from(said.len() < 9);
             drop(tier);
             bed.files.set(Fails::default());
             let found = bed.open(sync).take_owed();
