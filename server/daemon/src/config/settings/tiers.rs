@@ -26,7 +26,7 @@ pub(super) const ROWS: &[Row] = &[
     row("disk.bytes_max", (MIB, 256 * TIB), "Bytes of its files at most, at every instant.", |s| {
         Slot::Bytes(&mut s.disk.bytes_max)
     }),
-    row("disk.entries_max", (1, 1_000_000_000), "Entries there at most: each takes about 54 bytes of memory.", |s| {
+    row("disk.entries_max", (1, 1_000_000_000), "Entries there at most: each takes 54 to 94 bytes of memory.", |s| {
         Slot::Count(&mut s.disk.entries_max)
     }),
     row(
