@@ -292,7 +292,7 @@ fn is_named(store: &Store, space: &Space, selectors: &[Selector], target: &Arc<s
                 store.find(&shard, space, &key).and_then(|slot| shard.table(&space.shelf).and_then(|t| t.get(slot)));
             // What is said of it where it lies on the disk alone is not known here: it may be what is named. Where it is
             // shared, what was made from it says so for itself.
-            let says_so = store.fleet.is_some() && space.config.tiers.shared;
+            let says_so = fleet::of(store, space).is_some();
             let lies_below = || !says_so && store.local_of(space).is_some_and(|local| local.may_hold(&key));
             record.map_or_else(lies_below, |record| {
                 any_selects(selectors, &record.facets(record.description(&shard.beside.shared)))

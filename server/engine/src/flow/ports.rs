@@ -12,7 +12,7 @@ use super::{
     lifetime::Rules,
     list::{page, usable},
     put::Precondition,
-    through::{get::bring, kin},
+    through::{kin, lower::bring},
 };
 use crate::{
     entry::{Description, EntryView, Negative, Payload},

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures::{StreamExt, stream};
 
-use super::get::{Landed, Survey, is_in_memory, survey};
+use super::lower::{Landed, Survey, is_in_memory, survey};
 use crate::{
     error::Result,
     flow::{

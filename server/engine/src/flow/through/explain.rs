@@ -1,7 +1,7 @@
 //! ExplainKey through all tiers: what a Get would find in each at this moment. Only looks. How it is explained is decided in
 //! `flow/explain`.
 
-use super::get::{ATTEMPTS_MAX, Landed, Survey, survey};
+use super::lower::{ATTEMPTS_MAX, Landed, Survey, survey};
 use crate::{
     clock::Moment,
     error::{Error, Kind, Reason, Result},

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt, stream};
 use tokio::time::timeout;
 
-use super::get::{ATTEMPTS_MAX, Landed, Lower};
+use super::lower::{ATTEMPTS_MAX, Landed, Lower};
 use crate::{
     entry::{Dependencies, Description},
     flow::{

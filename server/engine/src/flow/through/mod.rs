@@ -7,5 +7,6 @@ pub mod get;
 pub mod invalidate;
 pub(super) mod kin;
 pub mod lease;
+pub(super) mod lower;
 pub mod put;
 pub mod touch;

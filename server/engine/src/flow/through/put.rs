@@ -12,7 +12,7 @@ use crate::{
         },
         put::{self, Begun, Precondition, Prepared, PutAnswer, PutRequest},
         repeat::Repeats,
-        through::{get::look_below, kin},
+        through::{kin, lower::look_below},
     },
     memory::Store,
 };

@@ -11,7 +11,7 @@ use crate::{
             position::reach,
             write::{Lives, relive},
         },
-        through::get::look_below,
+        through::lower::look_below,
         touch::{self, TouchAnswer, TouchRequest},
     },
     key::Key,
