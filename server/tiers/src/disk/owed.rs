@@ -235,19 +235,19 @@ pub(super) fn save(
     Ok(file)
 }
 
-/// What the file says. Where it is damaged, or was cut, what cannot be read may have been anything.
-pub(super) fn load(files: &dyn Files, directory: &Path) -> io::Result<Owed> {
-    let everything = Owed { names: Vec::new(), all: true };
+/// What the file says, and whether it is damaged or was cut: what cannot be read may have been anything.
+pub(super) fn load(files: &dyn Files, directory: &Path) -> io::Result<(Owed, bool)> {
+    let unreadable = (Owed { names: Vec::new(), all: true }, true);
     let file = match files.open(&directory.join(FILE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Owed::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Owed::default(), false)),
         file => file?,
     };
     let Some(length) = usize::try_from(file.length()?).ok().filter(|length| *length <= BYTES_MAX) else {
-        return Ok(everything);
+        return Ok(unreadable);
     };
     let mut bytes = vec![0; length];
     file.read_all(&mut bytes, 0)?;
-    Ok(bytes.strip_prefix(&MAGIC).map_or(everything, decode))
+    Ok(bytes.strip_prefix(&MAGIC).map_or(unreadable, decode))
 }
 
 /// Appends frames of these names, those of one namespace together.
@@ -293,7 +293,8 @@ fn reframed(image: &[u8], at: usize) -> Vec<u8> {
     moved.split_off(at)
 }
 
-fn decode(image: &[u8]) -> Owed {
+/// What an image says, and whether some of it says nothing.
+fn decode(image: &[u8]) -> (Owed, bool) {
     let mut owed = Owed::default();
     let mut rest = image;
     while !rest.is_empty() && owed.names.len() <= NAMES_MAX {
@@ -307,8 +308,9 @@ fn decode(image: &[u8]) -> Owed {
         let name = |selector| FenceName { namespace: namespace.clone(), selector };
         owed.names.extend(selectors.into_iter().map(name));
     }
-    owed.all |= !rest.is_empty();
-    owed
+    let torn = !rest.is_empty();
+    owed.all |= torn;
+    (owed, torn)
 }
 
 #[cfg(test)]
@@ -338,17 +340,18 @@ mod tests {
             encode(&mut image, &[name]);
             ends.push((image.len(), number + 1));
         }
-        assert_eq!(decode(&image), Owed { names: names(), all: false });
+        assert_eq!(decode(&image), (Owed { names: names(), all: false }, false));
         for length in 0..image.len() {
             let whole = ends.iter().rev().find(|(end, _)| *end <= length).unwrap();
             let found = decode(&image[..length]);
-            assert_eq!(found, Owed { names: names()[..whole.1].to_vec(), all: whole.0 != length }, "{length}");
+            let torn = whole.0 != length;
+            assert_eq!(found, (Owed { names: names()[..whole.1].to_vec(), all: torn }, torn), "{length}");
         }
         for bit in 0..image.len() * 8 {
             let mut flipped = image.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let whole = ends.iter().rev().find(|(end, _)| *end <= bit / 8).unwrap();
-            assert_eq!(decode(&flipped), Owed { names: names()[..whole.1].to_vec(), all: true }, "{bit}");
+            assert_eq!(decode(&flipped), (Owed { names: names()[..whole.1].to_vec(), all: true }, true), "{bit}");
         }
     }
 
@@ -363,12 +366,13 @@ mod tests {
             owing.add(&[key(number)]);
             assert!(MAGIC.len() + owing.image.len() <= BYTES_MAX);
         }
-        assert!(decode(&owing.image).all);
+        let (found, torn) = decode(&owing.image);
+        assert!(found.all && !torn, "that is no damage");
         owing.replace(&[key(1)]);
-        assert_eq!(decode(&owing.image), Owed { names: vec![key(1)], all: false });
+        assert_eq!(decode(&owing.image), (Owed { names: vec![key(1)], all: false }, false));
         let mut image = Vec::new();
         (0..=NAMES_MAX + sets::PER_RECORD).for_each(|_| encode(&mut image, &[names()[8].clone()]));
-        let found = decode(&image);
+        let (found, _) = decode(&image);
         assert!(found.all && found.names.len() <= NAMES_MAX + sets::PER_RECORD);
     }
 
@@ -378,9 +382,9 @@ mod tests {
         let mut owing = Owing::default();
         owing.add(std::slice::from_ref(b));
         owing.find(Owed { names: vec![a.clone()], all: false });
-        assert_eq!(decode(&owing.image).names, [a.clone(), b.clone()]);
+        assert_eq!(decode(&owing.image).0.names, [a.clone(), b.clone()]);
         owing.replace(&[]);
-        assert_eq!(decode(&owing.image).names, std::slice::from_ref(a));
+        assert_eq!(decode(&owing.image).0.names, std::slice::from_ref(a));
         assert_eq!(owing.take_found().names, std::slice::from_ref(a));
         owing.replace(&[]);
         assert!(owing.image.is_empty() && !owing.is_kept());

@@ -272,8 +272,8 @@ pub(super) fn open(writer: &mut Writer) -> Result<(), Fault> {
     let mut found = find(&core).map_err(&opening)?;
     core.wall.seen(seen.max(found.seen));
     let (saved, torn_positions) = positions::load(core.files.as_ref(), directory).map_err(&opening)?;
-    let owes = owed::load(core.files.as_ref(), directory).map_err(&opening)?;
-    let torn = u64::from(torn_clock) + u64::from(torn_positions);
+    let (owes, torn_owed) = owed::load(core.files.as_ref(), directory).map_err(&opening)?;
+    let torn = u64::from(torn_clock) + u64::from(torn_positions) + u64::from(torn_owed);
     count(&core.counters.corrupt, torn);
     core.ledger.lock().positions = saved;
     // Something was forgotten while nothing could be read: it may have been any of this.
@@ -288,7 +288,6 @@ pub(super) fn open(writer: &mut Writer) -> Result<(), Fault> {
     let (damaged, first) = (found.corrupt + torn, found.first_corrupt);
     let evicted = core.ledger.lock().evicted;
     restore(writer, found, blobs)?;
-    let damaged = damaged + u64::from(owes.all);
     core.ledger.lock().owing.find(owes);
     let took = writer.pace.now().since(begun);
     core.recovery.get_or_init(|| took);

@@ -11,7 +11,7 @@ use super::{
     files::System,
     frame::Kind,
     lock::{Lock, NotHeld},
-    positions, recover, segment,
+    owed, positions, recover, segment,
 };
 use crate::codec::{Codec, CodecOptions};
 
@@ -84,9 +84,10 @@ pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> io::Result<Ver
 /// How many of the files beside the segments are damaged.
 fn besides(core: &Core, path: &Path) -> io::Result<u64> {
     let (_saved, torn_positions) = positions::load(core.files.as_ref(), path)?;
+    let (_owes, torn_owed) = owed::load(core.files.as_ref(), path)?;
     let torn_clock = match core.files.open(&path.join(clock::FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         file => clock::read(file?.as_ref())?.2,
     };
-    Ok(u64::from(torn_positions) + u64::from(torn_clock))
+    Ok(u64::from(torn_positions) + u64::from(torn_owed) + u64::from(torn_clock))
 }

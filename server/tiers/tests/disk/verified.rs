@@ -44,12 +44,13 @@ async fn a_sound_directory_is_said_to_be_and_a_damaged_one_not() {
     bytes[1000] ^= 1;
     fs::write(&blob, bytes).unwrap();
     fs::write(directory.path().join("positions"), "no positions").unwrap();
+    fs::write(directory.path().join("owed"), "hpowe001 and no names").unwrap();
     fs::write(directory.path().join("clock"), "no times, but as many bytes as two").unwrap();
     let segment = segments(directory.path()).pop().unwrap();
     let mut bytes = fs::read(&segment).unwrap();
     bytes[200] ^= 1;
     fs::write(&segment, bytes).unwrap();
-    assert_eq!(checked(directory.path()).unwrap().damaged, 4, "a record, a blob, and both files beside");
+    assert_eq!(checked(directory.path()).unwrap().damaged, 5, "a record, a blob, and all files beside");
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(checked(empty.path()).unwrap_err().kind(), ErrorKind::DirectoryNotEmpty, "nothing says whose it is");
     drop(open(empty.path(), &clock));
