@@ -50,10 +50,10 @@ pub(crate) fn redis_options(settings: &SharedSettings) -> Result<Option<RedisOpt
     let options =
         RedisOptions { url, username, password, authorities, prefix: settings.prefix.clone(), value_bytes_max };
     // What could not be read is not said to be missing as well.
-    let (no_password, no_ca) = (settings.password_file.is_some(), settings.ca_file.is_some());
+    let (names_password, names_ca) = (settings.password_file.is_some(), settings.ca_file.is_some());
     let known = |option: &str| match option {
-        "password" => options.password.is_none() && no_password,
-        "authorities" => options.authorities.is_none() && no_ca,
+        "password" => options.password.is_none() && names_password,
+        "authorities" => options.authorities.is_none() && names_ca,
         _ => false,
     };
     let problems = options.problems();
