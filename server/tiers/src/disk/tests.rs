@@ -59,6 +59,25 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
+/// A directory on which whatever is wanted fails, for one tier after the other.
+struct Bed {
+    directory: tempfile::TempDir,
+    clock: Clock,
+    files: Arc<Failing>,
+    sync: Sync,
+}
+
+impl Bed {
+    fn new(sync: Sync) -> Self {
+        let files = Arc::new(Failing::default());
+        Self { directory: tempfile::tempdir().unwrap(), clock: Clock::system(), files, sync }
+    }
+
+    fn open(&self) -> Arc<DiskTier> {
+        open(self.directory.path(), &self.clock, &self.files, self.sync)
+    }
+}
+
 fn open(path: &std::path::Path, clock: &Clock, files: &Arc<Failing>, sync: Sync) -> Arc<DiskTier> {
     let options = DiskOptions { sync, ..DiskOptions::new(path, 4 << 20) };
     let codec = Codec::new(CodecOptions::default(), clock.clone());

@@ -80,5 +80,13 @@ async fn what_one_replica_says_shorter_every_other_reads() {
     let third = tier(&server.url());
     eventually("it lies there again", || async { reads(&*third, after).await }).await;
     assert!(redis_length(&server, NAME) > 0);
-    assert_eq!(third.state().corrupt, 0, "a missing dictionary is no damage");
+
+    // Something else under its name, and under the namespace's: no value is read with it.
+    let name = format!("hp:{{64}}:d:{:0>16}", server.text(&["GET", NAME]).unwrap());
+    server.command(&["SET", &name, &"not a dictionary ".repeat(9_000)]).unwrap();
+    let fourth = tier(&server.url());
+    assert!(!reads(&*fourth, after).await);
+    server.command(&["SET", NAME, "no number of a dictionary"]).unwrap();
+    assert!(reads(&*one, after).await, "who knows it needs neither");
+    assert_eq!(third.state().corrupt + fourth.state().corrupt, 0, "no value is damaged by that");
 }

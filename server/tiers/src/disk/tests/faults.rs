@@ -9,23 +9,7 @@ use super::{
     *,
 };
 
-struct Bed {
-    directory: tempfile::TempDir,
-    clock: Clock,
-    files: Arc<Failing>,
-    sync: Sync,
-}
-
 impl Bed {
-    fn new(sync: Sync) -> Self {
-        let files = Arc::new(Failing::default());
-        Self { directory: tempfile::tempdir().unwrap(), clock: Clock::system(), files, sync }
-    }
-
-    fn open(&self) -> Arc<DiskTier> {
-        open(self.directory.path(), &self.clock, &self.files, self.sync)
-    }
-
     fn put(&self, tier: &DiskTier, text: &str, size: usize) -> bool {
         tier.put(&key(text), kept(&self.clock, noise(size, 1)), HandedDown::Written)
     }

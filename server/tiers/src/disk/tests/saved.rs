@@ -14,23 +14,7 @@ fn at(number: u64) -> Saved {
     Saved { scope: 1, logs: vec![(LogId::SELECTOR, Position { epoch: 7, number })] }
 }
 
-struct Bed {
-    directory: tempfile::TempDir,
-    clock: Clock,
-    files: Arc<Failing>,
-    sync: Sync,
-}
-
 impl Bed {
-    fn new(sync: Sync) -> Self {
-        let files = Arc::new(Failing::default());
-        Self { directory: tempfile::tempdir().unwrap(), clock: Clock::system(), files, sync }
-    }
-
-    fn open(&self) -> Arc<DiskTier> {
-        open(self.directory.path(), &self.clock, &self.files, self.sync)
-    }
-
     /// A process that ended after it had stored something and was told of everything up to 1.
     async fn ended(&self) {
         let tier = self.open();
