@@ -6,7 +6,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost_reflect::{DescriptorPool, Value};
 
-const FILES: [&str; 3] = ["hotplate/v1/auth.proto", "hotplate/v1/types.proto", "hotplate/v1/cache.proto"];
+const FILES: [&str; 4] =
+    ["hotplate/v1/auth.proto", "hotplate/v1/types.proto", "hotplate/v1/cache.proto", "hotplate/v1/blob.proto"];
 
 #[expect(clippy::disallowed_methods, reason = "cargo hands a build script its settings as environment variables")]
 fn main() -> Result<(), Box<dyn Error>> {

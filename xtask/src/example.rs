@@ -37,6 +37,11 @@ fn generate_stubs(folder: &Path) -> Result<(), String> {
     protoc.args(["-m", "grpc_tools.protoc", "--proto_path=proto"]);
     protoc.arg(format!("--python_out={}", folder.display()));
     protoc.arg(format!("--grpc_python_out={}", folder.display()));
-    protoc.args(["hotplate/v1/auth.proto", "hotplate/v1/types.proto", "hotplate/v1/cache.proto"]);
+    protoc.args([
+        "hotplate/v1/auth.proto",
+        "hotplate/v1/types.proto",
+        "hotplate/v1/cache.proto",
+        "hotplate/v1/blob.proto",
+    ]);
     program::output(&mut protoc).map(drop)
 }

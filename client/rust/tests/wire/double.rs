@@ -158,6 +158,15 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl CacheService for Service {
     type PreloadStream = Answers<v1::PreloadResponse>;
     type WatchStream = Answers<v1::WatchResponse>;
+    type PipelineStream = Answers<v1::PipelineResponse>;
+
+    /// An older server: it does not have this call.
+    async fn pipeline(
+        &self,
+        _request: Request<tonic::Streaming<v1::PipelineRequest>>,
+    ) -> Result<Response<Self::PipelineStream>, Status> {
+        Err(Status::unimplemented("no such call"))
+    }
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
         let request = self.0.begin("get", request).await?;
@@ -174,6 +183,7 @@ impl CacheService for Service {
                 reason: "BAD_KEY".to_owned(),
                 message: "no".to_owned(),
                 field: "key".to_owned(),
+                retry_after: None,
             }),
             _ => Item::Response(self.0.answer(item)),
         };

@@ -112,7 +112,7 @@ impl Parts {
             return Err(Failure::deadline());
         }
         let head = asked.map_or(self.deadline_max, |time| time.min(self.deadline_max));
-        let streaming = rpc.is_none_or(|rpc| matches!(rpc, "Watch" | "Preload"));
+        let streaming = rpc.is_none_or(|rpc| matches!(rpc, "Watch" | "Preload" | "Pipeline"));
         let place = if streaming { None } else { Some(self.admission.place()?) };
         let end = if streaming { self.stream_end(asked, &caller) } else { Some((head, Failure::deadline())) };
         let call = rpc.map(|rpc| Arc::new(Call { rpc, caller, permission, started, time: head }));

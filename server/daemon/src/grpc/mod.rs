@@ -10,6 +10,7 @@ pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod invalidate;
 pub(crate) mod list_entries;
+pub(crate) mod pipeline;
 pub(crate) mod preload;
 pub(crate) mod put;
 pub(crate) mod reflection;

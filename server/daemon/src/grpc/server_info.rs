@@ -55,6 +55,8 @@ pub(crate) fn describe(settings: &Settings, started: Duration) -> v1::GetServerI
         preload_items_max: convert::count(settings.preload.items_max),
         watch_pending_max: convert::count(settings.watch.pending_max),
         watch_keys_max: convert::count(settings.watch.keys_max),
+        unary_value_bytes_max: settings.limits.value_bytes_max as u64,
+        chunk_bytes_max: 0,
     };
     let classes = settings.ttl_classes.iter();
     v1::GetServerInfoResponse {

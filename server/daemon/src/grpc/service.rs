@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use futures::stream::BoxStream;
 use hotplate_engine::{Cache, clock::Moment};
 use hotplate_proto::v1::{self, cache_service_server::CacheService};
-use tonic::{Code, Request, Response, Status, metadata::MetadataValue};
+use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue};
 
 use super::{
-    batch_get, batch_put, explain_key, extend_lease, get, invalidate, list_entries, preload, put, release_lease,
-    revalidate, server_info, stats, status::Failure, touch, update_watch, watch,
+    batch_get, batch_put, explain_key, extend_lease, get, invalidate, list_entries, pipeline, preload, put,
+    release_lease, revalidate, server_info, stats, status::Failure, touch, update_watch, watch,
 };
 use crate::{
     access::{Caller, Permission},
@@ -26,7 +26,7 @@ pub(crate) type Messages<T> = BoxStream<'static, Result<T, Status>>;
 const PREFIX: &str = "/hotplate.v1.CacheService/";
 
 /// The RPCs of the service.
-const RPCS: [&str; 16] = [
+const RPCS: [&str; 17] = [
     "Get",
     "BatchGet",
     "Put",
@@ -43,6 +43,7 @@ const RPCS: [&str; 16] = [
     "ExtendLease",
     "ReleaseLease",
     "GetServerInfo",
+    "Pipeline",
 ];
 
 /// The RPC of the service at this path.
@@ -224,6 +225,7 @@ impl CacheRpcs {
 
 #[tonic::async_trait]
 impl CacheService for CacheRpcs {
+    type PipelineStream = Messages<v1::PipelineResponse>;
     type PreloadStream = Messages<v1::PreloadResponse>;
     type WatchStream = Messages<v1::WatchResponse>;
 
@@ -331,5 +333,15 @@ impl CacheService for CacheRpcs {
         request: Request<v1::GetServerInfoRequest>,
     ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
         self.answer(request, server_info::server_info)
+    }
+
+    async fn pipeline(
+        &self,
+        request: Request<Streaming<v1::PipelineRequest>>,
+    ) -> Result<Response<Self::PipelineStream>, Status> {
+        let Some(call) = request.extensions().get::<Arc<Call>>().cloned() else {
+            return Err(Failure::bug("a call came past the gate").into());
+        };
+        Ok(Response::new(pipeline::pipeline(Arc::clone(&self.0), call, request.into_inner())))
     }
 }

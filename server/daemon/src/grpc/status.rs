@@ -175,9 +175,10 @@ impl Failure {
 
     /// As an item of a batch shows it.
     pub(crate) fn item(self) -> v1::ItemError {
-        let Parts { code, reason, message, field, .. } = *self.0;
+        let Parts { code, reason, message, field, retry_after, .. } = *self.0;
         let (reason, field) = (reason.to_owned(), field.unwrap_or_default());
-        v1::ItemError { code: code.into(), reason, message: message.into_owned(), field }
+        let retry_after = retry_after.map(super::convert::wire_duration);
+        v1::ItemError { code: code.into(), reason, message: message.into_owned(), field, retry_after }
     }
 
     /// As the answer to a call.

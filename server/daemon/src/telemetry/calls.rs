@@ -33,7 +33,7 @@ const UNARY: [&str; 14] = [
     "GetServerInfo",
 ];
 /// RPCs whose duration says how long somebody listened, not how long the server took.
-const STREAMS: [&str; 2] = ["Preload", "Watch"];
+const STREAMS: [&str; 3] = ["Pipeline", "Preload", "Watch"];
 /// Calls of no RPC we know.
 const UNKNOWN: &str = "_unknown";
 const CODES: usize = 17;

@@ -30,7 +30,7 @@ pub(super) const UNKNOWN: &str = "this server does not know this value";
 /// Whether a Get wants the value itself.
 pub(crate) fn wants_value(view: i32) -> Result<bool, Failure> {
     match v1::EntryView::try_from(view) {
-        Ok(v1::EntryView::Unspecified | v1::EntryView::Full) => Ok(true),
+        Ok(v1::EntryView::Unspecified | v1::EntryView::Full | v1::EntryView::Value) => Ok(true),
         Ok(v1::EntryView::Metadata) => Ok(false),
         Err(_unknown) => Err(argument("view".to_owned(), UNKNOWN)),
     }

@@ -217,7 +217,7 @@ pub(crate) fn preload_response(progress: PreloadProgress) -> v1::PreloadResponse
 fn preload_result(result: PreloadResult) -> v1::PreloadResult {
     use v1::PreloadState as Wire;
     let because = |code: tonic::Code, reason: &str, message: String| {
-        Some(v1::ItemError { code: code.into(), reason: reason.to_owned(), message, field: String::new() })
+        Some(v1::ItemError { code: code.into(), reason: reason.to_owned(), message, ..Default::default() })
     };
     let (state, error) = match result.state {
         PreloadState::Loaded => (Wire::Loaded, None),
