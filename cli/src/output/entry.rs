@@ -58,7 +58,8 @@ fn sorted_labels(metadata: &v1::EntryMetadata) -> Map<String, Value> {
     labels.into_iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
 }
 
-/// An entry with what was sent of it: `value` for text, `value_base64` for other bytes, `negative` for an absence.
+/// An entry with what was sent of it: `value` for text, `value_base64` for other bytes, `negative` for an absence, `large`
+/// with its bytes for a value that no answer holds.
 pub(crate) fn entry(entry: &v1::Entry) -> Map<String, Value> {
     let mut object = Map::new();
     object.insert("key".to_owned(), Value::from(entry.key.as_str()));
@@ -69,6 +70,9 @@ pub(crate) fn entry(entry: &v1::Entry) -> Map<String, Value> {
         }
         Some(v1::entry::Payload::Negative(negative)) => {
             object.insert("negative".to_owned(), json!({"reason": negative.reason, "message": negative.message}));
+        }
+        Some(v1::entry::Payload::Large(large)) => {
+            object.insert("large".to_owned(), json!({"size_bytes": large.size_bytes}));
         }
         None => {}
     }

@@ -35,7 +35,7 @@ impl Connection {
         }
         match response.entry.and_then(|entry| entry.payload) {
             Some(v1::entry::Payload::Value(bytes)) => Ok(Answer::Value(String::from_utf8_lossy(&bytes).into_owned())),
-            Some(v1::entry::Payload::Negative(_)) | None => Ok(Answer::Later),
+            Some(v1::entry::Payload::Negative(_) | v1::entry::Payload::Large(_)) | None => Ok(Answer::Later),
         }
     }
 

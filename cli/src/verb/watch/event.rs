@@ -61,7 +61,7 @@ impl<'a> Seen<'a> {
     pub(super) fn value(&self) -> Option<&'a [u8]> {
         match self.entry?.payload.as_ref()? {
             Payload::Value(value) => Some(value),
-            Payload::Negative(_) => None,
+            Payload::Negative(_) | Payload::Large(_) => None,
         }
     }
 

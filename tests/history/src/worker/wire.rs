@@ -140,7 +140,7 @@ fn content(entry: &v1::Entry) -> Seen {
     match &entry.payload {
         Some(v1::entry::Payload::Value(bytes)) => value::read(bytes),
         Some(v1::entry::Payload::Negative(negative)) => value::read(negative.message.as_bytes()),
-        None => Seen::default(),
+        Some(v1::entry::Payload::Large(_)) | None => Seen::default(),
     }
 }
 
