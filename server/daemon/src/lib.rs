@@ -7,7 +7,7 @@ mod deadline;
 pub mod grpc;
 pub mod http;
 mod limits;
-mod net;
+pub mod net;
 mod serve;
 mod snapshot;
 mod task;

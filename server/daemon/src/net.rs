@@ -21,7 +21,9 @@ use crate::{
     telemetry::{ConnectionGuard, Telemetry},
 };
 
+pub use coalesce::{BoxError, CoalesceIo, Drain, FlushAfterPoll, coalesce};
 pub(crate) use connection::Setup;
+pub use connection::http2;
 
 /// Rest after an accept that failed: without it, a server out of descriptors would spin.
 const ACCEPT_REST: Duration = Duration::from_millis(50);

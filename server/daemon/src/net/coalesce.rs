@@ -29,13 +29,13 @@ struct Shared<S> {
 }
 
 /// A stream whose small writes wait until [`FlushAfterPoll`] sends them.
-pub(crate) struct CoalesceIo<S>(Arc<Mutex<Shared<S>>>);
+pub struct CoalesceIo<S>(Arc<Mutex<Shared<S>>>);
 
 /// Sends what waits; shared with the stream's [`CoalesceIo`].
-pub(crate) struct Drain<S>(Arc<Mutex<Shared<S>>>);
+pub struct Drain<S>(Arc<Mutex<Shared<S>>>);
 
 /// Wraps a stream. Its writes reach the peer only while the drain is used by a [`FlushAfterPoll`].
-pub(crate) fn coalesce<S>(stream: S) -> (CoalesceIo<S>, Drain<S>) {
+pub fn coalesce<S>(stream: S) -> (CoalesceIo<S>, Drain<S>) {
     let shared = Shared { stream, waiting: BytesMut::new(), dirty: false, received: 0 };
     let shared = Arc::new(Mutex::new(shared));
     (CoalesceIo(Arc::clone(&shared)), Drain(shared))
@@ -161,17 +161,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CoalesceIo<S> {
 }
 
 /// Why a connection broke.
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A connection that sends what waits after each of its polls.
-pub(crate) struct FlushAfterPoll<C, S> {
+pub struct FlushAfterPoll<C, S> {
     connection: Pin<Box<C>>,
     drain: Drain<S>,
 }
 
 impl<C, S> FlushAfterPoll<C, S> {
     /// The connection must write to the other half of the drain.
-    pub(crate) fn new(connection: C, drain: Drain<S>) -> Self {
+    pub fn new(connection: C, drain: Drain<S>) -> Self {
         Self { connection: Box::pin(connection), drain }
     }
 

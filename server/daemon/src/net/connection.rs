@@ -121,17 +121,23 @@ impl Setup {
     }
 
     fn http(&self, calls: Calls) -> http2::Builder<Calls> {
-        let mut http = http2::Builder::new(calls);
-        http.timer(TokioTimer::new())
-            .adaptive_window(false)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME_BYTES_MAX)
-            .max_send_buf_size(SEND_BUFFER)
-            .max_concurrent_streams(self.streams_max)
-            .max_header_list_size(self.metadata_bytes_max)
-            .keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+        let mut http = http2(calls);
+        http.max_concurrent_streams(self.streams_max).max_header_list_size(self.metadata_bytes_max);
         http
     }
+}
+
+/// HTTP/2 as this server speaks it: windows, frames, buffers and keepalive. How many streams and how much metadata there
+/// may be is the caller's to say. Public so that what is measured beside the server has the same transport.
+pub fn http2<E: Clone>(executor: E) -> http2::Builder<E> {
+    let mut http = http2::Builder::new(executor);
+    http.timer(TokioTimer::new())
+        .adaptive_window(false)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+    http
 }
