@@ -189,6 +189,7 @@ impl Run {
             below: None,
             right: Right::Write(Author::default()),
             pin: random.random_bool(0.01).then(|| now.after(PINNED)),
+            reserved: None,
         };
         match admit(&self.store, &admission) {
             Admitted::Stored(..) | Admitted::Refreshed(..) => Ok(()),

@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{ahead::RefreshAhead, clock::Moment, compress::Compressed};
+use crate::{
+    ahead::RefreshAhead,
+    chunks::{self, Chunks},
+    clock::Moment,
+    compress::Compressed,
+};
 
 /// What was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +18,20 @@ pub enum Payload {
     Value(Bytes),
     /// The same, held smaller in memory.
     Compressed(Compressed),
+    /// The same, in the chunks it came in.
+    Chunks(Chunks),
     /// A remembered absence or failure.
     Negative(Negative),
 }
 
 impl Payload {
+    /// A value that came in chunks: plain when it is one small piece, as if it had come so.
+    #[must_use]
+    pub fn collected(chunks: Chunks) -> Self {
+        let plain = chunks.chunks().len() <= 1 && chunks.size() <= chunks::SHA256_BYTES_MAX;
+        if plain { Self::Value(chunks.to_bytes()) } else { Self::Chunks(chunks) }
+    }
+
     /// The same with its bytes as they came; `None` when what was held smaller is damaged.
     #[must_use]
     pub fn plain(self) -> Option<Self> {
@@ -33,6 +47,7 @@ impl Payload {
         match self {
             Self::Value(value) => value.len() as u64,
             Self::Compressed(compressed) => compressed.raw_bytes(),
+            Self::Chunks(chunks) => chunks.size(),
             Self::Negative(_) => 0,
         }
     }
@@ -241,7 +256,7 @@ pub struct Facts {
     pub size_bytes: u64,
     /// Bytes charged.
     pub charged_bytes: u64,
-    /// SHA-256 of the value.
+    /// What identifies the value: its SHA-256 up to 3 MiB, see [`chunks::digest_of_value`].
     pub digest: [u8; 32],
     /// Since it was stored or confirmed.
     pub age: Duration,

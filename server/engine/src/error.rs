@@ -41,6 +41,8 @@ pub enum Reason {
     DigestMismatch,
     /// An Invalidate without selector.
     NoSelector,
+    /// There is no room for a value in memory, and none can be made: nothing was done.
+    NotAdmitted,
     /// More is asked for at once than is allowed.
     BatchTooLarge,
     /// An entry would be made from itself, over others.
@@ -96,6 +98,7 @@ impl Reason {
             Self::ValueTooLarge => "VALUE_TOO_LARGE",
             Self::DigestMismatch => "DIGEST_MISMATCH",
             Self::NoSelector => "NO_SELECTOR",
+            Self::NotAdmitted => "NOT_ADMITTED",
             Self::BatchTooLarge => "BATCH_TOO_LARGE",
             Self::DependencyCycle => "DEPENDENCY_CYCLE",
             Self::CascadeTooLarge => "CASCADE_TOO_LARGE",

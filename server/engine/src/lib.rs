@@ -6,6 +6,8 @@
 
 // vocabulary
 pub mod ahead;
+mod allocation;
+pub mod chunks;
 pub mod clock;
 pub mod compress;
 pub mod entry;

@@ -93,7 +93,8 @@ pub struct Kept {
     pub payload: Payload,
     /// What the writer said of it; never with a compute cost, which is beside it.
     pub description: Arc<Description>,
-    /// SHA-256 of the value, or of the reason and message of a negative result.
+    /// What identifies the value, see [`crate::chunks::digest_of_value`]; for a negative result the SHA-256 of its reason and
+    /// message.
     pub digest: [u8; 32],
     /// What computing it cost, if that is known.
     pub cost: Option<Duration>,

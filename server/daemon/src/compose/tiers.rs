@@ -58,7 +58,10 @@ fn local(settings: &Settings, clock: &Clock) -> Result<Option<Arc<dyn LocalTier>
 
 fn codec(settings: &Settings) -> CodecOptions {
     let level = i32::try_from(settings.codec.level).unwrap_or(i32::MAX);
-    CodecOptions { level, bytes_min: settings.codec.bytes_min as u64, ..CodecOptions::default() }
+    let (bytes_min, usual) = (settings.codec.bytes_min as u64, CodecOptions::default());
+    // What lies there may have been written when more was allowed.
+    let value_bytes_max = usual.value_bytes_max.max(settings.limits.value_bytes_max as u64);
+    CodecOptions { level, bytes_min, value_bytes_max, ..usual }
 }
 
 /// What holds values smaller in memory, if a namespace asks for it.
@@ -70,7 +73,8 @@ fn memory_codec(settings: &Settings, engine: &EngineConfig, clock: &Clock) -> Op
 fn shared(all: &Settings, clock: &Clock) -> Result<Option<Arc<dyn SharedTier>>, String> {
     let Some(options) = redis_options(&all.shared).map_err(|problems| problems.join("; "))? else { return Ok(None) };
     // Its own: its dictionaries lie in Redis.
-    let codec = Codec::new(codec(all), clock.clone());
+    // Values in one piece: replicas of earlier versions read no others.
+    let codec = Codec::new(CodecOptions { chunks: false, ..codec(all) }, clock.clone());
     let redis = RedisTier::open(options, codec, clock.clone()).map_err(|error| format!("shared: {error}"))?;
     let SharedSettings { timeout, change_timeout, .. } = all.shared;
     let guard = GuardOptions { change_timeout, ..GuardOptions::shared(timeout) };

@@ -23,6 +23,7 @@ impl Settings {
             entries_max: self.memory.entries_max as u64,
             bytes_max: self.memory.bytes_max as u64,
             value_bytes_max: self.limits.value_bytes_max as u64,
+            uploads_bytes_max: self.memory.bytes_max as u64 / 2,
             ttl_classes: self.ttl_classes.clone(),
             objective: self.memory.objective,
             namespaces: configured.iter().map(|(name, own)| (name.clone(), self.namespace(own))).collect(),

@@ -1,6 +1,6 @@
 //! The verbs through all tiers, as the wire offers them: one method each, no logic.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::Cache;
 use crate::{
@@ -12,11 +12,13 @@ use crate::{
         get::GetRequest,
         invalidate::{InvalidateAnswer, InvalidateRequest},
         lease::{LeasedAnswer, OnMiss, Release},
-        put::{PutAnswer, PutRequest},
+        put::{Means, PutAnswer, PutRequest},
+        reserve::{self, ReserveRequest},
         through,
         touch::{TouchAnswer, TouchRequest},
     },
     lease::Grant,
+    memory::reserved::Reservation,
     tier::Tiers,
 };
 
@@ -48,7 +50,30 @@ impl Cache {
     /// # Errors
     /// Anything out of its bounds.
     pub async fn write(&self, request: PutRequest, lease: Option<u128>) -> Result<PutAnswer> {
-        through::put::write(&self.store, &self.repeats, request, lease).await
+        through::put::write(&self.store, &self.repeats, request, Means { lease, reserved: None }).await
+    }
+
+    /// Takes room in memory for a value of so many bytes that is on its way, and makes it by evicting others, as storing the
+    /// value would. Dropping it gives the room back. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Bad names; `VALUE_TOO_LARGE`; `NOT_ADMITTED` where there is no room and none can be made.
+    pub async fn reserve(&self, request: &ReserveRequest<'_>) -> Result<Reservation> {
+        reserve::reserve(&self.store, request).await
+    }
+
+    /// The same as [`Cache::write`] for a value that room is held for: that becomes the entry's, or is given back.
+    ///
+    /// # Errors
+    /// Anything out of its bounds.
+    pub async fn write_reserved(
+        &self,
+        request: PutRequest,
+        lease: Option<u128>,
+        room: Reservation,
+    ) -> Result<PutAnswer> {
+        let means = Means { lease, reserved: Some(Arc::new(room)) };
+        through::put::write(&self.store, &self.repeats, request, means).await
     }
 
     /// Drops entries from all tiers.

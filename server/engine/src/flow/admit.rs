@@ -28,6 +28,7 @@ use crate::{
         content::Content,
         notes::Noted,
         record::{self, Lifetime, Look, Record, Terms},
+        reserved::Reservation,
         shared::Shared,
         space::Space,
         table::Slot,
@@ -58,6 +59,8 @@ pub struct Admission<'a> {
     pub right: Right,
     /// Until when it makes no room for others, if that is asked.
     pub pin: Option<Moment>,
+    /// Room that is held for it already.
+    pub reserved: Option<&'a Reservation>,
 }
 
 /// By what right something wants in.
@@ -121,7 +124,8 @@ fn settle(store: &Store, admission: &Admission<'_>) -> Admitted {
     let Admission { space, key, content, lifetime, .. } = admission;
     // Set when this call itself made room with the key's own entry: what the condition on it was, it still is.
     let mut own_gone = None;
-    let mut weighed = false;
+    // What has room held for it was weighed before that was taken.
+    let mut weighed = admission.reserved.is_some();
     for _ in 0..ATTEMPTS_MAX {
         let mut shard = store.shard(key);
         let now = store.clock.now();
@@ -136,10 +140,12 @@ fn settle(store: &Store, admission: &Admission<'_>) -> Admitted {
             .and_then(|slot| shard.table(&space.shelf)?.get(slot))
             .map_or(0, |old| old.charged(space.shelf.order_bytes()));
         let room = Room { entries: u64::from(current.is_none()), bytes: charge.saturating_sub(old) };
-        if store.pool.reserve(&space.shelf, room) {
+        if take_room(store, admission, room) {
             return write(store, &mut shard, admission, Place { current, charge, now, as_of });
         }
         drop(shard);
+        let held = admission.reserved.map_or(0, Reservation::bytes);
+        let room = store.pool.room_to_make(&space.shelf, room, held);
         if store.sweep_for(space, room) {
             continue;
         }
@@ -158,6 +164,14 @@ fn settle(store: &Store, admission: &Admission<'_>) -> Admitted {
         admission,
         "other writers took all room as fast as it was made: retry, or raise the memory limit".to_owned(),
     )
+}
+
+/// Takes room, with what is held for it.
+fn take_room(store: &Store, Admission { space, reserved, .. }: &Admission<'_>, room: Room) -> bool {
+    match reserved {
+        Some(reserved) => reserved.spend(room, |held| store.pool.reserve_rest(&space.shelf, room, held)),
+        None => store.pool.reserve(&space.shelf, room),
+    }
 }
 
 /// Whether a promotion would be let in if there were room. Nothing is stored.
@@ -259,7 +273,7 @@ fn refuse(
         return Some(too_late(store, shard, admission));
     }
     let own = current.and_then(|slot| shard.table(&space.shelf)?.pin_of(slot)).map_or(0, |pin| pin.worth.bytes);
-    let why = cannot_fit(store, space, (charge, own))?;
+    let why = cannot_fit(store, (space, admission.reserved), (charge, own))?;
     Some(turn_away(store, shard, admission, (current, why)))
 }
 

@@ -37,17 +37,24 @@ pub const REASON_BYTES_MAX: usize = 256;
 /// `VALUE_TOO_LARGE`, or `BAD_ARGUMENT` for a negative result out of its bounds.
 pub fn payload(payload: &Payload, value_bytes_max: u64) -> Result<()> {
     match payload {
-        Payload::Value(value) if value.len() as u64 > value_bytes_max => {
-            let rule = format!(
-                "a value has at most {value_bytes_max} bytes on this server, this one has {}: raise \
-                 limits.value_bytes_max or split the value",
-                value.len()
-            );
-            Err(Error::invalid(Reason::ValueTooLarge, "value", rule))
-        }
-        Payload::Value(_) | Payload::Compressed(_) => Ok(()),
+        Payload::Value(_) | Payload::Compressed(_) | Payload::Chunks(_) => size(payload.value_bytes(), value_bytes_max),
         Payload::Negative(said) => negative(said),
     }
+}
+
+/// Checks how large a value is, or is going to be.
+///
+/// # Errors
+/// `VALUE_TOO_LARGE`.
+pub fn size(bytes: u64, bytes_max: u64) -> Result<()> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let rule = format!(
+        "a value has at most {bytes_max} bytes on this server, this one has {bytes}: raise limits.value_bytes_max or split \
+         the value"
+    );
+    Err(Error::invalid(Reason::ValueTooLarge, "value", rule))
 }
 
 fn negative(said: &Negative) -> Result<()> {

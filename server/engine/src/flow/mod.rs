@@ -29,6 +29,7 @@ pub mod put;
 mod refresh;
 mod renew;
 pub mod repeat;
+pub mod reserve;
 pub mod revalidate;
 pub mod stats;
 pub mod through;

@@ -95,7 +95,10 @@ impl fill::Store for Store {
             // What was pinned and is dead holds no place that could be pinned again.
             self.sweep_all(Some(space));
         }
-        match admit(self, &Admission { space, key: &key, content, lifetime, precondition, below: None, right, pin }) {
+        match admit(
+            self,
+            &Admission { space, key: &key, content, lifetime, precondition, below: None, right, pin, reserved: None },
+        ) {
             admit::Admitted::Stored(view, ..) => Ok(Admitted::Stored { pinned: view.facts.pinned }),
             admit::Admitted::Refreshed(view, ..) => Ok(Admitted::Refreshed { pinned: view.facts.pinned }),
             admit::Admitted::TooLate => Ok(Admitted::TooLate),

@@ -120,7 +120,8 @@ fn pass(store: &Store, key: &Key, kept: Kept, ((from, ticket), stores): ((TierNa
     }
     let right = Right::Promote(Promotion { ticket, stored, from });
     let precondition = &Precondition::Absent;
-    let admission = Admission { space, key, content, lifetime, precondition, below: None, right, pin: None };
+    let admission =
+        Admission { space, key, content, lifetime, precondition, below: None, right, pin: None, reserved: None };
     if !stores {
         return if vouch(store, &admission) { valid(&admission, (stored, as_of)) } else { Promoted::TooLate };
     }

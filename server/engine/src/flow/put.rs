@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Kind, Reason, Result},
     event::LeaseTurn,
     key::Key,
-    memory::{Store, content::Content, record::Lifetime, space::Space},
+    memory::{Store, content::Content, record::Lifetime, reserved::Reservation, space::Space},
     position::Positions,
 };
 
@@ -33,7 +33,7 @@ pub struct PutRequest {
     pub key: String,
     /// What; `None`: the content is unchanged, renew it (needs [`Precondition::Etag`]).
     pub payload: Option<Payload>,
-    /// SHA-256 of the value as the writer has it; checked.
+    /// SHA-256 of the value as the writer has it, whatever its size; checked.
     pub digest: Option<[u8; 32]>,
     /// What the writer says of it.
     pub description: Description,
@@ -113,7 +113,7 @@ pub fn put(store: &Store, repeats: &Repeats, request: PutRequest) -> Result<PutA
 /// # Errors
 /// Anything out of its bounds; `DIGEST_MISMATCH`; `DEPENDENCY_CYCLE`; `NAMESPACE_UNKNOWN`; `TOO_MANY_NAMESPACES`.
 pub fn put_under(store: &Store, repeats: &Repeats, request: PutRequest, lease: Option<u128>) -> Result<PutAnswer> {
-    match prepare(store, repeats, request, lease)? {
+    match prepare(store, repeats, request, Means { lease, reserved: None })? {
         Begun::Answered(answer) => Ok(answer),
         Begun::Prepared(prepared) => finish(store, repeats, prepared),
     }
@@ -141,11 +141,19 @@ pub(super) struct Prepared {
     pub(super) request: PutRequest,
     /// What to store, depending on what the writer names and on nothing else yet; `None`: renew what there is.
     pub(super) new: Option<(Content, Lifetime)>,
-    /// The lease that it is computed under.
-    pub(super) lease: Option<u128>,
+    pub(super) means: Means,
     /// What was found below memory, when its condition is on that as well.
     pub(super) below: Option<Below>,
     started: Moment,
+}
+
+/// What a writer has besides what it writes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Means {
+    /// The lease that it is computed under.
+    pub(crate) lease: Option<u128>,
+    /// Room that is held for it.
+    pub(crate) reserved: Option<Arc<Reservation>>,
 }
 
 /// How far a write is.
@@ -158,7 +166,7 @@ pub(super) enum Begun {
 }
 
 /// Checks a write. Nothing is changed, except that its namespace is there.
-pub(super) fn prepare(store: &Store, repeats: &Repeats, mut request: PutRequest, lease: Option<u128>) -> Result<Begun> {
+pub(super) fn prepare(store: &Store, repeats: &Repeats, mut request: PutRequest, means: Means) -> Result<Begun> {
     let started = store.clock.now();
     let key = Key::new(&request.namespace, &request.key)?;
     check(store, &mut request)?;
@@ -170,18 +178,20 @@ pub(super) fn prepare(store: &Store, repeats: &Repeats, mut request: PutRequest,
         Some(payload) => Some(content(store, &space, &mut request, payload)?),
         None => None,
     };
-    Ok(Begun::Prepared(Prepared { key, space, request, new, lease, below: None, started }))
+    Ok(Begun::Prepared(Prepared { key, space, request, new, means, below: None, started }))
 }
 
 /// Makes a write that was checked, in the tiers of this server. Not remembered: it may have to be shared still.
 pub(super) fn apply(store: &Store, prepared: Prepared) -> Result<PutAnswer> {
-    let Prepared { key, space, request, new, lease, below, started } = prepared;
+    let Prepared { key, space, request, new, means, below, started } = prepared;
     let author = Author { client_id: request.client_id.clone(), ..Author::default() };
     let kind = new.as_ref().map_or_else(Arc::default, |(content, _)| content.description.kind.clone());
     let answer = match new {
-        Some(new) => store_content(store, &space, &key, (new, &request.precondition, below.as_ref()), (author, lease))?,
+        Some(new) => {
+            store_content(store, &space, &key, (new, &request.precondition, below.as_ref()), (author, &means))?
+        }
         None if matches!(below, Some(Below::Found(..) | Below::Unasked)) => return Err(not_in_memory(below.as_ref())),
-        None => renew(store, &space, &key, (&request, &author, lease))?,
+        None => renew(store, &space, &key, (&request, &author, means.lease))?,
     };
     if matches!(answer, PutAnswer::LeaseLost) {
         space.stats.on_lease(key.text(), &kind, LeaseTurn::Lost);
@@ -208,7 +218,7 @@ fn check(store: &Store, request: &mut PutRequest) -> Result<()> {
 fn content(store: &Store, space: &Space, request: &mut PutRequest, payload: Payload) -> Result<(Content, Lifetime)> {
     let lifetime = decide(store, space, request, matches!(payload, Payload::Negative(_)))?;
     let content = Content::new(compact(payload), std::mem::take(&mut request.description));
-    if request.digest.is_some_and(|digest| digest != content.digest) {
+    if request.digest.is_some_and(|digest| digest != content.sha256()) {
         let rule = "digest is not the SHA-256 of the value that arrived: send the value again";
         return Err(Error::invalid(Reason::DigestMismatch, "digest", rule));
     }
@@ -220,7 +230,7 @@ fn store_content(
     space: &Arc<Space>,
     key: &Key,
     ((mut content, lifetime), precondition, below): ((Content, Lifetime), &Precondition, Option<&Below>),
-    (author, lease): (Author, Option<u128>),
+    (author, means): (Author, &Means),
 ) -> Result<PutAnswer> {
     // Kept until it is stored: two writers who link each to the other's key must not both find no cycle, and whoever
     // invalidates what this was made from must find it when the gate did not refuse it.
@@ -230,7 +240,7 @@ fn store_content(
         let closed = cascade::close(store, (space, key), &said)?;
         Arc::make_mut(&mut content.description).depends_on = Some(closed);
     }
-    let right = match lease {
+    let right = match means.lease {
         None => Right::Write(author),
         Some(token) => {
             let now = store.clock.now();
@@ -240,7 +250,8 @@ fn store_content(
             Right::Lease(author, claim)
         }
     };
-    let admission = Admission { space, key, content, lifetime, precondition, below, right, pin: None };
+    let reserved = means.reserved.as_deref();
+    let admission = Admission { space, key, content, lifetime, precondition, below, right, pin: None, reserved };
     answer(admit(store, &admission), below)
 }
 
@@ -292,6 +303,10 @@ fn compact(payload: Payload) -> Payload {
     const SHARED_BYTES_MIN: usize = 4096;
     match payload {
         Payload::Value(value) if value.len() < SHARED_BYTES_MIN => Payload::Value(Bytes::copy_from_slice(&value)),
+        Payload::Chunks(chunks) => match Payload::collected(chunks) {
+            value @ Payload::Value(_) => compact(value),
+            chunks => chunks,
+        },
         other => other,
     }
 }

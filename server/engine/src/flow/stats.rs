@@ -39,6 +39,7 @@ pub fn stats(store: &Store, namespace: Option<&str>, group_by: GroupBy, watching
         uptime: watching.uptime,
         watch_count: watching.watch_count,
         pinned_bytes: pinned,
+        uploads_bytes: store.uploads.held(),
     };
     let mut snapshot = store.spaces.stats().snapshot(name.as_deref(), group_by, around);
     count_leases(store, name.as_deref(), group_by, &mut snapshot);
@@ -46,7 +47,8 @@ pub fn stats(store: &Store, namespace: Option<&str>, group_by: GroupBy, watching
         // The namespaces' counters are read one after the other: what went from one and came to another meanwhile would
         // be counted twice.
         let used = store.pool.budget().used();
-        (snapshot.total.entry_count, snapshot.total.charged_bytes) = (used.entries, used.bytes);
+        let charged = used.bytes.saturating_sub(snapshot.uploads_bytes);
+        (snapshot.total.entry_count, snapshot.total.charged_bytes) = (used.entries, charged);
     }
     Ok(snapshot)
 }

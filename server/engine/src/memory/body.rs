@@ -6,12 +6,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    allocation::allocated,
     compact::Micros,
     content::Content,
     record::{Lifetime, Terms, micros},
 };
 use crate::{
+    allocation::allocated,
+    chunks::Chunks,
     clock::Moment,
     compress::Compressed,
     entry::{Description, FailureView, Negative, Payload},
@@ -46,16 +47,46 @@ pub(super) struct Whole {
 enum Value {
     /// All of it; nothing for a remembered absence or failure.
     Plain(Bytes),
-    Smaller(Box<Compressed>),
+    Other(Box<Other>),
 }
 
-const _: () = assert!(size_of::<Value>() == size_of::<Bytes>(), "what is not held smaller does not pay for what is");
+/// What is held of a value otherwise than in one piece as it came.
+#[derive(Debug)]
+enum Other {
+    Smaller(Compressed),
+    Chunks(Chunks),
+}
+
+const _: () = assert!(size_of::<Value>() == size_of::<Bytes>(), "what is held as it came does not pay for what is not");
 
 impl Value {
     fn payload(&self) -> Payload {
         match self {
             Self::Plain(value) => Payload::Value(value.clone()),
-            Self::Smaller(value) => Payload::Compressed((**value).clone()),
+            Self::Other(other) => match &**other {
+                Other::Smaller(value) => Payload::Compressed(value.clone()),
+                Other::Chunks(chunks) => Payload::Chunks(chunks.clone()),
+            },
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Plain(value) => value.len() as u64,
+            Self::Other(other) => match &**other {
+                Other::Smaller(value) => value.raw_bytes(),
+                Other::Chunks(chunks) => chunks.size(),
+            },
+        }
+    }
+
+    fn taken(&self, key: usize) -> Taken {
+        match self {
+            Self::Plain(value) => Taken::of_whole(key, value),
+            Self::Other(other) => match &**other {
+                Other::Smaller(value) => Taken::of_smaller(key, value),
+                Other::Chunks(chunks) => Taken::of_chunks(key, chunks),
+            },
         }
     }
 }
@@ -114,11 +145,12 @@ impl Body {
     pub(super) fn new(key: &str, content: &Content, terms: Terms, shared: bool) -> Self {
         let form = form(content, terms.lifetime, shared);
         if form == Form::Packed {
-            return Self::Packed([key.as_bytes(), content.held()].concat().into());
+            return Self::Packed([key.as_bytes(), content.plain()].concat().into());
         }
         let (value, negative) = match &content.payload {
             Payload::Value(value) => (Value::Plain(value.clone()), None),
-            Payload::Compressed(value) => (Value::Smaller(Box::new(value.clone())), None),
+            Payload::Compressed(value) => (Value::Other(Box::new(Other::Smaller(value.clone()))), None),
+            Payload::Chunks(chunks) => (Value::Other(Box::new(Other::Chunks(chunks.clone()))), None),
             Payload::Negative(negative) => (Value::Plain(Bytes::new()), Some(negative.clone())),
         };
         let rare = (form == Form::Rare).then(|| {
@@ -179,10 +211,7 @@ impl Body {
     pub(super) fn value_bytes(&self, length: usize) -> u64 {
         match self {
             Self::Packed(bytes) => (bytes.len() - length) as u64,
-            Self::Whole(whole) => match &whole.value {
-                Value::Plain(value) => value.len() as u64,
-                Value::Smaller(value) => value.raw_bytes(),
-            },
+            Self::Whole(whole) => whole.value.bytes(),
         }
     }
 
@@ -190,10 +219,7 @@ impl Body {
         match self {
             Self::Packed(bytes) => Taken::default().piece(bytes.len()),
             Self::Whole(whole) => {
-                let taken = match &whole.value {
-                    Value::Plain(value) => Taken::of_whole(whole.key.len(), value),
-                    Value::Smaller(value) => Taken::of_smaller(whole.key.len(), value),
-                };
+                let taken = whole.value.taken(whole.key.len());
                 whole.rare.as_ref().map_or(taken, |rare| {
                     let taken = taken.with_rare(rare.negative.as_ref());
                     rare.failure.as_ref().map_or(taken, |failure| taken.with_failure(failure))
@@ -207,14 +233,16 @@ impl Taken {
     /// What some content takes under a key, living this long, with a shared description or its own.
     pub(super) fn by(key: &str, content: &Content, lifetime: Lifetime, shared: bool) -> Self {
         let form = form(content, lifetime, shared);
-        match (form, &content.payload) {
-            (Form::Packed, _) => Self::default().piece(key.len() + content.held().len()),
-            (Form::Whole, Payload::Value(value)) => Self::of_whole(key.len(), value),
-            (Form::Whole, Payload::Compressed(value)) => Self::of_smaller(key.len(), value),
-            (_, Payload::Value(value)) => Self::of_whole(key.len(), value).with_rare(None),
-            (_, Payload::Compressed(value)) => Self::of_smaller(key.len(), value).with_rare(None),
-            (_, Payload::Negative(negative)) => Self::of_whole(key.len(), &[]).with_rare(Some(negative)),
+        if form == Form::Packed {
+            return Self::default().piece(key.len() + content.plain().len());
         }
+        let (taken, negative) = match &content.payload {
+            Payload::Value(value) => (Self::of_whole(key.len(), value), None),
+            Payload::Compressed(value) => (Self::of_smaller(key.len(), value), None),
+            Payload::Chunks(chunks) => (Self::of_chunks(key.len(), chunks), None),
+            Payload::Negative(negative) => (Self::of_whole(key.len(), &[]), Some(negative)),
+        };
+        if form == Form::Rare { taken.with_rare(negative) } else { taken }
     }
 
     fn of_whole(key: usize, value: &[u8]) -> Self {
@@ -223,7 +251,13 @@ impl Taken {
     }
 
     fn of_smaller(key: usize, value: &Compressed) -> Self {
-        Self::of_whole(key, value.held()).piece(size_of::<Compressed>())
+        Self::of_whole(key, value.held()).piece(size_of::<Other>())
+    }
+
+    fn of_chunks(key: usize, chunks: &Chunks) -> Self {
+        let (used, allocated) = (chunks.size(), chunks.charged_bytes());
+        let taken = Self::of_whole(key, &[]).piece(size_of::<Other>());
+        Self { used: taken.used + used.min(allocated), allocated: taken.allocated + allocated }
     }
 
     fn with_rare(self, negative: Option<&Negative>) -> Self {
@@ -255,7 +289,7 @@ impl Taken {
 fn form(content: &Content, lifetime: Lifetime, shared: bool) -> Form {
     let small = match &content.payload {
         Payload::Value(value) => value.len() < PACKED_BYTES_MAX,
-        Payload::Compressed(_) => false,
+        Payload::Compressed(_) | Payload::Chunks(_) => false,
         Payload::Negative(_) => return Form::Rare,
     };
     let Lifetime { deadlines, idle_ttl, refresh_ahead, marked: _ } = lifetime;

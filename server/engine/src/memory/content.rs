@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    chunks,
     compress::{Compress, Compressed, Said},
     entry::{Description, Payload},
     selector::Facets,
@@ -17,7 +18,7 @@ pub struct Content {
     pub payload: Payload,
     /// What the writer says of it, except what computing it cost.
     pub description: Arc<Description>,
-    /// SHA-256 of the value.
+    /// What identifies the value: see [`chunks::digest_of_value`].
     pub digest: [u8; 32],
     /// What computing it cost, if that is known.
     pub cost: Option<Duration>,
@@ -42,13 +43,12 @@ impl Content {
         }
     }
 
-    /// What is held of the value; nothing for a negative result.
+    /// The value, if it is held as it came and in one piece.
     #[must_use]
-    pub fn held(&self) -> &[u8] {
+    pub fn plain(&self) -> &[u8] {
         match &self.payload {
             Payload::Value(value) => value,
-            Payload::Compressed(compressed) => compressed.held(),
-            Payload::Negative(_) => &[],
+            Payload::Compressed(_) | Payload::Chunks(_) | Payload::Negative(_) => &[],
         }
     }
 
@@ -82,10 +82,20 @@ impl Content {
             && mine.made_from() == theirs.made_from()
     }
 
-    /// SHA-256 of a value.
+    /// What identifies a value.
     #[must_use]
     pub fn digest_of_value(value: &[u8]) -> [u8; 32] {
-        Sha256::digest(value).into()
+        chunks::digest_of_value(value)
+    }
+
+    /// SHA-256 of the value, whatever its size: milliseconds for each MiB of a large one, unless it is known already.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        match &self.payload {
+            Payload::Value(value) if value.len() as u64 > chunks::SHA256_BYTES_MAX => Sha256::digest(value).into(),
+            Payload::Chunks(chunks) => chunks.sha256_now(),
+            Payload::Value(_) | Payload::Compressed(_) | Payload::Negative(_) => self.digest,
+        }
     }
 
     /// The first 16 bytes of a SHA-256 over what kind of payload it is, its digest and how it is to be read.
@@ -118,6 +128,7 @@ fn digest(payload: &Payload) -> [u8; 32] {
     match payload {
         Payload::Value(value) => Content::digest_of_value(value),
         Payload::Compressed(compressed) => Content::digest_of_value(&compressed.value().unwrap_or_default()),
+        Payload::Chunks(chunks) => chunks.digest(),
         Payload::Negative(negative) => Sha256::new()
             .chain_update(&*negative.reason)
             .chain_update([0])

@@ -1,7 +1,6 @@
 //! The store: the pool of entries, fences and history, and how they change together. What a verb means is not known here,
 //! and nothing is put in except by `flow/admit.rs`.
 
-mod allocation;
 pub mod beside;
 pub mod body;
 pub mod budget;
@@ -17,6 +16,7 @@ pub mod plain;
 pub mod pool;
 pub mod reclaim;
 pub mod record;
+pub mod reserved;
 pub mod shard;
 pub mod shared;
 pub mod shelf;
@@ -38,6 +38,7 @@ use self::{
     notes::{Note, Noted},
     pool::{Pool, PoolConfig, Victim},
     record::Record,
+    reserved::Uploads,
     space::{Space, Spaces},
     sweep::Sweeps,
     table::{Held as _, Slot},
@@ -99,6 +100,8 @@ pub struct Store {
     pub insight: Insight,
     /// What is leased, and who waits, in all shards.
     pub leases: Arc<Census>,
+    /// What is reserved for values that are on their way.
+    pub uploads: Uploads,
     /// What invalidations left behind.
     pub sweeps: Sweeps,
     /// Where entries lie besides.
@@ -169,6 +172,7 @@ impl Store {
             pool,
             insight,
             leases,
+            uploads: Uploads::new(config.uploads_bytes_max.min(config.bytes_max)),
             sweeps: Sweeps::default(),
             fleet,
             tiers,

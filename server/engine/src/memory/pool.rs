@@ -169,6 +169,25 @@ impl<X, V: Held> Pool<X, V> {
         reserved
     }
 
+    /// The same where so many bytes of the pool's limit are held for it already.
+    #[must_use]
+    pub fn reserve_rest(&self, shelf: &Shelf, room: Room, held: u64) -> bool {
+        if !shelf.reserve(room) {
+            return false;
+        }
+        let reserved = self.budget.reserve(rest(room, held));
+        if !reserved {
+            shelf.release(room);
+        }
+        reserved
+    }
+
+    /// The room to make for that: all of it where the shelf's own limits are in the way.
+    #[must_use]
+    pub fn room_to_make(&self, shelf: &Shelf, room: Room, held: u64) -> Room {
+        if shelf.missing(room) == Room::default() { rest(room, held) } else { room }
+    }
+
     /// Makes what is held of the shelf's room as much as is needed: takes what is missing, all of it or none, or gives
     /// back what is too much.
     #[must_use]
@@ -301,6 +320,11 @@ impl<X, V: Held> Pool<X, V> {
         let (shelf, seen) = all.min_by(|(_, a), (_, b)| a.price.total_cmp(&b.price))?;
         Some((Cow::Owned(shelf.clone()), seen))
     }
+}
+
+/// What of some room is not held yet, when so many bytes of it are.
+fn rest(room: Room, held: u64) -> Room {
+    Room { bytes: room.bytes.saturating_sub(held), ..room }
 }
 
 /// Raises the level to the price of what goes: of its namespace alone when that made no room for others.

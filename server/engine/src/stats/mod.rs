@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub bytes_max: u64,
     /// Charged bytes that make no room for others.
     pub pinned_bytes: u64,
+    /// Bytes of memory that are reserved for values on their way, of all namespaces; no entry's yet.
+    pub uploads_bytes: u64,
 }
 
 /// Counters of one group.
@@ -156,6 +158,8 @@ pub struct Surroundings {
     pub watch_count: u64,
     /// Charged bytes that make no room for others.
     pub pinned_bytes: u64,
+    /// Bytes reserved for values on their way.
+    pub uploads_bytes: u64,
 }
 
 impl Stats {
@@ -189,8 +193,9 @@ impl Stats {
             GroupBy::Namespace => chosen.iter().map(|(name, stats)| stats.total(name)).collect(),
             GroupBy::Prefix(_) | GroupBy::Kind => merged(&chosen, group_by),
         };
-        let Surroundings { entries_max, bytes_max, uptime, watch_count, pinned_bytes } = around;
-        Snapshot { total, groups: most_read_first(groups), uptime, watch_count, entries_max, bytes_max, pinned_bytes }
+        let Surroundings { entries_max, bytes_max, uptime, watch_count, pinned_bytes, uploads_bytes } = around;
+        let groups = most_read_first(groups);
+        Snapshot { total, groups, uptime, watch_count, entries_max, bytes_max, pinned_bytes, uploads_bytes }
     }
 
     fn chosen(&self, namespace: Option<&str>) -> Vec<(Arc<str>, Arc<NamespaceStats>)> {

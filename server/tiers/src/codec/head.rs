@@ -1,4 +1,5 @@
-//! What stands before a value in a record: the layout of format version 1. How the value itself is packed is not known here.
+//! What stands before a value in a record: the layout of format versions 1, and 2 for values in chunks, which readers of
+//! version 1 pass over. How the value itself is packed is not known here.
 //!
 //! All numbers are little endian, times are nanoseconds, texts stand behind their length in two bytes.
 //!
@@ -6,13 +7,14 @@
 //! |---|---|
 //! | 4 | `HPR` and a byte above 127 |
 //! | 1 | format version |
-//! | 3 | payload (0 value, 1 negative), form (0 plain, 1 zstd, 2 zstd with dictionary), flags |
+//! | 3 | payload (0 value, 1 negative), form (0 plain, 1 zstd, 2 zstd with dictionary, 3 plain in chunks), flags |
 //! | 4 | length of the head, with its checksum |
 //! | 8 + 8 | length of the value, and of what it is stored as |
 //! | 8 × 3 | stored, fresh until, usable until: since the Unix epoch |
-//! | 32 | SHA-256 of the value |
-//! | 8 | xxh3-64 of what the value is stored as |
+//! | 32 | what identifies the value (`hotplate_engine::chunks::digest_of_value`) |
+//! | 8 | xxh3-64 of what the value is stored as; zero for chunks, which have their own checksums |
 //! | 0 to 29 | cost, idle TTL, refresh ahead (1 + 4), dictionary: those whose flag is set, or form |
+//! | 1 (+ 32), 4, 8 × n | of chunks: whether the SHA-256 is known, that, how many there are, length and CRC-32C of each |
 //! | 1 + n | stamp of whoever keeps the record |
 //! | … | namespace, key, media type, encoding, kind, tags, labels, own and inherited dependencies, reason and message |
 //! | 8 | xxh3-64 of all before |
@@ -30,12 +32,15 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     CodecError,
+    cuts::Cuts,
     wire::{Reader, Writer},
 };
 
 const MAGIC: [u8; 4] = *b"HPR\xC1";
-/// The version that is written.
+/// The version that is written for values in one piece.
 pub(super) const VERSION: u8 = 1;
+/// The version that is written for values in chunks.
+pub(super) const CHUNKS_VERSION: u8 = 2;
 /// Bytes after which it is known how long the head is.
 pub const PREFIX_BYTES: usize = 12;
 /// Longest head, in bytes: what an entry may say of itself, with room to spare.
@@ -65,6 +70,8 @@ pub(super) enum Form {
     Zstd,
     /// With the dictionary of this number.
     ZstdWith(u64),
+    /// As it came, in chunks.
+    Chunks,
 }
 
 /// All that a record says before its value.
@@ -76,7 +83,7 @@ pub struct Facts {
     pub description: Arc<Description>,
     /// For a remembered absence or failure: why. It has no value.
     pub negative: Option<Negative>,
-    /// SHA-256 of the value, or of the reason and message.
+    /// What identifies the value, or the SHA-256 of the reason and message.
     pub digest: [u8; 32],
     /// What computing it cost, if that is known.
     pub cost: Option<Duration>,
@@ -104,6 +111,7 @@ pub struct Facts {
     pub stamp: Bytes,
     pub(super) form: Form,
     pub(super) stored_sum: u64,
+    pub(super) cuts: Cuts,
 }
 
 impl Facts {
@@ -121,9 +129,9 @@ impl Facts {
 
     /// The entry with this value; a negative result has none.
     #[must_use]
-    pub(super) fn kept(self, value: Bytes) -> Kept {
+    pub(super) fn kept(self, value: Payload) -> Kept {
         Kept {
-            payload: self.negative.map_or(Payload::Value(value), Payload::Negative),
+            payload: self.negative.map_or(value, Payload::Negative),
             description: self.description,
             digest: self.digest,
             cost: self.cost,
@@ -143,27 +151,31 @@ impl Facts {
 pub(super) struct Stored<'a> {
     pub(super) form: Form,
     pub(super) raw_bytes: u64,
-    pub(super) bytes: &'a [u8],
+    pub(super) stored_bytes: u64,
+    /// Checksum of what it is stored as.
+    pub(super) sum: u64,
+    pub(super) cuts: &'a Cuts,
 }
 
 /// Writes a head.
 pub(super) fn write(key: &Key, kept: &Kept, stored: Stored<'_>, stamp: &[u8]) -> Result<Bytes, CodecError> {
     let mut to = Writer::default();
     to.raw(&MAGIC);
-    to.u8(VERSION);
+    to.u8(if stored.form == Form::Chunks { CHUNKS_VERSION } else { VERSION });
     to.u8(u8::from(matches!(kept.payload, Payload::Negative(_))));
     to.u8(match stored.form {
         Form::Plain => 0,
         Form::Zstd => 1,
         Form::ZstdWith(_) => 2,
+        Form::Chunks => 3,
     });
     to.u8(flags(kept));
     to.u32(0);
     to.u64(stored.raw_bytes);
-    to.u64(stored.bytes.len() as u64);
+    to.u64(stored.stored_bytes);
     [kept.stored, kept.fresh_until, kept.usable_until].into_iter().for_each(|time| to.time(time));
     to.raw(&kept.digest);
-    to.u64(xxh3_64(stored.bytes));
+    to.u64(stored.sum);
     [kept.cost, kept.idle_ttl].into_iter().flatten().for_each(|time| to.time(time));
     if let Some(ahead) = kept.refresh_ahead {
         let (sort, number) = match ahead {
@@ -174,8 +186,10 @@ pub(super) fn write(key: &Key, kept: &Kept, stored: Stored<'_>, stamp: &[u8]) ->
         to.u8(sort);
         to.u32(number);
     }
-    if let Form::ZstdWith(id) = stored.form {
-        to.u64(id);
+    match stored.form {
+        Form::Plain | Form::Zstd => {}
+        Form::ZstdWith(id) => to.u64(id),
+        Form::Chunks => stored.cuts.write(&mut to),
     }
     let stamp_bytes = stamp.len().min(STAMP_BYTES_MAX);
     to.u8(u8::try_from(stamp_bytes).unwrap_or_default());
@@ -235,7 +249,7 @@ fn length(bytes: &[u8]) -> Result<usize, CodecError> {
     if prefix[..MAGIC.len()] != MAGIC {
         return Err(CodecError::Foreign);
     }
-    if prefix[MAGIC.len()] != VERSION {
+    if ![VERSION, CHUNKS_VERSION].contains(&prefix[MAGIC.len()]) {
         return Err(CodecError::UnknownVersion(prefix[MAGIC.len()]));
     }
     let length = [prefix[LENGTH_AT], prefix[LENGTH_AT + 1], prefix[LENGTH_AT + 2], prefix[LENGTH_AT + 3]];
@@ -257,6 +271,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Facts, CodecError> {
     let mut from = Reader::new(&said[MAGIC.len() + 1..]);
     let facts = read_fields(&mut from, head_bytes)?;
     from.end()?;
+    if (facts.form == Form::Chunks) != (said[MAGIC.len()] == CHUNKS_VERSION) {
+        return Err(CodecError::Damaged("the value is in chunks, or not, against the version"));
+    }
     consistent(&facts).map(|()| facts)
 }
 
@@ -275,6 +292,7 @@ fn read_fields(from: &mut Reader<'_>, head_bytes: usize) -> Result<Facts, CodecE
     let idle_ttl = has(IDLE).then(|| from.time()).transpose()?;
     let refresh_ahead = has(AHEAD).then(|| read_ahead(from)).transpose()?;
     let form = read_form(form, from)?;
+    let cuts = if form == Form::Chunks { Cuts::read(from)? } else { Cuts::default() };
     let stamp = read_stamp(from)?;
     Ok(Facts {
         key: read_key(from)?,
@@ -295,11 +313,15 @@ fn read_fields(from: &mut Reader<'_>, head_bytes: usize) -> Result<Facts, CodecE
         stamp,
         form,
         stored_sum,
+        cuts,
     })
 }
 
 fn consistent(facts: &Facts) -> Result<(), CodecError> {
-    let plain = facts.form == Form::Plain;
+    let plain = matches!(facts.form, Form::Plain | Form::Chunks);
+    if facts.form == Form::Chunks && facts.cuts.bytes() != facts.stored_bytes {
+        return Err(CodecError::Damaged("the chunks are not as long as the value"));
+    }
     let lengths = if plain { facts.stored_bytes == facts.raw_bytes } else { facts.stored_bytes <= facts.raw_bytes };
     if !lengths {
         return Err(CodecError::Damaged("the lengths of the value contradict each other"));
@@ -327,6 +349,7 @@ fn read_form(form: u8, from: &mut Reader<'_>) -> Result<Form, CodecError> {
         0 => Ok(Form::Plain),
         1 => Ok(Form::Zstd),
         2 => from.u64().map(Form::ZstdWith),
+        3 => Ok(Form::Chunks),
         _ => Err(CodecError::Damaged("the value has an unknown form")),
     }
 }

@@ -2,6 +2,7 @@
 //! where that is worth it. Where the bytes go, and whether an entry may still be served, is not known here.
 
 mod counters;
+mod cuts;
 mod dictionary;
 mod error;
 mod head;
@@ -15,6 +16,7 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 
 use bytes::Bytes;
 use hotplate_engine::{
+    chunks::{Chunk, Chunks, digest_of_value},
     clock::Clock,
     compress::Said,
     entry::Payload,
@@ -22,18 +24,19 @@ use hotplate_engine::{
     tier::{CodecState, Kept},
 };
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::{
     counters::Counters,
+    cuts::Cuts,
     dictionary::{Dictionaries, Encoder},
     head::{Form, Stored},
     pack::Packer,
     training::Sampling,
 };
 pub use self::{
+    cuts::Gathering,
     dictionary::{DICTIONARY_BYTES_MAX, DICTIONARY_VALUE_BYTES_MAX, DictionaryStore, dictionary_id},
     error::CodecError,
     head::{Facts, HEAD_BYTES_MAX, PREFIX_BYTES, STAMP_BYTES_MAX},
@@ -62,11 +65,20 @@ pub struct CodecOptions {
     pub value_bytes_max: u64,
     /// Whether namespaces with values up to [`DICTIONARY_VALUE_BYTES_MAX`] get dictionaries.
     pub dictionaries: bool,
+    /// Whether values in chunks are written so. If not, in one piece: as earlier versions read them.
+    pub chunks: bool,
 }
 
 impl Default for CodecOptions {
     fn default() -> Self {
-        Self { level: 1, bytes_min: 1 << 10, ratio_max: 0.90, value_bytes_max: 1 << 30, dictionaries: true }
+        Self {
+            level: 1,
+            bytes_min: 1 << 10,
+            ratio_max: 0.90,
+            value_bytes_max: 1 << 30,
+            dictionaries: true,
+            chunks: true,
+        }
     }
 }
 
@@ -75,8 +87,10 @@ impl Default for CodecOptions {
 pub struct Encoded {
     /// What is said of the value.
     pub head: Bytes,
-    /// The value, compressed or as it came; then it shares its memory.
+    /// The value, compressed or as it came; then it shares its memory. Nothing for a value in chunks.
     pub body: Bytes,
+    /// The value, if it is in chunks.
+    pub chunks: Option<Chunks>,
     /// Bytes of the value as it came.
     pub raw_bytes: u64,
     /// The dictionary that is needed to read it.
@@ -88,13 +102,27 @@ impl Encoded {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
     pub fn len(&self) -> usize {
-        self.head.len() + self.body.len()
+        self.parts().map(Bytes::len).sum()
+    }
+
+    /// The record in pieces, in their order.
+    pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
+        let chunks = self.chunks.iter().flat_map(|chunks| chunks.chunks());
+        [&self.head, &self.body].into_iter().chain(chunks.map(Chunk::bytes))
     }
 
     /// The record in one piece.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        if self.body.is_empty() { self.head.clone() } else { [&*self.head, &*self.body].concat().into() }
+        self.to_vec().into()
+    }
+
+    /// The same, to be sent.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut record = Vec::with_capacity(self.len());
+        self.parts().for_each(|part| record.extend_from_slice(part));
+        record
     }
 }
 
@@ -167,16 +195,40 @@ impl Codec {
         }
         let value = match &kept.payload {
             Payload::Value(value) => value.clone(),
+            Payload::Chunks(chunks) => {
+                self.bounded(chunks.size())?;
+                let cuts = if self.options.chunks { Cuts::of(chunks) } else { None };
+                match cuts {
+                    Some(cuts) => return self.encode_chunks((key, kept), (chunks, &cuts), stamp),
+                    None => chunks.to_bytes(),
+                }
+            }
             Payload::Compressed(held) => held.value().ok_or(CodecError::Damaged("what memory holds of the value"))?,
             Payload::Negative(_) => Bytes::new(),
         };
         let raw_bytes = value.len() as u64;
         self.bounded(raw_bytes)?;
         let (body, form) = self.pack(key, kept, value);
-        let head = head::write(key, kept, Stored { form, raw_bytes, bytes: &body }, stamp)?;
+        let (stored_bytes, sum) = (body.len() as u64, xxh3_64(&body));
+        let stored = Stored { form, raw_bytes, stored_bytes, sum, cuts: &Cuts::default() };
+        let head = head::write(key, kept, stored, stamp)?;
         self.counters.stored(raw_bytes, body.len() as u64, form != Form::Plain);
         let dictionary = if let Form::ZstdWith(id) = form { Some(id) } else { None };
-        Ok(Encoded { head, body, raw_bytes, dictionary })
+        Ok(Encoded { head, body, chunks: None, raw_bytes, dictionary })
+    }
+
+    fn encode_chunks(
+        &self,
+        (key, kept): (&Key, &Kept),
+        (chunks, cuts): (&Chunks, &Cuts),
+        stamp: &[u8],
+    ) -> Result<Encoded, CodecError> {
+        let raw_bytes = chunks.size();
+        // Each chunk has its own checksum, and the digest is worked out again.
+        let stored = Stored { form: Form::Chunks, raw_bytes, stored_bytes: raw_bytes, sum: 0, cuts };
+        let head = head::write(key, kept, stored, stamp)?;
+        self.counters.stored(raw_bytes, raw_bytes, false);
+        Ok(Encoded { head, body: Bytes::new(), chunks: Some(chunks.clone()), raw_bytes, dictionary: None })
     }
 
     /// What a record says of its entry: only the bytes of its head are needed.
@@ -210,12 +262,19 @@ impl Codec {
     /// # Errors
     /// As [`Codec::decode`].
     pub fn decode_body(&self, facts: Facts, body: Bytes) -> Result<Decoded, CodecError> {
-        if body.len() as u64 != facts.stored_bytes || xxh3_64(&body) != facts.stored_sum {
+        if body.len() as u64 != facts.stored_bytes {
+            return Err(CodecError::Damaged("the value is not as long as it was"));
+        }
+        let facts = match Gathering::of(facts) {
+            Ok(pieces) => return gathered(pieces, &body),
+            Err(facts) => facts,
+        };
+        if xxh3_64(&body) != facts.stored_sum {
             return Err(CodecError::Damaged("the value does not have its checksum"));
         }
         let value = self.unpack(&facts, body)?;
         let (key, stamp) = (facts.key.clone(), facts.stamp.clone());
-        Ok(Decoded { key, kept: facts.kept(value), stamp })
+        Ok(Decoded { key, kept: facts.kept(Payload::Value(value)), stamp })
     }
 
     /// As [`Codec::decode`], with a dictionary that is not known here from where it lies.
@@ -367,7 +426,7 @@ impl Codec {
 
     fn unpack(&self, facts: &Facts, body: Bytes) -> Result<Bytes, CodecError> {
         let decoder = match facts.form {
-            Form::Plain => return Ok(body),
+            Form::Plain | Form::Chunks => return Ok(body),
             Form::Zstd => None,
             Form::ZstdWith(id) => Some(self.dictionaries.decoder(id).ok_or(CodecError::UnknownDictionary(id))?),
         };
@@ -377,11 +436,23 @@ impl Codec {
         let value = self.packer.unpack(&body, raw_bytes, decoder.as_deref());
         self.counters.decompressing(self.clock.now().since(begin));
         let value = value?;
-        if Sha256::digest(&value)[..] != facts.digest {
+        if digest_of_value(&value) != facts.digest {
             return Err(CodecError::Damaged("the value does not have its digest"));
         }
         Ok(value)
     }
+}
+
+/// The entry of a value that is there in one piece, in the pieces it came in.
+fn gathered(mut pieces: Gathering, body: &Bytes) -> Result<Decoded, CodecError> {
+    let mut at = 0;
+    while let Some(bytes) = pieces.next_bytes() {
+        let piece = body.get(at..at + bytes).ok_or(CodecError::Damaged("the value ends within a chunk"))?;
+        // In memory of its own: else each would keep all of it.
+        pieces.push(Bytes::copy_from_slice(piece))?;
+        at += bytes;
+    }
+    pieces.finish()
 }
 
 fn said(kept: &Kept) -> Said<'_> {

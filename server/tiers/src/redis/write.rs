@@ -298,7 +298,7 @@ impl Core {
         }
         let (codec, key, kept, bytes) = (Arc::clone(&self.codec), key.clone(), kept.clone(), kept.value_bytes());
         let encoded = aside(bytes, move || codec.encode(&key, &kept)).await??;
-        Ok(Some([&*encoded.head, &*encoded.body].concat()))
+        Ok(Some(encoded.to_vec()))
     }
 
     fn milliseconds_left(&self, kept: &Kept) -> u64 {

@@ -41,8 +41,7 @@ impl Writer {
         if self.bytes.saturating_add(bytes) > self.bytes_max {
             return Ok(false);
         }
-        self.file.write_all(&record.head)?;
-        self.file.write_all(&record.body)?;
+        record.parts().try_for_each(|part| self.file.write_all(part))?;
         self.bytes += bytes;
         self.entries += 1;
         Ok(true)

@@ -39,7 +39,7 @@ pub(crate) fn explain_response(answer: ExplainAnswer) -> v1::ExplainKeyResponse 
     });
     let negative = answer.entry.as_ref().and_then(|(view, _)| match &view.payload {
         Payload::Negative(negative) => Some(wire_negative(negative)),
-        Payload::Value(_) | Payload::Compressed(_) => None,
+        Payload::Value(_) | Payload::Compressed(_) | Payload::Chunks(_) => None,
     });
     let served_from = wire_tier(answer.tier).into();
     v1::ExplainKeyResponse {

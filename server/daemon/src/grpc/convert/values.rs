@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use hotplate_engine::{
     ahead::RefreshAhead,
+    chunks::SHA256_BYTES_MAX,
     entry::{CostSource, EntryView, Expiration, Facts, FailureView, Negative, Payload, Ttl},
     position::{LogId, Position, Positions},
     selector::Selector,
@@ -204,6 +205,11 @@ fn wire_payload(payload: Payload) -> Option<v1::entry::Payload> {
     match payload.plain()? {
         Payload::Value(value) => Some(v1::entry::Payload::Value(value)),
         Payload::Negative(negative) => Some(v1::entry::Payload::Negative(wire_negative(&negative))),
+        // What no unary call carries is read as a stream.
+        Payload::Chunks(chunks) if chunks.size() > SHA256_BYTES_MAX => {
+            Some(v1::entry::Payload::Large(v1::LargeValue { size_bytes: chunks.size() }))
+        }
+        Payload::Chunks(chunks) => Some(v1::entry::Payload::Value(chunks.to_bytes())),
         Payload::Compressed(_) => None,
     }
 }

@@ -10,7 +10,7 @@ use crate::{
             self,
             write::{renewed, share},
         },
-        put::{self, Begun, Precondition, Prepared, PutAnswer, PutRequest},
+        put::{self, Begun, Means, Precondition, Prepared, PutAnswer, PutRequest},
         repeat::Repeats,
         through::{kin, lower::look_below},
     },
@@ -20,17 +20,18 @@ use crate::{
 /// How often what lies below is looked for, when it changed before the condition on it was tested.
 const ATTEMPTS_MAX: usize = 8;
 
-/// Stores one entry, under the lease that this token names if there is one.
+/// Stores one entry, under the lease that a token names and in the room that is held for it, if there are such.
 ///
 /// # Errors
 /// As [`put::put_under`].
-pub async fn write(
+pub(crate) async fn write(
     store: &Arc<Store>,
     repeats: &Repeats,
     request: PutRequest,
-    lease: Option<u128>,
+    means: Means,
 ) -> Result<PutAnswer> {
-    let mut prepared = match put::prepare(store, repeats, request, lease)? {
+    let lease = means.lease;
+    let mut prepared = match put::prepare(store, repeats, request, means)? {
         Begun::Answered(answer) => return Ok(answer),
         Begun::Prepared(prepared) => prepared,
     };

@@ -1,9 +1,9 @@
-//! What an allocator takes for a piece of memory. Which pieces an entry has is not known here.
+//! What an allocator takes for a piece of memory. Which pieces something has is not known here.
 
 /// Bytes that are taken for so many: the size classes of jemalloc, four for each power of two beyond 128 bytes (jemalloc(3),
 /// "Implementation notes"). The server's allocator is jemalloc.
 #[must_use]
-pub(super) fn allocated(bytes: u64) -> u64 {
+pub(crate) fn allocated(bytes: u64) -> u64 {
     match bytes {
         0..=8 => bytes.next_multiple_of(8),
         9..=128 => bytes.next_multiple_of(16),
