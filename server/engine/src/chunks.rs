@@ -102,19 +102,13 @@ impl fmt::Debug for Chunk {
 }
 
 /// A value that is on its way, chunk by chunk. What it holds of it is charged to whoever collects.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Collecting {
     chunks: Vec<Chunk>,
     size: u64,
     crc32c: u32,
     xxh3: Box<Xxh3>,
     charged: u64,
-}
-
-impl Default for Collecting {
-    fn default() -> Self {
-        Self { chunks: Vec::new(), size: 0, crc32c: 0, xxh3: Box::default(), charged: 0 }
-    }
 }
 
 impl Collecting {
