@@ -16,7 +16,8 @@ use crate::{
     endpoint::Address,
     env,
     near::{NearOptions, NearSetup},
-    pool::Pool,
+    pipe::Pipes,
+    pool::{CONNECTIONS_MAX, Pool},
     retry::Budget,
     token::Token,
     ttl,
@@ -40,6 +41,8 @@ pub struct Builder {
     tls: Tls,
     profile: Option<Profile>,
     timeout: Option<Duration>,
+    pipelining: bool,
+    connections_max: usize,
     setup: Setup,
 }
 
@@ -82,6 +85,8 @@ impl Default for Builder {
             tls: Tls::default(),
             profile: None,
             timeout: None,
+            pipelining: true,
+            connections_max: CONNECTIONS_MAX,
             setup,
         }
     }
@@ -160,6 +165,21 @@ impl Builder {
     /// The deadline of every call, retries included, instead of the profile's. At least 1 ms.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Whether small calls that are made at the same time share a stream: more calls for the same work, and none waits
+    /// for another. A server that has no such streams is called as before. Turn it off where a proxy between should
+    /// spread single calls over servers. Default: on.
+    pub fn pipelining(mut self, pipelining: bool) -> Self {
+        self.pipelining = pipelining;
+        self
+    }
+
+    /// Connections for calls at most, to all servers together, but at least one to each; 1 to 64. The next is opened
+    /// when those before it are busy. Default: 4.
+    pub fn connections_max(mut self, connections: usize) -> Self {
+        self.connections_max = connections;
         self
     }
 
@@ -271,9 +291,14 @@ impl Builder {
         let namespace = self.namespace.or(named).unwrap_or_else(|| "default".to_owned());
         let mut setup = self.setup;
         check_setup(&setup)?;
+        if !(1..=64).contains(&self.connections_max) {
+            return Err(Error::configuration("connections_max is 1 to 64"));
+        }
         setup.disabled |= env::disabled();
+        let pool = Pool::new(&endpoints, self.connections_max);
         let wire = Wire {
-            pool: Pool::new(&endpoints),
+            pipes: self.pipelining.then(|| Pipes::new(&pool, authorization.as_ref())),
+            pool,
             profile,
             authorization,
             budget: Budget::default(),

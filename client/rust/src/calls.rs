@@ -2,7 +2,6 @@
 //! codecs: those live in `namespace`.
 
 use std::{
-    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,27 +9,25 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
 use tonic::{
-    Request, Response, Status, Streaming,
+    Streaming,
     metadata::{Ascii, MetadataValue},
-    transport::Channel,
 };
 
 use crate::{
-    Error, Profile, Result, clock,
+    Profile, Result,
+    pipe::Pipes,
     pool::Pool,
     retry::{self, Budget, Repeat},
-    v1::{self, cache_service_client::CacheServiceClient},
+    v1,
 };
-
-/// Largest message accepted or sent, in bytes. Above every server's own limit, so that the server's clear answer wins.
-const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 /// What all clones share.
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(crate) pool: Pool,
+    /// Where small calls share streams; unset when each goes alone.
+    pub(crate) pipes: Option<Pipes>,
     pub(crate) profile: Profile,
     pub(crate) authorization: Option<MetadataValue<Ascii>>,
     pub(crate) budget: Budget,
@@ -41,8 +38,11 @@ pub(crate) struct Wire {
 /// The RPCs of `hotplate.v1.CacheService`, one method each. Cheap to clone.
 ///
 /// Every call carries the token, ends within its deadline and is tried again, at most twice, when the server was
-/// unavailable and repeating it is safe. Failures come as [`Error`]; a miss is part of an answer, not a failure. The
-/// kill switch and the breaker of the typed layer do not apply here.
+/// unavailable and repeating it is safe. Failures come as [`crate::Error`]; a miss is part of an answer, not a failure.
+/// The kill switch and the breaker of the typed layer do not apply here.
+///
+/// Small calls that are made at the same time share a stream, without being asked and without waiting for each other;
+/// see [`crate::Builder::pipelining`].
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), hotplate::Error> {
@@ -54,17 +54,9 @@ pub(crate) struct Wire {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Calls {
-    wire: Arc<Wire>,
-    timeout: Option<Duration>,
-    attempts: u32,
-}
-
-/// How one call is made.
-#[derive(Clone, Copy)]
-struct Plan {
-    timeout: Duration,
-    attempts: u32,
-    repeat: Repeat,
+    pub(crate) wire: Arc<Wire>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) attempts: u32,
 }
 
 impl Calls {
@@ -91,7 +83,7 @@ impl Calls {
     /// # Errors
     /// What the server refused, or that it could not be reached in time.
     pub async fn get(&self, request: v1::GetRequest) -> Result<v1::GetResponse> {
-        self.unary(self.small(Repeat::Safe), request, |mut stub, request| async move { stub.get(request).await }).await
+        self.gathered(self.small(Repeat::Safe), request).await
     }
 
     /// Finds several entries.
@@ -109,7 +101,7 @@ impl Calls {
     /// As [`Calls::get`].
     pub async fn put(&self, mut request: v1::PutRequest) -> Result<v1::PutResponse> {
         identify_put(&mut request);
-        self.unary(self.small(Repeat::Safe), request, |mut stub, request| async move { stub.put(request).await }).await
+        self.gathered(self.small(Repeat::Safe), request).await
     }
 
     /// Stores several entries.
@@ -128,7 +120,7 @@ impl Calls {
     /// As [`Calls::get`].
     pub async fn touch(&self, request: v1::TouchRequest) -> Result<v1::TouchResponse> {
         let plan = self.small(Repeat::Never);
-        self.unary(plan, request, |mut stub, request| async move { stub.touch(request).await }).await
+        self.gathered(plan, request).await
     }
 
     /// Drops entries. Without `request_id` it gets one, so that a retry reports what the first try dropped.
@@ -138,7 +130,7 @@ impl Calls {
     pub async fn invalidate(&self, mut request: v1::InvalidateRequest) -> Result<v1::InvalidateResponse> {
         identify(&mut request.request_id);
         let plan = self.bulk(Repeat::Safe);
-        self.unary(plan, request, |mut stub, request| async move { stub.invalidate(request).await }).await
+        self.gathered(plan, request).await
     }
 
     /// Counts what happened and what is held.
@@ -241,105 +233,17 @@ impl Calls {
         self.stream(plan, request, |mut stub, request| async move { stub.preload(request).await }).await
     }
 
+    /// Ends the streams that calls share; what is called from now on goes alone.
+    pub(crate) async fn close(&self) {
+        if let Some(pipes) = &self.wire.pipes {
+            pipes.close().await;
+        }
+    }
+
     /// How many calls were sent again so far, by all clones. What was sent twice may also happen twice, and later.
     pub(crate) fn repeats(&self) -> u64 {
         self.wire.repeats.load(Ordering::Relaxed)
     }
-
-    fn small(&self, repeat: Repeat) -> Plan {
-        Plan { timeout: self.time(), attempts: self.attempts, repeat }
-    }
-
-    fn bulk(&self, repeat: Repeat) -> Plan {
-        let timeout = self.timeout.unwrap_or(self.wire.profile.bulk_timeout);
-        Plan { timeout, attempts: self.attempts, repeat }
-    }
-
-    async fn unary<Q, A, F, R>(&self, plan: Plan, message: Q, send: F) -> Result<A>
-    where
-        Q: Clone,
-        F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
-        R: Future<Output = Result<Response<A>, Status>>,
-    {
-        let ends = clock::after(plan.timeout);
-        self.repeated(plan, || {
-            let mut request = self.request(message.clone());
-            request.set_timeout(ends.saturating_duration_since(clock::now()));
-            send(stub(self.wire.pool.for_call()), request)
-        })
-        .await
-    }
-
-    async fn stream<Q, A, F, R>(&self, plan: Plan, message: Q, send: F) -> Result<Streaming<A>>
-    where
-        Q: Clone,
-        F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
-        R: Future<Output = Result<Response<Streaming<A>>, Status>>,
-    {
-        self.repeated(plan, || send(stub(self.wire.pool.for_stream()), self.request(message.clone()))).await
-    }
-
-    /// Tries until it works, may not be repeated, or the time is over. The local clock is the one that counts: a
-    /// server that never answers must not hold the caller.
-    async fn repeated<A, F, R>(&self, plan: Plan, send: F) -> Result<A>
-    where
-        F: Fn() -> R,
-        R: Future<Output = Result<Response<A>, Status>>,
-    {
-        let ends = clock::after(plan.timeout);
-        let tries = async {
-            let mut attempt = 1;
-            loop {
-                let error = match send().await {
-                    Ok(response) => break self.answered(response),
-                    Err(status) => Error::from(status),
-                };
-                self.wait_to_retry(attempt + 1, plan, ends, error).await?;
-                attempt += 1;
-            }
-        };
-        match tokio::time::timeout(plan.timeout, Box::pin(tries)).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(Error::timed_out(plan.timeout)),
-        }
-    }
-
-    fn answered<A>(&self, response: Response<A>) -> Result<A> {
-        self.wire.budget.succeeded();
-        Ok(response.into_inner())
-    }
-
-    /// Sleeps before the next try, or gives the error back when there is none. A wait that would not end before the
-    /// deadline is not begun: the true cause says more than a timeout.
-    async fn wait_to_retry(&self, next: u32, plan: Plan, ends: Instant, error: Error) -> Result<()> {
-        if error.kind != crate::ErrorKind::Unavailable || retry::is_answer(&error) {
-            self.wire.budget.succeeded();
-            return Err(error);
-        }
-        let allowed = self.wire.budget.failed();
-        match retry::wait_before(next, plan.attempts, plan.repeat, &error) {
-            Some(wait) if allowed && clock::after(wait) < ends => {
-                tokio::time::sleep(wait).await;
-                self.wire.repeats.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            _ => Err(error),
-        }
-    }
-
-    fn request<Q>(&self, message: Q) -> Request<Q> {
-        let mut request = Request::new(message);
-        if let Some(authorization) = &self.wire.authorization {
-            request.metadata_mut().insert("authorization", authorization.clone());
-        }
-        request
-    }
-}
-
-fn stub(channel: Channel) -> CacheServiceClient<Channel> {
-    CacheServiceClient::new(channel)
-        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// A condition, or a lease, is judged against what the first try may already have changed: only an id makes repeating it

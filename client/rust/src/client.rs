@@ -139,6 +139,7 @@ impl Client {
     /// lost.
     pub async fn close(&self) {
         self.0.tasks.close().await;
+        self.0.calls.close().await;
     }
 
     pub(crate) fn gate(&self) -> &Arc<Gate> {

@@ -18,9 +18,11 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// So long from now; what is too long to be told ends in 30 years.
+/// What is too long to be told ends in 30 years.
+pub(crate) const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// So long from now, [`FAR`] at most.
 pub(crate) fn after(long: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     now() + long.min(FAR)
 }
 

@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::ttl;
+
 /// Result of every operation that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -159,7 +161,7 @@ impl Error {
         self
     }
 
-    /// The failure of one item of a batch.
+    /// The failure of one item of a batch or a stream.
     #[must_use]
     pub fn from_item(item: &crate::v1::ItemError) -> Self {
         let filled = |text: &String| (!text.is_empty()).then(|| text.clone());
@@ -168,8 +170,8 @@ impl Error {
             reason: filled(&item.reason),
             field: filled(&item.field),
             message: item.message.clone(),
-            retry_after: None,
-            details: BTreeMap::new(),
+            retry_after: item.retry_after.as_ref().map(|after| ttl::from_wire(Some(after)).unwrap_or_default()),
+            details: item.details.clone().into_iter().collect(),
         }
     }
 }

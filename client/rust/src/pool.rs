@@ -1,42 +1,104 @@
 //! The connections of a client and which one a call takes. Every one is opened when first needed and again when lost.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tonic::transport::{Channel, Endpoint};
 
-/// Connections per client when there are few endpoints: measured as the point where more stop helping.
-const CONNECTIONS: usize = 4;
+/// Connections per client at most, when nothing is said: measured as the point where more stop helping.
+pub(crate) const CONNECTIONS_MAX: usize = 4;
+/// Calls under way on a connection before the next one is opened.
+const CALLS_PER_CONNECTION: usize = 32;
 
-/// Connections for calls, and others for streams: a Watch that is slow to read must not hold up calls that share its
-/// connection's flow control window.
+/// Connections for calls, and others for streams that are read slowly: a Watch that waits for its reader must not hold
+/// up calls that share its connection's flow control window.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    calls: Vec<Channel>,
+    servers: Vec<Vec<Line>>,
     streams: Vec<Channel>,
     next: AtomicUsize,
 }
 
+/// A connection and how many calls are under way on it.
+#[derive(Debug)]
+struct Line {
+    channel: Channel,
+    calls: Arc<AtomicUsize>,
+}
+
+/// A place on a connection, for as long as a call is under way.
+#[derive(Debug)]
+pub(crate) struct Place {
+    channel: Channel,
+    calls: Arc<AtomicUsize>,
+}
+
 impl Pool {
-    /// Prepares the connections to at least one endpoint. Needs a tokio runtime; opens nothing.
-    pub(crate) fn new(endpoints: &[Endpoint]) -> Self {
-        let each = (CONNECTIONS / endpoints.len().max(1)).max(1);
-        let calls = (0..each).flat_map(|_| endpoints.iter().map(Endpoint::connect_lazy)).collect();
+    /// Prepares at most `connections` to all endpoints together, and at least one to each. Needs a tokio runtime; opens
+    /// nothing.
+    pub(crate) fn new(endpoints: &[Endpoint], connections: usize) -> Self {
+        let each = (connections / endpoints.len().max(1)).max(1);
+        let line = |endpoint: &Endpoint| Line { channel: endpoint.connect_lazy(), calls: Arc::default() };
+        let servers = endpoints.iter().map(|endpoint| (0..each).map(|_| line(endpoint)).collect()).collect();
         let streams = endpoints.iter().map(Endpoint::connect_lazy).collect();
-        Self { calls, streams, next: AtomicUsize::new(0) }
+        Self { servers, streams, next: AtomicUsize::new(0) }
     }
 
-    /// The next connection in turn: a call that is tried again takes another endpoint where there is one.
-    pub(crate) fn for_call(&self) -> Channel {
-        self.pick(&self.calls)
+    /// Whose turn it is: a call that is tried again takes another server where there is one.
+    pub(crate) fn turn(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The next connection for a long-lived stream.
+    /// A connection for a call: the first that has few under way, else the one with the fewest.
+    pub(crate) fn for_call(&self) -> Place {
+        let lines = &self.servers[self.turn() % self.servers.len()];
+        let load = |line: &Line| line.calls.load(Ordering::Relaxed);
+        let free = lines.iter().find(|line| load(line) < CALLS_PER_CONNECTION);
+        let line = free.or_else(|| lines.iter().min_by_key(|line| load(line))).unwrap_or(&lines[0]);
+        line.calls.fetch_add(1, Ordering::Relaxed);
+        Place { channel: line.channel.clone(), calls: Arc::clone(&line.calls) }
+    }
+
+    /// A connection for a long-lived stream.
     pub(crate) fn for_stream(&self) -> Channel {
-        self.pick(&self.streams)
+        self.streams[self.turn() % self.streams.len()].clone()
     }
 
-    fn pick(&self, channels: &[Channel]) -> Channel {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        channels[turn % channels.len()].clone()
+    /// The connections for calls to each server.
+    pub(crate) fn by_server(&self) -> impl Iterator<Item = Vec<Channel>> {
+        self.servers.iter().map(|lines| lines.iter().map(|line| line.channel.clone()).collect())
+    }
+}
+
+impl Place {
+    /// The connection.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn another_connection_is_taken_when_those_before_it_are_busy() {
+        let endpoint = Endpoint::from_static("http://127.0.0.1:1");
+        let pool = Pool::new(&[endpoint], 2);
+        let loads = || pool.servers[0].iter().map(|line| line.calls.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let mut places: Vec<_> = (0..CALLS_PER_CONNECTION).map(|_| pool.for_call()).collect();
+        assert_eq!(loads(), [CALLS_PER_CONNECTION, 0]);
+        places.extend((0..CALLS_PER_CONNECTION + 4).map(|_| pool.for_call()));
+        assert_eq!(loads(), [CALLS_PER_CONNECTION + 2, CALLS_PER_CONNECTION + 2]);
+        drop(places);
+        assert_eq!(loads(), [0, 0]);
     }
 }

@@ -30,6 +30,11 @@ impl Tasks {
         self.tracker.spawn_on(word, runtime);
     }
 
+    /// Whether all tasks were told to end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
     /// Ends all tasks, lets last words be said, and waits for all of them.
     pub(crate) async fn close(&self) {
         self.cancel.cancel();

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use crate::lease_table::{Leases, outcome};
+use crate::{
+    double_pipe::{self, Piped},
+    lease_table::{Leases, outcome},
+};
 use futures::{Stream, StreamExt};
 use hotplate::{
     Builder, Client, Profile,
@@ -58,6 +61,7 @@ pub(crate) struct State {
     pub(crate) preloads: Mutex<Vec<v1::PreloadRequest>>,
     pub(crate) gets: Mutex<Vec<v1::GetRequest>>,
     pub(crate) leases: Leases,
+    pub(crate) piped: Piped,
 }
 
 impl State {
@@ -65,8 +69,12 @@ impl State {
         self.calls.lock().get(method).copied().unwrap_or(0)
     }
 
-    async fn begin<T>(&self, method: &'static str, request: Request<T>) -> Result<T, Status> {
+    pub(crate) fn counted(&self, method: &'static str) {
         *self.calls.lock().entry(method).or_default() += 1;
+    }
+
+    async fn begin<T>(&self, method: &'static str, request: Request<T>) -> Result<T, Status> {
+        self.counted(method);
         let header = |name: &str| request.metadata().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         *self.authorization.lock() = header("authorization");
         *self.timeout.lock() = header("grpc-timeout");
@@ -78,7 +86,7 @@ impl State {
         }
     }
 
-    fn answer(&self, request: &v1::GetRequest) -> v1::GetResponse {
+    pub(crate) fn answer(&self, request: &v1::GetRequest) -> v1::GetResponse {
         self.gets.lock().push(request.clone());
         let Some(entry) = self.entries.lock().get(&request.key).cloned() else {
             return match self.leases.ask(request) {
@@ -122,7 +130,7 @@ impl State {
         }
     }
 
-    fn store(&self, request: v1::PutRequest) -> v1::PutResponse {
+    pub(crate) fn store(&self, request: v1::PutRequest) -> v1::PutResponse {
         if !self.leases.uses(&request.key, &request.lease_token) {
             return v1::PutResponse { outcome: v1::PutOutcome::LeaseLost.into(), ..v1::PutResponse::default() };
         }
@@ -148,6 +156,20 @@ impl State {
             ..v1::PutResponse::default()
         }
     }
+
+    pub(crate) fn invalidate(&self, request: v1::InvalidateRequest) -> v1::InvalidateResponse {
+        let mut matched_count = 0;
+        for selector in &request.selectors {
+            if let Some(v1::selector::Selector::Key(key)) = &selector.selector {
+                matched_count += u64::from(self.entries.lock().remove(key).is_some());
+            }
+        }
+        let refreshing = request.mode() == v1::InvalidateMode::Refresh;
+        let refresh_job_id = if refreshing { "job-1".to_owned() } else { String::new() };
+        self.invalidates.lock().push(request);
+        let refreshing_count = u64::from(refreshing);
+        v1::InvalidateResponse { matched_count, refreshing_count, refresh_job_id, ..v1::InvalidateResponse::default() }
+    }
 }
 
 struct Service(Arc<State>);
@@ -158,14 +180,15 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl CacheService for Service {
     type PreloadStream = Answers<v1::PreloadResponse>;
     type WatchStream = Answers<v1::WatchResponse>;
-    type PipelineStream = Answers<v1::PipelineResponse>;
+    type PipelineStream = double_pipe::Answers;
 
-    /// An older server: it does not have this call.
     async fn pipeline(
         &self,
-        _request: Request<tonic::Streaming<v1::PipelineRequest>>,
+        request: Request<tonic::Streaming<v1::PipelineRequest>>,
     ) -> Result<Response<Self::PipelineStream>, Status> {
-        Err(Status::unimplemented("no such call"))
+        let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        *self.0.authorization.lock() = shown.map(str::to_owned);
+        Ok(Response::new(double_pipe::serve(&self.0, request.into_inner())?))
     }
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
@@ -183,7 +206,7 @@ impl CacheService for Service {
                 reason: "BAD_KEY".to_owned(),
                 message: "no".to_owned(),
                 field: "key".to_owned(),
-                retry_after: None,
+                ..v1::ItemError::default()
             }),
             _ => Item::Response(self.0.answer(item)),
         };
@@ -215,23 +238,7 @@ impl CacheService for Service {
         request: Request<v1::InvalidateRequest>,
     ) -> Result<Response<v1::InvalidateResponse>, Status> {
         let request = self.0.begin("invalidate", request).await?;
-        let mut matched_count = 0;
-        for selector in &request.selectors {
-            if let Some(v1::selector::Selector::Key(key)) = &selector.selector {
-                matched_count += u64::from(self.0.entries.lock().remove(key).is_some());
-            }
-        }
-        let refreshing = request.mode() == v1::InvalidateMode::Refresh;
-        let refresh_job_id = if refreshing { "job-1".to_owned() } else { String::new() };
-        self.0.invalidates.lock().push(request);
-        let refreshing_count = u64::from(refreshing);
-        let answer = v1::InvalidateResponse {
-            matched_count,
-            refreshing_count,
-            refresh_job_id,
-            ..v1::InvalidateResponse::default()
-        };
-        Ok(Response::new(answer))
+        Ok(Response::new(self.0.invalidate(request)))
     }
 
     async fn preload(&self, request: Request<v1::PreloadRequest>) -> Result<Response<Self::PreloadStream>, Status> {

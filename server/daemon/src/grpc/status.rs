@@ -175,10 +175,11 @@ impl Failure {
 
     /// As an item of a batch shows it.
     pub(crate) fn item(self) -> v1::ItemError {
-        let Parts { code, reason, message, field, retry_after, .. } = *self.0;
+        let Parts { code, reason, message, field, retry_after, pending } = *self.0;
         let (reason, field) = (reason.to_owned(), field.unwrap_or_default());
         let retry_after = retry_after.map(super::convert::wire_duration);
-        v1::ItemError { code: code.into(), reason, message: message.into_owned(), field, retry_after }
+        let details = facts(pending);
+        v1::ItemError { code: code.into(), reason, message: message.into_owned(), field, retry_after, details }
     }
 
     /// As the answer to a call.
@@ -199,13 +200,16 @@ impl Failure {
 /// INTERNAL as a trailer.
 const INTERNAL: http::HeaderValue = http::HeaderValue::from_static("13");
 
+/// What was done and what is still to be, for programs.
+fn facts(pending: Option<&'static str>) -> HashMap<String, String> {
+    let facts = pending.map(|tiers| [("applied", "LOCAL"), ("pending", tiers)]);
+    facts.into_iter().flatten().map(|(name, fact)| (name.to_owned(), fact.to_owned())).collect()
+}
+
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
         let Parts { code, reason, message, field, retry_after, pending } = *failure.0;
-        let said = pending.map(|tiers| [("applied", "LOCAL"), ("pending", tiers)]);
-        let owned = |(name, said): (&str, &str)| (name.to_owned(), said.to_owned());
-        let said: HashMap<String, String> = said.into_iter().flatten().map(owned).collect();
-        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, said);
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, facts(pending));
         if let Some(field) = field {
             details.add_bad_request_violation(field, message.as_ref());
         }
