@@ -47,6 +47,8 @@ impl Connection {
         let target = Target::resolve(global)?;
         let mut builder = Client::builder().endpoint(target.endpoint.as_str()).timeout(target.timeout);
         builder = builder.allow_insecure_token(global.insecure_token);
+        // One call shares a stream with nobody.
+        builder = builder.pipelining(false);
         if let Some(namespace) = target.namespace {
             builder = builder.default_namespace(namespace);
         }
