@@ -1,6 +1,8 @@
 //! `cargo x bench`: builds one of the benches with optimisation and becomes it. What they measure is `server/bench`'s, and of
 //! Redis `server/tiers`'.
 
+pub(crate) mod compare;
+
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::program::{self, cargo};

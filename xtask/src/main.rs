@@ -47,10 +47,10 @@ enum Command {
     },
     /// Cache a fitted model from Python and from Rust on a server of its own
     Example,
-    /// Measure the store beside other caches
+    /// Measure. Without more: the whole cache beside bare servers and its peers, written into docs/performance.md
     Bench {
         #[command(subcommand)]
-        what: Bench,
+        what: Option<Bench>,
     },
     /// Check leases, fences, near cache and Watch in every order that can happen
     #[command(disable_help_flag = true)]
@@ -118,6 +118,12 @@ impl Demo {
 /// Arguments go to the bench: `cargo x bench hit-ratio --help` says which there are.
 #[derive(Subcommand)]
 enum Bench {
+    /// The whole cache beside bare gRPC servers, Redis, memcached and etcd: throughput, latency, processor time, memory
+    #[command(disable_help_flag = true)]
+    Compare {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Hit ratios and compute saved on recorded traffic, by cache and size
     #[command(disable_help_flag = true)]
     HitRatio {
@@ -153,6 +159,7 @@ enum Bench {
 impl Bench {
     fn run(self) -> ExitCode {
         let (bench, arguments) = match self {
+            Self::Compare { arguments } => return as_it_ended(bench::compare::run(&arguments)),
             Self::HitRatio { arguments } => ("hit_ratio", arguments),
             Self::Ops { arguments } => ("ops", arguments),
             Self::Disk { arguments } => ("disk", arguments),
@@ -179,7 +186,10 @@ fn main() -> ExitCode {
         Command::Gen { check } => generate::run(check),
         Command::Example => example::run(),
         Command::Soak { minutes, what } => soak::run(minutes, what.as_ref()),
-        Command::Bench { what } => return what.run(),
+        Command::Bench { what } => {
+            let all = || Bench::Compare { arguments: vec!["--write".to_owned()] };
+            return what.unwrap_or_else(all).run();
+        }
         Command::Model { arguments } => return as_it_ended(model::run(&arguments)),
         Command::History { arguments } => return as_it_ended(history::run(&arguments)),
         Command::Demo { release, what } => return what.run(release),

@@ -19,13 +19,23 @@ pub(crate) fn run(say: &dyn Fn(&str)) -> Result<String, String> {
     let python = works("python3", &["-c", "import ensurepip, venv"]);
     installed += debian("make", &["make"], "jemalloc is built with it", works("make", &["--version"]), say)?;
     installed += debian("python3", &["python3", "python3-venv"], "checks and examples in Python", python, say)?;
-    let redis = works("redis-server", &["--version"]);
-    installed +=
-        debian("redis", &["redis-server", "redis-sentinel"], "tests of the tier that replicas share", redis, say)?;
+    installed += peers(say)?;
     installed += python_environment(say)?;
     installed += grpcurl(say)?;
     installed += cargo_deny(say)?;
     Ok(if installed == 0 { "everything is there".into() } else { format!("{installed} installed") })
+}
+
+/// Installs the servers that this one is compared with, and the one that it shares its entries through.
+pub(crate) fn peers(say: &dyn Fn(&str)) -> Result<usize, String> {
+    let redis = works("redis-server", &["--version"]);
+    let packages = ["redis-server", "redis-sentinel"];
+    let mut installed = debian("redis", &packages, "the tier that replicas share, and a peer", redis, say)?;
+    let memcached = works("memcached", &["--version"]);
+    installed += debian("memcached", &["memcached"], "a peer to be compared with", memcached, say)?;
+    let etcd = works("etcd", &["--version"]);
+    installed += debian("etcd", &["etcd-server"], "a peer to be compared with", etcd, say)?;
+    Ok(installed)
 }
 
 /// Whether a program can be started and succeeds.
