@@ -73,7 +73,9 @@ pub(crate) async fn compose(
         deadline_max: settings.limits.deadline_max,
         telemetry: Arc::clone(&telemetry),
         clock,
-        rpcs: CacheServiceServer::new(rpcs).max_decoding_message_size(settings.limits.message_bytes_max),
+        server: CacheServiceServer::new(rpcs.clone()).max_decoding_message_size(settings.limits.message_bytes_max),
+        rpcs,
+        message_bytes_max: settings.limits.message_bytes_max,
         others: others.prepare(),
     });
     let ready = Arc::new(AtomicBool::new(false));

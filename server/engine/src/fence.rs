@@ -5,7 +5,10 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 mod marks;
@@ -179,7 +182,24 @@ pub struct SelectorFences {
     fences_max: usize,
     /// Bytes of the selectors in `raised`.
     bytes: usize,
-    newest: u64,
+    newest: Newest,
+}
+
+/// The number up to which the selector log is applied, for those who do not hold the lock of the fences. It rises before the
+/// fences do: who sees a number that what it looks at is not vouched for takes the lock, and waits there until they did.
+#[derive(Clone, Debug, Default)]
+pub struct Newest(Arc<AtomicU64>);
+
+impl Newest {
+    /// The number.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn rise(&self, number: u64) {
+        self.0.fetch_max(number, Ordering::AcqRel);
+    }
 }
 
 /// What the fences that were raised since make of something stored or computed.
@@ -226,20 +246,33 @@ impl SelectorFences {
     /// Remembers at most `fences_max` fences of one history, not counting those of whole namespaces.
     #[must_use]
     pub fn new(epoch: u64, fences_max: usize) -> Self {
-        Self { epoch, namespaces: HashMap::new(), raised: VecDeque::new(), fences_max, bytes: 0, newest: 0 }
+        Self {
+            epoch,
+            namespaces: HashMap::new(),
+            raised: VecDeque::new(),
+            fences_max,
+            bytes: 0,
+            newest: Newest::default(),
+        }
+    }
+
+    /// [`Self::newest`] for those who do not hold the lock.
+    #[must_use]
+    pub fn newest_shared(&self) -> Newest {
+        self.newest.clone()
     }
 
     /// The number up to which the selector log is applied here. Answers and tickets carry this one, read under the
     /// lock of these fences, and never the log's own number: that one runs ahead while a fence is being raised.
     #[must_use]
     pub fn newest(&self) -> u64 {
-        self.newest
+        self.newest.get()
     }
 
     /// Notes that what any of `selectors` selects in `namespace` was invalidated at `number`. Call it under the same
     /// write lock under which the change was appended.
     pub fn raise(&mut self, namespace: &Arc<str>, selectors: &[Selector], number: u64) {
-        self.newest = self.newest.max(number);
+        self.newest.rise(number);
         let fences = self.namespaces.entry(namespace.clone()).or_default();
         fences.newest = fences.newest.max(number);
         fences.note_meaning(selectors, number);
@@ -256,7 +289,7 @@ impl SelectorFences {
     /// Notes that what any of `selectors` selects in `namespace` was marked stale at `number`. Call it under the same
     /// write lock under which the change was appended.
     pub fn mark(&mut self, namespace: &Arc<str>, selectors: &[Selector], (number, mark): (u64, Mark)) {
-        self.newest = self.newest.max(number);
+        self.newest.rise(number);
         let fences = self.namespaces.entry(namespace.clone()).or_default();
         fences.newest = fences.newest.max(number);
         fences.note_meaning(selectors, number);
@@ -300,7 +333,7 @@ impl SelectorFences {
         if stamp.epoch != self.epoch {
             return Standing::Dropped;
         }
-        let fences = self.namespaces.get(namespace).filter(|fences| number < self.newest && number < fences.newest);
+        let fences = self.namespaces.get(namespace).filter(|fences| number < self.newest() && number < fences.newest);
         let Some(fences) = fences else { return Standing::Untouched };
         if number < fences.floor.max(fences.highest(facets)) {
             return Standing::Dropped;

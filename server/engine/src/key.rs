@@ -70,7 +70,19 @@ impl Key {
     }
 }
 
-fn stable_hash(namespace: &str, text: &str) -> u64 {
+/// Bytes of names that are hashed in one piece, which takes a third of the time.
+const HASHED_AT_ONCE: usize = 256;
+
+/// xxh3-64 of namespace, a zero byte and key: what [`Key::hash`] says of these names.
+#[must_use]
+pub fn stable_hash(namespace: &str, text: &str) -> u64 {
+    let (start, end) = (namespace.len() + 1, namespace.len() + 1 + text.len());
+    if end <= HASHED_AT_ONCE {
+        let mut names = [0; HASHED_AT_ONCE];
+        names[..namespace.len()].copy_from_slice(namespace.as_bytes());
+        names[start..end].copy_from_slice(text.as_bytes());
+        return xxhash_rust::xxh3::xxh3_64(&names[..end]);
+    }
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     hasher.update(namespace.as_bytes());
     hasher.update(&[0]);

@@ -32,7 +32,7 @@ pub(crate) async fn batch_get(
             .and_then(|()| Wish::new(parts, call, item));
         wishes.push(wish.map(|wish| {
             asked.push((wish.request, wish.on_miss));
-            wish.with_value
+            wish.view
         }));
     }
     if asked.iter().any(|(_, on_miss)| *on_miss != OnMiss::Report) {
@@ -73,23 +73,23 @@ type Said<'a> = (hotplate_engine::error::Result<LeasedAnswer>, &'a (GetRequest, 
 
 impl<'a> Item<'a> {
     /// The item with this number; `found` are the answers to those that could be asked, `wish` says whether this one could
-    /// and wants the value.
+    /// and how much of it is wanted.
     fn new(
-        (wish, degraded): (Result<bool, Failure>, bool),
+        (wish, degraded): (Result<convert::View, Failure>, bool),
         found: &mut impl Iterator<Item = Said<'a>>,
         number: usize,
     ) -> Self {
-        let said = wish.and_then(|with_value| {
+        let said = wish.and_then(|view| {
             let (answer, (request, _)) = found.next().ok_or_else(|| Failure::bug("an item has no answer"))?;
-            Ok((answer?, request, with_value))
+            Ok((answer?, request, view))
         });
         match said {
-            Ok((answer, request, with_value)) => {
+            Ok((answer, request, view)) => {
                 let lease = match &answer {
                     LeasedAnswer::Found(_, Some(grant)) => Some((request, grant.token)),
                     LeasedAnswer::Found(..) | LeasedAnswer::Pending(..) => None,
                 };
-                Self { result: Found::Response(get::answer(answer, (with_value, degraded)).message), lease }
+                Self { result: Found::Response(get::answer(answer, (view, degraded)).message), lease }
             }
             Err(failure) => {
                 Self { result: Found::Error(failure.within(&format!("items[{number}]")).item()), lease: None }

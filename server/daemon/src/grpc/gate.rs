@@ -1,11 +1,21 @@
 //! What every call passes before its handler: access, admission, deadline; and what every answer passes: a reason for
 //! each failure, an end in time, a record. What calls mean is not known here.
 
-use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::{self, AssertUnwindSafe},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use hotplate_engine::clock::{Clock, Moment};
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tonic::{body::Body, service::Routes};
@@ -13,7 +23,14 @@ use tower::Service as _;
 use tracing::{Instrument, Span};
 
 use super::{
-    service::{Call, RpcServer, rpc_at},
+    lane::{
+        Outgoing,
+        prefix::{PREFIX_BYTES, only_message},
+        reply::Reply,
+        request::{Taken, take},
+        unary::{Lane, Served},
+    },
+    service::{COHERENCE, CacheRpcs, Call, RpcServer, rpc_at},
     status::{Failure, unexplained},
 };
 use crate::{
@@ -40,7 +57,11 @@ pub(crate) struct Parts {
     /// Time.
     pub(crate) clock: Clock,
     /// The RPCs of the contract.
-    pub(crate) rpcs: RpcServer,
+    pub(crate) rpcs: CacheRpcs,
+    /// The same as a service.
+    pub(crate) server: RpcServer,
+    /// Bytes of a request at most.
+    pub(crate) message_bytes_max: usize,
     /// Health and reflection.
     pub(crate) others: Routes,
 }
@@ -58,16 +79,78 @@ struct Pass {
 }
 
 impl hyper::service::Service<Request<Incoming>> for Gate {
-    type Response = Response<Body>;
+    type Response = Response<Outgoing>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let parts = Arc::clone(&self.0);
-        let rpc = rpc_at(request.uri().path());
-        let span = rpc.map_or_else(Span::none, |rpc| parts.telemetry.call_span(rpc, request.headers()));
-        Box::pin(async move { Ok(parts.answer(request.map(Body::new), rpc).await) }.instrument(span))
+        Answering::Asked(Some((Arc::clone(&self.0), request)))
     }
+}
+
+/// A call that is being answered. What can be answered at once is when this is first polled, and arms no timer.
+pub(crate) enum Answering {
+    /// Not looked at yet.
+    Asked(Option<(Arc<Parts>, Request<Incoming>)>),
+    /// Under way.
+    Open(Open),
+}
+
+/// A call that takes longer.
+type Open = Pin<Box<dyn Future<Output = Response<Outgoing>> + Send>>;
+
+impl Future for Answering {
+    type Output = Result<Response<Outgoing>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Self::Asked(asked) = &mut *self
+            && let Some((parts, request)) = asked.take()
+        {
+            match begin(parts, request, cx) {
+                Ok(response) => return Poll::Ready(Ok(response)),
+                Err(open) => *self = Self::Open(open),
+            }
+        }
+        match &mut *self {
+            Self::Open(open) => open.as_mut().poll(cx).map(Ok),
+            Self::Asked(_) => Poll::Pending,
+        }
+    }
+}
+
+/// Answers a call at once, or says what does.
+fn begin(parts: Arc<Parts>, request: Request<Incoming>, cx: &mut Context<'_>) -> Result<Response<Outgoing>, Open> {
+    let rpc = rpc_at(request.uri().path());
+    let span = rpc.map_or_else(Span::none, |rpc| parts.telemetry.call_span(rpc, request.headers()));
+    let Some((rpc, lane)) = rpc.and_then(|rpc| Some((rpc, Lane::of(rpc, request.method(), request.headers())?))) else {
+        let answer = async move { parts.answer(request.map(Body::new), rpc).await.map(Outgoing::Other) };
+        return Err(Box::pin(answer.instrument(span)));
+    };
+    let at_once = span.in_scope(|| parts.at_once((rpc, lane), request, cx));
+    let mut open: Open = match at_once {
+        AtOnce::Answered(response) => return Ok(response),
+        AtOnce::Message(pass, message, started) => {
+            Box::pin(async move { parts.handle(lane, message, (pass, started)).await }.instrument(span))
+        }
+        AtOnce::General(pass, request, started) => {
+            let answer = async move { parts.answer_let_in(request, Some(rpc), (pass, started)).await };
+            Box::pin(async move { answer.await.map(Outgoing::Other) }.instrument(span))
+        }
+    };
+    match open.as_mut().poll(cx) {
+        Poll::Ready(response) => Ok(response),
+        Poll::Pending => Err(open),
+    }
+}
+
+/// What became of the attempt to answer a call at once.
+enum AtOnce {
+    /// It is.
+    Answered(Response<Outgoing>),
+    /// A handler is to answer this message.
+    Message(Pass, Bytes, Moment),
+    /// The general way is to answer it.
+    General(Pass, Request<Body>, Moment),
 }
 
 impl Gate {
@@ -80,10 +163,18 @@ impl Gate {
 impl Parts {
     async fn answer(&self, request: Request<Body>, rpc: Option<&'static str>) -> Response<Body> {
         let started = self.clock.now();
-        let pass = match self.admit(&request, rpc, started) {
-            Ok(pass) => pass,
-            Err(refused) => return self.refuse(rpc, None, started, refused),
-        };
+        match self.admit((request.uri().path(), request.headers()), rpc, started) {
+            Ok(pass) => self.answer_let_in(request, rpc, (pass, started)).await,
+            Err(refused) => self.refuse(rpc, None, started, refused),
+        }
+    }
+
+    async fn answer_let_in(
+        &self,
+        request: Request<Body>,
+        rpc: Option<&'static str>,
+        (pass, started): (Pass, Moment),
+    ) -> Response<Body> {
         let call = pass.call.clone();
         let served = guarded(pass.head, self.dispatch(request, call.clone())).await;
         let response = match served {
@@ -96,9 +187,63 @@ impl Parts {
         }
     }
 
-    fn admit(&self, request: &Request<Body>, rpc: Option<&'static str>, started: Moment) -> Result<Pass, Failure> {
-        let asked = asked_for(request.headers())?;
-        let permission = match self.access.need(request.uri().path()) {
+    /// Takes a call of the lane as far as it comes without waiting.
+    fn at_once(&self, (rpc, lane): (&'static str, Lane), request: Request<Incoming>, cx: &mut Context<'_>) -> AtOnce {
+        let started = self.clock.now();
+        let mut pass = match self.admit((request.uri().path(), request.headers()), Some(rpc), started) {
+            Ok(pass) => pass,
+            Err(refused) => {
+                return AtOnce::Answered(self.refuse(Some(rpc), None, started, refused).map(Outgoing::Other));
+            }
+        };
+        let (head, body) = request.into_parts();
+        let most = self.message_bytes_max;
+        let general = |pass, body| AtOnce::General(pass, Request::from_parts(head, body), started);
+        let message = match take(body, PREFIX_BYTES + most, cx) {
+            Taken::Not(untaken) => return general(pass, Body::new(untaken)),
+            Taken::Whole(whole) => match only_message(&whole, most) {
+                Some(message) => message,
+                None => return general(pass, Body::new(Full::from(whole))),
+            },
+        };
+        let (Lane::Get, Some(call)) = (lane, &pass.call) else { return AtOnce::Message(pass, message, started) };
+        let hit = panic::catch_unwind(AssertUnwindSafe(|| self.rpcs.hit(call, &message)));
+        match hit {
+            Ok(None) => AtOnce::Message(pass, message, started),
+            Ok(Some(hit)) => AtOnce::Answered(Reply::response(hit, pass.place.take()).map(Outgoing::Reply)),
+            Err(_panic) => {
+                let refused = self.refuse(Some(rpc), Some(call), started, panicked());
+                AtOnce::Answered(refused.map(Outgoing::Other))
+            }
+        }
+    }
+
+    /// Lets a handler answer a message.
+    async fn handle(&self, lane: Lane, message: Bytes, (pass, started): (Pass, Moment)) -> Response<Outgoing> {
+        let Pass { call: Some(call), place, head, .. } = pass else {
+            return Failure::bug("a call of an RPC has no caller").response().map(Outgoing::Other);
+        };
+        match guarded(head, self.rpcs.serve(lane, &call, message)).await {
+            Ok(Ok(Served { message, degraded })) => {
+                let mut response = Reply::response(message, place);
+                if degraded {
+                    response.headers_mut().insert(COHERENCE, HeaderValue::from_static("degraded"));
+                }
+                response.map(Outgoing::Reply)
+            }
+            Ok(Err(failure)) => failure.response().map(Outgoing::Other),
+            Err(cut) => self.refuse(Some(call.rpc), Some(&call), started, cut).map(Outgoing::Other),
+        }
+    }
+
+    fn admit(
+        &self,
+        (path, headers): (&str, &HeaderMap),
+        rpc: Option<&'static str>,
+        started: Moment,
+    ) -> Result<Pass, Failure> {
+        let asked = asked_for(headers)?;
+        let permission = match self.access.need(path) {
             Need::NoSuchRpc => return Err(Failure::new("NO_SUCH_RPC", "the server has no RPC of this name")),
             Need::Nothing => {
                 let end = asked.map(|time| (time, Failure::deadline()));
@@ -106,7 +251,7 @@ impl Parts {
             }
             Need::Permission(permission) => permission,
         };
-        let caller = self.access.authenticate(request.headers())?;
+        let caller = self.access.authenticate(headers)?;
         self.admission.open()?;
         if asked.is_some_and(|time| time.is_zero()) {
             return Err(Failure::deadline());
@@ -134,7 +279,7 @@ impl Parts {
         let served = match call {
             Some(call) => {
                 request.extensions_mut().insert(call);
-                self.rpcs.clone().call(request).await
+                self.server.clone().call(request).await
             }
             None => self.others.clone().call(request).await,
         };
@@ -188,10 +333,12 @@ async fn guarded<T>(time: Option<Duration>, work: impl Future<Output = T>) -> Re
         Some(time) => timeout(time, caught).await.map_err(|_elapsed| Failure::deadline())?,
         None => caught.await,
     };
-    ended.map_err(|_panic| {
-        tracing::error!("a call panicked");
-        Failure::bug("the server met a bug while it served this call; others go on")
-    })
+    ended.map_err(|_panic| panicked())
+}
+
+fn panicked() -> Failure {
+    tracing::error!("a call panicked");
+    Failure::bug("the server met a bug while it served this call; others go on")
 }
 
 #[cfg(test)]

@@ -24,20 +24,20 @@ pub(crate) async fn get(
     request: v1::GetRequest,
 ) -> Result<Answer<v1::GetResponse>, Failure> {
     call.allow(&request.namespace)?;
-    let Wish { request, on_miss, with_value } = Wish::new(parts, call, request)?;
+    let Wish { request, on_miss, view } = Wish::new(parts, call, request)?;
     if on_miss != OnMiss::Report {
         call.allow_also(Permission::Write, &request.namespace)?;
     }
     let found = parts.cache.read(&request, on_miss).await?;
     let degraded = parts.cache.is_degraded(&request.namespace);
-    Ok(answer(found, (with_value, degraded)))
+    Ok(answer(found, (view, degraded)))
 }
 
 /// What a Get wants, checked; the items of a batch are such as well.
 pub(super) struct Wish {
     pub(super) request: GetRequest,
     pub(super) on_miss: OnMiss,
-    pub(super) with_value: bool,
+    pub(super) view: convert::View,
 }
 
 impl Wish {
@@ -51,24 +51,24 @@ impl Wish {
                 OnMiss::Wait(asked.map_or(most, |asked| asked.min(most)))
             }
         };
-        let with_value = convert::wants_value(request.view)?;
-        Ok(Self { request: convert::get_request(request)?, on_miss, with_value })
+        let view = convert::view(request.view)?;
+        Ok(Self { request: convert::get_request(request)?, on_miss, view })
     }
 }
 
 /// What was found, as it is answered; `degraded`: what others changed may not be known here.
-pub(super) fn answer(found: LeasedAnswer, (with_value, degraded): (bool, bool)) -> Answer<v1::GetResponse> {
-    let Answer { message, outcome } = plain(found, with_value);
+pub(super) fn answer(found: LeasedAnswer, (view, degraded): (convert::View, bool)) -> Answer<v1::GetResponse> {
+    let Answer { message, outcome } = plain(found, view);
     let coherence = if degraded { v1::Coherence::Degraded } else { v1::Coherence::Unspecified }.into();
     Answer { message: v1::GetResponse { coherence, ..message }, outcome }
 }
 
-fn plain(found: LeasedAnswer, with_value: bool) -> Answer<v1::GetResponse> {
+fn plain(found: LeasedAnswer, view: convert::View) -> Answer<v1::GetResponse> {
     match found {
         LeasedAnswer::Found(found, lease) => {
             let outcome = word(&found.outcome);
             let lease = lease.as_ref().map(convert::wire_lease);
-            Answer { message: v1::GetResponse { lease, ..convert::get_response(*found, with_value) }, outcome }
+            Answer { message: v1::GetResponse { lease, ..convert::get_response(*found, view) }, outcome }
         }
         LeasedAnswer::Pending(retry_after, as_of) => {
             Answer { message: convert::pending_response(retry_after, as_of), outcome: "pending" }

@@ -9,6 +9,7 @@ pub(crate) mod gate;
 pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod invalidate;
+pub(crate) mod lane;
 pub(crate) mod list_entries;
 pub(crate) mod pipeline;
 pub(crate) mod preload;

@@ -70,7 +70,7 @@ pub(crate) struct Parts {
 }
 
 /// Says, with each answer, that this server may not have heard of what others invalidated.
-const COHERENCE: &str = "x-hotplate-coherence";
+pub(crate) const COHERENCE: &str = "x-hotplate-coherence";
 
 /// The RPCs.
 #[derive(Clone, Debug)]
@@ -182,6 +182,11 @@ impl CacheRpcs {
         Self(Arc::new(parts))
     }
 
+    /// What the handlers work with.
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
+    }
+
     /// Lets a handler answer, and records what came of it.
     fn answer<Q: About, A>(
         &self,
@@ -196,14 +201,40 @@ impl CacheRpcs {
     /// Records what came of a call.
     fn leave<A>(&self, entered: &Entered, result: Result<Answer<A>, Failure>) -> Result<Response<A>, Status> {
         let Entered { call, namespace, key } = entered;
-        let (outcome, code, reason) = match &result {
-            Ok(answer) => (answer.outcome, Code::Ok, ""),
+        let message = self.recorded(call, (namespace, key.as_deref()), result)?;
+        let mut response = Response::new(message);
+        if self.0.cache.is_degraded(namespace) {
+            response.metadata_mut().insert(COHERENCE, MetadataValue::from_static("degraded"));
+        }
+        Ok(response)
+    }
+
+    /// Records what came of a call on this namespace and key.
+    pub(crate) fn recorded<A>(
+        &self,
+        call: &Call,
+        about: (&str, Option<&str>),
+        result: Result<Answer<A>, Failure>,
+    ) -> Result<A, Failure> {
+        self.record(call, about, result.as_ref().map(|answer| answer.outcome));
+        Ok(result?.message)
+    }
+
+    /// Records the outcome of a call on this namespace and key, or its failure.
+    pub(crate) fn record(
+        &self,
+        call: &Call,
+        (namespace, key): (&str, Option<&str>),
+        said: Result<&'static str, &Failure>,
+    ) {
+        let (outcome, code, reason) = match said {
+            Ok(outcome) => (outcome, Code::Ok, ""),
             Err(failure) => ("", failure.code(), failure.reason()),
         };
         self.0.telemetry.call(&CallRecord {
             rpc: call.rpc,
             namespace,
-            key: key.as_deref(),
+            key,
             outcome,
             tier: if matches!(outcome, "hit" | "stale" | "negative" | "not_modified") { "memory" } else { "" },
             code,
@@ -211,14 +242,10 @@ impl CacheRpcs {
             caller: call.caller.id(),
             elapsed: self.elapsed(call),
         });
-        let mut response = Response::new(result?.message);
-        if self.0.cache.is_degraded(namespace) {
-            response.metadata_mut().insert(COHERENCE, MetadataValue::from_static("degraded"));
-        }
-        Ok(response)
     }
 
-    fn elapsed(&self, call: &Call) -> Duration {
+    /// Time since a call came in.
+    pub(crate) fn elapsed(&self, call: &Call) -> Duration {
         self.0.cache.clock().now().since(call.started)
     }
 }

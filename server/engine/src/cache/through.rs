@@ -10,6 +10,7 @@ use crate::{
         explain::{ExplainAnswer, ExplainRequest},
         fleet::follow::save,
         get::GetRequest,
+        hit::{self, Hit, Wanted},
         invalidate::{InvalidateAnswer, InvalidateRequest},
         lease::{LeasedAnswer, OnMiss, Release},
         put::{Means, PutAnswer, PutRequest},
@@ -30,6 +31,12 @@ impl Cache {
     /// As [`Cache::get_leased`].
     pub async fn read(&self, request: &GetRequest, on_miss: OnMiss) -> Result<LeasedAnswer> {
         through::get::read(&self.store, &self.descents, request, on_miss).await
+    }
+
+    /// Shows those of some keys of a namespace that memory answers at once with a fresh value; `found` gets their number, under
+    /// the lock of a shard. The others are not counted: ask [`Cache::read`] for them.
+    pub fn hits<'k>(&self, namespace: &str, wanted: &[Wanted<'k>], found: impl FnMut(usize, Hit<'_>)) {
+        hit::hits(&self.store, namespace, wanted, found);
     }
 
     /// Finds several entries in any tier, each for itself. Needs a tokio runtime.

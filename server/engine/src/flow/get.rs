@@ -269,7 +269,7 @@ fn learn(store: &Store, (space, key): (&Space, &Key), (found, outcome): (&Lookup
     let sent = !matches!(found, Lookup::NotModified(_));
     let bytes = facts.filter(|_| sent).map_or(0, |facts| facts.size_bytes);
     if hit {
-        space.stats.on_served(bytes, cost.is_some());
+        space.stats.on_served(bytes, u64::from(cost.is_some()));
     }
     let saved = cost.filter(|_| hit).unwrap_or_default();
     space.insight.top.read((key.text(), key.hash()), TopRead { bytes, cost: saved });

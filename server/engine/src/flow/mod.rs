@@ -14,6 +14,7 @@ pub mod fill;
 mod fit;
 pub mod fleet;
 pub mod get;
+pub mod hit;
 pub mod insight;
 pub mod invalidate;
 mod job;

@@ -74,7 +74,7 @@ impl Top {
     }
 
     /// A key was read.
-    pub fn read(&self, (key, hash): (&Arc<str>, u64), read: TopRead) {
+    pub fn read(&self, (key, hash): (&str, u64), read: TopRead) {
         let number = self.reads.fetch_add(1, Relaxed);
         let sampled = number >= EXACT_READS;
         if self.counters_max == 0 || (sampled && !chosen(number)) {
@@ -146,7 +146,7 @@ struct Counter {
 }
 
 impl Table {
-    fn add(&mut self, (key, hash): (&Arc<str>, u64), Step { amount, doubt }: Step, most: usize) {
+    fn add(&mut self, (key, hash): (&str, u64), Step { amount, doubt }: Step, most: usize) {
         if let Some(place) = self.places.get(&hash) {
             let counter = &mut self.counters[*place];
             counter.count = counter.count.saturating_add(amount);
@@ -154,7 +154,7 @@ impl Table {
             return;
         }
         let fresh = |inherited: u64| Counter {
-            key: key.clone(),
+            key: Arc::from(key),
             hash,
             count: amount.saturating_add(inherited),
             inherited,
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn read(top: &Top, key: u64, read: TopRead) {
-        top.read((&Arc::from(key.to_string()), key.wrapping_mul(0x9e37_79b9_7f4a_7c15)), read);
+        top.read((&key.to_string(), key.wrapping_mul(0x9e37_79b9_7f4a_7c15)), read);
     }
 
     #[test]

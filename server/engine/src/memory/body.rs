@@ -189,6 +189,14 @@ impl Body {
         }
     }
 
+    /// The value after a key of this length, where it lies with that.
+    pub(super) fn packed(&self, length: usize) -> Option<&[u8]> {
+        match self {
+            Self::Packed(bytes) => Some(&bytes[length..]),
+            Self::Whole(_) => None,
+        }
+    }
+
     /// The value after a key of this length. Large ones are shared, small ones copied; what is held smaller stays so.
     pub(super) fn payload(&self, length: usize) -> Payload {
         match self {

@@ -49,7 +49,7 @@ use crate::{
     entry::Description,
     error::{Error, Reason, Result},
     event::{Event, MissReason, Observer, RemovalReason},
-    fence::{Fenced, Hit, SelectorFences, Stamp, Standing},
+    fence::{Fenced, Hit, Newest, SelectorFences, Stamp, Standing},
     fleet::{Fleet, resume::Resume},
     insight::{
         Insight,
@@ -94,6 +94,8 @@ pub struct Store {
     pub history: Arc<History>,
     /// What was invalidated by more than its key.
     pub fences: RwLock<SelectorFences>,
+    /// Up to where, for who looks only.
+    newest: Newest,
     /// The entries.
     pub pool: Pool<Beside, Record>,
     /// What that means.
@@ -159,6 +161,7 @@ impl Store {
         let resume = Resume::of(&tiers, &config);
         let before = (resume, tiers.local.clone());
         let fleet = shared.map(|tier| Arc::new(Fleet::new(tier, before, config.fleet, clock.clone())));
+        let fences = SelectorFences::new(epoch, SELECTOR_FENCES);
         let store = Self {
             spaces,
             history: Arc::new(History::new(
@@ -166,7 +169,8 @@ impl Store {
                 (config.history_changes_max, config.history_bytes_max),
                 clock.clone(),
             )),
-            fences: RwLock::new(SelectorFences::new(epoch, SELECTOR_FENCES)),
+            newest: fences.newest_shared(),
+            fences: RwLock::new(fences),
             hasher: ahash::RandomState::with_seeds(random.random(), random.random(), random.random(), random.random()),
             random: Mutex::new(random),
             pool,
@@ -212,7 +216,17 @@ impl Store {
 
     /// The hash by which tables find a key: nobody outside can tell which keys share it.
     pub fn hash(&self, key: &Key) -> u64 {
-        self.hasher.hash_one(key.text().as_bytes())
+        self.hash_of(key.text())
+    }
+
+    /// The same of a key's text.
+    pub fn hash_of(&self, text: &str) -> u64 {
+        self.hasher.hash_one(text.as_bytes())
+    }
+
+    /// Up to where the selector log is applied. An entry that is vouched for up to there needs no test.
+    pub fn newest_fence(&self) -> u64 {
+        self.newest.get()
     }
 
     /// The namespace of this name, made now if need be.

@@ -135,6 +135,12 @@ impl Record {
         self.body.payload(self.key_length())
     }
 
+    /// The value where it lies with its key: what is small and of which there is no more to tell.
+    #[must_use]
+    pub fn packed(&self) -> Option<&[u8]> {
+        self.body.packed(self.key_length())
+    }
+
     /// Whether it is a remembered absence or failure.
     #[must_use]
     pub fn is_negative(&self) -> bool {
@@ -337,10 +343,16 @@ impl Record {
     /// As an answer shows it.
     #[must_use]
     pub fn view(&self, key: &Key, description: &Arc<Description>, at: Look) -> EntryView {
+        EntryView { key: key.text().clone(), payload: self.payload(), facts: self.facts(description, at) }
+    }
+
+    /// What an answer tells of it.
+    #[must_use]
+    pub fn facts(&self, description: &Arc<Description>, at: Look) -> Facts {
         let now = at.now;
         let lifetime = self.lifetime_if(at.marked);
         let (digest, ends) = (self.digest(), self.ends().min(lifetime.deadlines.usable_until));
-        let facts = Facts {
+        Facts {
             etag: Content::etag(self.is_negative(), &digest, description),
             description: description.clone(),
             compute_cost: self.cost(),
@@ -355,8 +367,7 @@ impl Record {
             pinned: at.pinned_until.is_some_and(|until| until > now),
             marked_stale: lifetime.marked,
             failure: self.failure().map(|failure| Box::new(failure.view(now))),
-        };
-        EntryView { key: key.text().clone(), payload: self.payload(), facts }
+        }
     }
 
     fn idle_end(&self) -> Option<Moment> {

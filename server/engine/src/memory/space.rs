@@ -90,6 +90,13 @@ impl Spaces {
         Ok(found)
     }
 
+    /// The namespace that a caller names, if it exists; empty means [`key::DEFAULT_NAMESPACE`].
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<Arc<Space>> {
+        let name = if name.is_empty() { key::DEFAULT_NAMESPACE } else { name };
+        self.spaces.read().by_name.get(name).cloned()
+    }
+
     /// The namespace of this name, made now if need be.
     ///
     /// # Errors

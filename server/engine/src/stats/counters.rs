@@ -50,6 +50,7 @@ struct Counters {
 #[derive(Clone, Copy)]
 enum Tally {
     Read(ReadOutcome, Option<Duration>),
+    Hits(u64, Duration),
     Put,
     Refresh,
     NotAdmitted,
@@ -76,12 +77,15 @@ pub struct Held {
     pub rounding: i64,
 }
 
+/// Groups by name.
+type Groups = HashMap<Arc<str>, Box<Counters>, ahash::RandomState>;
+
 /// Counters of one namespace.
 #[derive(Debug)]
 pub struct NamespaceStats {
     own: Counters,
-    prefixes: RwLock<HashMap<Arc<str>, Arc<Counters>>>,
-    kinds: RwLock<HashMap<Arc<str>, Arc<Counters>>>,
+    prefixes: RwLock<Groups>,
+    kinds: RwLock<Groups>,
     groups_max: usize,
     latency: BTreeMap<&'static str, Histogram>,
     served_bytes: AtomicU64,
@@ -108,6 +112,12 @@ impl NamespaceStats {
         self.count(key, kind, Tally::Read(outcome, cost));
     }
 
+    /// So many Gets of keys that begin alike were answered with fresh values of this kind; `saved`: what computing them had
+    /// cost, together. `key` is any of them.
+    pub fn on_hits(&self, key: &str, kind: &str, (hits, saved): (u64, Duration)) {
+        self.count(key, kind, Tally::Hits(hits, saved));
+    }
+
     /// A Put stored.
     pub fn on_put(&self, key: &str, kind: &str) {
         self.count(key, kind, Tally::Put);
@@ -128,10 +138,12 @@ impl NamespaceStats {
         self.count(key, kind, Tally::Removed(reason));
     }
 
-    /// A hit served this many bytes; `priced`: what computing them cost is known.
-    pub fn on_served(&self, bytes: u64, priced: bool) {
+    /// Hits served this many bytes; `priced`: of how many computing them cost is known.
+    pub fn on_served(&self, bytes: u64, priced: u64) {
         self.served_bytes.fetch_add(bytes, Relaxed);
-        self.priced_hits.fetch_add(u64::from(priced), Relaxed);
+        if priced > 0 {
+            self.priced_hits.fetch_add(priced, Relaxed);
+        }
     }
 
     /// An entry that was evicted is missed: computing it again costs this.
@@ -163,24 +175,29 @@ impl NamespaceStats {
 
     /// A `get`, `put` or `invalidate` took this long in the engine.
     pub fn on_latency(&self, verb: &'static str, elapsed: Duration) {
+        self.on_latencies(verb, elapsed, 1);
+    }
+
+    /// So many of them did, together.
+    pub fn on_latencies(&self, verb: &'static str, elapsed: Duration, times: u64) {
         if let Some(histogram) = self.latency.get(verb) {
-            histogram.record(elapsed);
+            histogram.record(elapsed, times);
         }
     }
 
     fn count(&self, key: &str, kind: &str, tally: Tally) {
         self.own.count(tally);
-        self.group(&self.prefixes, prefix(key, PREFIX_SEGMENTS)).count(tally);
-        self.group(&self.kinds, kind).count(tally);
+        self.count_in(&self.prefixes, group_of(key), tally);
+        self.count_in(&self.kinds, kind, tally);
     }
 
-    fn group(&self, table: &RwLock<HashMap<Arc<str>, Arc<Counters>>>, name: &str) -> Arc<Counters> {
+    fn count_in(&self, table: &RwLock<Groups>, name: &str, tally: Tally) {
         if let Some(counters) = table.read().get(name) {
-            return counters.clone();
+            return counters.count(tally);
         }
         let mut table = table.write();
         let name = if table.contains_key(name) || table.len() + 1 < self.groups_max { name } else { OTHER };
-        table.entry(Arc::from(name)).or_default().clone()
+        table.entry(Arc::from(name)).or_default().count(tally);
     }
 
     pub(super) fn total(&self, name: &Arc<str>) -> Group {
@@ -220,6 +237,12 @@ pub(super) fn latency<'a>(
     VERBS.into_iter().map(|verb| (verb, of(verb))).collect()
 }
 
+/// The prefix whose group counts a key.
+#[must_use]
+pub fn group_of(key: &str) -> &str {
+    prefix(key, PREFIX_SEGMENTS)
+}
+
 /// The first segments of a key, split at ':'.
 fn prefix(key: &str, segments: usize) -> &str {
     match key.match_indices(':').nth(segments.saturating_sub(1)) {
@@ -238,6 +261,12 @@ impl Counters {
     fn count(&self, tally: Tally) {
         match tally {
             Tally::Read(outcome, cost) => self.read(outcome, cost),
+            Tally::Hits(hits, saved) => {
+                self.hits.fetch_add(hits, Relaxed);
+                if !saved.is_zero() {
+                    add_time(&self.saved_micros, saved);
+                }
+            }
             Tally::Put => add(&self.puts),
             Tally::Refresh => add(&self.refreshes),
             Tally::NotAdmitted => add(&self.not_admitted),

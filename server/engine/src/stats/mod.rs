@@ -12,7 +12,7 @@ use std::{
 use parking_lot::RwLock;
 
 use self::counters::OTHER;
-pub use self::counters::{Held, NamespaceStats};
+pub use self::counters::{Held, NamespaceStats, group_of};
 use crate::event::{LeaseTurn, MissReason, RemovalReason};
 
 /// How to group a snapshot.

@@ -15,6 +15,7 @@ use hotplate_engine::{
 };
 use hotplate_proto::v1;
 
+use super::View;
 use super::insight::{recommendation, top_key, trend_minute, what_if};
 use super::values::{wire_duration, wire_entry, wire_facts, wire_positions, wire_tier};
 
@@ -35,10 +36,11 @@ pub(crate) fn revalidate_result(answer: RevalidateAnswer) -> v1::RevalidateResul
     }
 }
 
-/// What a Get found; `with_value` false leaves values out.
-pub(crate) fn get_response(answer: GetAnswer, with_value: bool) -> v1::GetResponse {
+/// What a Get found, as much of it as is wanted.
+pub(crate) fn get_response(answer: GetAnswer, wanted: View) -> v1::GetResponse {
     use v1::GetOutcome::{Hit, Miss, Negative, NotModified, Stale};
     let as_of = wire_positions(&answer.as_of.positions());
+    let with_value = wanted != View::Metadata;
     let (outcome, view, payload) = match answer.outcome {
         Lookup::Hit(view) => (Hit, view, with_value),
         Lookup::Stale(view) => (Stale, view, with_value),
@@ -51,6 +53,9 @@ pub(crate) fn get_response(answer: GetAnswer, with_value: bool) -> v1::GetRespon
     };
     let served_from = wire_tier(answer.tier).into();
     let mut entry = wire_entry(view, payload);
+    if wanted == View::Value && matches!(entry.payload, Some(v1::entry::Payload::Value(_))) {
+        (entry.key, entry.metadata) = (String::new(), None);
+    }
     if let Some(metadata) = &mut entry.metadata {
         metadata.served_from = served_from;
     }
@@ -62,8 +67,12 @@ pub(crate) fn get_response(answer: GetAnswer, with_value: bool) -> v1::GetRespon
 pub(crate) fn value_bytes(result: &v1::BatchGetResult) -> u64 {
     match &result.result {
         Some(v1::batch_get_result::Result::Response(found)) => {
-            let facts = found.entry.as_ref().and_then(|entry| entry.metadata.as_ref());
-            facts.map_or(0, |facts| facts.size_bytes)
+            let Some(entry) = &found.entry else { return 0 };
+            match (&entry.metadata, &entry.payload) {
+                (Some(facts), _) => facts.size_bytes,
+                (None, Some(v1::entry::Payload::Value(value))) => value.len() as u64,
+                (None, _) => 0,
+            }
         }
         _ => 0,
     }

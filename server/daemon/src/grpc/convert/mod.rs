@@ -21,11 +21,11 @@ pub(crate) use lease::{
     wire_lease,
 };
 pub(crate) use request::{
-    InvalidateMode, batch_namespace, check_batch, get_request, group_by, invalidate_mode, invalidate_request,
-    list_request, put_request, touch_request, wants_value,
+    InvalidateMode, View, batch_namespace, check_batch, get_request, group_by, invalidate_mode, invalidate_request,
+    list_request, put_request, touch_request, view,
 };
 pub(crate) use stream::{
     preload_request, preload_response, update_request, update_response, watch_request, watch_responses,
 };
 pub(crate) use tiers::tier_stats;
-pub(crate) use values::{count, wire_duration, wire_time};
+pub(crate) use values::{count, wire_cost_source, wire_duration, wire_failure, wire_time};

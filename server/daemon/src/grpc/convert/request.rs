@@ -27,11 +27,23 @@ const PAGE_ENTRIES_MAX: u32 = 1000;
 /// The sentence for an enum value this server does not know.
 pub(super) const UNKNOWN: &str = "this server does not know this value";
 
-/// Whether a Get wants the value itself.
-pub(crate) fn wants_value(view: i32) -> Result<bool, Failure> {
+/// How much of an entry a Get wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// Metadata and value.
+    Full,
+    /// Metadata.
+    Metadata,
+    /// The value; metadata of what is none.
+    Value,
+}
+
+/// How much of an entry a Get wants.
+pub(crate) fn view(view: i32) -> Result<View, Failure> {
     match v1::EntryView::try_from(view) {
-        Ok(v1::EntryView::Unspecified | v1::EntryView::Full | v1::EntryView::Value) => Ok(true),
-        Ok(v1::EntryView::Metadata) => Ok(false),
+        Ok(v1::EntryView::Unspecified | v1::EntryView::Full) => Ok(View::Full),
+        Ok(v1::EntryView::Value) => Ok(View::Value),
+        Ok(v1::EntryView::Metadata) => Ok(View::Metadata),
         Err(_unknown) => Err(argument("view".to_owned(), UNKNOWN)),
     }
 }

@@ -228,7 +228,8 @@ pub(super) fn wire_negative(Negative { reason, message }: &Negative) -> v1::Nega
     v1::Negative { reason: reason.to_string(), message: message.to_string() }
 }
 
-fn wire_failure(failure: &FailureView) -> v1::RefreshFailure {
+/// Why renewing an entry failed as the wire has it.
+pub(crate) fn wire_failure(failure: &FailureView) -> v1::RefreshFailure {
     v1::RefreshFailure {
         reason: failure.negative.reason.to_string(),
         message: failure.negative.message.to_string(),
@@ -260,12 +261,16 @@ pub(super) fn wire_facts(facts: &Facts) -> v1::EntryMetadata {
         marked_stale: facts.marked_stale,
         refresh_failure: facts.failure.as_deref().map(wire_failure),
         depends_on: said.made_from().iter().map(ToString::to_string).collect(),
-        compute_cost_source: match facts.cost_source {
-            CostSource::Given => v1::ComputeCostSource::Given,
-            CostSource::Measured => v1::ComputeCostSource::Measured,
-            CostSource::Estimated => v1::ComputeCostSource::Estimated,
-        }
-        .into(),
+        compute_cost_source: wire_cost_source(facts.cost_source).into(),
+    }
+}
+
+/// Where a cost is known from as the wire has it.
+pub(crate) fn wire_cost_source(source: CostSource) -> v1::ComputeCostSource {
+    match source {
+        CostSource::Given => v1::ComputeCostSource::Given,
+        CostSource::Measured => v1::ComputeCostSource::Measured,
+        CostSource::Estimated => v1::ComputeCostSource::Estimated,
     }
 }
 

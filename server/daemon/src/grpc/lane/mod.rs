@@ -1,0 +1,58 @@
+//! The way of the calls that are made most: their one message is taken from the connection as it came and answered at once,
+//! without what streams need. Whatever this does not know goes the general way, with the same answer.
+
+pub(crate) mod asked;
+pub(crate) mod found;
+pub(crate) mod prefix;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod unary;
+pub(crate) mod wire;
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tonic::{Status, body::Body};
+
+use self::reply::Reply;
+
+/// The body of any response.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// One message, all of it here.
+    Reply(Reply),
+    /// Whatever else.
+    Other(Body),
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match &mut *self {
+            Self::Reply(reply) => {
+                Pin::new(reply).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            Self::Other(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Reply(reply) => reply.is_end_stream(),
+            Self::Other(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Reply(reply) => reply.size_hint(),
+            Self::Other(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A look for what memory can answer at once: fresh values, many keys in one pass, each where it lies. Whoever finds nothing
+//! this way asks `get`, which knows what else there may be: nothing is counted here for it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::fleet::distrusts;
+use crate::{
+    clock::Moment,
+    entry::{Description, Facts, Freshness, Payload},
+    event::{Event, ReadOutcome},
+    insight::{top::TopRead, what_if::Answered},
+    key::stable_hash,
+    memory::{
+        Guard, Store, item,
+        record::{Look, Record},
+        space::Space,
+        table::{Held as _, Slot},
+    },
+    position::{AsOf, LogId, Position},
+    stats::group_of,
+};
+
+/// Keys that are looked at in one hold of a shard's lock at most.
+const KEYS_PER_HOLD: usize = 32;
+
+/// One key to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'k> {
+    /// The key's text. One that breaks the rules for keys is not found.
+    pub key: &'k str,
+    /// Whether what is known about the entry is told.
+    pub with_facts: bool,
+}
+
+/// A fresh value.
+#[derive(Debug)]
+pub struct Hit<'a> {
+    /// The value.
+    pub value: Value<'a>,
+    /// How current that is.
+    pub as_of: AsOf,
+    /// What is known about it, where that was wanted.
+    pub facts: Option<Facts>,
+}
+
+/// A value as it is held.
+#[derive(Debug)]
+pub enum Value<'a> {
+    /// Where it lies: small.
+    Here(&'a [u8]),
+    /// Shared with the store.
+    Shared(Payload),
+}
+
+/// Where a key is looked for.
+#[derive(Clone, Copy)]
+struct Place {
+    shard: usize,
+    number: usize,
+    hash: u64,
+}
+
+/// Looks for keys of one namespace, each shard's together, and shows those that are fresh values, by their number. `found` runs
+/// under the lock of a shard: it takes what it needs and goes. Those that are not shown are no such hits, and not counted.
+pub fn hits<'k>(store: &Store, namespace: &str, wanted: &[Wanted<'k>], mut found: impl FnMut(usize, Hit<'_>)) {
+    let Some(space) = store.spaces.named(namespace) else { return };
+    let now = store.clock.now();
+    if distrusts(store, &space, now) {
+        return;
+    }
+    let place = |(number, wanted): (usize, &Wanted<'k>)| {
+        let hash = stable_hash(&space.name, wanted.key);
+        Place { shard: LogId::of_hash(hash).index() & (store.pool.shards() - 1), number, hash }
+    };
+    let (one, mut many);
+    let places: &[Place] = if let [only] = wanted {
+        one = [place((0, only))];
+        &one
+    } else {
+        many = wanted.iter().enumerate().map(place).collect::<Vec<_>>();
+        many.sort_unstable_by_key(|place| place.shard);
+        &many
+    };
+    let mut tally = Tally { store, space: &space, now, run: None, hits: 0, bytes: 0, priced: 0 };
+    for group in places.chunk_by(|one, other| one.shard == other.shard).flat_map(|group| group.chunks(KEYS_PER_HOLD)) {
+        let mut shard = store.pool.lock(group[0].shard);
+        for place in group {
+            let (wanted, show) = (&wanted[place.number], |hit: Hit<'_>| found(place.number, hit));
+            look(&mut shard, (place, wanted), &mut tally, show);
+        }
+    }
+    tally.close();
+}
+
+/// Shows one key's entry if it is a fresh value, and notes its use; `None`: it is not.
+fn look<'k>(
+    shard: &mut Guard<'_>,
+    (place, wanted): (&Place, &Wanted<'k>),
+    tally: &mut Tally<'_, 'k>,
+    show: impl FnOnce(Hit<'_>),
+) -> Option<()> {
+    let Tally { store, space, now, .. } = *tally;
+    // Before the test: what is fresh then is so up to there.
+    let newest = store.newest_fence();
+    let slot = shard.table(&space.shelf)?.find(store.hash_of(wanted.key), wanted.key.as_bytes())?;
+    let fresh = |record: &Record| record.freshness(now) == Freshness::Fresh && !record.is_negative();
+    let record = shard.table(&space.shelf)?.get(slot).filter(|record| fresh(record))?;
+    if record.selector() < newest {
+        let stands = store.settle(shard, (space, slot));
+        shard.table(&space.shelf)?.get(slot).filter(|record| stands && fresh(record))?;
+    }
+    let (log, selector) = (LogId::of_hash(place.hash), Position { epoch: store.history.epoch(), number: newest });
+    let as_of = AsOf { log, key: store.history.position(log), selector };
+    let table = shard.table(&space.shelf)?;
+    let record = table.get(slot)?;
+    let said = record.description(&shard.beside.shared);
+    let facts = wanted.with_facts.then(|| {
+        let pinned_until = table.pin_of(slot).map(|pin| pin.until);
+        let (hits, order_bytes) = (table.hits(slot), space.shelf.order_bytes());
+        record.facts(said, Look { now, hits, order_bytes, pinned_until, marked: None })
+    });
+    let value = record.packed().map_or_else(|| Value::Shared(record.payload()), Value::Here);
+    tally.read((wanted.key, place.hash), (record, said));
+    show(Hit { value, as_of, facts });
+    note_use(shard, (space, slot), now)
+}
+
+fn note_use(shard: &mut Guard<'_>, (space, slot): (&Space, Slot), now: Moment) -> Option<()> {
+    let table = shard.table_mut(&space.shelf)?;
+    table.get_mut(slot)?.read(now);
+    table.used(slot, &space.shelf.age);
+    Some(())
+}
+
+/// What one pass found, counted in few steps: keys next to each other mostly count in the same groups.
+struct Tally<'s, 'k> {
+    store: &'s Store,
+    space: &'s Space,
+    now: Moment,
+    run: Option<Run<'k>>,
+    hits: u64,
+    bytes: u64,
+    priced: u64,
+}
+
+/// Hits that count in the same groups.
+struct Run<'k> {
+    prefix: &'k str,
+    said: Arc<Description>,
+    hits: u64,
+    saved: Duration,
+}
+
+impl<'k> Tally<'_, 'k> {
+    /// One more hit. Runs under the lock of its shard.
+    fn read(&mut self, (key, hash): (&'k str, u64), (record, said): (&Record, &Arc<Description>)) {
+        let (bytes, cost) = (record.value_bytes(), record.cost());
+        (self.hits, self.bytes, self.priced) =
+            (self.hits + 1, self.bytes + bytes, self.priced + u64::from(cost.is_some()));
+        let (prefix, saved) = (group_of(key), cost.unwrap_or_default());
+        match &mut self.run {
+            Some(run) if Arc::ptr_eq(&run.said, said) && run.prefix == prefix => {
+                (run.hits, run.saved) = (run.hits + 1, run.saved.saturating_add(saved));
+            }
+            run => {
+                let before = run.replace(Run { prefix, said: said.clone(), hits: 1, saved });
+                self.count(before);
+            }
+        }
+        self.space.insight.top.read((key, hash), TopRead { bytes, cost: saved });
+        if self.store.insight.what_if.samples(hash) {
+            let known = (record.charged(self.space.shelf.order_bytes()), cost, record.ends());
+            let answered = Answered::Found(item(self.space, &said.kind, known));
+            self.store.insight.what_if.read((self.space.shelf.number(), hash), answered, self.now);
+        }
+    }
+
+    fn count(&self, run: Option<Run<'k>>) {
+        if let Some(Run { prefix, said, hits, saved }) = run {
+            self.space.stats.on_hits(prefix, &said.kind, (hits, saved));
+        }
+    }
+
+    /// Counts what is not counted yet.
+    fn close(mut self) {
+        if self.hits == 0 {
+            return;
+        }
+        let run = self.run.take();
+        self.count(run);
+        let elapsed = self.store.clock.now().since(self.now);
+        self.space.stats.on_served(self.bytes, self.priced);
+        self.space.stats.on_latencies("get", elapsed, self.hits);
+        for _ in 0..self.hits {
+            let namespace = self.space.name.clone();
+            self.store.observer.observe(&Event::Read { namespace, outcome: ReadOutcome::Hit, elapsed });
+        }
+    }
+}
