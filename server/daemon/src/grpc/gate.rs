@@ -89,6 +89,7 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
 }
 
 /// A call that is being answered. What can be answered at once is when this is first polled, and arms no timer.
+#[expect(clippy::large_enum_variant, reason = "what is asked lives until it is first polled, which answers most calls")]
 pub(crate) enum Answering {
     /// Not looked at yet.
     Asked(Option<(Arc<Parts>, Request<Incoming>)>),

@@ -39,7 +39,7 @@ pub(crate) fn pipeline(
 
 async fn one(parts: &Parts, call: &Call, namespace: &str, operation: v1::PipelineOperation) -> v1::PipelineResult {
     let v1::PipelineOperation { call_id, operation, .. } = operation;
-    let said = match timeout(call.time, answer(parts, call, namespace, operation)).await {
+    let said = match Box::pin(timeout(call.time, answer(parts, call, namespace, operation))).await {
         Ok(said) => said,
         Err(_elapsed) => Err(Failure::deadline()),
     };

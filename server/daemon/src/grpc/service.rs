@@ -276,7 +276,7 @@ impl CacheService for CacheRpcs {
 
     async fn batch_put(&self, request: Request<v1::BatchPutRequest>) -> Result<Response<v1::BatchPutResponse>, Status> {
         let (entered, request) = Entered::new(request)?;
-        let result = batch_put::batch_put(&self.0, &entered.call, request).await;
+        let result = Box::pin(batch_put::batch_put(&self.0, &entered.call, request)).await;
         self.leave(&entered, result)
     }
 

@@ -2,7 +2,9 @@
 //! missing, contradicts itself or says nothing is refused with the path of its field.
 
 mod answer;
+mod asked;
 mod explain;
+mod found;
 mod insight;
 mod lease;
 mod request;
@@ -14,7 +16,9 @@ pub(crate) use answer::{
     get_response, invalidate_response, list_response, put_response, revalidate_result, stats_response, touch_response,
     value_bytes,
 };
+pub(crate) use asked::PlainGet;
 pub(crate) use explain::{explain_request, explain_response};
+pub(crate) use found::{room_for_hit, write_hit};
 pub(crate) use insight::{minutes, top_keys};
 pub(crate) use lease::{
     MissPolicy, extend_response, lease_token, miss_policy, pending_response, release, release_response, required_token,

@@ -1,8 +1,6 @@
 //! The way of the calls that are made most: their one message is taken from the connection as it came and answered at once,
 //! without what streams need. Whatever this does not know goes the general way, with the same answer.
 
-pub(crate) mod asked;
-pub(crate) mod found;
 pub(crate) mod prefix;
 pub(crate) mod reply;
 pub(crate) mod request;

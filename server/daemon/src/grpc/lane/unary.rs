@@ -7,9 +7,9 @@ use hotplate_proto::v1::Permission;
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
 use prost::Message;
 
-use super::{asked::PlainGet, found, prefix::PREFIX_BYTES, reply::Framed, wire::Backward};
+use super::{prefix::PREFIX_BYTES, reply::Framed, wire::Backward};
 use crate::grpc::{
-    batch_get, get,
+    batch_get, convert, get,
     service::{About, Answer, CacheRpcs, Call},
     status::Failure,
 };
@@ -48,7 +48,7 @@ impl CacheRpcs {
     /// Answers a Get that asks for one entry which memory has, fresh; `None`: another way knows what there is to say.
     pub(crate) fn hit(&self, call: &Call, message: &[u8]) -> Option<Framed> {
         let parts = self.parts();
-        let PlainGet { namespace, key, full } = PlainGet::read(message)?;
+        let convert::PlainGet { namespace, key, full } = convert::PlainGet::read(message)?;
         if !call.caller.allows(Permission::Read, namespace) || parts.cache.is_degraded(namespace) {
             return None;
         }
@@ -99,8 +99,8 @@ impl CacheRpcs {
 }
 
 fn write(key: &str, hit: Hit<'_>) -> Backward {
-    let mut out = Backward::with_room(PREFIX_BYTES + found::room(key, &hit));
-    found::get_response(&mut out, key, hit);
+    let mut out = Backward::with_room(PREFIX_BYTES + convert::room_for_hit(key, &hit));
+    convert::write_hit(&mut out, key, hit);
     out
 }
 

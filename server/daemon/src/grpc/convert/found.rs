@@ -10,8 +10,8 @@ use hotplate_engine::{
 use hotplate_proto::v1;
 use prost::Message;
 
-use super::wire::Backward;
-use crate::grpc::convert;
+use super::{wire_cost_source, wire_duration, wire_failure};
+use crate::grpc::lane::wire::Backward;
 
 /// Values from here on are sent as they lie.
 const SHARED_BYTES_MIN: usize = 16 << 10;
@@ -21,7 +21,7 @@ const AROUND_BYTES: usize = 64;
 const FACTS_BYTES: usize = 224;
 
 /// Room that an answer takes in most cases.
-pub(crate) fn room(key: &str, hit: &Hit<'_>) -> usize {
+pub(crate) fn room_for_hit(key: &str, hit: &Hit<'_>) -> usize {
     let value = match &hit.value {
         Value::Here(value) => value.len(),
         Value::Shared(Payload::Value(value)) if value.len() < SHARED_BYTES_MIN => value.len(),
@@ -32,7 +32,7 @@ pub(crate) fn room(key: &str, hit: &Hit<'_>) -> usize {
 }
 
 /// Writes the `GetResponse` of a hit. With metadata comes the key.
-pub(crate) fn get_response(out: &mut Backward, key: &str, hit: Hit<'_>) {
+pub(crate) fn write_hit(out: &mut Backward, key: &str, hit: Hit<'_>) {
     let Hit { value, as_of, facts } = hit;
     out.number(5, v1::Tier::Memory as u64);
     position(out, 4, as_of);
@@ -82,10 +82,10 @@ fn metadata(out: &mut Backward, facts: &Facts) {
     texts(out, 20, said.made_from().iter().map(|name| &**name));
     out.number(19, facts.marked_stale.into());
     if let Some(failure) = &facts.failure {
-        out.present_bytes(18, &convert::wire_failure(failure).encode_to_vec());
+        out.present_bytes(18, &wire_failure(failure).encode_to_vec());
     }
     out.number(17, facts.pinned.into());
-    out.number(16, convert::wire_cost_source(facts.cost_source) as u64);
+    out.number(16, wire_cost_source(facts.cost_source) as u64);
     out.number(15, v1::Tier::Memory as u64);
     out.number(14, facts.hit_count);
     duration(out, 13, facts.usable_for);
@@ -117,7 +117,7 @@ fn texts<'t>(out: &mut Backward, field: u32, texts: impl DoubleEndedIterator<Ite
 }
 
 fn duration(out: &mut Backward, field: u32, duration: Duration) {
-    let prost_types::Duration { seconds, nanos } = convert::wire_duration(duration);
+    let prost_types::Duration { seconds, nanos } = wire_duration(duration);
     let end = out.mark();
     out.number(2, u64::from(nanos.unsigned_abs()));
     out.number(1, seconds.unsigned_abs());
@@ -138,7 +138,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{grpc::convert::View, telemetry::Telemetry};
+    use crate::{grpc::convert, telemetry::Telemetry};
 
     fn put(cache: &Cache, key: &str, value: Vec<u8>, description: Description) {
         let request = v1::PutRequest {
@@ -157,8 +157,8 @@ mod tests {
     fn written(cache: &Cache, key: &str, full: bool) -> v1::GetResponse {
         let mut message = None;
         cache.hits("", &[Wanted { key, with_facts: full }], |_, hit| {
-            let mut out = Backward::with_room(room(key, &hit));
-            get_response(&mut out, key, hit);
+            let mut out = Backward::with_room(room_for_hit(key, &hit));
+            write_hit(&mut out, key, hit);
             let mut framed = out.framed().unwrap();
             let pieces: Vec<_> = std::iter::from_fn(|| framed.next_piece()).collect();
             message = Some(v1::GetResponse::decode(&pieces.concat()[5..]).unwrap());
@@ -188,7 +188,7 @@ mod tests {
                 let key = format!("a:key:{number}:{}", description.kind);
                 put(&cache, &key, vec![7; size], description);
                 clock.advance(Duration::from_millis(777));
-                for (full, view) in [(true, View::Full), (false, View::Value)] {
+                for (full, view) in [(true, convert::View::Full), (false, convert::View::Value)] {
                     let request = GetRequest { key: key.clone(), peek: true, ..Default::default() };
                     let expected = convert::get_response(cache.get(&request).unwrap(), view);
                     assert_eq!(written(&cache, &key, full), expected, "{key} of {size} bytes");
