@@ -181,6 +181,8 @@ pub(crate) enum Format {
     Raw,
     /// For `get`: what is known about the entry instead of its value
     Meta,
+    /// For `bench`: a line of numbers under a line of their names
+    Csv,
 }
 
 /// What to do.
@@ -200,6 +202,7 @@ pub(crate) enum Verb {
     Stats(verb::stats::Stats),
     Health(verb::health::Health),
     Context(verb::context::Context),
+    Bench(verb::bench::Bench),
     Disk(verb::disk::Disk),
     Token(verb::token::Token),
     Completions(verb::completions::Completions),

@@ -3,6 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use hotplate::{Calls, Client};
+use hotplate_load::{Peer, Trust};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::{
@@ -87,6 +88,25 @@ impl Connection {
         }
         Ok(endpoint.connect_lazy())
     }
+}
+
+/// The server for `bench`, which makes its own connections, or the peer that is to be measured alone. What the client library
+/// refuses, such as a token that would go out unencrypted, is refused here as well.
+pub(crate) fn peer(global: &Global) -> Result<Peer, Failure> {
+    let target = Target::resolve(global)?;
+    let trust = target.cacert.map_or(Trust::System, Trust::Pem);
+    let mut peer = Peer::parse(&target.endpoint, trust).map_err(Failure::usage)?;
+    if let Peer::Hotplate(server) = &mut peer {
+        server.namespace = target.namespace.unwrap_or(std::mem::take(&mut server.namespace));
+        server.token = target.token;
+        if server.token.is_some() && server.tls.is_none() && !server.is_loopback() && !global.insecure_token {
+            return Err(Failure::usage(format!(
+                "the token would go to {} unencrypted: use https:// or --cacert, or --insecure-token",
+                server.host
+            )));
+        }
+    }
+    Ok(peer)
 }
 
 /// The client library names its own settings; here they are flags.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot start the binary has failed")]
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/offline.rs"]
 mod offline;
 #[path = "cli/run.rs"]

@@ -29,6 +29,8 @@ pub(crate) enum Style {
     Raw,
     /// Facts instead of a value.
     Meta,
+    /// A line of numbers.
+    Csv,
 }
 
 /// Colours, used for what asks for attention only.
@@ -73,6 +75,7 @@ impl Output {
             Format::Jsonl => Style::JsonLines,
             Format::Raw => Style::Raw,
             Format::Meta => Style::Meta,
+            Format::Csv => Style::Csv,
         }
     }
 

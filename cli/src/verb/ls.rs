@@ -108,7 +108,7 @@ impl Listing {
             }
             Style::JsonLines => output.line(&Value::Object(entry::entry(found)).to_string()),
             Style::Raw => output.line(&raw_key(&found.key, output.is_terminal())),
-            Style::Lines | Style::Meta => output.rows(&[], &[row(found, false)]),
+            Style::Lines | Style::Meta | Style::Csv => output.rows(&[], &[row(found, false)]),
         }
     }
 

@@ -1,5 +1,6 @@
 //! One file per verb. Here: which verb runs where, and how its end becomes the exit code.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod disk;
@@ -63,6 +64,9 @@ fn dispatch(cli: Cli, matches: &ArgMatches, output: &mut Output) -> Outcome {
     if cli.global.output == Format::Meta && !matches!(cli.verb, Verb::Get(_)) {
         return Err(Failure::usage("`-o meta` is for `get` only; `info` shows the same for people"));
     }
+    if cli.global.output == Format::Csv && !matches!(cli.verb, Verb::Bench(_)) {
+        return Err(Failure::usage("`-o csv` is for `bench` only; `-o jsonl` suits scripts as well"));
+    }
     match cli.verb {
         Verb::Serve(_) => {
             let (_, serve) = matches.subcommand().ok_or_else(|| Failure::usage("no verb was given"))?;
@@ -71,6 +75,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches, output: &mut Output) -> Outcome {
         Verb::Completions(verb) => verb.run(output),
         Verb::Man(verb) => verb.run(output),
         Verb::Docs(verb) => verb.run(output),
+        Verb::Bench(verb) => verb.run(&cli.global, output),
         Verb::Disk(verb) => verb.run(output),
         Verb::Token(verb) => verb.run(output),
         Verb::Context(verb) => verb.run(&cli.global, output),
@@ -99,6 +104,7 @@ async fn client_verb(verb: Verb, connection: &Connection, output: &mut Output) -
         | Verb::Completions(_)
         | Verb::Man(_)
         | Verb::Docs(_)
+        | Verb::Bench(_)
         | Verb::Disk(_)
         | Verb::Token(_)
         | Verb::Context(_) => Err(Failure::usage("this verb talks to no server")),

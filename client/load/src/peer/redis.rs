@@ -1,0 +1,170 @@
+//! Redis: GET, SET and UNLINK in RESP2, as many commands in one write as a message has operations.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::{
+    content::Checker,
+    failure::Failure,
+    link::{
+        Common, Driver, Fault, Link, Share,
+        codec::{DIGITS, digits},
+    },
+    peer::socket::{Place, Socket, number},
+    task::Tasks,
+    work::{Act, Op, Outcome},
+};
+
+/// What is filled lives this long, should nobody take it away, in seconds.
+const TTL: &str = "21600";
+
+/// Connects to Redis.
+#[derive(Clone, Debug)]
+pub(crate) struct Redis {
+    pub(crate) common: Common,
+    pub(crate) place: Place,
+    /// Number of the database.
+    pub(crate) database: u32,
+}
+
+/// One lane: a connection of its own.
+pub(crate) struct RedisLink {
+    driver: Redis,
+    socket: Socket,
+    checker: Checker,
+    /// `GET key` with the key's number to be written into it.
+    get: Vec<u8>,
+}
+
+impl Driver for Redis {
+    type Link = RedisLink;
+
+    async fn open(&self, share: Share, _tasks: &Tasks) -> Result<Vec<RedisLink>, Failure> {
+        let mut links = Vec::new();
+        for _lane in 0..share.lanes {
+            let mut get = BytesMut::new();
+            command(&mut get, &[b"GET", self.common.key(0).as_bytes()]);
+            let socket = self.connect().await?;
+            let checker = self.common.checker();
+            links.push(RedisLink { driver: self.clone(), socket, checker, get: get.to_vec() });
+        }
+        Ok(links)
+    }
+}
+
+impl Redis {
+    /// Connects and chooses the database.
+    pub(crate) async fn connect(&self) -> Result<Socket, Failure> {
+        let mut socket = self.place.connect().await?;
+        if self.database > 0 {
+            ask(&mut socket, &[b"SELECT", self.database.to_string().as_bytes()]).await?;
+        }
+        Ok(socket)
+    }
+
+    /// What it is.
+    pub(crate) async fn version(&self) -> Result<String, Failure> {
+        let mut socket = self.connect().await?;
+        let text = ask(&mut socket, &[b"INFO", b"server"]).await?;
+        let version = text.lines().find_map(|line| line.strip_prefix("redis_version:"));
+        Ok(version.map_or_else(|| "redis".to_owned(), |version| format!("redis {}", version.trim())))
+    }
+}
+
+/// One command and its answer as text.
+async fn ask(socket: &mut Socket, parts: &[&[u8]]) -> Result<String, Failure> {
+    command(&mut socket.out, parts);
+    let asked = async {
+        socket.send().await?;
+        let line = socket.line().await?;
+        match socket.text(line).split_first() {
+            Some((b'+', text)) => Ok(Ok(String::from_utf8_lossy(text).into_owned())),
+            Some((b'$', length)) => {
+                let length = usize::try_from(number(length)?).unwrap_or_default();
+                Ok(Ok(String::from_utf8_lossy(socket.bytes(length).await?).into_owned()))
+            }
+            Some((b'-', text)) => Ok(Err(String::from_utf8_lossy(text).into_owned())),
+            _ => Err(Fault::said("MALFORMED")),
+        }
+    };
+    match asked.await {
+        Ok(answer) => answer.map_err(|text| Failure::rejected(format!("redis: {text}"))),
+        Err(Fault { kind, .. }) => Err(Failure::unreachable(format!("redis: {kind}"))),
+    }
+}
+
+/// An array of bulk strings, as commands are written.
+fn command(out: &mut BytesMut, parts: &[&[u8]]) {
+    out.put_slice(format!("*{}\r\n", parts.len()).as_bytes());
+    for part in parts {
+        out.put_slice(format!("${}\r\n", part.len()).as_bytes());
+        out.put_slice(part);
+        out.put_slice(b"\r\n");
+    }
+}
+
+impl Link for RedisLink {
+    async fn call(&mut self, ops: &[Op], outcomes: &mut Vec<Outcome>) -> Result<(), Fault> {
+        for op in ops {
+            self.write(op);
+        }
+        self.socket.send().await?;
+        for op in ops {
+            outcomes.push(self.read(op).await?);
+        }
+        Ok(())
+    }
+
+    async fn mend(&mut self) {
+        if let Ok(socket) = self.driver.connect().await {
+            self.socket = socket;
+        }
+    }
+}
+
+impl RedisLink {
+    fn write(&mut self, op: &Op) {
+        let out = &mut self.socket.out;
+        let common = &self.driver.common;
+        match op.act {
+            Act::Read => {
+                out.put_slice(&self.get);
+                // The key's digits come last, before the end of the line.
+                let end = out.len() - 2;
+                digits(op.key, &mut out[end - DIGITS..end]);
+            }
+            Act::Write => {
+                let (key, value) = (common.key(op.key), common.content.value(op.key, op.size));
+                command(out, &[b"SET", key.as_bytes(), &value, b"EX", TTL.as_bytes()]);
+            }
+            Act::Drop => command(out, &[b"UNLINK", common.key(op.key).as_bytes()]),
+        }
+    }
+
+    async fn read(&mut self, op: &Op) -> Result<Outcome, Fault> {
+        let line = self.socket.line().await?;
+        match (self.socket.text(line).split_first(), op.act) {
+            (Some((b'$', b"-1")), Act::Read) => Ok(Outcome::Miss),
+            (Some((b'$', length)), Act::Read) => {
+                let length = usize::try_from(number(length)?).map_err(|_negative| Fault::said("MALFORMED"))?;
+                let value = self.socket.bytes(length).await?;
+                Ok(self.checker.wrong(op, value).map_or(Outcome::Hit(length as u64), Outcome::Wrong))
+            }
+            (Some((b'+', b"OK")), Act::Write) => Ok(Outcome::Written(op.size)),
+            (Some((b':', _)), Act::Drop) => Ok(Outcome::Dropped),
+            (Some((b'-', _)), _) => Ok(Outcome::Wrong("REDIS_ERROR")),
+            _ => Err(Fault { kind: "MALFORMED", broken: true }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_arrays_of_strings() {
+        let mut out = BytesMut::new();
+        command(&mut out, &[b"GET", b"key"]);
+        assert_eq!(&out[..], b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n");
+    }
+}
