@@ -39,6 +39,9 @@ pub struct Pace {
     pub warmup: f64,
 }
 
+/// What the keys of a scene begin with: the same in all turns, so that what was written once is read in each.
+const PREFIX: &str = "compare-";
+
 /// The generator.
 #[derive(Clone, Debug)]
 pub struct Generator {
@@ -76,7 +79,7 @@ impl Generator {
         command.args(["--mode", load.mode, "--value-size", &load.value_size.to_string()]);
         command.args(["--in-flight", &load.in_flight.to_string(), "--connections", &load.connections.to_string()]);
         command.args(["--batch", &load.batch.to_string(), "--keys", &load.keys.to_string()]);
-        command.args(["--read-ratio", &load.read_ratio.to_string()]);
+        command.args(["--read-ratio", &load.read_ratio.to_string(), "--prefix", PREFIX]);
         if target.side.is_ours() || target.side.shape().is_some() {
             command.args(["--view", load.view]);
         }
@@ -105,6 +108,10 @@ pub fn sample(output: &str) -> Result<Sample, String> {
     let errors = needed("errors")?;
     if errors > 0.0 {
         return Err(format!("{errors} calls failed: {}", said["error_kinds"]));
+    }
+    let misses = number("misses").unwrap_or_default();
+    if misses > 0.0 {
+        return Err(format!("{misses} reads found nothing"));
     }
     let mut sample = Sample::from([
         (Quantity::Throughput, needed("ops_per_s")?),
@@ -139,6 +146,7 @@ mod tests {
     #[test]
     fn what_went_wrong_is_no_sample() {
         assert!(sample(&SAID.replace("\"errors\":0", "\"errors\":3")).unwrap_err().contains("3 calls"));
+        assert!(sample(&SAID.replace("\"errors\":0", "\"errors\":0,\"misses\":2")).unwrap_err().contains("2 reads"));
         assert!(sample(&SAID.replace("p99_us", "p98_us")).unwrap_err().contains("p99_us"));
         assert!(sample("error: no route").is_err());
     }

