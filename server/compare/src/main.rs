@@ -181,12 +181,14 @@ fn told(rows: &[Row]) -> ExitCode {
         let (ratio, bar) = (row.ratio.unwrap_or_default(), &row.bar);
         eprintln!("misses its bar: {}: {ratio:.2}, {bar}", row.measure);
     }
-    let mut code = ExitCode::SUCCESS;
+    let mut unmeasured: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for row in rows.iter().filter(|row| !row.is_whole()) {
-        eprintln!("not measured: {}: {}", row.measure, row.error.as_deref().unwrap_or("a figure is no number"));
-        code = ExitCode::FAILURE;
+        unmeasured.entry(row.error.as_deref().unwrap_or("a figure is no number")).or_default().push(row.measure);
     }
-    code
+    for (why, rows) in &unmeasured {
+        eprintln!("not measured: {}: {why}", rows.join(", "));
+    }
+    if unmeasured.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(crate) async fn tasks(
     folder: &Path,
     say: &dyn Fn(&str),
 ) -> Result<Played, String> {
-    let server = programs.start_ours(Side::Ours, folder).await?;
+    let server = programs.start_ours(Side::Ours, None, folder).await?;
     let redis = peers::start(Side::Redis, &programs.cores, folder).await?;
     let (seconds, address) = (plan.pace.seconds.to_string(), redis.target.address.trim_start_matches("redis://"));
     let mut played = Played { command: "many --tasks 256 --value-size 100".into(), ..Played::default() };
@@ -56,7 +56,7 @@ pub(crate) async fn tasks(
 /// # Errors
 /// As [`tasks`].
 pub(crate) async fn near(programs: &Programs, plan: Plan, folder: &Path, say: &dyn Fn(&str)) -> Result<Played, String> {
-    let server = programs.start_ours(Side::Ours, folder).await?;
+    let server = programs.start_ours(Side::Ours, None, folder).await?;
     let mut played = Played { command: "near_hit".into(), ..Played::default() };
     for number in 1..=plan.rounds {
         say(&format!("round {number} of {}", plan.rounds));

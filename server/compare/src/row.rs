@@ -49,6 +49,10 @@ impl Row {
     /// What a scene that was played says of a measure.
     #[must_use]
     pub fn measured(measure: &Measure, played: &Played, load_average: Option<f64>) -> Self {
+        let involved = [measure.ours].into_iter().chain(measure.peers.iter().copied());
+        if let Some((side, why)) = involved.into_iter().find_map(|side| Some((side, played.failed.get(&side)?))) {
+            return Self::failed(measure, format!("{}: {why}", side.name()));
+        }
         let pairs: Option<Vec<(f64, f64, Side)>> = played.rounds.iter().map(|round| pair(measure, round)).collect();
         let Some(pairs) = pairs.filter(|pairs| !pairs.is_empty()) else {
             let missing = format!("{} was not measured of everyone", measure.quantity.unit());
@@ -223,7 +227,7 @@ mod tests {
     }
 
     fn played(rounds: Vec<Round>) -> Played {
-        Played { rounds, command: "hotplate bench".into(), message_bytes: Some(123) }
+        Played { rounds, command: "hotplate bench".into(), message_bytes: Some(123), ..Played::default() }
     }
 
     #[test]
@@ -266,8 +270,13 @@ mod tests {
         let row = Row::measured(measure("get_100b_etcd"), &played(rounds), None);
         assert!(!row.is_whole() && row.error.unwrap().contains("op/s"));
         assert!(!Row::measured(measure("get_100b_etcd"), &played(Vec::new()), None).is_whole());
-        let failed = Row::failed(measure("get_100b_etcd"), "etcd is missing".into());
-        assert!(line(&failed).contains("not measured"));
+        let mut without_etcd =
+            played(vec![round(&[(Side::Ours, Quantity::Throughput, 1.0), (Side::Tuned, Quantity::Throughput, 1.0)])]);
+        without_etcd.failed.insert(Side::Etcd, "it is not installed".into());
+        let row = Row::measured(measure("get_100b_etcd"), &without_etcd, None);
+        assert_eq!(row.error.as_deref(), Some("etcd: it is not installed"));
+        assert!(line(&row).contains("not measured"));
+        assert!(Row::measured(measure("get_100b_ceiling"), &without_etcd, None).is_whole());
     }
 
     #[test]

@@ -51,15 +51,18 @@ impl Programs {
         self.folder.join(name)
     }
 
-    /// Starts hotplate in one of its variants. Its memory and the size of values are as large as the scenes need; everything
-    /// else is as it comes.
+    /// Starts hotplate in one of its variants. Its memory is as large as the scenes need, as are its limits for a load of large
+    /// values; everything else is as it comes.
     ///
     /// # Errors
     /// It does not start.
-    pub async fn start_ours(&self, side: Side, folder: &Path) -> Result<Server, String> {
+    pub async fn start_ours(&self, side: Side, load: Option<&Load>, folder: &Path) -> Result<Server, String> {
         let mut processes = Vec::new();
         let mut command = self.ours();
-        command.args(["--memory-bytes-max", "6GiB", "--limits-value-bytes-max", "2GiB"]);
+        command.args(["--memory-bytes-max", "6GiB"]);
+        if load.is_some_and(|load| load.mode == "blob") {
+            command.args(["--limits-value-bytes-max", "2GiB"]);
+        }
         let (mut token_file, mut ca_file) = (None, None);
         match side {
             Side::OursTls => {

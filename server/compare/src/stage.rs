@@ -42,6 +42,8 @@ pub struct Played {
     pub command: String,
     /// Bytes of an encoded answer to a Get, where answers of others were made as large.
     pub message_bytes: Option<usize>,
+    /// Sides that do not take part, and why.
+    pub failed: BTreeMap<Side, String>,
 }
 
 /// Where scenes are played.
@@ -80,13 +82,7 @@ impl Stage {
         let rate = if scene == Scene::HalfRate { Some(self.half_rate(&players).await?) } else { None };
         for number in 1..=self.plan.rounds {
             say(&format!("round {number} of {}", self.plan.rounds));
-            let mut round = Round::new();
-            for (player, load) in &players {
-                let load = Load { rate, ..*load };
-                let taken = self.turn(player, &load).await;
-                let sample = taken.map_err(|error| format!("{}: {error}", player.target.side.name()))?;
-                round.insert(player.target.side, sample);
-            }
+            let round = self.round(&players, rate, &mut played.failed).await;
             played.rounds.push(round);
         }
         if let Some((player, load)) = players.first() {
@@ -94,6 +90,23 @@ impl Stage {
             played.command = self.plain(&shown(&command), &player.target);
         }
         Ok(played)
+    }
+
+    /// A turn of everyone. Who fails does not take part any more.
+    async fn round(&self, players: &[(Server, Load)], rate: Option<f64>, failed: &mut BTreeMap<Side, String>) -> Round {
+        let mut round = Round::new();
+        for (player, load) in players {
+            let side = player.target.side;
+            let taken = match failed.contains_key(&side) {
+                true => continue,
+                false => self.turn(player, &Load { rate, ..*load }).await,
+            };
+            match taken {
+                Ok(sample) => drop(round.insert(side, sample)),
+                Err(why) => drop(failed.insert(side, why)),
+            }
+        }
+        round
     }
 
     /// Starts all sides, and writes what will be read. Bare servers come last: they answer as large as ours do.
@@ -110,11 +123,13 @@ impl Stage {
             let load = scene.load(*side, self.plan.scale).ok_or("the scene has no load")?;
             let own = folder.join(format!("{side:?}"));
             std::fs::create_dir_all(&own).map_err(|error| format!("cannot make {}: {error}", own.display()))?;
-            let player = self.start(*side, &load, played.message_bytes, &own).await?;
-            if *side == Side::Ours && load.mode == "unary" {
-                played.message_bytes = Some(answer_bytes(&player.target, load.view).await?);
+            match self.start(*side, &load, played.message_bytes, &own).await {
+                Ok(player) => players.push((player, load)),
+                Err(why) => drop(played.failed.insert(*side, why)),
             }
-            players.push((player, load));
+            if let (Side::Ours, "unary", Some((ours, load))) = (*side, load.mode, players.last()) {
+                played.message_bytes = Some(answer_bytes(&ours.target, load.view).await?);
+            }
         }
         players.sort_by_key(|(player, _)| sides.iter().position(|side| *side == player.target.side));
         Ok(players)
@@ -132,7 +147,7 @@ impl Stage {
         }
         let cores = &self.programs.cores;
         let player = if side.is_ours() {
-            self.programs.start_ours(side, folder).await?
+            self.programs.start_ours(side, Some(load), folder).await?
         } else {
             peers::start(side, cores, folder).await?
         };

@@ -53,6 +53,7 @@ async fn an_answer_is_as_large_as_that_of_another() {
     let (_child, channel) = start(TUNED, &["--message-bytes", "311"]).await;
     let found = CacheServiceClient::new(channel).get(GetRequest::default()).await.unwrap().into_inner();
     assert_eq!(found.encoded_len(), 311);
+    assert!(matches!(found.entry.unwrap().payload, Some(Payload::Value(value)) if value.len() == 100));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ const CHUNK_FIELD: u32 = 2;
 pub(super) struct Sizes {
     /// Bytes of the value that a Get finds.
     pub(super) value: usize,
-    /// Bytes of the whole encoded answer of a Get; the value is made to fit, whatever `value` says.
+    /// Bytes of the whole encoded answer of a Get: what is missing is made up with a longer key.
     pub(super) message: Option<usize>,
     /// Bytes of the value that a ReadValue reads.
     pub(super) blob: usize,
@@ -44,10 +44,7 @@ pub(super) struct Answers {
 
 impl Answers {
     pub(super) fn new(sizes: Sizes) -> Self {
-        let get = match sizes.message {
-            Some(bytes) => fitting(bytes),
-            None => found(sizes.value),
-        };
+        let get = fitting(sizes.value, sizes.message.unwrap_or_default());
         let chunk = Bytes::from(filler(sizes.chunk.clamp(1, sizes.blob.max(1))));
         let (chunk_crc32c, rest) = (crc32c(&chunk), &chunk[..sizes.blob % chunk.len()]);
         let whole = repeated(chunk_crc32c, chunk.len(), sizes.blob / chunk.len());
@@ -103,17 +100,17 @@ pub(super) fn info() -> v1::GetServerInfoResponse {
     v1::GetServerInfoResponse { version: "0.0.0".into(), limits: Some(limits), ..v1::GetServerInfoResponse::default() }
 }
 
-fn found(bytes: usize) -> GetResponse {
+fn found(bytes: usize, key: usize) -> GetResponse {
     let payload = Some(Payload::Value(filler(bytes).into()));
-    let entry = Some(Entry { payload, ..Entry::default() });
+    let entry = Some(Entry { key: "k".repeat(key), payload, ..Entry::default() });
     GetResponse { outcome: GetOutcome::Hit.into(), entry, ..GetResponse::default() }
 }
 
-/// The answer that has so many bytes encoded, or, where no value makes it so, the next smaller one.
-fn fitting(bytes: usize) -> GetResponse {
-    let fits = |value: &usize| found(*value).encoded_len() <= bytes;
-    let room = bytes.saturating_sub(found(bytes).encoded_len() - bytes)..=bytes;
-    found(room.rev().find(fits).unwrap_or_default())
+/// The answer with this value that has so many bytes encoded, or, where no key makes it so, the next smaller one.
+fn fitting(value: usize, message: usize) -> GetResponse {
+    let missing = message.saturating_sub(found(value, 0).encoded_len());
+    let fits = |key: &usize| found(value, *key).encoded_len() <= message;
+    found(value, (0..=missing).rev().find(fits).unwrap_or_default())
 }
 
 /// Bytes that look like any others.
@@ -176,11 +173,12 @@ mod tests {
 
     #[test]
     fn an_answer_has_the_size_it_is_asked_for() {
-        for bytes in [112, 300, 1100, 65_700] {
-            let get = fitting(bytes);
-            assert!(bytes - get.encoded_len() <= 2, "{bytes}: {}", get.encoded_len());
+        for (value, message) in [(100, 108), (100, 112), (100, 300), (1024, 1100), (65_536, 65_700)] {
+            let get = fitting(value, message);
+            assert!(message - get.encoded_len() <= 2, "{message}: {}", get.encoded_len());
+            assert!(matches!(get.entry.unwrap().payload, Some(Payload::Value(bytes)) if bytes.len() == value));
         }
-        assert_eq!(fitting(3).entry.unwrap().payload, Some(Payload::Value(Bytes::new())));
+        assert_eq!(fitting(100, 0), found(100, 0));
     }
 
     #[test]

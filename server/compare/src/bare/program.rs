@@ -26,7 +26,7 @@ struct Arguments {
     /// Bytes of the value that a Get finds
     #[arg(long, default_value_t = 100)]
     value_bytes: usize,
-    /// Bytes of the whole encoded answer of a Get, in place of --value-bytes
+    /// Bytes of the whole encoded answer of a Get: what the value lacks is made up with a longer key
     #[arg(long)]
     message_bytes: Option<usize>,
     /// Bytes of the value that a ReadValue reads
