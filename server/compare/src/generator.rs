@@ -65,7 +65,8 @@ impl Generator {
     #[must_use]
     pub fn turn(&self, target: &Target, load: &Load, pace: Pace) -> Command {
         let mut command = self.command(target, load);
-        command.args(["--seconds", &pace.seconds.to_string(), "--warmup", &pace.warmup.to_string()]);
+        let seconds = pace.seconds * load.patience();
+        command.args(["--seconds", &seconds.to_string(), "--warmup", &pace.warmup.to_string()]);
         command.args(["--no-fill", "--keep"]);
         if let Some(rate) = load.rate {
             command.args(["--rate", &format!("{rate:.0}")]);

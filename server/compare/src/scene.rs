@@ -57,6 +57,14 @@ pub struct Load {
     pub rate: Option<f64>,
 }
 
+impl Load {
+    /// How many times as long as others its turns are: large values take a while each.
+    #[must_use]
+    pub fn patience(&self) -> f64 {
+        if self.mode == "blob" { 2.0 } else { 1.0 }
+    }
+}
+
 const UNARY: Load = Load {
     mode: "unary",
     view: "value",
@@ -124,7 +132,7 @@ impl Scene {
     pub const fn sides(self) -> &'static [Side] {
         use Side::{
             Default, Etcd, Frames, Memcached, Ours, OursScraped, OursTls, OursToken, OursTokenScraped, OursTraced,
-            Redis, RedisBenchmark, Tuned,
+            OursUncounted, Redis, RedisBenchmark, Tuned,
         };
         match self {
             Self::Get100 | Self::Get1k => &[Ours, Tuned, Default, Redis, RedisBenchmark, Memcached, Etcd],
@@ -134,7 +142,7 @@ impl Scene {
             Self::Near | Self::Idle => &[Ours],
             Self::Get64k => &[Ours, Tuned, Frames, Redis],
             Self::ReadValue => &[Ours, Tuned, Default, Redis],
-            Self::Features => &[Ours, OursTls, OursToken, OursScraped, OursTokenScraped, OursTraced],
+            Self::Features => &[Ours, OursUncounted, OursTls, OursToken, OursScraped, OursTokenScraped, OursTraced],
         }
     }
 

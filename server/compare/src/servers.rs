@@ -75,6 +75,9 @@ impl Programs {
                 command.arg("--config").arg(config);
                 token_file = Some(token);
             }
+            Side::OursUncounted => {
+                command.args(["--http-count-calls", "false"]);
+            }
             Side::OursTraced => {
                 let collector = self.collector(folder).await?;
                 command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", collector.1));

@@ -9,6 +9,8 @@ pub enum Side {
     OursTls,
     /// hotplate that demands a token.
     OursToken,
+    /// hotplate that counts no calls.
+    OursUncounted,
     /// hotplate whose metrics are fetched again and again.
     OursScraped,
     /// hotplate that demands a token and whose metrics are fetched.
@@ -41,6 +43,7 @@ impl Side {
             Self::Ours => "hotplate",
             Self::OursTls => "hotplate with TLS",
             Self::OursToken => "hotplate with a token",
+            Self::OursUncounted => "hotplate, calls not counted",
             Self::OursScraped => "hotplate, metrics fetched",
             Self::OursTokenScraped => "hotplate with a token, metrics fetched",
             Self::OursTraced => "hotplate, 1 % traced",
@@ -63,6 +66,7 @@ impl Side {
             Self::Ours
                 | Self::OursTls
                 | Self::OursToken
+                | Self::OursUncounted
                 | Self::OursScraped
                 | Self::OursTokenScraped
                 | Self::OursTraced

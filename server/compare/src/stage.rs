@@ -82,7 +82,7 @@ impl Stage {
         let rate = if scene == Scene::HalfRate { Some(self.half_rate(&players).await?) } else { None };
         for number in 1..=self.plan.rounds {
             say(&format!("round {number} of {}", self.plan.rounds));
-            let round = self.round(&players, rate, &mut played.failed).await;
+            let round = self.round(&players, rate, &mut played.failed, say).await;
             played.rounds.push(round);
         }
         if let Some((player, load)) = players.first() {
@@ -92,15 +92,26 @@ impl Stage {
         Ok(played)
     }
 
-    /// A turn of everyone. Who fails does not take part any more.
-    async fn round(&self, players: &[(Server, Load)], rate: Option<f64>, failed: &mut BTreeMap<Side, String>) -> Round {
+    /// A turn of everyone. Who fails twice in a row does not take part any more.
+    async fn round(
+        &self,
+        players: &[(Server, Load)],
+        rate: Option<f64>,
+        failed: &mut BTreeMap<Side, String>,
+        say: &dyn Fn(&str),
+    ) -> Round {
         let mut round = Round::new();
         for (player, load) in players {
             let side = player.target.side;
-            let taken = match failed.contains_key(&side) {
+            let load = Load { rate, ..*load };
+            let mut taken = match failed.contains_key(&side) {
                 true => continue,
-                false => self.turn(player, &Load { rate, ..*load }).await,
+                false => self.turn(player, &load).await,
             };
+            if let Err(why) = &taken {
+                say(&format!("{} once more: {why}", side.name()));
+                taken = self.turn(player, &load).await;
+            }
             match taken {
                 Ok(sample) => drop(round.insert(side, sample)),
                 Err(why) => drop(failed.insert(side, why)),

@@ -50,6 +50,7 @@ pub(crate) async fn compose(
     let tls = tls::acceptor(&settings.tls).map_err(StartError::Tls)?;
     let access = Access::new(&settings.access.tokens, clock.clone());
     let origins = settings.origins().map_err(StartError::Config)?;
+    telemetry.count_calls(settings.http.count_calls);
     let observer = Arc::clone(&telemetry);
     let engine = settings.engine();
     let tiers = tiers::tiers(settings, &engine, &clock)?;

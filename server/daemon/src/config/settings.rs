@@ -251,6 +251,12 @@ const ROWS: &[Row] = &[
     row("http.header_timeout", (100, 10 * MINUTE), "Time a peer has to send the head of an HTTP request.", |s| {
         Slot::Duration(&mut s.http.header_timeout)
     }),
+    row(
+        "http.count_calls",
+        NONE,
+        "Count calls, and how long they take, for the metrics; the rest is always there.",
+        |s| Slot::Switch(&mut s.http.count_calls),
+    ),
     row("tls.cert_file", NONE, "Certificate chain of the gRPC port as PEM; empty means plaintext.", |s| {
         Slot::Path(&mut s.tls.cert_file)
     }),

@@ -83,6 +83,8 @@ pub struct HttpSettings {
     pub connections_max: usize,
     /// Time a peer has to send the head of a request.
     pub header_timeout: Duration,
+    /// Whether calls and how long they take are counted for `/metrics`.
+    pub count_calls: bool,
 }
 
 /// Encryption of the gRPC port.
@@ -404,6 +406,7 @@ impl Default for Settings {
                 listen: SocketAddr::from(([127, 0, 0, 1], 7071)),
                 connections_max: 256,
                 header_timeout: Duration::from_secs(10),
+                count_calls: true,
             },
             tls: TlsSettings::default(),
             access: AccessSettings::default(),

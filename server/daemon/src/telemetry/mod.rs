@@ -16,7 +16,7 @@ use std::{
     io::IsTerminal,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -71,6 +71,7 @@ pub struct Telemetry {
     metrics: Metrics,
     key_seed: u64,
     connections: AtomicU64,
+    counting_calls: AtomicBool,
     tracing_calls: bool,
     traces: Mutex<Option<Traces>>,
 }
@@ -137,6 +138,7 @@ impl Telemetry {
             metrics: Metrics::new(clock),
             key_seed: rand::random(),
             connections: AtomicU64::new(0),
+            counting_calls: AtomicBool::new(true),
             tracing_calls: traces.is_some(),
             traces: Mutex::new(traces),
         }
@@ -159,9 +161,16 @@ impl Telemetry {
         Ok((Arc::new(Self::new(clock, traces)), dispatch))
     }
 
+    /// Whether calls are counted from now on. They are, unless this says otherwise.
+    pub fn count_calls(&self, counting: bool) {
+        self.counting_calls.store(counting, Ordering::Relaxed);
+    }
+
     /// Counts and logs a call that has ended. Run it inside the call's span, so that a trace tells the same.
     pub fn call(&self, record: &CallRecord<'_>) {
-        self.metrics.call(record);
+        if self.counting_calls.load(Ordering::Relaxed) {
+            self.metrics.call(record);
+        }
         match record.code {
             Code::Internal | Code::Unknown | Code::DataLoss => self.log_error(record),
             Code::Unauthenticated | Code::PermissionDenied => self.log_refusal(record),

@@ -208,6 +208,31 @@ fn a_scrape_tells_the_numbers() {
 }
 
 #[test]
+fn calls_are_not_counted_when_that_is_not_wanted() {
+    let telemetry = Telemetry::detached(Clock::manual());
+    let record = CallRecord {
+        rpc: "Get",
+        namespace: "",
+        key: None,
+        outcome: "hit",
+        tier: "",
+        code: Code::Ok,
+        reason: "",
+        caller: "",
+        elapsed: Duration::from_micros(1),
+    };
+    let counted = |calls: u32| {
+        let line = format!("\nhotplate_calls_total{{rpc=\"Get\",code=\"OK\"}} {calls}\n");
+        assert!(scrape(&telemetry, Vec::new()).contains(&line), "{calls}");
+    };
+    telemetry.call(&record);
+    counted(1);
+    telemetry.count_calls(false);
+    telemetry.call(&record);
+    counted(1);
+}
+
+#[test]
 fn only_some_namespaces_have_their_own_label_and_keep_it() {
     let telemetry = Telemetry::detached(Clock::manual());
     let many: Vec<Group> = (0..NAMESPACES_MAX + 5).map(|n| group(&format!("n{n}"), 2)).collect();
