@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hotplate_engine::{
     Cache,
+    chunks::{Chunk, Collecting},
     clock::Clock,
     entry::{Dependencies, Description, Expiration, Payload},
     event::Silent,
@@ -67,6 +68,7 @@ fn warm() -> Arc<Cache> {
         history_changes_max: 16,
         insight_samples_max: 0,
         bytes_max: 1 << 40,
+        value_bytes_max: 1 << 30,
         namespaces: REGISTRY.iter().map(|policy| (policy.name.to_owned(), namespace(policy.name))).collect(),
         seed: Some(1),
         ..EngineConfig::default()
@@ -126,10 +128,55 @@ const SORTS: [Sort; 15] = [
     (900, 2, 0, 2),
 ];
 
+/// Bytes of a value and of its chunks; and how much larger the memory of each is than the chunk.
+const CHUNKED: [(usize, usize, usize); 6] = [
+    (4 << 20, 1 << 20, 0),
+    (4_000_000, 77_777, 0),
+    (4_000_000, 3000, 1000),
+    (100_000, 1000, 0),
+    (30_000, 100, 0),
+    (5000, 20, 0),
+];
+
+/// Values that came in chunks, each in the memory it was received in.
+fn measure_chunked(
+    cache: &Cache,
+    policy: &str,
+    (value_bytes, chunk_bytes, slack): (usize, usize, usize),
+) -> (f64, f64) {
+    let entries = BYTES / value_bytes as u64;
+    let before = allocated();
+    for number in 0..entries {
+        let (mut collecting, mut left) = (Collecting::new(), value_bytes);
+        while left > 0 {
+            let length = left.min(chunk_bytes);
+            let mut bytes = bytes::BytesMut::with_capacity(length + slack);
+            bytes.resize(length, 7);
+            collecting.push(Chunk::new(bytes.freeze()));
+            left -= length;
+        }
+        let payload = Some(Payload::Chunks(collecting.finish(None)));
+        let key = 900_000_000_000 + (value_bytes + chunk_bytes) as u64 * 100_000 + number;
+        cache.put(PutRequest { payload, ..put(policy, key, (1, 0, 0, 0)) }).unwrap();
+    }
+    let (after, charged) = (allocated(), held(cache));
+    drop_everything(cache, policy);
+    ((charged as f64) / entries as f64, (after - before) as f64 / entries as f64)
+}
+
 #[test]
 fn charged_bytes_agree_with_the_allocator() {
     let cache = warm();
     let mut wrong = Vec::new();
+    for sort in CHUNKED {
+        let (charged, allocated) = measure_chunked(&cache, "lru", sort);
+        let line =
+            format!("{sort:?} bytes, of a chunk, unused: charged {charged:.0} an entry, allocated {allocated:.0}");
+        println!("{line}");
+        if (charged - allocated).abs() > allocated / 10.0 {
+            wrong.push(line);
+        }
+    }
     for policy in REGISTRY {
         for sort in SORTS {
             let (charged, allocated) = measure(&cache, policy.name, sort);

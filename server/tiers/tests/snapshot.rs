@@ -6,6 +6,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hotplate_engine::{
+    chunks::{Chunk, Collecting},
     clock::Clock,
     entry::{Description, Payload},
     key::Key,
@@ -84,6 +85,34 @@ fn the_next_process_reads_what_was_left_in_its_order_and_once() {
     assert!(!place.path().exists(), "gone before the first entry is read");
     assert_eq!((read(&mut reader), reader.damaged()), (left, 0));
     assert!(place.process(3).take().unwrap().is_none());
+}
+
+#[test]
+fn values_in_chunks_are_left_and_read_in_them() {
+    let place = Place::new();
+    let mut left = entries(3);
+    let mut collecting = Collecting::new();
+    for number in 0..200_u8 {
+        collecting.push(Chunk::new(vec![number; 4000].into()));
+    }
+    let chunks = collecting.finish(None);
+    left[1].1 = Kept { digest: chunks.digest(), payload: Payload::Chunks(chunks), ..left[1].1.clone() };
+    place.leaves(1, &left);
+    let whole = fs::read(place.path()).unwrap();
+    let mut reader = place.process(2).take().unwrap().unwrap();
+    let found = read(&mut reader);
+    assert_eq!((&found, reader.damaged()), (&left, 0));
+    let Payload::Chunks(chunks) = &found[1].1.payload else { panic!("it came in chunks") };
+    assert_eq!(chunks.chunks().len(), 200);
+    // One of its chunks damaged: it is dropped, and what is behind it is read.
+    let mut damaged = whole.clone();
+    let place_of_a_chunk = damaged.windows(8).position(|bytes| bytes == [9; 8]).unwrap();
+    damaged[place_of_a_chunk] ^= 1;
+    let place = Place::new();
+    place.leaves(1, &left);
+    fs::write(place.path(), damaged).unwrap();
+    let mut reader = place.process(2).take().unwrap().unwrap();
+    assert_eq!((read(&mut reader).len(), reader.damaged()), (2, 1));
 }
 
 #[test]

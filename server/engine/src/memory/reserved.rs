@@ -80,7 +80,7 @@ impl Reservation {
 
     /// Asks for a share of what all reservations may take; `None`: others have it.
     pub(crate) fn claim(&self, bytes: u64) -> Option<Claim<'_>> {
-        self.store.uploads.claim(bytes).then_some(Claim { of: self, left: bytes })
+        self.store.uploads.claim(bytes).then(|| Claim { of: self, left: bytes })
     }
 
     /// Takes room for an entry, of which this holds a part: from then on that is the entry's, and the rest is given back. False

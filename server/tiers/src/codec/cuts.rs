@@ -99,6 +99,8 @@ impl Cuts {
 pub struct Gathering {
     facts: Facts,
     next: usize,
+    /// Bytes of all pieces that came, also of one that was refused.
+    taken: u64,
     value: Collecting,
     /// Of what is there in one piece, which has no other checksum.
     sum: Xxh3,
@@ -121,7 +123,7 @@ impl Gathering {
         if !large && facts.form != Form::Chunks {
             return Err(facts);
         }
-        Ok(Self { facts, next: 0, value: Collecting::new(), sum: Xxh3::new() })
+        Ok(Self { facts, next: 0, taken: 0, value: Collecting::new(), sum: Xxh3::new() })
     }
 
     /// Bytes of the next piece; `None` when that was the last.
@@ -130,8 +132,14 @@ impl Gathering {
         if self.facts.form == Form::Chunks {
             return self.facts.cuts.all.get(self.next).map(|cut| cut.bytes as usize);
         }
-        let left = self.facts.stored_bytes - self.value.size();
+        let left = self.behind();
         (left > 0).then(|| usize::try_from(left).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES))
+    }
+
+    /// Bytes of the value behind the pieces that were taken, and the one that was refused last.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        self.facts.stored_bytes.saturating_sub(self.taken)
     }
 
     /// Takes the next piece.
@@ -139,6 +147,7 @@ impl Gathering {
     /// # Errors
     /// It is not what was written.
     pub fn push(&mut self, piece: Bytes) -> Result<(), CodecError> {
+        let bytes = piece.len() as u64;
         if Some(piece.len()) != self.next_bytes() {
             return Err(CodecError::Damaged("a chunk is not as long as it was"));
         }
@@ -150,6 +159,7 @@ impl Gathering {
             }
         };
         self.next += 1;
+        self.taken += bytes;
         self.value.push(chunk.ok_or(CodecError::Damaged("a chunk does not have its checksum"))?);
         Ok(())
     }

@@ -24,6 +24,7 @@ use hotplate_engine::{
     tier::{CodecState, Kept},
 };
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -109,6 +110,13 @@ impl Encoded {
     pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
         let chunks = self.chunks.iter().flat_map(|chunks| chunks.chunks());
         [&self.head, &self.body].into_iter().chain(chunks.map(Chunk::bytes))
+    }
+
+    /// The record as its head and all of its value, which is copied when it is in chunks.
+    #[must_use]
+    pub fn into_two(self) -> [Bytes; 2] {
+        let body = self.chunks.map_or(self.body, |chunks| chunks.to_bytes());
+        [self.head, body]
     }
 
     /// The record in one piece.
@@ -265,14 +273,14 @@ impl Codec {
         if body.len() as u64 != facts.stored_bytes {
             return Err(CodecError::Damaged("the value is not as long as it was"));
         }
-        let facts = match Gathering::of(facts) {
+        let mut facts = match Gathering::of(facts) {
             Ok(pieces) => return gathered(pieces, &body),
             Err(facts) => facts,
         };
         if xxh3_64(&body) != facts.stored_sum {
             return Err(CodecError::Damaged("the value does not have its checksum"));
         }
-        let value = self.unpack(&facts, body)?;
+        let value = self.unpack(&mut facts, body)?;
         let (key, stamp) = (facts.key.clone(), facts.stamp.clone());
         Ok(Decoded { key, kept: facts.kept(Payload::Value(value)), stamp })
     }
@@ -424,7 +432,7 @@ impl Codec {
         }
     }
 
-    fn unpack(&self, facts: &Facts, body: Bytes) -> Result<Bytes, CodecError> {
+    fn unpack(&self, facts: &mut Facts, body: Bytes) -> Result<Bytes, CodecError> {
         let decoder = match facts.form {
             Form::Plain | Form::Chunks => return Ok(body),
             Form::Zstd => None,
@@ -436,9 +444,12 @@ impl Codec {
         let value = self.packer.unpack(&body, raw_bytes, decoder.as_deref());
         self.counters.decompressing(self.clock.now().since(begin));
         let value = value?;
-        if digest_of_value(&value) != facts.digest {
+        let digest = digest_of_value(&value);
+        // Earlier versions identified large values by their SHA-256 as well.
+        if digest != facts.digest && Sha256::digest(&value)[..] != facts.digest {
             return Err(CodecError::Damaged("the value does not have its digest"));
         }
+        facts.digest = digest;
         Ok(value)
     }
 }

@@ -4,18 +4,21 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 use super::{
-    files::{Files, gone},
+    files::{Files, Handle, gone},
     frame::BlobRef,
 };
 
 /// The directory of these files.
 pub(super) const DIRECTORY: &str = "blobs";
+/// Bytes that are written or read at once, where they are not needed in one piece.
+const PIECE_BYTES: usize = 1 << 20;
 const HEADER_BYTES: usize = 32;
 const MAGIC: &[u8; 8] = b"HOTPBLOB";
 const VERSION: u64 = 1;
@@ -48,11 +51,11 @@ fn header(id: u64) -> [u8; HEADER_BYTES] {
 }
 
 /// Writes a blob beside its place and moves it there; nothing is left of it when that fails and the disk lets it be removed.
-pub(super) fn write(
+pub(super) fn write<'a>(
     files: &dyn Files,
     directory: &Path,
     id: u64,
-    content: &[&[u8]],
+    content: impl Iterator<Item = &'a Bytes>,
     sync: bool,
 ) -> io::Result<BlobRef> {
     let place = path(directory, id);
@@ -71,38 +74,86 @@ pub(super) fn write(
     written
 }
 
-fn write_to(files: &dyn Files, path: &Path, id: u64, content: &[&[u8]], sync: bool) -> io::Result<BlobRef> {
+fn write_to<'a>(
+    files: &dyn Files,
+    path: &Path,
+    id: u64,
+    content: impl Iterator<Item = &'a Bytes>,
+    sync: bool,
+) -> io::Result<BlobRef> {
     let file = files.create(path)?;
-    file.write_all(&header(id), 0)?;
-    let mut sum = Xxh3::with_seed(id);
-    let mut bytes = 0;
+    let (mut sum, mut bytes) = (Xxh3::with_seed(id), 0);
+    // What is small waits for its neighbours: a value may be in very many chunks.
+    let (mut waiting, mut written) = (header(id).to_vec(), 0);
     for part in content {
-        file.write_all(part, file_bytes(bytes))?;
         sum.update(part);
         bytes += part.len() as u64;
+        if waiting.len() + part.len() <= PIECE_BYTES {
+            waiting.extend_from_slice(part);
+            continue;
+        }
+        for piece in [&waiting[..], part] {
+            file.write_all(piece, written)?;
+            written += piece.len() as u64;
+        }
+        waiting.clear();
     }
+    file.write_all(&waiting, written)?;
     if sync {
         file.sync()?;
     }
     Ok(BlobRef { id, bytes, sum: sum.digest() })
 }
 
-/// Reads a blob; `None` when it is not what was written.
-pub(super) fn read(files: &dyn Files, directory: &Path, blob: &BlobRef) -> io::Result<Option<Bytes>> {
+/// A blob that is read from its beginning to its end, in pieces.
+pub(super) struct Reading {
+    file: Arc<dyn Handle>,
+    /// Bytes of its content that are not read yet.
+    left: u64,
+    sum: u64,
+    bytes: u64,
+    read: Box<Xxh3>,
+}
+
+/// Opens a blob; `None` when it is not what was written. Whether it is to its end shows when all of it was read.
+pub(super) fn open(files: &dyn Files, directory: &Path, blob: &BlobRef) -> io::Result<Option<Reading>> {
     let file = files.open(&path(directory, blob.id))?;
     // Before anything is allocated: so long is what is really there.
-    let (length, room) = (file.length()?, usize::try_from(blob.bytes));
-    let Some(room) = room.ok().filter(|_| length == file_bytes(blob.bytes)) else { return Ok(None) };
-    let mut first = [0; HEADER_BYTES];
-    file.read_all(&mut first, 0)?;
-    if first != header(blob.id) {
+    if file.length()? != file_bytes(blob.bytes) {
         return Ok(None);
     }
-    let mut content = vec![0; room];
-    file.read_all(&mut content, HEADER_BYTES as u64)?;
-    let mut sum = Xxh3::with_seed(blob.id);
-    sum.update(&content);
-    Ok((sum.digest() == blob.sum).then(|| Bytes::from(content)))
+    let mut first = [0; HEADER_BYTES];
+    file.read_all(&mut first, 0)?;
+    let read = Box::new(Xxh3::with_seed(blob.id));
+    let reading = Reading { file, left: blob.bytes, sum: blob.sum, bytes: blob.bytes, read };
+    Ok((first == header(blob.id)).then_some(reading))
+}
+
+impl Reading {
+    /// Bytes that are not read yet.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next so many bytes.
+    pub(super) fn next(&mut self, bytes: usize) -> io::Result<Bytes> {
+        if bytes as u64 > self.left {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut piece = vec![0; bytes];
+        self.file.read_all(&mut piece, file_bytes(self.bytes - self.left))?;
+        self.left -= bytes as u64;
+        self.read.update(&piece);
+        Ok(piece.into())
+    }
+
+    /// Whether all of it, with what is not read yet, is what was written.
+    pub(super) fn is_whole(mut self) -> io::Result<bool> {
+        while self.left > 0 {
+            self.next(usize::try_from(self.left).unwrap_or(PIECE_BYTES).min(PIECE_BYTES))?;
+        }
+        Ok(self.read.digest() == self.sum)
+    }
 }
 
 /// Reads the beginning of a blob, not checked: at most so many bytes of what is in it.

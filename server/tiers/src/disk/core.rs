@@ -91,7 +91,7 @@ pub(super) enum Standing {
 impl Core {
     pub(super) fn new(options: DiskOptions, files: Arc<dyn Files>, codec: Arc<Codec>, clock: Clock) -> Self {
         Self {
-            ledger: Mutex::new(Ledger::new(options.fences_max)),
+            ledger: Mutex::new(Ledger::new(options.fences_max, options.queue_bytes_max)),
             options,
             files,
             codec,
@@ -168,8 +168,7 @@ impl Core {
         if value > self.options.value_bytes() {
             return Some(Dropped::TooLarge);
         }
-        let crowded = ledger.queue_bytes > 0 && ledger.queue_bytes + bytes > self.options.queue_bytes_max;
-        if crowded || ledger.queued() >= QUEUED_PUTS_MAX {
+        if !ledger.waits.takes(bytes) || ledger.queued() >= QUEUED_PUTS_MAX {
             return Some(Dropped::QueueFull);
         }
         over.then_some(Dropped::Ended)
@@ -359,7 +358,7 @@ impl Core {
         };
         let why = ledger.trouble.as_ref().map(|trouble| trouble.why.clone());
         let (entries, bytes, evicted) = (ledger.index.len(), ledger.used(), ledger.evicted);
-        let memory_bytes = ledger.index.memory_bytes() + ledger.queue_bytes + self.codec.memory_bytes();
+        let memory_bytes = ledger.index.memory_bytes() + ledger.waits.all() + self.codec.memory_bytes();
         let debt = ledger.owed().saturating_sub(ledger.settled).min(ledger.queued() as u64);
         drop(ledger);
         let counter = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
@@ -386,8 +385,8 @@ impl Core {
     }
 
     /// Where blobs are read from.
-    pub(super) fn blob(&self, blob: &BlobRef) -> std::io::Result<Option<bytes::Bytes>> {
-        blob::read(self.files.as_ref(), &self.options.path, blob)
+    pub(super) fn blob(&self, blob: &BlobRef) -> std::io::Result<Option<blob::Reading>> {
+        blob::open(self.files.as_ref(), &self.options.path, blob)
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
     owed::Owing,
     segment::Row,
     trouble::Trouble,
+    waits::Waits,
 };
 
 /// Operations that wait at most. Beyond, everything is forgotten at once instead: one record, however much it is.
@@ -104,7 +105,7 @@ pub(super) struct Ledger {
     fences: SelectorFences,
     pending: HashMap<u64, Waiting, RandomState>,
     queue: VecDeque<Queued>,
-    pub(super) queue_bytes: u64,
+    pub(super) waits: Waits,
     sets_bytes: usize,
     /// Everything up to here was written, or needs no writing any more.
     pub(super) settled: u64,
@@ -135,14 +136,14 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(fences_max: usize) -> Self {
+    pub(super) fn new(fences_max: usize, queue_bytes_max: u64) -> Self {
         Self {
             next: 1,
             index: Index::new(),
             fences: SelectorFences::new(0, fences_max),
             pending: HashMap::with_hasher(RandomState::new()),
             queue: VecDeque::new(),
-            queue_bytes: 0,
+            waits: Waits::new(queue_bytes_max),
             sets_bytes: 0,
             settled: 0,
             owed: 0,
@@ -187,7 +188,7 @@ impl Ledger {
         if replaces {
             self.owed = waiting.sequence;
         }
-        self.queue_bytes += waiting.bytes;
+        self.waits.add(waiting.bytes);
         self.queue.push_back(Queued { sequence: waiting.sequence, op: Op::Put { name, replaces } });
         self.index.insert(name, slot, None);
         self.pending.insert(name, waiting);
@@ -200,7 +201,7 @@ impl Ledger {
         // Whoever replaces or forgets it takes the next number.
         self.dead_blobs.extend(blob.map(|blob| DeadBlob::new(blob, self.next)));
         if let Some(waiting) = self.pending.remove(&name) {
-            self.queue_bytes -= waiting.bytes;
+            self.waits.sub(waiting.bytes);
         }
         true
     }
@@ -262,7 +263,8 @@ impl Ledger {
             (filling.live, filling.entries) = (0, 0);
         }
         self.queue.clear();
-        (self.queue_bytes, self.sets_bytes) = (0, 0);
+        self.waits.clear();
+        self.sets_bytes = 0;
         let sequence = self.take_number();
         self.queue.push_back(Queued { sequence, op: Op::Floor });
         self.owed = sequence;
@@ -416,7 +418,7 @@ impl Ledger {
         };
         if slot.waits() {
             if let Some(waiting) = self.pending.remove(&name) {
-                self.queue_bytes -= waiting.bytes;
+                self.waits.sub(waiting.bytes);
             }
         } else {
             let blob = self.index.blob(name);

@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `core.rs`, `ledger.rs`, `index.rs` | what is known: the order of all that was handed over, where entries lie |
+//! | `core.rs`, `ledger.rs`, `index.rs`, `waits.rs` | what is known: the order of all that was handed over, where entries lie |
 //! | `writer.rs`, `log.rs`, `reclaim.rs`, `aside.rs` | the thread that writes, makes room, and steps aside |
 //! | `recover.rs`, `verify.rs`, `report.rs` | what is found in a directory, and what is said of it |
 //! | `frame.rs`, `segment.rs`, `sets.rs`, `blob.rs`, `clock.rs`, `positions.rs`, `owed.rs`, `dictionary.rs` | the formats of the files |
@@ -33,6 +33,7 @@ mod segment;
 mod sets;
 mod trouble;
 mod verify;
+mod waits;
 mod window;
 mod writer;
 

@@ -40,12 +40,14 @@ pub struct DiskOptions {
     pub age_max: Option<Duration>,
     /// When what was written is forced onto the medium.
     pub sync: Sync,
-    /// Bytes that may wait to be written. A single larger value is taken when nothing else waits.
+    /// Bytes that may wait to be written. One larger value may wait besides them.
     pub queue_bytes_max: u64,
     /// Longest value, in bytes; never more than half of `bytes_max`.
     pub value_bytes_max: u64,
     /// Entries that are read at the same time at most; others wait their turn.
     pub reads_max: usize,
+    /// Bytes of entries with files of their own that are read at the same time at most; a larger one is read alone.
+    pub reads_bytes_max: u64,
     /// Fences that are remembered at most, see [`hotplate_engine::fence::SelectorFences`].
     pub fences_max: usize,
 }
@@ -64,6 +66,7 @@ impl DiskOptions {
             queue_bytes_max: 64 << 20,
             value_bytes_max: 1 << 30,
             reads_max: 16,
+            reads_bytes_max: 256 << 20,
             fences_max: 65_536,
         }
     }
@@ -75,7 +78,8 @@ impl DiskOptions {
         if self.bytes_max < BYTES_MIN {
             return wrong(format!("disk.bytes_max is at least {BYTES_MIN}, this is {}", self.bytes_max));
         }
-        if self.entries_max == 0 || self.reads_max == 0 || self.queue_bytes_max == 0 {
+        let reads = self.reads_max == 0 || self.reads_bytes_max == 0;
+        if self.entries_max == 0 || reads || self.queue_bytes_max == 0 {
             return wrong("disk.entries_max, the reads at a time and the queue are at least 1".to_owned());
         }
         if self.path.as_os_str().is_empty() {

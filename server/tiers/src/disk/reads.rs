@@ -16,13 +16,14 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::{
+    blob::Reading,
     core::{Core, Known, Place, Standing},
     counters::count,
     dictionary::Dictionaries,
     frame::{BlobRef, FRAME_BYTES, Frame, NOTE_BYTES},
     segment::HEADER_BYTES,
 };
-use crate::codec::{CodecError, Decoded};
+use crate::codec::{CodecError, Decoded, Gathering, PREFIX_BYTES};
 
 /// Times that an entry is looked for again because it was moved while it was read.
 const LOOKS_MAX: usize = 8;
@@ -31,13 +32,24 @@ const CACHED_BYTES_MAX: u32 = 32 << 10;
 /// Bytes of a value that is unpacked at once.
 const UNPACKED_BYTES_MAX: u64 = 128 << 10;
 
+/// Kilobytes of entries read at once at most, whatever the options say: what a count of them can be.
+const KILOBYTES_MAX: u32 = 1 << 28;
+
 /// Reading of entries.
 #[derive(Debug)]
 pub(super) struct Reads {
     core: Arc<Core>,
     dictionaries: Arc<Dictionaries>,
     places: Arc<Semaphore>,
+    /// Kilobytes of entries that are read now and have files of their own.
+    room: Arc<Semaphore>,
     running: TaskTracker,
+}
+
+/// Where an entry's own record is.
+enum Record {
+    Inline(Bytes),
+    Blob(BlobRef),
 }
 
 /// What was read of an entry.
@@ -55,7 +67,8 @@ enum Read {
 impl Reads {
     pub(super) fn new(core: Arc<Core>, dictionaries: Arc<Dictionaries>) -> Self {
         let places = Arc::new(Semaphore::new(core.options.reads_max));
-        Self { core, dictionaries, places, running: TaskTracker::new() }
+        let room = Arc::new(Semaphore::new(kilobytes(core.options.reads_bytes_max) as usize));
+        Self { core, dictionaries, places, room, running: TaskTracker::new() }
     }
 
     /// Finds an entry.
@@ -122,7 +135,17 @@ impl Reads {
     /// Reads on a thread that may wait for the medium.
     async fn read_waiting(&self, place: Place) -> Result<io::Result<Read>, TierError> {
         let core = self.core.clone();
-        let reading = self.waiting(move || read(&core, &place)).await;
+        // One that is larger than all of them may be together is read when no other is.
+        let bytes = place.blob.map_or(0, |blob| blob.bytes.min(self.core.options.reads_bytes_max));
+        let Ok(room) = self.room.clone().acquire_many_owned(kilobytes(bytes)).await else {
+            return Ok(Ok(Read::Removed));
+        };
+        let reading = self.waiting(move || {
+            let read = read(&core, &place);
+            drop(room);
+            read
+        });
+        let reading = reading.await;
         reading.unwrap_or(Ok(Ok(Read::Removed)))
     }
 
@@ -167,6 +190,11 @@ impl Reads {
     }
 }
 
+/// Kilobytes that so many bytes begin.
+fn kilobytes(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).min(KILOBYTES_MAX)
+}
+
 /// The same error once more: the system's cannot be cloned.
 fn again(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
@@ -191,36 +219,83 @@ fn cached(core: &Core, place: &Place) -> Option<io::Result<Read>> {
     if !there {
         return None;
     }
-    let record = record(core, place, frame);
+    let record = record(place, frame);
     // However small it is, what is in it may be large.
     let large = |record: &Bytes| core.codec.facts(record).is_ok_and(|facts| facts.raw_bytes > UNPACKED_BYTES_MAX);
-    if matches!(&record, Ok(Some(record)) if large(record)) {
+    if matches!(&record, Some(Record::Inline(record)) if large(record)) {
         return None;
     }
-    Some(decoded(core, place, record))
+    Some(decoded(core, place, Ok(record)))
 }
 
 fn read(core: &Core, place: &Place) -> io::Result<Read> {
-    let record = frame(core, place).and_then(|frame| record(core, place, frame));
+    let record = frame(core, place).map(|frame| record(place, frame));
     decoded(core, place, record)
 }
 
-fn decoded(core: &Core, place: &Place, record: io::Result<Option<Bytes>>) -> io::Result<Read> {
-    let record = match record {
-        Ok(Some(record)) => record,
+fn decoded(core: &Core, place: &Place, record: io::Result<Option<Record>>) -> io::Result<Read> {
+    let read = match record {
+        Ok(Some(Record::Inline(record))) => return Ok(entry(core.codec.decode(record.clone()), || record)),
+        Ok(Some(Record::Blob(blob))) => of_blob(core, &blob),
         Ok(None) => return Ok(Read::Damaged),
-        // A blob is removed only when no entry is in it any more.
-        Err(error) if error.kind() == ErrorKind::NotFound && place.blob.is_some() => return Ok(Read::Damaged),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Read::Removed),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Read::Damaged),
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
     };
-    Ok(match core.codec.decode(record.clone()) {
+    match read {
+        // A blob is removed only when no entry is in it any more.
+        Err(error) if error.kind() == ErrorKind::NotFound && place.blob.is_some() => Ok(Read::Damaged),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Read::Removed),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(Read::Damaged),
+        read => read,
+    }
+}
+
+fn entry(decoded: Result<Decoded, CodecError>, record: impl FnOnce() -> Bytes) -> Read {
+    match decoded {
         Ok(decoded) => Read::Entry(Box::new(decoded)),
-        Err(CodecError::UnknownDictionary(_)) => Read::Compressed(record),
+        Err(CodecError::UnknownDictionary(_)) => Read::Compressed(record()),
         Err(error) if error.is_damage() => Read::Damaged,
         Err(_) => Read::Foreign,
-    })
+    }
+}
+
+/// Reads an entry in a file of its own, a large value in its pieces: it is never in memory twice.
+fn of_blob(core: &Core, blob: &BlobRef) -> io::Result<Read> {
+    let Some(mut reading) = core.blob(blob)? else { return Ok(Read::Damaged) };
+    let mut head = reading.next(PREFIX_BYTES)?.to_vec();
+    let facts = match core.codec.facts(&head) {
+        Err(CodecError::Truncated { needs }) => {
+            // At most as long as a head may be.
+            let more = usize::try_from(needs).unwrap_or(usize::MAX).saturating_sub(PREFIX_BYTES);
+            head.extend_from_slice(&reading.next(more)?);
+            core.codec.facts(&head)
+        }
+        other => other,
+    };
+    let facts = match facts {
+        Ok(facts) if facts.record_bytes() == blob.bytes => facts,
+        Err(error) if reading.is_whole()? => return Ok(entry(Err(error), Bytes::new)),
+        _ => return Ok(Read::Damaged),
+    };
+    match Gathering::of(facts) {
+        Ok(pieces) => gather(pieces, reading),
+        Err(facts) => {
+            let body = reading.next(usize::try_from(reading.left()).unwrap_or(usize::MAX))?;
+            if !reading.is_whole()? {
+                return Ok(Read::Damaged);
+            }
+            Ok(entry(core.codec.decode_body(facts, body.clone()), || [&head[..], &body].concat().into()))
+        }
+    }
+}
+
+fn gather(mut pieces: Gathering, mut reading: Reading) -> io::Result<Read> {
+    while let Some(bytes) = pieces.next_bytes() {
+        if pieces.push(reading.next(bytes)?).is_err() {
+            return Ok(Read::Damaged);
+        }
+    }
+    let whole = reading.is_whole()?;
+    Ok(if whole { entry(pieces.finish(), Bytes::new) } else { Read::Damaged })
 }
 
 /// The bytes of a record in its segment.
@@ -231,22 +306,19 @@ fn frame(core: &Core, place: &Place) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// The bytes of an entry's own record; `None` when they are not what was written.
-fn record(core: &Core, place: &Place, frame: Vec<u8>) -> io::Result<Option<Bytes>> {
-    let Some((first, content)) = frame.split_first_chunk() else { return Ok(None) };
+/// An entry's own record; `None` when it is not what was written.
+fn record(place: &Place, frame: Vec<u8>) -> Option<Record> {
+    let (first, content) = frame.split_first_chunk()?;
     let sound = Frame::read(first, place.salt).is_some_and(|frame| {
         frame.sequence == place.sequence && frame.name == place.name && frame.holds(content, place.salt)
     });
     if !sound || content.len() < NOTE_BYTES {
-        return Ok(None);
+        return None;
     }
-    let Some(blob) = place.blob else {
-        return Ok(Some(Bytes::from(frame).slice(FRAME_BYTES + NOTE_BYTES..)));
-    };
-    if BlobRef::read(&content[NOTE_BYTES..]) != Some(blob) {
-        return Ok(None);
+    match place.blob {
+        None => Some(Record::Inline(Bytes::from(frame).slice(FRAME_BYTES + NOTE_BYTES..))),
+        blob => BlobRef::read(&content[NOTE_BYTES..]).filter(|named| Some(*named) == blob).map(Record::Blob),
     }
-    core.blob(&blob)
 }
 
 /// Longest that closing waits for reads.

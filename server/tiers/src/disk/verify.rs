@@ -6,7 +6,7 @@ use std::{io, path::Path, sync::Arc};
 use hotplate_engine::clock::Clock;
 
 use super::{
-    DiskOptions, clock,
+    DiskOptions, blob, clock,
     core::Core,
     files::System,
     frame::Kind,
@@ -63,18 +63,20 @@ pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> io::Result<Ver
             verified.records += u64::from(row.kind != Kind::Unknown);
             verified.entries += u64::from(row.kind.is_entry());
         }
-        for blob in scan.rows.iter().filter_map(|row| row.blob.as_ref()) {
-            match core.files.open(&super::blob::path(path, blob.id)) {
+        for named in scan.rows.iter().filter_map(|row| row.blob.as_ref()) {
+            match core.files.open(&blob::path(path, named.id)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
-                Ok(_) if core.blob(blob)?.is_some() => verified.blobs += 1,
-                Ok(_) => verified.damaged += 1,
+                Ok(_) => match core.blob(named)?.map(blob::Reading::is_whole).transpose()? {
+                    Some(true) => verified.blobs += 1,
+                    _ => verified.damaged += 1,
+                },
             }
         }
     }
     verified.damaged += besides(&core, path)?;
-    for blob in found.live_blobs(&core) {
-        let is_there = super::blob::path(path, blob.id).try_exists()?;
+    for named in found.live_blobs(&core) {
+        let is_there = blob::path(path, named.id).try_exists()?;
         verified.damaged += u64::from(!is_there);
     }
     progress(all, all);

@@ -20,7 +20,6 @@ use super::{
     positions, sets,
     trouble::{Backoff, Fault, Step},
 };
-use crate::codec::Encoded;
 
 /// Operations and bytes of values written at once at most.
 const BATCH_OPS_MAX: usize = 512;
@@ -235,19 +234,19 @@ impl Writer {
         for time in [&mut waiting.kept.stored, &mut waiting.kept.fresh_until, &mut waiting.kept.usable_until] {
             *time = time.saturating_add(behind);
         }
-        let Ok(Encoded { head, body, .. }) = self.core.codec.encode(&waiting.key, &waiting.kept) else {
+        let Ok(encoded) = self.core.codec.encode(&waiting.key, &waiting.kept) else {
             self.core.ledger.lock().remove(name);
             self.core.counters.dropped(Dropped::Refused);
             return Ok(Record::plain(Kind::Forget, of, Vec::new()));
         };
-        let bytes = (head.len() + body.len()) as u64;
+        let bytes = encoded.len() as u64;
         if bytes + NOTE_BYTES as u64 <= self.core.options.inline_bytes() {
-            return Ok(Record::entry(Kind::Value, of, &note, [head, body]));
+            return Ok(Record::entry(Kind::Value, of, &note, encoded.into_two()));
         }
         self.reserve(blob::file_bytes(bytes))?;
         let (files, directory) = (self.core.files.as_ref(), &self.core.options.path);
         let sync = self.core.options.sync == Sync::Always;
-        let blob = blob::write(files, directory, waiting.sequence, &[&head, &body], sync);
+        let blob = blob::write(files, directory, waiting.sequence, encoded.parts(), sync);
         let blob = blob.map_err(Step::Writing.of())?;
         let file = blob::file_bytes(blob.bytes);
         self.core.ledger.lock().blob_bytes += file;

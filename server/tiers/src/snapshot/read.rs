@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::codec::{Codec, CodecError, Decoded, Facts, PREFIX_BYTES};
+use crate::codec::{Codec, CodecError, Decoded, Gathering, PREFIX_BYTES};
 
 /// The entries of a file, in the order in which they were written.
 #[derive(Debug)]
@@ -49,10 +49,13 @@ impl Reader {
             other => other,
         };
         Ok(Some(match facts {
-            Ok(facts) => {
-                let body = self.body(&facts)?;
-                self.codec.decode_body(facts, body)
-            }
+            Ok(facts) => match Gathering::of(facts) {
+                Ok(pieces) => self.gather(pieces)?,
+                Err(facts) => {
+                    let body = self.bytes(facts.stored_bytes)?;
+                    self.codec.decode_body(facts, body)
+                }
+            },
             Err(error) => {
                 self.ended = true;
                 Err(error)
@@ -61,10 +64,24 @@ impl Reader {
     }
 
     /// Grows with what is there: a file that ends early costs no more than it holds.
-    fn body(&mut self, facts: &Facts) -> io::Result<Bytes> {
-        let mut body = Vec::new();
-        (&mut self.file).take(facts.stored_bytes).read_to_end(&mut body)?;
-        Ok(body.into())
+    fn bytes(&mut self, bytes: u64) -> io::Result<Bytes> {
+        let mut read = Vec::new();
+        (&mut self.file).take(bytes).read_to_end(&mut read)?;
+        Ok(read.into())
+    }
+
+    /// A value in its chunks. All of it is read, also when it is not what was written: behind it is the next one.
+    fn gather(&mut self, mut pieces: Gathering) -> io::Result<Result<Decoded, CodecError>> {
+        let mut damage = None;
+        while let Some(bytes) = pieces.next_bytes() {
+            let piece = self.bytes(bytes as u64)?;
+            if let Err(error) = pieces.push(piece) {
+                damage = Some(error);
+                break;
+            }
+        }
+        io::copy(&mut (&mut self.file).take(pieces.behind()), &mut io::sink())?;
+        Ok(damage.map_or_else(|| pieces.finish(), Err))
     }
 }
 

@@ -47,9 +47,9 @@ fn no_truncated_and_no_longer_record_gives_an_entry() {
 #[test]
 fn what_a_later_version_wrote_is_no_damage_but_no_entry_either() {
     let mut record = records()[0].to_vec();
-    record[4] = 2;
+    record[4] = 3;
     let error = codec().decode(record.into()).unwrap_err();
-    assert_eq!((error, error.is_damage()), (CodecError::UnknownVersion(2), false));
+    assert_eq!((error, error.is_damage()), (CodecError::UnknownVersion(3), false));
     let foreign = codec().decode(Bytes::from_static(b"SQLite format 3\0")).unwrap_err();
     assert!(foreign == CodecError::Foreign && foreign.is_damage());
     assert_eq!(TierError::from(foreign).kind, TierErrorKind::Corrupt);

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use hotplate_engine::{
     ahead::RefreshAhead,
+    chunks::{Chunk, Chunks, Collecting, digest_of_value},
     clock::Clock,
     entry::{Dependencies, Description, Labels, Negative, Payload},
     key::Key,
@@ -22,7 +23,7 @@ pub(crate) fn codec() -> Arc<Codec> {
 pub(crate) fn plain(value: impl Into<Bytes>) -> Kept {
     let value = value.into();
     Kept {
-        digest: Sha256::digest(&value).into(),
+        digest: digest_of_value(&value),
         payload: Payload::Value(value),
         description: Arc::new(Description { content_type: "application/json".into(), ..Description::default() }),
         cost: None,
@@ -34,6 +35,21 @@ pub(crate) fn plain(value: impl Into<Bytes>) -> Kept {
         refresh_ahead: None,
         marked: false,
     }
+}
+
+/// A value in chunks that end at these places.
+pub(crate) fn cut(value: &[u8], ends: impl IntoIterator<Item = usize>) -> Chunks {
+    let (mut collecting, mut begin) = (Collecting::new(), 0);
+    for end in ends.into_iter().chain([value.len()]) {
+        collecting.push(Chunk::new(Bytes::copy_from_slice(&value[begin..end])));
+        begin = end;
+    }
+    collecting.finish(None)
+}
+
+/// An entry with a value in chunks.
+pub(crate) fn chunked(chunks: Chunks) -> Kept {
+    Kept { digest: chunks.digest(), payload: Payload::collected(chunks), ..rich("") }
 }
 
 /// An entry of which everything is known.

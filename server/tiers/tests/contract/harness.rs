@@ -155,6 +155,7 @@ pub(crate) async fn value(tier: &dyn SharedTier, key: &Key) -> Option<String> {
 pub(crate) fn text(kept: &Kept) -> String {
     match &kept.payload {
         Payload::Value(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Payload::Chunks(chunks) => String::from_utf8(chunks.to_bytes().to_vec()).unwrap(),
         Payload::Compressed(_) => unreachable!("slower tiers give out what came"),
         Payload::Negative(negative) => format!("negative: {}", negative.reason),
     }

@@ -67,7 +67,7 @@ async fn look(path: &Path, clock: &Clock, there: &BTreeMap<&'static str, Bytes>,
             }
         };
         if let Some(kept) = answer {
-            assert_eq!(Some(value(&kept)), there.get(text), "{text}: {what}");
+            assert_eq!(Some(value(&kept)), there.get(text).cloned(), "{text}: {what}");
             found += 1;
         }
     }

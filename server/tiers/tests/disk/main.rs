@@ -4,6 +4,7 @@
 
 mod support;
 
+mod chunks;
 mod clock;
 mod damage;
 mod dependents;

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hotplate_engine::{
+    chunks::digest_of_value,
     clock::Clock,
     entry::{Dependencies, Description, Payload},
     key::Key,
@@ -36,7 +37,7 @@ pub(crate) fn lasting(clock: &Clock, value: impl Into<Bytes>, ttl: Duration) -> 
     Kept {
         payload: Payload::Value(value.clone()),
         description: Arc::new(Description::default()),
-        digest: sha2(&value),
+        digest: digest_of_value(&value),
         cost: None,
         cost_measured: false,
         stored,
@@ -46,11 +47,6 @@ pub(crate) fn lasting(clock: &Clock, value: impl Into<Bytes>, ttl: Duration) -> 
         refresh_ahead: None,
         marked: false,
     }
-}
-
-fn sha2(value: &[u8]) -> [u8; 32] {
-    use sha2::Digest;
-    sha2::Sha256::digest(value).into()
 }
 
 /// With tags, a kind, and what it was made from: itself, and through others.
@@ -66,9 +62,10 @@ pub(crate) fn described(mut kept: Kept, tags: &[&str], kind: &str, (own, inherit
     kept
 }
 
-pub(crate) fn value(kept: &Kept) -> &Bytes {
+pub(crate) fn value(kept: &Kept) -> Bytes {
     match &kept.payload {
-        Payload::Value(value) => value,
+        Payload::Value(value) => value.clone(),
+        Payload::Chunks(chunks) => chunks.to_bytes(),
         _ => panic!("a value was stored"),
     }
 }
@@ -104,7 +101,7 @@ pub(crate) fn put(tier: &DiskTier, text: &str, kept: Kept) -> bool {
 }
 
 pub(crate) async fn get(tier: &DiskTier, text: &str) -> Option<Bytes> {
-    tier.get(&key(text)).await.unwrap().map(|kept| value(&kept).clone())
+    tier.get(&key(text)).await.unwrap().map(|kept| value(&kept))
 }
 
 /// Waits until everything that was handed over is written: what is forgotten last is written last.

@@ -1,0 +1,255 @@
+//! Room for values that are on their way: part of the hard bound on memory, given back when nobody needs it any more, and
+//! the entry's once the value is stored.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use hotplate_engine::{
+    Cache, Kind,
+    chunks::{CHUNK_BYTES, Chunk, Chunks, Collecting},
+    clock::Clock,
+    entry::{Description, Expiration, Payload},
+    error::Reason,
+    event::Silent,
+    flow::{
+        get::{GetRequest, Lookup},
+        put::{Precondition, PutAnswer, PutRequest},
+        reserve::ReserveRequest,
+    },
+    namespace::{EngineConfig, NamespaceConfig},
+    origin::Origins,
+    stats::GroupBy,
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+const MIB: u64 = 1 << 20;
+
+fn cache(bytes_max: u64, uploads_bytes_max: u64) -> Arc<Cache> {
+    let small = NamespaceConfig { bytes_max: Some(4 * MIB), ..NamespaceConfig::default() };
+    let lru = NamespaceConfig { policy: "lru".into(), ..NamespaceConfig::default() };
+    let config = EngineConfig {
+        bytes_max,
+        uploads_bytes_max,
+        value_bytes_max: 1 << 40,
+        namespaces: [("small".to_owned(), small), ("lru".to_owned(), lru)].into(),
+        seed: Some(1),
+        ..EngineConfig::default()
+    };
+    Cache::new(config, Clock::manual(), Arc::new(Silent), Origins::new()).unwrap()
+}
+
+fn request<'a>(namespace: &'a str, key: &'a str, bytes: u64) -> ReserveRequest<'a> {
+    ReserveRequest { namespace, key, bytes, kind: "", compute_cost: Some(Duration::from_secs(3600)) }
+}
+
+fn put(namespace: &str, key: &str, payload: Payload) -> PutRequest {
+    let compute_cost = Some(Duration::from_secs(3600));
+    PutRequest {
+        namespace: namespace.to_owned(),
+        key: key.to_owned(),
+        payload: Some(payload),
+        digest: None,
+        description: Description { compute_cost, ..Description::default() },
+        expiration: Expiration::default(),
+        precondition: Precondition::Always,
+        request_id: String::new(),
+        client_id: None,
+    }
+}
+
+fn filled(cache: &Cache, namespace: &str) {
+    let entries = cache.config().bytes_max / 5000;
+    for number in 0..entries {
+        let mut request = put(namespace, &format!("fill:{number}"), Payload::Value(vec![7; 4096].into()));
+        request.description.compute_cost = Some(Duration::from_millis(1));
+        cache.put(request).unwrap();
+    }
+}
+
+fn chunks(bytes: u64, byte: u8) -> Chunks {
+    let mut collecting = Collecting::new();
+    let mut left = usize::try_from(bytes).unwrap();
+    while left > 0 {
+        let length = left.min(CHUNK_BYTES);
+        collecting.push(Chunk::new(Bytes::from(vec![byte; length])));
+        left -= length;
+    }
+    collecting.finish(None)
+}
+
+fn held(cache: &Cache) -> (u64, u64) {
+    cache.check_invariants().unwrap();
+    let snapshot = cache.stats(None, GroupBy::Nothing).unwrap();
+    assert!(snapshot.total.charged_bytes + snapshot.uploads_bytes <= cache.config().bytes_max);
+    (snapshot.total.charged_bytes, snapshot.uploads_bytes)
+}
+
+fn get(cache: &Cache, namespace: &str, key: &str) -> Option<Payload> {
+    let request = GetRequest { namespace: namespace.to_owned(), key: key.to_owned(), ..GetRequest::default() };
+    match cache.get(&request).unwrap().outcome {
+        Lookup::Hit(view) => Some(view.payload),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn what_is_reserved_makes_others_go_and_becomes_the_entry() {
+    let cache = cache(64 * MIB, 32 * MIB);
+    filled(&cache, "default");
+    let (before, _) = held(&cache);
+    let room = cache.reserve(&request("", "k", 20 * MIB)).await.unwrap();
+    let (after, uploads) = held(&cache);
+    assert_eq!((room.bytes(), uploads), (20 * MIB, 20 * MIB));
+    assert!(after < before, "{after} bytes are charged, {before} were");
+    let value = chunks(20 * MIB, 1);
+    let answer = cache.write_reserved(put("", "k", Payload::Chunks(value.clone())), None, room).await.unwrap();
+    let PutAnswer::Stored { entry, .. } = answer else { panic!("{answer:?}") };
+    let (stored, uploads) = held(&cache);
+    assert_eq!((uploads, entry.facts.size_bytes, entry.facts.digest), (0, 20 * MIB, value.digest()));
+    assert!(stored <= after + 21 * MIB, "it is counted once");
+    assert_eq!(get(&cache, "", "k"), Some(Payload::Chunks(value)));
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_given_back_whenever_that_is() {
+    let cache = cache(64 * MIB, 32 * MIB);
+    let room = cache.reserve(&request("", "k", MIB)).await.unwrap();
+    room.grow(2 * MIB).await.unwrap();
+    assert_eq!(held(&cache), (0, 3 * MIB));
+    drop(room);
+    assert_eq!(held(&cache), (0, 0));
+    filled(&cache, "lru");
+    let asked = request("lru", "k", 30 * MIB);
+    let mut reserving = cache.reserve(&asked).boxed();
+    assert!(futures::poll!(&mut reserving).is_pending(), "others have their turn while room is made");
+    assert!(held(&cache).1 > 0);
+    drop(reserving);
+    assert_eq!(held(&cache).1, 0);
+    // What it may take together is given back as well.
+    let again = cache.reserve(&request("lru", "k", 32 * MIB)).await.unwrap();
+    assert_eq!(held(&cache).1, 32 * MIB);
+    let failed = PutRequest { precondition: Precondition::Present, ..put("lru", "k", Payload::Value("v".into())) };
+    let answer = cache.write_reserved(failed, None, again).await.unwrap();
+    assert!(matches!(answer, PutAnswer::PreconditionFailed { entry: None }));
+    assert_eq!(held(&cache).1, 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_held_is_refused_before_anything_goes() {
+    let cache = cache(64 * MIB, 32 * MIB);
+    filled(&cache, "default");
+    let before = held(&cache);
+    let cases = [("", (1 << 40) + 1), ("", 64 * MIB + 1), ("", 32 * MIB + 1), ("small", 4 * MIB + 1)];
+    for (namespace, bytes) in cases {
+        let error = cache.reserve(&request(namespace, "k", bytes)).await.unwrap_err();
+        let expected = if bytes > 1 << 40 {
+            (Kind::InvalidArgument, Reason::ValueTooLarge)
+        } else {
+            (Kind::ResourceExhausted, Reason::NotAdmitted)
+        };
+        assert_eq!((error.kind(), error.reason()), expected, "{namespace} {bytes}: {}", error.message());
+        assert_eq!(error.retry_delay(), None, "it will never fit");
+    }
+    let worthless = ReserveRequest { compute_cost: Some(Duration::ZERO), ..request("", "k", 20 * MIB) };
+    assert_eq!(cache.reserve(&worthless).await.unwrap_err().reason(), Reason::NotAdmitted);
+    assert_eq!(held(&cache), before);
+    let most = cache.reserve(&request("lru", "k", 30 * MIB)).await.unwrap();
+    let error = cache.reserve(&request("lru", "j", 3 * MIB)).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::NotAdmitted);
+    assert!(error.retry_delay().is_some(), "others hold what may be reserved, and will be done");
+    drop(most);
+    cache.reserve(&request("lru", "j", 3 * MIB)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_fit_beside_it_is_refused_and_fits_again_later() {
+    let cache = cache(8 * MIB, 8 * MIB);
+    filled(&cache, "lru");
+    let room = cache.reserve(&request("lru", "k", 8 * MIB)).await.unwrap();
+    assert_eq!(held(&cache), (0, 8 * MIB), "everything else has gone");
+    let answer = cache.put(put("lru", "other", Payload::Value("v".into()))).unwrap();
+    assert!(matches!(&answer, PutAnswer::NotAdmitted { why, .. } if why.contains("on their way")), "{answer:?}");
+    drop(room);
+    let answer = cache.put(put("lru", "other", Payload::Value("v".into()))).unwrap();
+    assert!(matches!(answer, PutAnswer::Stored { .. }));
+}
+
+#[tokio::test]
+async fn a_namespace_with_its_own_limit_keeps_it() {
+    let cache = cache(64 * MIB, 32 * MIB);
+    for (key, byte) in [("a", 1), ("b", 2), ("a", 3)] {
+        let room = cache.reserve(&request("small", key, 3 * MIB)).await.unwrap();
+        let answer = cache.write_reserved(put("small", key, Payload::Chunks(chunks(3 * MIB, byte))), None, room).await;
+        assert!(matches!(answer.unwrap(), PutAnswer::Stored { .. }));
+        assert!(held(&cache).0 <= 4 * MIB);
+        assert_eq!(get(&cache, "small", key), Some(Payload::Chunks(chunks(3 * MIB, byte))));
+    }
+}
+
+#[tokio::test]
+async fn the_same_value_in_other_chunks_is_a_refresh_and_takes_its_own_room() {
+    let cache = cache(64 * MIB, 32 * MIB);
+    let value: Vec<u8> = (0..5_000_000_u32).map(|at| at.to_le_bytes()[1]).collect();
+    let mut odd = Collecting::new();
+    value.chunks(77_777).for_each(|part| odd.push(Chunk::new(Bytes::copy_from_slice(part))));
+    let odd = odd.finish(None);
+    let stored = cache.put(put("", "k", Payload::Chunks(Chunks::cut(&value)))).unwrap();
+    let PutAnswer::Stored { entry: first, .. } = stored else { panic!("{stored:?}") };
+    let room = cache.reserve(&request("", "k", odd.charged_bytes())).await.unwrap();
+    let stored = cache.write_reserved(put("", "k", Payload::Chunks(odd.clone())), None, room).await.unwrap();
+    let PutAnswer::Refreshed { entry, .. } = stored else { panic!("{stored:?}") };
+    assert_eq!(entry.facts.etag, first.facts.etag);
+    let (charged, uploads) = held(&cache);
+    assert_eq!((charged, uploads), (entry.facts.charged_bytes, 0));
+    // As it would be in one piece.
+    let stored = cache.put(put("", "k", Payload::Value(value.into()))).unwrap();
+    assert!(matches!(stored, PutAnswer::Refreshed { .. }));
+    held(&cache);
+}
+
+/// Uploads of any size, between writes of others, some given up: after every step the bound holds, and what is counted is
+/// what is held.
+#[tokio::test]
+async fn whatever_happens_the_bound_holds() {
+    for seed in 0..8 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let cache = cache(24 * MIB, random.random_range(MIB..=24 * MIB));
+        let mut rooms = Vec::new();
+        for step in 0..150 {
+            let namespace = ["default", "lru", "small"][random.random_range(0..3)];
+            let key = format!("k{}", random.random_range(0..20));
+            let bytes = random.random_range(0..6 * MIB);
+            match random.random_range(0..10) {
+                0..4 => {
+                    let value = vec![1; random.random_range(0..400_000)];
+                    cache.put(put(namespace, &format!("p{step}"), Payload::Value(value.into()))).unwrap();
+                }
+                4..6 => {
+                    if let Ok(room) = cache.reserve(&request(namespace, &key, bytes)).await {
+                        rooms.push((room, namespace, key));
+                    }
+                }
+                6 if !rooms.is_empty() => {
+                    let (room, ..) = &rooms[random.random_range(0..rooms.len())];
+                    let _refused = room.grow(bytes).await;
+                }
+                7 if !rooms.is_empty() => drop(rooms.swap_remove(random.random_range(0..rooms.len()))),
+                8 | 9 if !rooms.is_empty() => {
+                    let (room, namespace, key) = rooms.swap_remove(random.random_range(0..rooms.len()));
+                    // Sometimes more than was reserved, sometimes less.
+                    let size = random.random_range(0..=room.bytes() + 100_000);
+                    let write = put(namespace, &key, Payload::Chunks(chunks(size, 9)));
+                    cache.write_reserved(write, None, room).await.unwrap();
+                }
+                _ => {}
+            }
+            let reserved: u64 = rooms.iter().map(|(room, ..)| room.bytes()).sum();
+            assert_eq!(held(&cache).1, reserved, "seed {seed}, step {step}");
+        }
+        rooms.clear();
+        assert_eq!(held(&cache).1, 0);
+    }
+}
