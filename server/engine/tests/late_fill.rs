@@ -87,7 +87,7 @@ fn value(cache: &Cache) -> Option<Bytes> {
     match cache.get(&request).unwrap().outcome {
         Lookup::Hit(entry) => match entry.payload {
             Payload::Value(value) => Some(value),
-            Payload::Compressed(_) | Payload::Negative(_) => None,
+            Payload::Compressed(_) | Payload::Chunks(_) | Payload::Negative(_) => None,
         },
         _ => None,
     }

@@ -321,7 +321,7 @@ fn invalidate(by_key: bool) -> InvalidateRequest {
 fn number(payload: &Payload) -> u64 {
     match payload {
         Payload::Value(value) => u64::from_be_bytes(value.as_ref().try_into().unwrap()),
-        Payload::Compressed(_) | Payload::Negative(_) => panic!("nobody remembers a failure"),
+        Payload::Compressed(_) | Payload::Chunks(_) | Payload::Negative(_) => panic!("nobody remembers a failure"),
     }
 }
 

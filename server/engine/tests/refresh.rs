@@ -172,7 +172,7 @@ fn key(key: &str) -> Vec<Selector> {
 fn value(view: &EntryView) -> &[u8] {
     match &view.payload {
         Payload::Value(value) => value,
-        Payload::Compressed(_) | Payload::Negative(_) => panic!("no failure is stored"),
+        Payload::Compressed(_) | Payload::Chunks(_) | Payload::Negative(_) => panic!("no failure is stored"),
     }
 }
 

@@ -23,7 +23,7 @@ fn stats() -> Stats {
     own.on_held("model:x:1", "embedding", Held { entries: 2, charged: 300, value: 200, keys: 20, rounding: 6 });
     own.on_held("model:x:1", "embedding", Held { entries: -1, charged: -100, value: -50, keys: -10, rounding: -4 });
     own.on_lost("model:x:1", "embedding", Duration::from_millis(7));
-    own.on_served(50, true);
+    own.on_served(50, 1);
     own.on_latency("get", Duration::from_micros(10));
     stats.namespace(&Arc::from("b")).on_read("model:x:9", "embedding", ReadOutcome::Hit, None);
     stats
@@ -31,12 +31,18 @@ fn stats() -> Stats {
 
 #[test]
 fn the_total_is_the_sum_of_what_was_asked() {
-    let around =
-        Surroundings { entries_max: 5, bytes_max: 6, uptime: Duration::from_secs(7), watch_count: 8, pinned_bytes: 9 };
+    let around = Surroundings {
+        entries_max: 5,
+        bytes_max: 6,
+        uptime: Duration::from_secs(7),
+        watch_count: 8,
+        pinned_bytes: 9,
+        uploads_bytes: 10,
+    };
     let all = stats().snapshot(None, GroupBy::Nothing, around);
     assert_eq!((all.total.hits, all.total.reads()), (2, 5));
     assert_eq!((all.entries_max, all.bytes_max, all.uptime), (5, 6, Duration::from_secs(7)));
-    assert_eq!((all.watch_count, all.pinned_bytes), (8, 9));
+    assert_eq!((all.watch_count, all.pinned_bytes, all.uploads_bytes), (8, 9, 10));
     assert!(all.groups.is_empty());
     let own = stats().snapshot(Some("a"), GroupBy::Nothing, around).total;
     assert_eq!((own.hits, own.stale_hits, own.negative_hits, own.misses[&MissReason::Evicted]), (1, 1, 1, 1));

@@ -131,7 +131,7 @@ fn made_from(names: &[&str]) -> Description {
 pub(crate) fn value(found: &Lookup) -> Option<String> {
     match &found.view()?.payload {
         Payload::Value(value) => Some(String::from_utf8(value.to_vec()).unwrap()),
-        Payload::Compressed(_) | Payload::Negative(_) => None,
+        Payload::Compressed(_) | Payload::Chunks(_) | Payload::Negative(_) => None,
     }
 }
 
