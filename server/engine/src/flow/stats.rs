@@ -39,7 +39,7 @@ pub fn stats(store: &Store, namespace: Option<&str>, group_by: GroupBy, watching
         uptime: watching.uptime,
         watch_count: watching.watch_count,
         pinned_bytes: pinned,
-        uploads_bytes: store.uploads.held(),
+        uploads_bytes: if name.is_none() { store.uploads.held() } else { 0 },
     };
     let mut snapshot = store.spaces.stats().snapshot(name.as_deref(), group_by, around);
     count_leases(store, name.as_deref(), group_by, &mut snapshot);

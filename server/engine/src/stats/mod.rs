@@ -45,7 +45,7 @@ pub struct Snapshot {
     pub bytes_max: u64,
     /// Charged bytes that make no room for others.
     pub pinned_bytes: u64,
-    /// Bytes of memory that are reserved for values on their way, of all namespaces; no entry's yet.
+    /// Bytes of memory that are reserved for values on their way, which are no entry's yet; only of all namespaces.
     pub uploads_bytes: u64,
 }
 
