@@ -26,10 +26,11 @@ use super::{
     lane::{
         Outgoing,
         prefix::{PREFIX_BYTES, only_message},
-        reply::Reply,
+        reply::{Reply, response},
         request::{Taken, take},
         unary::{Lane, Served},
     },
+    pipeline::{Pipeline, Stream},
     service::{COHERENCE, CacheRpcs, Call, RpcServer, rpc_at},
     status::{Failure, unexplained},
 };
@@ -197,6 +198,10 @@ impl Parts {
                 return AtOnce::Answered(self.refuse(Some(rpc), None, started, refused).map(Outgoing::Other));
             }
         };
+        if let (Lane::Pipeline, Some(call)) = (lane, &pass.call) {
+            let call = Arc::clone(call);
+            return AtOnce::Answered(self.pipeline(call, request.into_body(), pass.end));
+        }
         let (head, body) = request.into_parts();
         let most = self.message_bytes_max;
         let general = |pass, body| AtOnce::General(pass, Request::from_parts(head, body), started);
@@ -217,6 +222,15 @@ impl Parts {
                 AtOnce::Answered(refused.map(Outgoing::Other))
             }
         }
+    }
+
+    /// Opens a stream of operations.
+    fn pipeline(&self, call: Arc<Call>, body: Incoming, end: Option<(Duration, Failure)>) -> Response<Outgoing> {
+        self.rpcs.record(&call, ("", None), Ok(""));
+        let (rpcs, admission) = (self.rpcs.clone(), self.admission.clone());
+        let stream = Stream { rpcs, admission, call, deadline_max: self.deadline_max };
+        let bounds = (self.rpcs.parts().batch_items_max, self.message_bytes_max);
+        response(Outgoing::Pipeline(Box::new(Pipeline::new(stream, body, bounds).until(end))))
     }
 
     /// Lets a handler answer a message.

@@ -8,8 +8,8 @@ use hotplate_proto::v1::{self, cache_service_server::CacheService};
 use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue};
 
 use super::{
-    batch_get, batch_put, explain_key, extend_lease, get, invalidate, list_entries, pipeline, preload, put,
-    release_lease, revalidate, server_info, stats, status::Failure, touch, update_watch, watch,
+    batch_get, batch_put, explain_key, extend_lease, get, invalidate, list_entries, preload, put, release_lease,
+    revalidate, server_info, stats, status::Failure, touch, update_watch, watch,
 };
 use crate::{
     access::{Caller, Permission},
@@ -244,6 +244,27 @@ impl CacheRpcs {
         });
     }
 
+    /// Records Gets of these keys that were answered together, so many of them, and since when.
+    pub(crate) fn record_hits<'k>(
+        &self,
+        (namespace, keys): (&str, impl Iterator<Item = &'k str>),
+        (call, started): (&Call, Moment),
+        hits: u64,
+    ) {
+        let record = CallRecord {
+            rpc: "Get",
+            namespace,
+            key: None,
+            outcome: "hit",
+            tier: "memory",
+            code: Code::Ok,
+            reason: "",
+            caller: call.caller.id(),
+            elapsed: self.0.cache.clock().now().since(started),
+        };
+        self.0.telemetry.calls(&record, (keys, hits));
+    }
+
     /// Time since a call came in.
     pub(crate) fn elapsed(&self, call: &Call) -> Duration {
         self.0.cache.clock().now().since(call.started)
@@ -366,9 +387,9 @@ impl CacheService for CacheRpcs {
         &self,
         request: Request<Streaming<v1::PipelineRequest>>,
     ) -> Result<Response<Self::PipelineStream>, Status> {
-        let Some(call) = request.extensions().get::<Arc<Call>>().cloned() else {
-            return Err(Failure::bug("a call came past the gate").into());
-        };
-        Ok(Response::new(pipeline::pipeline(Arc::clone(&self.0), call, request.into_inner())))
+        // Its streams are taken at the gate, in the one form that everybody writes.
+        let form = request.metadata().get("content-type").and_then(|form| form.to_str().ok()).unwrap_or_default();
+        let rule = format!("a Pipeline is taken as plain application/grpc, this one is {form} or compressed");
+        Err(Failure::new("NO_SUCH_RPC", rule).into())
     }
 }

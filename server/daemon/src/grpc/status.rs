@@ -33,6 +33,7 @@ pub const REASONS: &[(&str, Code, &str)] = &[
         "A batch has more items than `limits.batch_items_max`, or a REFRESH selects more entries than `preload.items_max`: nothing was marked.",
     ),
     ("BUG", Code::Internal, "The server met a state it holds impossible. Please report it."),
+    ("CANCELLED", Code::Cancelled, "The caller of an operation of a Pipeline did not wait for it any more."),
     (
         "CASCADE_TOO_LARGE",
         Code::ResourceExhausted,
@@ -136,6 +137,11 @@ impl Failure {
     /// The call took too long.
     pub(crate) fn deadline() -> Self {
         Self::new("DEADLINE_EXCEEDED", "the call's deadline, or the server's bound for calls, has passed")
+    }
+
+    /// The caller did not wait for the answer.
+    pub(crate) fn cancelled() -> Self {
+        Self::new("CANCELLED", "the caller of the operation does not wait for it any more")
     }
 
     /// The server is on its way out.

@@ -60,11 +60,11 @@ impl Calls {
         Self(names.map(Rpc::new).collect())
     }
 
-    /// Counts one call.
-    pub(super) fn count(&self, record: &CallRecord<'_>) {
+    /// Counts so many calls of which this is one.
+    pub(super) fn count(&self, record: &CallRecord<'_>, times: u64) {
         let known = self.0.iter().find(|rpc| rpc.name == record.rpc);
         if let Some(rpc) = known.or(self.0.last()) {
-            rpc.count(record.code, record.elapsed);
+            rpc.count(record.code, record.elapsed, times);
         }
     }
 }
@@ -74,12 +74,12 @@ impl Rpc {
         Self { name, codes: Default::default(), buckets: Default::default(), sum_nanos: AtomicU64::new(0) }
     }
 
-    fn count(&self, code: Code, elapsed: Duration) {
+    fn count(&self, code: Code, elapsed: Duration, times: u64) {
         let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         let bucket = (0..BUCKETS).find(|bucket| nanos <= FIRST_BUCKET_NANOS << bucket).unwrap_or(BUCKETS);
-        self.codes[code as usize].fetch_add(1, Ordering::Relaxed);
-        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.codes[code as usize].fetch_add(times, Ordering::Relaxed);
+        self.buckets[bucket].fetch_add(times, Ordering::Relaxed);
+        self.sum_nanos.fetch_add(nanos.saturating_mul(times), Ordering::Relaxed);
     }
 
     /// Calls by code: those that happened, and OK from the start, so that a rate can be told of the first one.
@@ -166,7 +166,7 @@ mod tests {
     fn durations_fall_into_the_bucket_of_their_bound() {
         let rpc = Rpc::new("Get");
         for nanos in [0, 50_000, 50_001, 100_000, 50_000 << 15, (50_000 << 15) + 1] {
-            rpc.count(Code::Ok, Duration::from_nanos(nanos));
+            rpc.count(Code::Ok, Duration::from_nanos(nanos), 1);
         }
         let counts: Vec<u64> = rpc.by_duration().into_iter().map(|(_, count)| count).collect();
         assert_eq!((counts[0], counts[1], counts[15], counts[16]), (2, 2, 1, 1));

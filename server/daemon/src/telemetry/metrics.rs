@@ -114,7 +114,11 @@ impl Metrics {
     }
 
     pub(super) fn call(&self, record: &CallRecord<'_>) {
-        self.calls.count(record);
+        self.calls(record, 1);
+    }
+
+    pub(super) fn calls(&self, record: &CallRecord<'_>, times: u64) {
+        self.calls.count(record, times);
     }
 
     pub(super) fn connection_refused(&self) {

@@ -182,6 +182,14 @@ impl Telemetry {
         }
     }
 
+    /// Counts so many calls that went well and ended together, and logs each with its key. They have no spans of their own.
+    pub fn calls<'k>(&self, record: &CallRecord<'_>, (keys, times): (impl Iterator<Item = &'k str>, u64)) {
+        self.metrics.calls(record, times);
+        if tracing::enabled!(target: CALL_TARGET, Level::DEBUG) {
+            keys.for_each(|key| self.log_call(&CallRecord { key: Some(key), ..record.clone() }));
+        }
+    }
+
     /// The span of a call, continuing the caller's trace when its headers carry a W3C `traceparent`. Run the call
     /// inside with `tracing::Instrument`. Costs nothing when no traces are asked for.
     #[must_use]

@@ -2,6 +2,8 @@
 
 use hotplate_proto::v1;
 
+use crate::grpc::lane::read::{bytes, varint};
+
 /// A Get that asks nothing but one entry, fresh or not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PlainGet<'m> {
@@ -47,27 +49,6 @@ fn full(view: u64) -> Option<bool> {
         VALUE => Some(false),
         _ => None,
     }
-}
-
-/// A number of variable length; `None`: it is cut off or too long.
-pub(crate) fn varint(message: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for (place, byte) in message.iter().take(9).enumerate() {
-        number |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            *message = &message[place + 1..];
-            return Some(number);
-        }
-    }
-    None
-}
-
-/// The bytes of a field that says how many they are; `None`: it is cut off.
-pub(crate) fn bytes<'m>(message: &mut &'m [u8]) -> Option<&'m [u8]> {
-    let length = usize::try_from(varint(message)?).ok()?;
-    let (bytes, rest) = message.split_at_checked(length)?;
-    *message = rest;
-    Some(bytes)
 }
 
 fn text<'m>(message: &mut &'m [u8]) -> Option<&'m str> {

@@ -64,6 +64,14 @@ pub(super) fn positive(
     }
 }
 
+/// A duration above zero in a plain field.
+pub(crate) fn positive_duration(
+    field: &str,
+    given: Option<prost_types::Duration>,
+) -> Result<Option<Duration>, Failure> {
+    positive(field, given, argument)
+}
+
 /// A plain field at fault.
 pub(super) fn argument(field: String, message: &'static str) -> Failure {
     Failure::argument(field, message)

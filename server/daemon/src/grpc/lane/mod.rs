@@ -1,7 +1,9 @@
 //! The way of the calls that are made most: their one message is taken from the connection as it came and answered at once,
 //! without what streams need. Whatever this does not know goes the general way, with the same answer.
 
+pub(crate) mod deframe;
 pub(crate) mod prefix;
+pub(crate) mod read;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod unary;
@@ -17,12 +19,14 @@ use http_body::{Frame, SizeHint};
 use tonic::{Status, body::Body};
 
 use self::reply::Reply;
+use super::pipeline::Pipeline;
 
 /// The body of any response.
-#[derive(Debug)]
 pub(crate) enum Outgoing {
     /// One message, all of it here.
     Reply(Reply),
+    /// Answers of many operations.
+    Pipeline(Box<Pipeline>),
     /// Whatever else.
     Other(Body),
 }
@@ -36,6 +40,7 @@ impl http_body::Body for Outgoing {
             Self::Reply(reply) => {
                 Pin::new(reply).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
+            Self::Pipeline(pipeline) => Pin::new(pipeline).poll_frame(cx),
             Self::Other(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -43,6 +48,7 @@ impl http_body::Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Reply(reply) => reply.is_end_stream(),
+            Self::Pipeline(pipeline) => pipeline.is_end_stream(),
             Self::Other(body) => body.is_end_stream(),
         }
     }
@@ -50,6 +56,7 @@ impl http_body::Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Reply(reply) => reply.size_hint(),
+            Self::Pipeline(pipeline) => pipeline.size_hint(),
             Self::Other(body) => body.size_hint(),
         }
     }

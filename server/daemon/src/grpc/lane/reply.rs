@@ -62,12 +62,22 @@ static HEADERS: LazyLock<HeaderMap> =
 static OK: LazyLock<HeaderMap> =
     LazyLock::new(|| HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]));
 
+/// The trailers of a call that went well.
+pub(crate) fn ok() -> HeaderMap {
+    OK.clone()
+}
+
+/// The response of a call that is answered by messages.
+pub(crate) fn response<B>(body: B) -> Response<B> {
+    let mut response = Response::new(body);
+    response.headers_mut().clone_from(&HEADERS);
+    response
+}
+
 impl Reply {
     /// The response that is this message. The call keeps its place until it is sent.
     pub(crate) fn response(message: Framed, place: Option<OwnedSemaphorePermit>) -> Response<Self> {
-        let mut response = Response::new(Self { message, over: false, _place: place });
-        response.headers_mut().clone_from(&HEADERS);
-        response
+        response(Self { message, over: false, _place: place })
     }
 }
 
@@ -83,7 +93,7 @@ impl Body for Reply {
             return Poll::Ready(None);
         }
         self.over = true;
-        Poll::Ready(Some(Ok(Frame::trailers(OK.clone()))))
+        Poll::Ready(Some(Ok(Frame::trailers(ok()))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -21,6 +21,8 @@ pub(crate) enum Lane {
     Get,
     /// `BatchGet`.
     BatchGet,
+    /// `Pipeline`.
+    Pipeline,
 }
 
 impl Lane {
@@ -29,9 +31,12 @@ impl Lane {
         let lane = match rpc {
             "Get" => Self::Get,
             "BatchGet" => Self::BatchGet,
+            "Pipeline" => Self::Pipeline,
             _ => return None,
         };
-        let plain = headers.get(CONTENT_TYPE).is_some_and(|form| form == "application/grpc");
+        let plain = headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|form| form == "application/grpc" || form == "application/grpc+proto");
         (plain && method == Method::POST && !headers.contains_key("grpc-encoding")).then_some(lane)
     }
 }
@@ -68,6 +73,7 @@ impl CacheRpcs {
     /// Answers any call of the lane.
     pub(crate) async fn serve(&self, lane: Lane, call: &Call, message: Bytes) -> Result<Served, Failure> {
         match lane {
+            Lane::Pipeline => Err(Failure::bug("a stream is served as a call")),
             Lane::Get => self.one(call, message, async |request| get::get(self.parts(), call, request).await).await,
             Lane::BatchGet => {
                 self.one(call, message, async |request| batch_get::batch_get(self.parts(), call, request).await).await

@@ -2,6 +2,7 @@
 //! that nothing is measured first and nothing is copied twice. Which messages there are is not known here.
 
 use bytes::Bytes;
+use prost::Message;
 
 use super::{
     prefix::{PREFIX_BYTES, Prefix},
@@ -73,6 +74,20 @@ impl Backward {
         self.tag(field, LENGTH_DELIMITED);
     }
 
+    /// A message as prost writes it, as a field.
+    pub(crate) fn written(&mut self, field: u32, message: &impl Message) {
+        let length = message.encoded_len();
+        let mut place = self.place(length);
+        message.encode_raw(&mut place);
+        self.varint(length as u64);
+        self.tag(field, LENGTH_DELIMITED);
+    }
+
+    /// Whether there is a value in it that is sent as it lies.
+    pub(crate) fn shares(&self) -> bool {
+        self.middle.is_some()
+    }
+
     /// Bytes that are sent as they lie. At most one such field is in a message; any further one is copied.
     pub(crate) fn shared_bytes(&mut self, field: u32, bytes: Bytes) {
         if self.middle.is_some() {
@@ -121,12 +136,17 @@ impl Backward {
     }
 
     fn raw(&mut self, bytes: &[u8]) {
-        if self.start < bytes.len() {
-            self.grow(bytes.len());
+        self.place(bytes.len()).copy_from_slice(bytes);
+    }
+
+    /// Room for so many bytes in front of what was written.
+    fn place(&mut self, bytes: usize) -> &mut [u8] {
+        if self.start < bytes {
+            self.grow(bytes);
         }
-        let start = self.start - bytes.len();
-        self.buffer[start..self.start].copy_from_slice(bytes);
-        self.start = start;
+        let end = self.start;
+        self.start -= bytes;
+        &mut self.buffer[self.start..end]
     }
 
     /// Makes room in front: at least twice of what there was.
@@ -143,7 +163,6 @@ impl Backward {
 #[cfg(test)]
 mod tests {
     use hotplate_proto::v1;
-    use prost::Message;
 
     use super::*;
 
