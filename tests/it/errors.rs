@@ -160,6 +160,23 @@ async fn of_tiers_away() -> Vec<(Failure, Code)> {
     vec![(failure(client.invalidate(invalidate(vec![select::key("k")])).await), Code::Unavailable)]
 }
 
+/// The reason of an operation of a Pipeline that its caller cancelled.
+async fn of_cancelling() -> Vec<(Failure, Code)> {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    client.ask(lease("missing")).await;
+    let waits = v1::pipeline_operation::Operation::Get(lease_or_wait("missing"));
+    let cancels = v1::pipeline_operation::Operation::Cancel(v1::PipelineCancel {});
+    let messages = [waits, cancels].map(|operation| {
+        let operations = vec![v1::PipelineOperation { operation: Some(operation), ..Default::default() }];
+        v1::PipelineRequest { operations, ..Default::default() }
+    });
+    let mut answers = client.pipeline(futures::stream::iter(messages)).await.unwrap().into_inner();
+    let mut results = within("an answer", answers.message()).await.unwrap().unwrap().results;
+    let Some(v1::pipeline_result::Result::Error(error)) = results.remove(0).result else { unreachable!("{results:?}") };
+    vec![(Failure::of_item(&error), Code::Cancelled)]
+}
+
 /// Reasons of what lies on the disk alone.
 async fn of_the_disk_alone() -> Vec<(Failure, Code)> {
     let folder = tempfile::tempdir().unwrap();
@@ -184,6 +201,7 @@ async fn every_declared_reason_is_produced_and_every_produced_one_declared() {
     found.extend(Box::pin(of_draining()).await);
     found.extend(Box::pin(of_tiers_away()).await);
     found.extend(Box::pin(of_the_disk_alone()).await);
+    found.extend(Box::pin(of_cancelling()).await);
     let mut produced = BTreeSet::new();
     for (failure, code) in &found {
         failure.is(*code, &failure.reason);

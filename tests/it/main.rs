@@ -32,6 +32,7 @@ mod mark_stale;
 mod memory_codec;
 mod near;
 mod origin;
+mod pipeline;
 mod preload;
 mod promises;
 mod proxy;

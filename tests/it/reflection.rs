@@ -20,7 +20,7 @@ fn run(tool: PathBuf, args: &[&str]) -> String {
     out.into_owned()
 }
 
-fn grpcurl(args: &[&str]) -> String {
+pub(crate) fn grpcurl(args: &[&str]) -> String {
     run(tool("bin/grpcurl"), args)
 }
 
@@ -40,7 +40,7 @@ fn grpcurl_lists_and_describes_what_the_server_has() {
         assert!(listed.lines().any(|line| line == service), "{service} is not in:\n{listed}");
     }
     let methods = grpcurl(&["-plaintext", &address, "list", "hotplate.v1.CacheService"]);
-    assert_eq!(methods.lines().count(), 16, "{methods}");
+    assert_eq!(methods.lines().count(), 17, "{methods}");
     let described = grpcurl(&["-plaintext", &address, "describe", "hotplate.v1.GetRequest"]);
     assert!(described.contains("stale_policy"), "{described}");
 }

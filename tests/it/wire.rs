@@ -205,6 +205,14 @@ impl Failure {
         }
     }
 
+    /// The same of an item of a batch or an operation of a stream.
+    pub(crate) fn of_item(error: &v1::ItemError) -> Self {
+        assert!(!error.message.is_empty(), "a failure says what is wrong");
+        let fields = if error.field.is_empty() { Vec::new() } else { vec![error.field.clone()] };
+        let retry_after = error.retry_after.map(|after| Duration::try_from(after).unwrap());
+        Self { code: Code::from(error.code), reason: error.reason.clone(), fields, retry_after }
+    }
+
     /// Checks code and reason.
     #[track_caller]
     pub(crate) fn is(&self, code: Code, reason: &str) -> &Self {

@@ -172,7 +172,8 @@ fn files_of(rpc: &str) -> Vec<String> {
     let verb = match name.as_str() {
         "list_entries" => Some("ls"),
         "explain_key" => Some("explain"),
-        "server_info" | "batch_get" | "batch_put" | "extend_lease" | "release_lease" | "update_watch"
+        // Of these there is no verb: a command makes one call.
+        "pipeline" | "server_info" | "batch_get" | "batch_put" | "extend_lease" | "release_lease" | "update_watch"
         | "revalidate" => None,
         verb => Some(verb),
     };

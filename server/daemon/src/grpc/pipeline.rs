@@ -191,12 +191,7 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
             match self.messages.poll_next(cx) {
                 Poll::Pending => break,
                 Poll::Ready(None) => self.state = State::Ending(None),
-                Poll::Ready(Some(message)) => {
-                    let operations = message.and_then(|message| Operations::of(message, self.items_max));
-                    if let Err(failure) = operations.and_then(|operations| self.carry_out(&operations, cx)) {
-                        self.stop(failure);
-                    }
-                }
+                Poll::Ready(Some(message)) => self.take_up(message, cx),
             }
         }
         // Those that have just begun are to be heard of as well.
@@ -207,6 +202,13 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
     fn take_done(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(Done { call_id, said, .. })) = self.waiting.poll_done(cx) {
             self.results.said(call_id, &said);
+        }
+    }
+
+    fn take_up(&mut self, message: Result<Bytes, Failure>, cx: &mut Context<'_>) {
+        let operations = message.and_then(|message| Operations::of(message, self.items_max));
+        if let Err(failure) = operations.and_then(|operations| self.carry_out(&operations, cx)) {
+            self.stop(failure);
         }
     }
 

@@ -48,12 +48,8 @@ where
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => self.here = frame.into_data().unwrap_or_default(),
                 Some(Err(_broken)) => return self.fail(Failure::new("BAD_MESSAGE", "the request broke off")),
-                None => {
-                    self.over = true;
-                    if !self.begun.is_empty() {
-                        return self.fail(Failure::new("BAD_MESSAGE", "the last message of the request is cut off"));
-                    }
-                }
+                None if self.begun.is_empty() => self.over = true,
+                None => return self.fail(Failure::new("BAD_MESSAGE", "the last message of the request is cut off")),
             }
         }
     }

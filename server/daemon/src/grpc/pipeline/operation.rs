@@ -3,7 +3,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use hotplate_proto::v1::{self, Permission};
 use prost::Message;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
@@ -36,10 +36,10 @@ pub(crate) struct Stream {
 
 /// A request of an operation.
 enum Request {
-    Get(v1::GetRequest),
-    Put(v1::PutRequest),
-    Touch(v1::TouchRequest),
-    Invalidate(v1::InvalidateRequest),
+    Get(Box<v1::GetRequest>),
+    Put(Box<v1::PutRequest>),
+    Touch(Box<v1::TouchRequest>),
+    Invalidate(Box<v1::InvalidateRequest>),
 }
 
 /// An operation that was let in.
@@ -114,13 +114,13 @@ impl Stream {
         })
     }
 
-    async fn handled(&self, call: &Call, request: Request) -> Result<Said, Failure> {
+    fn handled<'a>(&'a self, call: &'a Call, request: Request) -> BoxFuture<'a, Result<Said, Failure>> {
         match request {
-            Request::Get(request) => self.told(call, request, get::get).await.map(Said::Get),
-            Request::Put(request) => self.told(call, request, put::put).await.map(Said::Put),
-            Request::Touch(request) => self.told(call, request, touch::touch).await.map(Said::Touch),
+            Request::Get(request) => self.told(call, *request, get::get).map_ok(Said::Get).boxed(),
+            Request::Put(request) => self.told(call, *request, put::put).map_ok(Said::Put).boxed(),
+            Request::Touch(request) => self.told(call, *request, touch::touch).map_ok(Said::Touch).boxed(),
             Request::Invalidate(request) => {
-                self.told(call, request, invalidate::invalidate).await.map(Said::Invalidate)
+                self.told(call, *request, invalidate::invalidate).map_ok(Said::Invalidate).boxed()
             }
         }
     }
@@ -143,12 +143,12 @@ fn read<Q: Message + Default>(
     bytes: &[u8],
     namespace: &str,
     own: impl FnOnce(&mut Q) -> &mut String,
-) -> Result<Q, Failure> {
+) -> Result<Box<Q>, Failure> {
     let bad = |error| Failure::new("BAD_MESSAGE", format!("the operation cannot be decoded: {error}"));
     let mut request = Q::decode(bytes).map_err(bad)?;
     let own = own(&mut request);
     if own.is_empty() {
         namespace.clone_into(own);
     }
-    Ok(request)
+    Ok(Box::new(request))
 }
