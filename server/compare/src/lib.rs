@@ -6,6 +6,7 @@
 pub mod bare;
 mod crc32c;
 pub mod generator;
+mod herd;
 pub mod machine;
 pub mod measure;
 pub mod page;

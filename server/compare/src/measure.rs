@@ -110,7 +110,7 @@ impl Measure {
 
 use Quantity::{Allocations, Bandwidth, Cpu, Median, Nanos, P99, Resident, Start, Throughput};
 use Side::{
-    Default, Etcd, Frames, Memcached, Ours, OursScraped, OursTls, OursToken, OursTokenScraped, OursTraced,
+    Default, Etcd, Frames, Memcached, Ours, OursHerd, OursScraped, OursTls, OursToken, OursTokenScraped, OursTraced,
     OursUncounted, Redis, RedisBenchmark, Tuned,
 };
 
@@ -180,6 +180,9 @@ pub const MEASURES: &[Measure] = &[
         .against(&[OursUncounted])
         .at_most(1.05),
     row("tracing_cpu", "with tracing, 1 % sampled", Scene::Features, Cpu).of(OursTraced).against(&[Ours]),
+    row("herd_throughput", "Get of 100 B while 500 callers wait for another result", Scene::Features, Throughput)
+        .of(OursHerd)
+        .against(&[Ours]),
     row("idle_memory", "a server that was just started, resident", Scene::Idle, Resident).below(30.0),
     row("start_time", "from its start to its first line", Scene::Idle, Start).below(100.0),
 ];

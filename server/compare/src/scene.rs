@@ -131,8 +131,8 @@ impl Scene {
     #[must_use]
     pub const fn sides(self) -> &'static [Side] {
         use Side::{
-            Default, Etcd, Frames, Memcached, Ours, OursScraped, OursTls, OursToken, OursTokenScraped, OursTraced,
-            OursUncounted, Redis, RedisBenchmark, Tuned,
+            Default, Etcd, Frames, Memcached, Ours, OursHerd, OursScraped, OursTls, OursToken, OursTokenScraped,
+            OursTraced, OursUncounted, Redis, RedisBenchmark, Tuned,
         };
         match self {
             Self::Get100 | Self::Get1k => &[Ours, Tuned, Default, Redis, RedisBenchmark, Memcached, Etcd],
@@ -142,7 +142,9 @@ impl Scene {
             Self::Near | Self::Idle => &[Ours],
             Self::Get64k => &[Ours, Tuned, Frames, Redis],
             Self::ReadValue => &[Ours, Tuned, Default, Redis],
-            Self::Features => &[Ours, OursUncounted, OursTls, OursToken, OursScraped, OursTokenScraped, OursTraced],
+            Self::Features => {
+                &[Ours, OursUncounted, OursTls, OursToken, OursScraped, OursTokenScraped, OursTraced, OursHerd]
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use hotplate_proto::v1::{EntryView, GetRequest, ListEntriesRequest, cache_servic
 use prost::Message;
 use serde_json::Value;
 use tokio::process::Command;
+use tonic::transport::Channel;
 
 use crate::{
     generator::Target,
@@ -163,15 +164,20 @@ impl Programs {
 /// It has no entry, or does not answer.
 pub async fn answer_bytes(target: &Target, view: &str) -> Result<usize, String> {
     let unanswered = |error: tonic::Status| format!("{} does not answer: {error}", target.side.name());
-    let channel = tonic::transport::Channel::from_shared(format!("http://{}", target.address));
-    let channel = channel.map_err(|error| error.to_string())?.connect().await.map_err(|error| error.to_string())?;
-    let mut client = CacheServiceClient::new(channel);
+    let mut client = CacheServiceClient::new(connected(target).await?);
     let listed = client.list_entries(ListEntriesRequest { page_size: 1, ..ListEntriesRequest::default() }).await;
     let entries = listed.map_err(unanswered)?.into_inner().entries;
     let key = entries.into_iter().next().map(|entry| entry.key).ok_or("nothing was filled in")?;
     let view = if view == "value" { EntryView::Value } else { EntryView::Full }.into();
     let found = client.get(GetRequest { key, view, ..GetRequest::default() }).await.map_err(unanswered)?;
     Ok(found.into_inner().encoded_len())
+}
+
+/// A connection to a server without TLS.
+pub(crate) async fn connected(target: &Target) -> Result<Channel, String> {
+    let unreachable = |error: tonic::transport::Error| format!("{} cannot be reached: {error}", target.side.name());
+    let endpoint = Channel::from_shared(format!("http://{}", target.address)).map_err(|error| error.to_string())?;
+    endpoint.connect().await.map_err(unreachable)
 }
 
 fn certificate(folder: &Path) -> Result<(PathBuf, PathBuf), String> {

@@ -15,6 +15,8 @@ pub enum Side {
     OursScraped,
     /// hotplate that demands a token and whose metrics are fetched.
     OursTokenScraped,
+    /// hotplate while hundreds wait for one missing result.
+    OursHerd,
     /// hotplate that traces one call in a hundred.
     OursTraced,
     /// A bare server as tonic, tokio and the system come.
@@ -46,6 +48,7 @@ impl Side {
             Self::OursUncounted => "hotplate, calls not counted",
             Self::OursScraped => "hotplate, metrics fetched",
             Self::OursTokenScraped => "hotplate with a token, metrics fetched",
+            Self::OursHerd => "hotplate, 500 callers wait",
             Self::OursTraced => "hotplate, 1 % traced",
             Self::Default => "bare tonic, defaults",
             Self::Tuned => "bare tonic, same transport",
@@ -69,6 +72,7 @@ impl Side {
                 | Self::OursUncounted
                 | Self::OursScraped
                 | Self::OursTokenScraped
+                | Self::OursHerd
                 | Self::OursTraced
         )
     }

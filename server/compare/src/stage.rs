@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use crate::{
     generator::{Generator, Pace, Sample, Target, sample},
+    herd,
     measure::Quantity,
     peers,
     process::{fetched, output, shown},
@@ -183,6 +184,10 @@ impl Stage {
             (Side::OursScraped | Side::OursTokenScraped, Some(port)) => tokio::select! {
                 said = turn => said?,
                 failed = fetch_metrics(port) => return Err(failed),
+            },
+            (Side::OursHerd, _) => tokio::select! {
+                said = turn => said?,
+                failed = herd::wait(target) => return Err(failed),
             },
             _ => turn.await?,
         };
