@@ -137,6 +137,8 @@ impl Stage {
             std::fs::create_dir_all(&own).map_err(|error| format!("cannot make {}: {error}", own.display()))?;
             match self.start(*side, &load, played.message_bytes, &own).await {
                 Ok(player) => players.push((player, load)),
+                // Nothing can be compared without it.
+                Err(why) if *side == Side::Ours => return Err(why),
                 Err(why) => drop(played.failed.insert(*side, why)),
             }
             if let (Side::Ours, "unary", Some((ours, load))) = (*side, load.mode, players.last()) {
