@@ -19,6 +19,7 @@ use hotplate_engine::{
         put::{Precondition, PutAnswer, PutRequest},
         reserve::ReserveRequest,
     },
+    memory::reserved::Reservation,
     namespace::{EngineConfig, NamespaceConfig},
     origin::Origins,
     stats::GroupBy,
@@ -210,46 +211,69 @@ async fn the_same_value_in_other_chunks_is_a_refresh_and_takes_its_own_room() {
     held(&cache);
 }
 
+/// Uploads on their way, and what else happens.
+struct Storm {
+    cache: Arc<Cache>,
+    random: StdRng,
+    rooms: Vec<(Reservation, &'static str, String)>,
+}
+
+impl Storm {
+    fn new(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let cache = cache(24 * MIB, random.random_range(MIB..=24 * MIB));
+        Self { cache, random, rooms: Vec::new() }
+    }
+
+    async fn step(&mut self, number: usize) {
+        let namespace = ["default", "lru", "small"][self.random.random_range(0..3)];
+        let bytes = self.random.random_range(0..6 * MIB);
+        match self.random.random_range(0..10) {
+            0..4 => {
+                let value = vec![1; self.random.random_range(0..400_000)];
+                self.cache.put(put(namespace, &format!("p{number}"), Payload::Value(value.into()))).unwrap();
+            }
+            4..6 => {
+                let key = format!("k{}", self.random.random_range(0..20));
+                let room = self.cache.reserve(&request(namespace, &key, bytes)).await;
+                self.rooms.extend(room.ok().map(|room| (room, namespace, key)));
+            }
+            choice if !self.rooms.is_empty() => {
+                let chosen = self.random.random_range(0..self.rooms.len());
+                self.go_on(choice, chosen, bytes).await;
+            }
+            _ => {}
+        }
+    }
+
+    async fn go_on(&mut self, choice: i32, chosen: usize, bytes: u64) {
+        if choice == 6 {
+            let _refused = self.rooms[chosen].0.grow(bytes).await;
+            return;
+        }
+        let (room, namespace, key) = self.rooms.swap_remove(chosen);
+        if choice == 7 {
+            return;
+        }
+        // Sometimes more than was reserved, sometimes less.
+        let size = self.random.random_range(0..=room.bytes() + 100_000);
+        let write = put(namespace, &key, Payload::Chunks(chunks(size, 9)));
+        self.cache.write_reserved(write, None, room).await.unwrap();
+    }
+}
+
 /// Uploads of any size, between writes of others, some given up: after every step the bound holds, and what is counted is
 /// what is held.
 #[tokio::test]
 async fn whatever_happens_the_bound_holds() {
     for seed in 0..8 {
-        let mut random = StdRng::seed_from_u64(seed);
-        let cache = cache(24 * MIB, random.random_range(MIB..=24 * MIB));
-        let mut rooms = Vec::new();
-        for step in 0..150 {
-            let namespace = ["default", "lru", "small"][random.random_range(0..3)];
-            let key = format!("k{}", random.random_range(0..20));
-            let bytes = random.random_range(0..6 * MIB);
-            match random.random_range(0..10) {
-                0..4 => {
-                    let value = vec![1; random.random_range(0..400_000)];
-                    cache.put(put(namespace, &format!("p{step}"), Payload::Value(value.into()))).unwrap();
-                }
-                4..6 => {
-                    if let Ok(room) = cache.reserve(&request(namespace, &key, bytes)).await {
-                        rooms.push((room, namespace, key));
-                    }
-                }
-                6 if !rooms.is_empty() => {
-                    let (room, ..) = &rooms[random.random_range(0..rooms.len())];
-                    let _refused = room.grow(bytes).await;
-                }
-                7 if !rooms.is_empty() => drop(rooms.swap_remove(random.random_range(0..rooms.len()))),
-                8 | 9 if !rooms.is_empty() => {
-                    let (room, namespace, key) = rooms.swap_remove(random.random_range(0..rooms.len()));
-                    // Sometimes more than was reserved, sometimes less.
-                    let size = random.random_range(0..=room.bytes() + 100_000);
-                    let write = put(namespace, &key, Payload::Chunks(chunks(size, 9)));
-                    cache.write_reserved(write, None, room).await.unwrap();
-                }
-                _ => {}
-            }
-            let reserved: u64 = rooms.iter().map(|(room, ..)| room.bytes()).sum();
-            assert_eq!(held(&cache).1, reserved, "seed {seed}, step {step}");
+        let mut storm = Storm::new(seed);
+        for number in 0..150 {
+            storm.step(number).await;
+            let reserved: u64 = storm.rooms.iter().map(|(room, ..)| room.bytes()).sum();
+            assert_eq!(held(&storm.cache).1, reserved, "seed {seed}, step {number}");
         }
-        rooms.clear();
-        assert_eq!(held(&cache).1, 0);
+        storm.rooms.clear();
+        assert_eq!(held(&storm.cache).1, 0);
     }
 }

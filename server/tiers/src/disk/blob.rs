@@ -148,7 +148,7 @@ impl Reading {
     }
 
     /// Whether all of it, with what is not read yet, is what was written.
-    pub(super) fn is_whole(mut self) -> io::Result<bool> {
+    pub(super) fn ends_whole(mut self) -> io::Result<bool> {
         while self.left > 0 {
             self.next(usize::try_from(self.left).unwrap_or(PIECE_BYTES).min(PIECE_BYTES))?;
         }

@@ -273,14 +273,14 @@ fn of_blob(core: &Core, blob: &BlobRef) -> io::Result<Read> {
     };
     let facts = match facts {
         Ok(facts) if facts.record_bytes() == blob.bytes => facts,
-        Err(error) if reading.is_whole()? => return Ok(entry(Err(error), Bytes::new)),
+        Err(error) if reading.ends_whole()? => return Ok(entry(Err(error), Bytes::new)),
         _ => return Ok(Read::Damaged),
     };
     match Gathering::of(facts) {
         Ok(pieces) => gather(pieces, reading),
         Err(facts) => {
             let body = reading.next(usize::try_from(reading.left()).unwrap_or(usize::MAX))?;
-            if !reading.is_whole()? {
+            if !reading.ends_whole()? {
                 return Ok(Read::Damaged);
             }
             Ok(entry(core.codec.decode_body(facts, body.clone()), || [&head[..], &body].concat().into()))
@@ -294,7 +294,7 @@ fn gather(mut pieces: Gathering, mut reading: Reading) -> io::Result<Read> {
             return Ok(Read::Damaged);
         }
     }
-    let whole = reading.is_whole()?;
+    let whole = reading.ends_whole()?;
     Ok(if whole { entry(pieces.finish(), Bytes::new) } else { Read::Damaged })
 }
 

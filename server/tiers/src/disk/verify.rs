@@ -67,7 +67,7 @@ pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> io::Result<Ver
             match core.files.open(&blob::path(path, named.id)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
-                Ok(_) => match core.blob(named)?.map(blob::Reading::is_whole).transpose()? {
+                Ok(_) => match core.blob(named)?.map(blob::Reading::ends_whole).transpose()? {
                     Some(true) => verified.blobs += 1,
                     _ => verified.damaged += 1,
                 },
