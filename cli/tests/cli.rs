@@ -4,6 +4,8 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/bench_peers.rs"]
+mod bench_peers;
 #[path = "cli/offline.rs"]
 mod offline;
 #[path = "cli/run.rs"]

@@ -45,9 +45,9 @@ pub(crate) struct Bench {
     #[arg(long, value_enum, value_name = "MODE", default_value = "unary", help_heading = "Load")]
     mode: ModeName,
     /// Bytes of a value: 100, 64KiB, a range 100..1MiB (each power of two as likely as any other), or sizes with weights
-    /// 100:90,64KiB:10
-    #[arg(long, value_name = "SIZE", default_value = "100", value_parser = Sizes::parse, help_heading = "Load")]
-    value_size: Sizes,
+    /// 100:90,64KiB:10 [default: 100; in mode blob: 16MiB]
+    #[arg(long, value_name = "SIZE", value_parser = Sizes::parse, help_heading = "Load")]
+    value_size: Option<Sizes>,
     /// Messages under way, over all connections
     #[arg(long, value_name = "NUMBER", default_value_t = 64, help_heading = "Load")]
     in_flight: usize,
@@ -60,9 +60,9 @@ pub(crate) struct Bench {
     /// Share of operations that read; the others write
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, help_heading = "Load")]
     read_ratio: f64,
-    /// Number of keys
-    #[arg(long, value_name = "NUMBER", default_value_t = 10_000, help_heading = "Load")]
-    keys: u64,
+    /// Number of keys [default: 10000, of large values as many as 128 MiB hold]
+    #[arg(long, value_name = "NUMBER", help_heading = "Load")]
+    keys: Option<u64>,
     /// Choose keys by Zipf's law with this exponent, such as 0.99, instead of each as often as any other
     #[arg(long, value_name = "EXPONENT", help_heading = "Load")]
     zipf: Option<f64>,
@@ -102,7 +102,7 @@ pub(crate) struct Bench {
     /// How closely to look at values that come back; their length is always checked
     #[arg(long, value_enum, value_name = "HOW", default_value = "sampled", help_heading = "Client")]
     check: CheckName,
-    /// What keys begin with [default: one of this run]
+    /// What keys begin with [default: one of this run; with --keep or --no-fill: bench/]
     #[arg(long, value_name = "TEXT", help_heading = "Client")]
     prefix: Option<String>,
     /// Do not write the keys first: a read that finds nothing is then a miss, and no error
@@ -118,7 +118,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "PID", help_heading = "Result")]
     pid: Option<u32>,
     /// Put the same load on this server in turns and compare: redis://HOST:PORT/DATABASE,
-    /// memcached://HOST:PORT, hotplate://HOST:PORT
+    /// memcached://HOST:PORT, etcd://HOST:PORT, hotplate://HOST:PORT
     #[arg(long, value_name = "URL", value_parser = against, help_heading = "Comparison")]
     against: Option<Peer>,
     /// How often to take turns
@@ -179,6 +179,11 @@ enum CheckName {
     Length,
 }
 
+/// What keys begin with when they outlive the run.
+const SHARED_PREFIX: &str = "bench/";
+/// Keys when nothing is said, and the bytes that their values have at most.
+const KEYS: u64 = 10_000;
+const KEYS_BYTES: u64 = 128 << 20;
 /// Rounds of a comparison at most.
 const ROUNDS_MAX: usize = 1_000;
 /// The longest time that can be measured: a day, in seconds.
@@ -203,6 +208,8 @@ impl Bench {
     fn plan(&self) -> Result<Plan, Failure> {
         let mode = self.mode.into();
         let trace = self.trace.as_deref().map(Trace::open).transpose().map_err(Failure::usage)?;
+        let sizes = self.value_size.clone().map_or_else(|| Sizes::parse(default_size(mode)), Ok);
+        let sizes = sizes.map_err(Failure::usage)?;
         let bytes = |name: &str, bytes: u64| {
             u32::try_from(bytes).map_err(|_large| Failure::usage(format!("--{name} is too large")))
         };
@@ -221,8 +228,8 @@ impl Bench {
                 window: bytes("window", self.window)?,
                 chunk: bytes("chunk-size", self.chunk_size)?,
             },
-            sizes: self.value_size.clone(),
-            keys: self.keys,
+            keys: self.keys.unwrap_or_else(|| (KEYS_BYTES / sizes.max().max(1)).clamp(1, KEYS)),
+            sizes,
             zipf: self.zipf,
             read_ratio: self.read_ratio,
             trace: trace.map(Arc::new),
@@ -231,10 +238,15 @@ impl Bench {
             warm_up: seconds("warmup", self.warmup)?,
             seed: self.seed,
             check: self.check.into(),
-            prefix: self.prefix.clone().unwrap_or_else(hotplate_load::own_prefix),
+            prefix: self.prefix.clone().unwrap_or_else(|| self.own_prefix()),
             fill: !self.no_fill,
             keep: self.keep,
         })
+    }
+
+    /// One of this run, unless another run is to find its keys.
+    fn own_prefix(&self) -> String {
+        if self.keep || self.no_fill { SHARED_PREFIX.to_owned() } else { hotplate_load::own_prefix() }
     }
 
     fn peer(&self, peer: Peer, plan: &Plan) -> Target {
@@ -243,6 +255,10 @@ impl Bench {
         shape.in_flight = self.peer_in_flight.unwrap_or(shape.in_flight);
         Target { peer, pid: self.peer_pid, shape }
     }
+}
+
+fn default_size(mode: Mode) -> &'static str {
+    if mode == Mode::Blob { "16MiB" } else { "100" }
 }
 
 /// The address of a peer, which is asked without a token.

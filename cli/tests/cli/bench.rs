@@ -9,20 +9,20 @@ use serde_json::Value;
 use crate::run::{Ran, Server, finish, offline, signal};
 
 /// As short as a run can be that measures something.
-const SHORT: [&str; 6] = ["--seconds", "0.2", "--warmup", "0", "--keys", "50"];
+pub(crate) const SHORT: [&str; 6] = ["--seconds", "0.2", "--warmup", "0", "--keys", "50"];
 
 fn bench(server: &Server, arguments: &[&str]) -> Ran {
     server.run(&[&["bench"], &SHORT[..], arguments].concat())
 }
 
-fn measured(server: &Server, arguments: &[&str]) -> Value {
+pub(crate) fn measured(server: &Server, arguments: &[&str]) -> Value {
     let ran = bench(server, &[arguments, &["-o", "json"]].concat());
     assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
     ran.json()
 }
 
 /// Something was done, all of it right, and the numbers fit each other.
-fn sound(result: &Value, mode: &str) {
+pub(crate) fn sound(result: &Value, mode: &str) {
     let number = |name: &str| result[name].as_f64().unwrap_or_else(|| panic!("{name} in {result}"));
     assert_eq!(result["mode"], mode);
     assert_eq!(result["errors"], 0, "{result}");
@@ -38,6 +38,10 @@ fn every_mode_is_measured_and_nothing_is_left_behind() {
         ("unary", &["--check", "all", "--pid", &pid][..]),
         ("unary", &["--view", "full", "--read-ratio", "0.5", "--zipf", "0.99", "--value-size", "1..9KiB"]),
         ("unary", &["--view", "metadata", "--rate", "500"]),
+        ("unary", &["--client", "tonic", "--read-ratio", "0.9", "--view", "full"]),
+        ("unary", &["--client", "sdk", "--read-ratio", "0.9", "--check", "all"]),
+        ("near", &["--threads", "2", "--check", "all"]),
+        ("batch", &["--client", "tonic", "--batch", "10", "--read-ratio", "0.8", "--check", "all"]),
         ("batch", &["--batch", "10", "--read-ratio", "0.8", "--threads", "2"]),
         ("pipeline", &["--batch", "200", "--read-ratio", "0.8", "--check", "all", "--value-size", "10:9,64KiB:1"]),
     ] {
@@ -124,4 +128,16 @@ fn redis_is_driven_with_the_same_load_in_turns() {
     sound(&alone.json(), "unary");
     assert_eq!(redis.text(&["DBSIZE"]).unwrap_or_default(), "0");
     assert!(redis.info("keyspace", "db3").map_or(true, |text| text.is_empty()), "keys are left");
+}
+
+#[test]
+fn large_values_of_redis_are_whole() {
+    let redis = hotplate_redisctl::Server::start().unwrap();
+    let url = format!("redis://{}", redis.address());
+    let arguments =
+        ["--value-size", "5000000", "--in-flight", "2", "--keys", "2", "--check", "all", "--read-ratio", "0.8"];
+    let more = ["bench", "--addr", &url, "--seconds", "0.3", "--warmup", "0", "-o", "json"];
+    let result = offline(&[&more[..], &arguments].concat()).json();
+    sound(&result, "unary");
+    assert!(result["hits"].as_u64() > Some(0) && result["writes"].as_u64() > Some(0), "{result}");
 }

@@ -40,7 +40,7 @@ impl Server {
 }
 
 impl Peer {
-    /// Reads the address of a server or of a peer: `redis://HOST:PORT/DATABASE`, `memcached://HOST:PORT`, or one of ours as
+    /// Reads the address of a server or of a peer: `redis://HOST:PORT/DATABASE`, `memcached://HOST:PORT`, `etcd://HOST:PORT`, or one of ours as
     /// [`Server::parse`] reads it.
     ///
     /// # Errors
@@ -57,6 +57,7 @@ impl Peer {
                 let database = database.ok_or("the path of a redis:// address is the number of a database")?;
                 Ok(Self::Redis(place(&url, 6379)?, database))
             }
+            Some("etcd") => Ok(Self::Etcd(place(&url()?, 2_379)?)),
             Some("memcached") => Ok(Self::Memcached(place(&url()?, 11_211)?)),
             _ => Server::parse(text, trust).map(Self::Hotplate),
         }

@@ -73,6 +73,8 @@ pub(crate) async fn lane<L: Link>(mut link: L, mut work: Work, shift: Rc<Shift>)
             return link;
         }
         let Some(due) = shift.pace.next(now).await else { return link };
+        // What is answered without waiting, as by a near cache, must not keep others of this thread from their turn.
+        tokio::task::coop::consume_budget().await;
         outcomes.clear();
         let result = link.call(&ops, &mut outcomes).await;
         now = clock::now();

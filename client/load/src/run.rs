@@ -104,9 +104,9 @@ pub async fn run(
     let rounds = against.as_ref().map_or(1, |(_, rounds)| *rounds);
     progress.begin(Step::Connecting);
     let mut run = Run { common: common.clone(), progress: progress.clone(), sides: Vec::new() };
-    run.sides.push(Side::open(target, &common).await?);
+    run.sides.push(Box::pin(Side::open(target, &common)).await?);
     if let Some((peer, _)) = against {
-        run.sides.push(Side::open(peer, &common).await?);
+        run.sides.push(Box::pin(Side::open(peer, &common)).await?);
     }
     let measured = run.measured(rounds).await;
     let cleaned = run.clean().await;

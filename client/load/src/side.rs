@@ -5,8 +5,8 @@ use hotplate_proto::v1::{self, cache_service_client::CacheServiceClient};
 use crate::{
     crew::Crew,
     failure::Failure,
-    link::{Common, batch::Batch, pipeline::Pipeline, unary::Unary},
-    peer::{memcached::Memcached, redis::Redis, socket::Place},
+    link::{Common, batch::Batch, blob::Blob, pipeline::Pipeline, sdk::Sdk, stubs::Stubs, unary::Unary},
+    peer::{etcd::Etcd, memcached::Memcached, redis::Redis, socket::Place},
     plan::{Mode, Plan, Server, Shape, With},
     stub,
 };
@@ -20,6 +20,8 @@ pub enum Peer {
     Redis(Place, u32),
     /// memcached.
     Memcached(Place),
+    /// etcd.
+    Etcd(Place),
 }
 
 impl Peer {
@@ -27,10 +29,11 @@ impl Peer {
     #[must_use]
     pub fn shape(&self, plan: &Plan) -> Shape {
         match self {
-            Self::Hotplate(_) => plan.shape,
+            Self::Hotplate(_) | Self::Etcd(_) => plan.shape,
             // A lane has a connection of its own, as these protocols answer in order.
             Self::Redis(..) | Self::Memcached(_) => {
-                let lanes = if plan.mode == Mode::Unary { plan.shape.in_flight } else { plan.shape.connections };
+                let one_a_call = matches!(plan.mode, Mode::Unary | Mode::Blob);
+                let lanes = if one_a_call { plan.shape.in_flight } else { plan.shape.connections };
                 Shape { in_flight: lanes, connections: lanes, ..plan.shape }
             }
         }
@@ -76,6 +79,7 @@ impl Side {
             Peer::Memcached(place) => {
                 Crew::gather(&Memcached { common: common.clone(), place: place.clone() }, shape).await?
             }
+            Peer::Etcd(place) => Crew::gather(&Etcd::new(common.clone(), place), shape).await?,
         };
         let name = name(&target.peer, common).await;
         Ok(Self { target, crew, name, common: common.clone() })
@@ -86,6 +90,7 @@ impl Side {
         match &self.target.peer {
             Peer::Hotplate(server) => clean(server, &self.common.plan.prefix).await,
             Peer::Redis(..) | Peer::Memcached(_) => Ok(()),
+            Peer::Etcd(place) => Etcd::new(self.common.clone(), place).clean().await,
         }
     }
 
@@ -101,8 +106,11 @@ async fn ours(server: &Server, shape: Shape, common: &Common) -> Result<Crew, Fa
         (Mode::Batch, With::H2) => Crew::gather(&Batch { common, server }, shape).await,
         (Mode::Pipeline, With::H2) => Crew::gather(&Pipeline { common, server }, shape).await,
         (Mode::Unary, With::H2) => Crew::gather(&Unary { common, server }, shape).await,
+        (Mode::Blob, _) => Crew::gather(&Blob { common, server }, shape).await,
+        (Mode::Unary | Mode::Near, With::Sdk) => Crew::gather(&Sdk { common, server }, shape).await,
+        (Mode::Unary | Mode::Batch, With::Tonic) => Crew::gather(&Stubs { common, server }, shape).await,
         (mode, client) => {
-            Err(Failure::usage(format!("--mode {} with --client {} is not known", mode.name(), client.name())))
+            Err(Failure::usage(format!("--mode {} does not go with --client {}", mode.name(), client.name())))
         }
     }
 }
@@ -127,6 +135,9 @@ async fn name(peer: &Peer, common: &Common) -> String {
         Peer::Memcached(place) => {
             let memcached = Memcached { common: common.clone(), place: place.clone() };
             memcached.version().await.unwrap_or_else(|_silent| "memcached".to_owned())
+        }
+        Peer::Etcd(place) => {
+            Etcd::new(common.clone(), place).version().await.unwrap_or_else(|_silent| "etcd".to_owned())
         }
     }
 }

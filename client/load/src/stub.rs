@@ -9,8 +9,8 @@ use tonic::{
 
 use crate::{
     failure::{Failure, FailureKind},
-    link::wire::authority,
-    plan::{Server, Trust},
+    link::wire::{STREAMS_OF_WINDOW, authority},
+    plan::{Http2, Server, Trust},
 };
 
 /// How long connecting may take.
@@ -21,6 +21,15 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// A channel for a few calls beside the load.
 pub(crate) async fn connect(server: &Server) -> Result<Channel, Failure> {
     open(endpoint(server)?.timeout(CALL_TIMEOUT), server).await
+}
+
+/// A channel for the load itself.
+pub(crate) async fn connect_for_load(server: &Server, http2: Http2) -> Result<Channel, Failure> {
+    let endpoint = endpoint(server)?
+        .initial_stream_window_size(http2.window)
+        .initial_connection_window_size(http2.window.saturating_mul(STREAMS_OF_WINDOW))
+        .tcp_nodelay(true);
+    open(endpoint, server).await
 }
 
 fn endpoint(server: &Server) -> Result<Endpoint, Failure> {

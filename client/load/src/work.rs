@@ -48,6 +48,11 @@ impl Op {
         Self { act: Act::Read, key, size, exact: true, there: true, cost: Duration::ZERO }
     }
 
+    /// The same with another size.
+    pub(crate) fn sized(self, size: u64) -> Self {
+        Self { size, ..self }
+    }
+
     /// The same key and size with another act.
     pub(crate) fn to(self, act: Act) -> Self {
         Self { act, ..self }

@@ -2,9 +2,13 @@
 //! and how long it took is known elsewhere.
 
 pub(crate) mod batch;
+pub(crate) mod blob;
 pub(crate) mod codec;
+pub(crate) mod intake;
 pub(crate) mod pipeline;
 pub(crate) mod read;
+pub(crate) mod sdk;
+pub(crate) mod stubs;
 pub(crate) mod unary;
 pub(crate) mod wire;
 

@@ -33,7 +33,7 @@ use crate::{
 /// How long connecting may take, TLS with it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The connection's window is so many of a stream's.
-const STREAMS_OF_WINDOW: u32 = 4;
+pub(crate) const STREAMS_OF_WINDOW: u32 = 4;
 /// Bytes that may wait in a stream to be sent.
 const SEND_BUFFER: usize = 1 << 20;
 /// An answer may have this many bytes: far more than any server sends in one.
@@ -130,7 +130,7 @@ impl Calls {
 }
 
 /// All of an answer: without a copy when it comes in one frame.
-async fn message(mut body: RecvStream, scratch: &mut BytesMut) -> Result<Bytes, Fault> {
+pub(crate) async fn message(mut body: RecvStream, scratch: &mut BytesMut) -> Result<Bytes, Fault> {
     let mut first = Bytes::new();
     scratch.clear();
     while let Some(frame) = body.data().await {

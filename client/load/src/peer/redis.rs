@@ -9,13 +9,16 @@ use crate::{
         Common, Driver, Fault, Link, Share,
         codec::{DIGITS, digits},
     },
-    peer::socket::{Place, Socket, number},
+    peer::socket::{LARGE, Place, Socket, number},
     task::Tasks,
     work::{Act, Op, Outcome},
 };
 
 /// What is filled lives this long, should nobody take it away, in seconds.
 const TTL: &str = "21600";
+
+/// A large value goes out in pieces of this size.
+const PIECE: u64 = 1 << 20;
 
 /// Connects to Redis.
 #[derive(Clone, Debug)]
@@ -105,7 +108,7 @@ fn command(out: &mut BytesMut, parts: &[&[u8]]) {
 impl Link for RedisLink {
     async fn call(&mut self, ops: &[Op], outcomes: &mut Vec<Outcome>) -> Result<(), Fault> {
         for op in ops {
-            self.write(op);
+            self.write(op).await?;
         }
         self.socket.send().await?;
         for op in ops {
@@ -122,7 +125,10 @@ impl Link for RedisLink {
 }
 
 impl RedisLink {
-    fn write(&mut self, op: &Op) {
+    async fn write(&mut self, op: &Op) -> Result<(), Fault> {
+        if op.act == Act::Write && op.size >= LARGE as u64 {
+            return self.write_large(op).await;
+        }
         let out = &mut self.socket.out;
         let common = &self.driver.common;
         match op.act {
@@ -138,6 +144,24 @@ impl RedisLink {
             }
             Act::Drop => command(out, &[b"UNLINK", common.key(op.key).as_bytes()]),
         }
+        Ok(())
+    }
+
+    /// The same SET, whose value goes out from where it lies.
+    async fn write_large(&mut self, op: &Op) -> Result<(), Fault> {
+        let common = self.driver.common.clone();
+        let key = common.key(op.key);
+        let head = format!("*5\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n", key.len(), op.size);
+        self.socket.out.put_slice(head.as_bytes());
+        let mut offset = 0;
+        while offset < op.size {
+            let length = (op.size - offset).min(PIECE);
+            let piece = common.content.piece(op.key, offset, usize::try_from(length).unwrap_or_default());
+            self.socket.send_with(&piece).await?;
+            offset += length;
+        }
+        self.socket.out.put_slice(format!("\r\n$2\r\nEX\r\n${}\r\n{TTL}\r\n", TTL.len()).as_bytes());
+        Ok(())
     }
 
     async fn read(&mut self, op: &Op) -> Result<Outcome, Fault> {
@@ -146,14 +170,31 @@ impl RedisLink {
             (Some((b'$', b"-1")), Act::Read) => Ok(Outcome::Miss),
             (Some((b'$', length)), Act::Read) => {
                 let length = usize::try_from(number(length)?).map_err(|_negative| Fault::said("MALFORMED"))?;
-                let value = self.socket.bytes(length).await?;
-                Ok(self.checker.wrong(op, value).map_or(Outcome::Hit(length as u64), Outcome::Wrong))
+                let wrong = if length >= LARGE {
+                    self.large(op, length).await?
+                } else {
+                    self.checker.wrong(op, self.socket.bytes(length).await?)
+                };
+                Ok(wrong.map_or(Outcome::Hit(length as u64), Outcome::Wrong))
             }
             (Some((b'+', b"OK")), Act::Write) => Ok(Outcome::Written(op.size)),
             (Some((b':', _)), Act::Drop) => Ok(Outcome::Dropped),
             (Some((b'-', _)), _) => Ok(Outcome::Wrong("REDIS_ERROR")),
             _ => Err(Fault { kind: "MALFORMED", broken: true }),
         }
+    }
+}
+
+impl RedisLink {
+    /// What is wrong with a large value, if anything is.
+    async fn large(&mut self, op: &Op, length: usize) -> Result<Option<&'static str>, Fault> {
+        let looks = self.checker.looks();
+        let content = &self.driver.common.content;
+        let mut right = true;
+        let look = |offset, piece: &[u8]| right &= !looks || content.is(op.key, offset, piece);
+        self.socket.pieces(length, look).await?;
+        let fits = Checker::fits(op, length as u64);
+        Ok(if !fits { Some("WRONG_LENGTH") } else { (!right).then_some("WRONG_CONTENT") })
     }
 }
 

@@ -63,7 +63,11 @@ impl Socket {
             bytes::Buf::advance(&mut self.input, self.at);
             self.at = 0;
         }
-        self.input.reserve(READ);
+        self.read(READ).await
+    }
+
+    async fn read(&mut self, room: usize) -> Result<(), Fault> {
+        self.input.reserve(room);
         match self.tcp.read_buf(&mut self.input).await {
             Ok(1..) => Ok(()),
             Ok(0) | Err(_) => Err(Fault::broken()),
@@ -99,6 +103,36 @@ impl Socket {
         let start = self.at;
         self.at += count + 2;
         Ok(&self.input[start..start + count])
+    }
+}
+
+/// Values from this size on are looked at as they come and not put together.
+pub(crate) const LARGE: usize = 256 << 10;
+/// Of such a value, so much is read at once.
+const READ_LARGE: usize = 1 << 20;
+
+impl Socket {
+    /// Takes a value of so many bytes with the two that end it; each piece is shown with where in the value it is.
+    pub(crate) async fn pieces(&mut self, count: usize, mut show: impl FnMut(u64, &[u8])) -> Result<(), Fault> {
+        let mut taken = 0;
+        while taken < count {
+            if self.at == self.input.len() {
+                self.input.clear();
+                self.at = 0;
+                self.read(READ_LARGE).await?;
+            }
+            let piece = &self.input[self.at..][..(count - taken).min(self.input.len() - self.at)];
+            show(taken as u64, piece);
+            taken += piece.len();
+            self.at += piece.len();
+        }
+        self.bytes(0).await.map(drop)
+    }
+
+    /// Sends a value behind what was gathered, without gathering it.
+    pub(crate) async fn send_with(&mut self, value: &[u8]) -> Result<(), Fault> {
+        self.send().await?;
+        self.tcp.write_all(value).await.map_err(|_lost| Fault::broken())
     }
 }
 
