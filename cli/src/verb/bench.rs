@@ -280,23 +280,24 @@ fn measure(plan: &Plan, target: Target, against: Option<(Target, usize)>, output
     let progress = Progress::default();
     let ended = runtime.block_on(async {
         let run = hotplate_load::run(plan.clone(), target, against, &progress);
-        let stop = async {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                progress.stop();
-                if tokio::signal::ctrl_c().await.is_ok() {
-                    return;
-                }
-            }
-            std::future::pending().await
-        };
         tokio::select! {
             ended = run => ended.map_err(failure),
-            () = stop => Err(Failure::new(Exit::Interrupted, "interrupted")),
+            () = interrupted(&progress) => Err(Failure::new(Exit::Interrupted, "interrupted")),
             () = progress::draw(&progress, plan, output) => Err(Failure::new(Exit::Interrupted, "interrupted")),
         }
     });
     runtime.shutdown_background();
     ended
+}
+
+/// The first Ctrl-C ends the run early. Returns after the second; where they cannot be heard, never.
+async fn interrupted(progress: &Progress) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        progress.stop();
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn failure(failure: hotplate_load::Failure) -> Failure {
