@@ -3,16 +3,18 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use hotplate_daemon::{access::Role, grpc::REASONS};
-use hotplate_proto::v1;
+use hotplate_proto::v1::{self, write_value_request::Message};
 use tokio::sync::Semaphore;
 use tonic::Code;
 
 use crate::{
+    blob::{self, chunk, header, id, said},
     follower::Follower,
     harness::{Local, Setup, grant, namespace, with_token},
     origin::Origin,
     raw::Raw,
     wire::*,
+    write_value::until_received,
 };
 
 /// Reasons no call can be made to produce: `BUG` says that the server met a state it holds impossible.
@@ -192,12 +194,49 @@ async fn of_the_disk_alone() -> Vec<(Failure, Code)> {
     vec![(failure(client.touch(touch).await), Code::FailedPrecondition)]
 }
 
+/// Reasons of large values that come and go in chunks.
+async fn of_large_values() -> Vec<(Failure, Code)> {
+    let server = Local::with(|settings| {
+        settings.memory.bytes_max = 8 << 20;
+        settings.uploads.max = 1;
+    })
+    .await;
+    let mut blobs = blob::blobs(server.grpc).await;
+    let of_another = v1::ReadValueRequest { version: "none".to_owned(), ..blob::read("k") };
+    let mut found = vec![(failure(blobs.read_value(of_another).await), Code::Aborted)];
+    let unknown = v1::QueryWriteRequest { upload_id: id(2), ..Default::default() };
+    found.push((failure(blobs.query_write(unknown).await), Code::NotFound));
+    let begun = |number| said(Message::Header(header(&id(number), "k")));
+    let large = blob::pattern(1, 6 << 20);
+    let pieces = large.chunks(1 << 20).zip(0..).map(|(piece, number)| said(chunk(number << 20, piece)));
+    let too_large = [begun(1)].into_iter().chain(pieces).collect();
+    let wrong = v1::ValueChunk { crc32c: 1, data: "x".into(), ..Default::default() };
+    for (messages, code) in [
+        (vec![begun(1), said(chunk(1, b"x"))], Code::OutOfRange),
+        (vec![begun(1), said(Message::Chunk(wrong))], Code::InvalidArgument),
+        (vec![begun(2)], Code::ResourceExhausted),
+        (too_large, Code::ResourceExhausted),
+    ] {
+        found.push((Failure::of(&blob::send(&mut blobs, messages).await.unwrap_err()), code));
+    }
+    let earlier = blob::Writing::begin(&blobs, header(&id(1), "k")).await;
+    earlier.say(chunk(0, b"abc")).await;
+    until_received(&mut blobs, 3).await;
+    let goes_on = v1::WriteValueHeader { write_offset: 3, ..header(&id(1), "k") };
+    let later = blob::Writing::begin(&blobs, goes_on).await;
+    found.push((Failure::of(&earlier.answered().await.unwrap_err()), Code::Aborted));
+    server.advance(Duration::from_secs(61));
+    found.push((Failure::of(&later.answered().await.unwrap_err()), Code::Aborted));
+    found
+}
+
 #[tokio::test]
 async fn every_declared_reason_is_produced_and_every_produced_one_declared() {
     let (server, mut client, _origin) = small().await;
     let mut found = Box::pin(of_bad_requests(&mut client)).await;
     found.extend(Box::pin(of_what_there_is_not(&server, &mut client)).await);
     found.extend(Box::pin(of_access()).await);
+    found.extend(Box::pin(of_large_values()).await);
     found.extend(Box::pin(of_draining()).await);
     found.extend(Box::pin(of_tiers_away()).await);
     found.extend(Box::pin(of_the_disk_alone()).await);

@@ -13,6 +13,7 @@ use crate::{
     access::Access,
     config::Settings,
     grpc::{
+        blob::service::BlobRpcs,
         gate::{self, Gate},
         health::{HealthSwitch, health},
         reflection,
@@ -20,6 +21,7 @@ use crate::{
         service::{self, CacheRpcs},
     },
     http::HttpState,
+    ledger::Ledger,
     limits::Admission,
     net::Setup,
     serve::StartError,
@@ -37,6 +39,8 @@ pub(crate) struct Composed {
     pub(crate) http: HttpState,
     /// What the health service says.
     pub(crate) health: HealthSwitch,
+    /// Large values; what of them has stalled is given up while this runs.
+    pub(crate) blobs: BlobRpcs,
     /// Cancelled when no new calls are taken.
     pub(crate) draining: CancellationToken,
 }
@@ -65,6 +69,10 @@ pub(crate) async fn compose(
         lease_wait_max: settings.leases.wait_max,
         info: describe(settings, clock.wall(clock.now())),
     });
+    let ledger = Ledger::new(&settings.ledger);
+    telemetry.tell_of(Arc::clone(&ledger));
+    let blobs =
+        BlobRpcs::new(settings, (Arc::clone(&cache), Arc::clone(&telemetry), Arc::clone(&ledger)), draining.clone());
     let (health, health_server) = health().await;
     let others = reflection::add_to(Routes::new(health_server)).map_err(StartError::Reflection)?;
     let method = access.method();
@@ -77,9 +85,10 @@ pub(crate) async fn compose(
         server: CacheServiceServer::new(rpcs.clone()).max_decoding_message_size(settings.limits.message_bytes_max),
         rpcs,
         message_bytes_max: settings.limits.message_bytes_max,
+        blobs: blobs.clone(),
         others: others.prepare(),
     });
     let ready = Arc::new(AtomicBool::new(false));
     let http = HttpState { ready, cache: Arc::clone(&cache), telemetry, access: method };
-    Ok(Composed { cache, setup: Setup::new(settings, gate, tls), http, health, draining })
+    Ok(Composed { cache, setup: Setup::new(settings, gate, tls), http, health, blobs, draining })
 }

@@ -6,6 +6,7 @@ pub mod config;
 mod deadline;
 pub mod grpc;
 pub mod http;
+mod ledger;
 mod limits;
 pub mod net;
 mod serve;

@@ -108,7 +108,7 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running, StartErr
 /// As [`start`].
 pub async fn start_with(settings: Settings, clock: Clock, telemetry: Arc<Telemetry>) -> Result<Running, StartError> {
     let composed = Box::pin(compose(&settings, clock.clone(), Arc::clone(&telemetry))).await?;
-    let Composed { cache, setup, http: http_state, health, draining } = composed;
+    let Composed { cache, setup, http: http_state, health, blobs, draining } = composed;
     let (ends, tasks, http_stop) = (Ends::default(), Tasks::default(), CancellationToken::new());
     let most = connections_max(settings.limits.connections_max);
     let listen = |address| move |error| StartError::Listen(address, error);
@@ -126,6 +126,7 @@ pub async fn start_with(settings: Settings, clock: Clock, telemetry: Arc<Telemet
     tasks.spawn(port.accept(workers.take_senders()));
     tasks.spawn(Arc::clone(&cache).run_maintenance());
     tasks.spawn(Arc::clone(&cache).follow_fleet());
+    tasks.spawn(blobs.run(http_stop.clone()));
     if !settings.shared.url.is_empty() {
         tasks.spawn(owed::watch(Arc::clone(&cache), http_stop.clone()));
     }

@@ -15,6 +15,11 @@ impl Tasks {
         self.0.spawn(work);
     }
 
+    /// Does work that takes long without waiting for anything on a thread of its own.
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.0.spawn_blocking(work);
+    }
+
     /// Waits until every task has ended.
     pub(crate) async fn ended(&self) {
         self.0.close();

@@ -92,16 +92,17 @@ fn is_loopback(address: SocketAddr) -> bool {
 
 fn sizes(settings: &Settings, found: &mut Vec<String>) {
     let limits = &settings.limits;
-    let needed = limits.value_bytes_max.saturating_add(MESSAGE_OVERHEAD);
+    let needed = limits.unary_value_bytes_max.min(limits.value_bytes_max).saturating_add(MESSAGE_OVERHEAD);
     if limits.message_bytes_max < needed {
         let (message, needed) = (size_text(limits.message_bytes_max as u64), size_text(needed as u64));
         found.push(format!(
-            "limits.message_bytes_max is {message}, but a value of limits.value_bytes_max needs messages of {needed}"
+            "limits.message_bytes_max is {message}, but a value of limits.unary_value_bytes_max needs messages of {needed}"
         ));
     }
     // What memory refuses a disk serves alone.
-    if limits.value_bytes_max > settings.memory.bytes_max && settings.disk.path.is_none() {
-        found.push("limits.value_bytes_max is above memory.bytes_max: no such value could be stored".to_owned());
+    let unary = limits.unary_value_bytes_max.min(limits.value_bytes_max);
+    if unary > settings.memory.bytes_max && settings.disk.path.is_none() {
+        found.push("limits.unary_value_bytes_max is above memory.bytes_max: no such value could be stored".to_owned());
     }
     if !settings.memory.shards.is_power_of_two() {
         found.push(format!("memory.shards is {}, which is no power of two", settings.memory.shards));

@@ -14,6 +14,26 @@ use super::{
 };
 
 impl Settings {
+    /// Bytes of a value at most: what memory cannot hold can only be where a disk serves it alone.
+    #[must_use]
+    pub fn value_bytes_max(&self) -> usize {
+        let most = self.limits.value_bytes_max;
+        if self.disk.path.is_some() { most } else { most.min(self.memory.bytes_max.max(1)) }
+    }
+
+    /// Bytes of a value at most that goes in one message.
+    #[must_use]
+    pub fn unary_value_bytes_max(&self) -> usize {
+        self.limits.unary_value_bytes_max.min(self.value_bytes_max())
+    }
+
+    /// Bytes of memory that unfinished uploads may hold.
+    #[must_use]
+    pub fn uploads_bytes_max(&self) -> usize {
+        let own = self.ledger.uploads_bytes_max;
+        if own == 0 { self.memory.bytes_max / 2 } else { own.min(self.memory.bytes_max) }
+    }
+
     /// The engine's part.
     #[must_use]
     pub fn engine(&self) -> EngineConfig {
@@ -22,8 +42,8 @@ impl Settings {
         EngineConfig {
             entries_max: self.memory.entries_max as u64,
             bytes_max: self.memory.bytes_max as u64,
-            value_bytes_max: self.limits.value_bytes_max as u64,
-            uploads_bytes_max: self.memory.bytes_max as u64 / 2,
+            value_bytes_max: self.value_bytes_max() as u64,
+            uploads_bytes_max: self.uploads_bytes_max() as u64,
             ttl_classes: self.ttl_classes.clone(),
             objective: self.memory.objective,
             namespaces: configured.iter().map(|(name, own)| (name.clone(), self.namespace(own))).collect(),

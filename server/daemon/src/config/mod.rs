@@ -25,9 +25,9 @@ pub(crate) use redis::redis_options;
 pub use settings::{Row, find, rows};
 pub use shape::{
     AccessSettings, CodecSettings, Create, DiskSettings, DiskSync, GrpcSettings, HttpSettings, LeaseSettings,
-    LimitSettings, LogFormat, LogLevel, LogSettings, MemorySettings, NamespaceSettings, NamespacesSettings,
-    OriginSettings, PreloadSettings, Secret, ServerSettings, Settings, SharedSettings, ShutdownSettings,
-    SnapshotSettings, TlsSettings, TokenSettings, TtlSettings, WatchSettings,
+    LedgerSettings, LimitSettings, LogFormat, LogLevel, LogSettings, MemorySettings, NamespaceSettings,
+    NamespacesSettings, OriginSettings, PreloadSettings, Secret, ServerSettings, Settings, SharedSettings,
+    ShutdownSettings, SnapshotSettings, TlsSettings, TokenSettings, TtlSettings, UploadSettings, WatchSettings,
 };
 
 /// Why the configuration cannot be used: one sentence per problem, each naming its source and what to write instead.

@@ -202,6 +202,7 @@ macro_rules! choice {
     };
 }
 
+mod blob;
 mod tiers;
 
 choice!(LogFormat, ["auto", "text", "json"], [LogFormat::Auto, LogFormat::Text, LogFormat::Json]);
@@ -232,7 +233,7 @@ const DAY: u64 = 24 * 60 * MINUTE;
 
 /// All settings, section by section.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().chain(tiers::ROWS)
+    ROWS.iter().chain(blob::ROWS).chain(tiers::ROWS)
 }
 
 /// Those that every server needs.
@@ -353,8 +354,20 @@ const ROWS: &[Row] = &[
     row("limits.batch_items_max", (1, 10_000), "Items of a batch at most.", |s| {
         Slot::Count(&mut s.limits.batch_items_max)
     }),
-    row("limits.value_bytes_max", (1, 3 * MIB), "Bytes of a value at most.", |s| {
-        Slot::Bytes(&mut s.limits.value_bytes_max)
+    row(
+        "limits.value_bytes_max",
+        (1, TIB),
+        "Bytes of a value at most; where there is no disk never more than memory.bytes_max, whatever is said here.",
+        |s| Slot::Bytes(&mut s.limits.value_bytes_max),
+    ),
+    row(
+        "limits.unary_value_bytes_max",
+        (1, 3 * MIB),
+        "Bytes of a value in a unary call, a batch or an event at most; larger ones go by WriteValue and ReadValue.",
+        |s| Slot::Bytes(&mut s.limits.unary_value_bytes_max),
+    ),
+    row("limits.chunk_bytes_max", (4 * KIB, 16 * MIB), "Bytes of one chunk of a large value at most.", |s| {
+        Slot::Bytes(&mut s.limits.chunk_bytes_max)
     }),
     row("limits.request_ids_max", (1, 1_000_000), "Request ids remembered at most, so that retries are safe.", |s| {
         Slot::Count(&mut s.limits.request_ids_max)

@@ -9,10 +9,12 @@ use hotplate_engine::{
     policy::Objective,
 };
 
+mod blob;
 mod snapshot;
 mod tiers;
 
 pub use self::{
+    blob::{LedgerSettings, UploadSettings},
     snapshot::SnapshotSettings,
     tiers::{CodecSettings, DiskSettings, DiskSync, SharedSettings},
 };
@@ -45,6 +47,10 @@ pub struct Settings {
     pub watch: WatchSettings,
     /// What statistics remember.
     pub insight: InsightSettings,
+    /// Uploads of large values.
+    pub uploads: UploadSettings,
+    /// Bytes that are held while values move.
+    pub ledger: LedgerSettings,
     /// Leases on what is missing.
     pub leases: LeaseSettings,
     /// Preload jobs.
@@ -303,8 +309,14 @@ pub struct LimitSettings {
     pub metadata_bytes_max: usize,
     /// Items of a batch at most.
     pub batch_items_max: usize,
-    /// Bytes of a value at most.
+    /// Bytes of a value at most; never above the memory of entries where there is no disk.
     pub value_bytes_max: usize,
+    /// Bytes of a value in a unary call or a batch at most.
+    pub unary_value_bytes_max: usize,
+    /// Bytes of a chunk of a larger one at most.
+    pub chunk_bytes_max: usize,
+    /// Time in which a reader takes nothing after which its stream is ended.
+    pub read_stall: Duration,
     /// Request ids remembered at most.
     pub request_ids_max: usize,
     /// Entries dropped by the cascade of one Invalidate at most.
@@ -438,6 +450,8 @@ impl Default for Settings {
                 history_bytes_max: 32 << 20,
             },
             insight: InsightSettings { ghosts_max: 16_384, samples_max: 4096, sample_every: 16, top_keys_max: 64 },
+            uploads: UploadSettings::default(),
+            ledger: LedgerSettings::default(),
             leases: LeaseSettings {
                 duration: Duration::from_secs(10),
                 held_max: 16_384,
@@ -467,7 +481,10 @@ impl Default for LimitSettings {
             message_bytes_max: 4 << 20,
             metadata_bytes_max: 8 << 10,
             batch_items_max: 1000,
-            value_bytes_max: 1 << 20,
+            value_bytes_max: 1 << 30,
+            unary_value_bytes_max: 1 << 20,
+            chunk_bytes_max: 1 << 20,
+            read_stall: Duration::from_secs(30),
             request_ids_max: 16_384,
             cascade_entries_max: 10_000,
             cascade_depth_max: 32,

@@ -192,9 +192,9 @@ fn an_open_server_stays_on_loopback() {
 #[test]
 fn contradictions_are_refused() {
     let cases: &[(&str, &str)] = &[
-        ("[limits]\nvalue_bytes_max = \"3MiB\"\nmessage_bytes_max = \"3MiB\"", "limits.message_bytes_max"),
-        ("[limits]\nvalue_bytes_max = \"2MiB\"\n[memory]\nbytes_max = \"1MiB\"", "above memory.bytes_max"),
-        ("[limits]\nvalue_bytes_max = \"3145729\"", "1 to 3MiB"),
+        ("[limits]\nunary_value_bytes_max = \"3MiB\"\nmessage_bytes_max = \"3MiB\"", "limits.message_bytes_max"),
+        ("[limits]\nunary_value_bytes_max = \"2MiB\"\n[memory]\nbytes_max = \"1MiB\"", "above memory.bytes_max"),
+        ("[limits]\nunary_value_bytes_max = \"3145729\"", "1 to 3MiB"),
         ("[memory]\nshards = 3", "power of two"),
         ("[preload]\nparallelism_default = 40", "parallelism_default"),
         ("[shutdown]\ndrain_delay = \"10s\"", "leaves nothing"),

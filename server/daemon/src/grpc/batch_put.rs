@@ -19,7 +19,7 @@ pub(crate) async fn batch_put(
     let mut results = Vec::with_capacity(request.items.len());
     for (number, mut item) in request.items.into_iter().enumerate() {
         let stored = match convert::batch_namespace(&request.namespace, &mut item.namespace) {
-            Ok(()) => put::store(parts, item).await,
+            Ok(()) => Box::pin(put::store(parts, item)).await,
             Err(failure) => Err(failure),
         };
         let result = match stored {

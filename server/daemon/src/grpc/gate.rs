@@ -23,6 +23,7 @@ use tower::Service as _;
 use tracing::{Instrument, Span};
 
 use super::{
+    blob::service::{BlobRpcs, blob_rpc_at},
     lane::{
         Outgoing,
         prefix::{PREFIX_BYTES, only_message},
@@ -63,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) server: RpcServer,
     /// Bytes of a request at most.
     pub(crate) message_bytes_max: usize,
+    /// Those of large values.
+    pub(crate) blobs: BlobRpcs,
     /// Health and reflection.
     pub(crate) others: Routes,
 }
@@ -122,7 +125,7 @@ impl Future for Answering {
 
 /// Answers a call at once, or says what does.
 fn begin(parts: Arc<Parts>, request: Request<Incoming>, cx: &mut Context<'_>) -> Result<Response<Outgoing>, Open> {
-    let rpc = rpc_at(request.uri().path());
+    let rpc = rpc_at(request.uri().path()).or_else(|| blob_rpc_at(request.uri().path()));
     let span = rpc.map_or_else(Span::none, |rpc| parts.telemetry.call_span(rpc, request.headers()));
     let Some((rpc, lane)) = rpc.and_then(|rpc| Some((rpc, Lane::of(rpc, request.method(), request.headers())?))) else {
         let answer = async move { parts.answer(request.map(Body::new), rpc).await.map(Outgoing::Other) };
@@ -272,11 +275,15 @@ impl Parts {
             return Err(Failure::deadline());
         }
         let head = asked.map_or(self.deadline_max, |time| time.min(self.deadline_max));
-        let streaming = rpc.is_none_or(|rpc| matches!(rpc, "Watch" | "Preload" | "Pipeline"));
+        let streaming =
+            rpc.is_none_or(|rpc| matches!(rpc, "Watch" | "Preload" | "Pipeline" | "ReadValue" | "WriteValue"));
         let place = if streaming { None } else { Some(self.admission.place()?) };
         let end = if streaming { self.stream_end(asked, &caller) } else { Some((head, Failure::deadline())) };
         let call = rpc.map(|rpc| Arc::new(Call { rpc, caller, permission, started, time: head }));
-        Ok(Pass { ends_with_server: call.is_none(), call, place, head: Some(head), end })
+        let (ends_with_server, is_upload) = (rpc.is_none_or(|rpc| rpc == "ReadValue"), rpc == Some("WriteValue"));
+        // Its answer begins when all has come: that takes as long as its caller gives it.
+        let head = if is_upload { end.as_ref().map(|(time, _)| *time) } else { Some(head) };
+        Ok(Pass { ends_with_server, call, place, head, end })
     }
 
     /// A stream ends at its own deadline, if it has one, or when its caller's token expires.
@@ -292,6 +299,9 @@ impl Parts {
 
     async fn dispatch(&self, mut request: Request<Body>, call: Option<Arc<Call>>) -> Response<Body> {
         let served = match call {
+            Some(call) if blob_rpc_at(request.uri().path()).is_some() => {
+                return Box::pin(self.blobs.serve(request, call)).await;
+            }
             Some(call) => {
                 request.extensions_mut().insert(call);
                 self.server.clone().call(request).await

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch_get;
 pub(crate) mod batch_put;
+pub(crate) mod blob;
 pub(crate) mod convert;
 pub(crate) mod explain_key;
 pub(crate) mod extend_lease;
@@ -14,6 +15,8 @@ pub(crate) mod list_entries;
 pub(crate) mod pipeline;
 pub(crate) mod preload;
 pub(crate) mod put;
+pub(crate) mod query_write;
+pub(crate) mod read_value;
 pub(crate) mod reflection;
 pub(crate) mod release_lease;
 pub(crate) mod revalidate;
@@ -24,5 +27,6 @@ pub(crate) mod status;
 pub(crate) mod touch;
 pub(crate) mod update_watch;
 pub(crate) mod watch;
+pub(crate) mod write_value;
 
 pub use status::{DOMAIN, REASONS};

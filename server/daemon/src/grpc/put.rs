@@ -22,7 +22,11 @@ pub(crate) async fn put(
 /// Stores one entry for a caller who may; the items of a batch come here as well.
 pub(super) async fn store(parts: &Parts, request: v1::PutRequest) -> Result<Answer<v1::PutResponse>, Failure> {
     let lease = convert::lease_token("lease_token", &request.lease_token)?;
-    let answer = parts.cache.write(convert::put_request(request)?, lease).await?;
+    Ok(answered(parts.cache.write(convert::put_request(request)?, lease).await?))
+}
+
+/// What became of a write, as it is answered.
+pub(super) fn answered(answer: PutAnswer) -> Answer<v1::PutResponse> {
     let outcome = match answer {
         PutAnswer::Stored { .. } => "stored",
         PutAnswer::Refreshed { .. } => "refreshed",
@@ -30,5 +34,5 @@ pub(super) async fn store(parts: &Parts, request: v1::PutRequest) -> Result<Answ
         PutAnswer::NotAdmitted { .. } => "not_admitted",
         PutAnswer::LeaseLost => "lease_lost",
     };
-    Ok(Answer { message: convert::put_response(answer), outcome })
+    Answer { message: convert::put_response(answer), outcome }
 }

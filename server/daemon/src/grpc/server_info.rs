@@ -13,11 +13,13 @@ use super::{
 use crate::config::Settings;
 
 /// What this server can do, for clients that may meet older ones.
-const FEATURES: [&str; 15] = [
+const FEATURES: [&str; 17] = [
     "batch",
+    "blob",
     "conditional_get",
     "conditional_put",
     "explain_key",
+    "follow",
     "invalidate_selectors",
     "leases",
     "mark_stale",
@@ -48,15 +50,15 @@ pub(crate) fn server_info(
 pub(crate) fn describe(settings: &Settings, started: Duration) -> v1::GetServerInfoResponse {
     let limits = v1::ServerLimits {
         key_bytes_max: KEY_BYTES_MAX as u64,
-        value_bytes_max: settings.limits.value_bytes_max as u64,
+        value_bytes_max: settings.value_bytes_max() as u64,
         batch_items_max: convert::count(settings.limits.batch_items_max),
         tags_max: TAGS_MAX,
         message_bytes_max: settings.limits.message_bytes_max as u64,
         preload_items_max: convert::count(settings.preload.items_max),
         watch_pending_max: convert::count(settings.watch.pending_max),
         watch_keys_max: convert::count(settings.watch.keys_max),
-        unary_value_bytes_max: settings.limits.value_bytes_max as u64,
-        chunk_bytes_max: 0,
+        unary_value_bytes_max: settings.unary_value_bytes_max() as u64,
+        chunk_bytes_max: settings.limits.chunk_bytes_max as u64,
     };
     let classes = settings.ttl_classes.iter();
     v1::GetServerInfoResponse {

@@ -25,6 +25,11 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("BAD_KEY", Code::InvalidArgument, "A key is empty, longer than 1,024 bytes or has control characters."),
     ("BAD_MESSAGE", Code::InvalidArgument, "The request cannot be decoded as the message of this RPC."),
     ("BAD_NAMESPACE", Code::InvalidArgument, "The name of a namespace breaks its rules."),
+    (
+        "BAD_OFFSET",
+        Code::OutOfRange,
+        "A ReadValue begins beyond the end of the value, or a WriteValue does not go on where what the server has ends.",
+    ),
     ("BAD_PAGE_TOKEN", Code::InvalidArgument, "The page token was not made by this server for this listing."),
     ("BAD_RESUME_TOKEN", Code::InvalidArgument, "The resume token was made by no server."),
     (
@@ -40,6 +45,12 @@ pub const REASONS: &[(&str, Code, &str)] = &[
         "More entries depend on what an Invalidate names than `limits.cascade_entries_max`, or over more steps than \
          `limits.cascade_depth_max`: nothing was dropped.",
     ),
+    (
+        "CHECKSUM_MISMATCH",
+        Code::InvalidArgument,
+        "A chunk, or the value that was uploaded, does not have the CRC-32C that was sent: for a chunk, go on at what QueryWrite \
+         says.",
+    ),
     ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, "The call took longer than its deadline or `limits.deadline_max`."),
     ("DEPENDENCY_CYCLE", Code::InvalidArgument, "An entry would depend on itself, directly or over others."),
     ("DIGEST_MISMATCH", Code::InvalidArgument, "The digest sent is not the value's."),
@@ -47,6 +58,12 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("JOB_UNKNOWN", Code::NotFound, "No preload job has this id."),
     ("MESSAGE_TOO_LARGE", Code::ResourceExhausted, "A message is larger than `limits.message_bytes_max`."),
     ("NAMESPACE_UNKNOWN", Code::NotFound, "The namespace is not configured and may not be created."),
+    (
+        "NOT_ADMITTED",
+        Code::ResourceExhausted,
+        "There is no room for an upload in memory, and none can be made: it can never fit, or others hold what uploads may \
+         (`ledger.uploads_bytes_max`).",
+    ),
     (
         "NOT_IN_MEMORY",
         Code::FailedPrecondition,
@@ -59,7 +76,8 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     (
         "OVERLOADED",
         Code::ResourceExhausted,
-        "As many calls as `limits.calls_max` are in flight, or too many wait for what replicas share: nothing was done.",
+        "As many calls as `limits.calls_max` are in flight, too many wait for what replicas share, or what comes in holds as many \
+         bytes as `ledger.requests_bytes_max`: nothing was done.",
     ),
     ("PERMISSION_DENIED", Code::PermissionDenied, "The caller's token has no grant for this in this namespace."),
     ("POSITION_NOT_REACHED", Code::Unavailable, "This server has not reached the position asked for, and may yet."),
@@ -88,9 +106,27 @@ pub const REASONS: &[(&str, Code, &str)] = &[
          `watch.keys_bytes_max`: nothing was changed.",
     ),
     ("TOO_MANY_NAMESPACES", Code::ResourceExhausted, "There are as many namespaces as `namespaces.max`."),
+    ("TOO_MANY_UPLOADS", Code::ResourceExhausted, "There are as many unfinished uploads as `uploads.max`."),
     ("TOO_MANY_WATCHES", Code::ResourceExhausted, "There are as many watches as `watch.streams_max`."),
     ("TTL_OUT_OF_BOUNDS", Code::InvalidArgument, "A lifetime is zero, negative or too long, or names no class."),
-    ("VALUE_TOO_LARGE", Code::InvalidArgument, "A value is larger than `limits.value_bytes_max`."),
+    (
+        "UPLOAD_STALLED",
+        Code::Aborted,
+        "An upload came slower than `uploads.rate_min`, or nothing of it came for `uploads.expire_after`: it was given up.",
+    ),
+    ("UPLOAD_TAKEN_OVER", Code::Aborted, "Another stream goes on with this upload: only one writes it."),
+    ("UPLOAD_UNKNOWN", Code::NotFound, "No upload has this id: it was never begun, was given up, or is forgotten."),
+    (
+        "VALUE_TOO_LARGE",
+        Code::InvalidArgument,
+        "A value is larger than `limits.value_bytes_max`, or in a unary call than `limits.unary_value_bytes_max`: WriteValue \
+         takes those.",
+    ),
+    (
+        "VERSION_GONE",
+        Code::Aborted,
+        "The version that a ReadValue continues is not there any more, or the upload that it followed failed: read anew.",
+    ),
     ("WATCH_UNKNOWN", Code::NotFound, "No open watch of this namespace has this id."),
 ];
 
@@ -118,7 +154,7 @@ impl Failure {
     fn with_code(code: Code, reason: &'static str, message: Cow<'static, str>) -> Self {
         let retry_after = match reason {
             "OVERLOADED" | "DRAINING" | "POSITION_NOT_REACHED" => Some(RETRY_SOON),
-            "TOO_MANY_JOBS" | "TOO_MANY_WATCHES" => Some(RETRY_LATER),
+            "TOO_MANY_JOBS" | "TOO_MANY_UPLOADS" | "TOO_MANY_WATCHES" => Some(RETRY_LATER),
             _ => None,
         };
         Self(Box::new(Parts { code, reason, message, field: None, retry_after, pending: None }))
@@ -222,7 +258,7 @@ impl From<Failure> for Status {
         if let Some(delay) = retry_after {
             details.set_retry_info(Some(delay));
         }
-        if matches!(reason, "TOO_MANY_JOBS" | "TOO_MANY_NAMESPACES" | "TOO_MANY_WATCHES") {
+        if matches!(reason, "TOO_MANY_JOBS" | "TOO_MANY_NAMESPACES" | "TOO_MANY_UPLOADS" | "TOO_MANY_WATCHES") {
             details.add_quota_failure_violation(reason.to_lowercase(), message.as_ref());
         }
         Self::with_error_details(code, message, details)

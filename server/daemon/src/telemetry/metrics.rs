@@ -20,6 +20,8 @@ use prometheus_client::{
     registry::{Metric as RegisteredMetric, Registry},
 };
 
+use crate::ledger::{Ledger, USES};
+
 use super::{
     CallRecord,
     calls::Calls,
@@ -139,7 +141,7 @@ impl Metrics {
         self.clock.now().since(self.started)
     }
 
-    pub(super) fn scrape(&self, cache: &Cache, connections: u64) -> String {
+    pub(super) fn scrape(&self, cache: &Cache, connections: u64, ledger: Option<&Ledger>) -> String {
         let limits = Limits::of(cache.config());
         let snapshot = cache.stats(None, GroupBy::Namespace).unwrap_or_else(|error| {
             // The total of all namespaces cannot be refused; if it ever is, the other metrics still matter.
@@ -148,7 +150,11 @@ impl Metrics {
         });
         let memory = cache.tiers().memory.as_ref().map(|memory| memory.state());
         let tiers = TiersView(cache.tier_states(), memory);
-        self.encode(View::new(snapshot, limits, &self.namespaces), tiers, connections)
+        let mut view = View::new(snapshot, limits, &self.namespaces);
+        for of in USES {
+            view.held.extend(ledger.map(|ledger| ledger.state(of)).map(|(used, most)| (of.word(), used, most)));
+        }
+        self.encode(view, tiers, connections)
     }
 
     /// The scrape of a snapshot and of the tiers' states.

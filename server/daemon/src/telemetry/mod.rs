@@ -15,7 +15,7 @@ use std::{
     fmt,
     io::IsTerminal,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -36,7 +36,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 pub use names::{METRICS, Metric, metrics_markdown};
 
-use crate::config::LogSettings;
+use crate::{config::LogSettings, ledger::Ledger};
 use calls::code_name;
 use log::Output;
 use metrics::Metrics;
@@ -74,6 +74,7 @@ pub struct Telemetry {
     counting_calls: AtomicBool,
     tracing_calls: bool,
     traces: Mutex<Option<Traces>>,
+    ledger: OnceLock<Arc<Ledger>>,
 }
 
 /// One call that has ended.
@@ -139,6 +140,7 @@ impl Telemetry {
             key_seed: rand::random(),
             connections: AtomicU64::new(0),
             counting_calls: AtomicBool::new(true),
+            ledger: OnceLock::new(),
             tracing_calls: traces.is_some(),
             traces: Mutex::new(traces),
         }
@@ -197,15 +199,16 @@ impl Telemetry {
         if !self.tracing_calls {
             return Span::none();
         }
+        let service = if blob_rpc(rpc) { "hotplate.v1.BlobService" } else { "hotplate.v1.CacheService" };
         let span = tracing::info_span!(
             target: SPAN_TARGET,
             parent: None,
             "call",
-            otel.name = format!("hotplate.v1.CacheService/{rpc}"),
+            otel.name = format!("{service}/{rpc}"),
             otel.kind = "server",
             otel.status_code = Empty,
             rpc.system = "grpc",
-            rpc.service = "hotplate.v1.CacheService",
+            rpc.service = service,
             rpc.method = rpc,
             rpc.grpc.status_code = Empty,
             hotplate.namespace = Empty,
@@ -226,6 +229,11 @@ impl Telemetry {
         ConnectionGuard(Arc::clone(self))
     }
 
+    /// Tells of this ledger from now on; the first that is given stays.
+    pub(crate) fn tell_of(&self, ledger: Arc<Ledger>) {
+        self.ledger.get_or_init(|| ledger);
+    }
+
     /// Counts a connection that was refused at the cap.
     pub fn connection_refused(&self) {
         self.metrics.connection_refused();
@@ -240,7 +248,8 @@ impl Telemetry {
     /// All metrics in the OpenMetrics text format.
     #[must_use]
     pub fn scrape(&self, cache: &Cache) -> String {
-        self.metrics.scrape(cache, self.connections.load(Ordering::Relaxed))
+        let ledger = self.ledger.get().map(Arc::as_ref);
+        self.metrics.scrape(cache, self.connections.load(Ordering::Relaxed), ledger)
     }
 
     /// Time since this was made.
@@ -325,6 +334,11 @@ impl Telemetry {
 }
 
 /// The server's own failures, as OpenTelemetry's conventions for gRPC servers count them.
+/// Whether an RPC is one of large values.
+fn blob_rpc(rpc: &str) -> bool {
+    matches!(rpc, "ReadValue" | "WriteValue" | "QueryWrite")
+}
+
 fn is_fault(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)

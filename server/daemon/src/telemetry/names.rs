@@ -89,6 +89,17 @@ pub(super) const CONNECTIONS_REFUSED: Metric = metric(
     "connections",
     "Connections refused because limits.connections_max was reached",
 );
+/// Bytes held while they move.
+pub(super) const LEDGER_BYTES: Metric = metric(
+    "hotplate_ledger_bytes",
+    Kind::Gauge,
+    &["use"],
+    "bytes",
+    "Bytes held for requests that come in, for unfinished uploads and for large values on their way to readers",
+);
+/// How many may be.
+pub(super) const LEDGER_BYTES_MAX: Metric =
+    metric("hotplate_ledger_bytes_max", Kind::Gauge, &["use"], "bytes", "Bytes that may be held so at once");
 /// Open watches.
 pub(super) const WATCHES: Metric = metric("hotplate_watches", Kind::Gauge, &[], "watches", "Open watches");
 /// Watches that lost changes.
@@ -281,6 +292,8 @@ pub const METRICS: &[&Metric] = &[
     &LEASES,
     &LEASE_WAITERS,
     &BOOKKEEPING_BYTES,
+    &LEDGER_BYTES,
+    &LEDGER_BYTES_MAX,
     &WATCHES,
     &WATCH_DISCONTINUITIES,
     &FILLS_REFUSED,

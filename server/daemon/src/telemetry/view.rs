@@ -34,6 +34,7 @@ pub(super) struct Limits {
     server: (u64, u64),
     namespaces: BTreeMap<String, (u64, u64)>,
     other: (u64, u64),
+    uploads: u64,
 }
 
 /// A snapshot that is ready to be told.
@@ -42,6 +43,8 @@ pub(super) struct View {
     groups: BTreeMap<String, Group>,
     limits: Limits,
     watches: u64,
+    /// What bytes are held for, how many, and how many may be.
+    pub(super) held: Vec<(&'static str, u64, u64)>,
     /// Time since the start.
     pub(super) uptime: Duration,
     /// Open connections.
@@ -60,6 +63,7 @@ impl Limits {
                 .iter()
                 .map(|(name, limits)| (name.clone(), own(limits.entries_max, limits.bytes_max)))
                 .collect(),
+            uploads: config.uploads_bytes_max,
             other: config.namespace_default.as_ref().map_or(server, |limits| own(limits.entries_max, limits.bytes_max)),
         }
     }
@@ -78,7 +82,8 @@ impl View {
             add(sum, &group);
         }
         let watches = snapshot.watch_count;
-        Self { groups, limits, watches, uptime: Duration::ZERO, connections: 0 }
+        let held = vec![("uploads", snapshot.uploads_bytes, limits.uploads)];
+        Self { groups, limits, watches, held, uptime: Duration::ZERO, connections: 0 }
     }
 
     fn each(&self, number: impl Fn(&Group) -> Number) -> Vec<Sample> {
@@ -99,6 +104,12 @@ impl View {
         self.groups.keys().map(|name| (vec![name.clone()], limit(name))).collect()
     }
 
+    fn of_use(&self, pick: impl Fn((u64, u64)) -> u64) -> Vec<Sample> {
+        let sample =
+            |(word, used, most): &(&str, u64, u64)| (vec![(*word).to_owned()], Number::Whole(pick((*used, *most))));
+        self.held.iter().map(sample).collect()
+    }
+
     /// The samples of every metric that is read rather than counted.
     fn samples(&self) -> Vec<(&'static Metric, Vec<Sample>)> {
         let one = |number: Number| vec![(Vec::new(), number)];
@@ -107,6 +118,8 @@ impl View {
             (&names::UPTIME, one(Number::Broken(self.uptime.as_secs_f64()))),
             (&names::CONNECTIONS, whole(self.connections)),
             (&names::WATCHES, whole(self.watches)),
+            (&names::LEDGER_BYTES, self.of_use(|(used, _)| used)),
+            (&names::LEDGER_BYTES_MAX, self.of_use(|(_, most)| most)),
             (&names::READS, self.by(reads)),
             (&names::MISSES, self.by(misses)),
             (&names::PUTS, self.by(puts)),

@@ -8,6 +8,7 @@ use crate::{
     flow::{
         anew::RefreshFrom,
         explain::{ExplainAnswer, ExplainRequest},
+        fill::{Store as _, Ticket},
         fleet::follow::save,
         get::GetRequest,
         hit::{self, Hit, Wanted},
@@ -18,6 +19,7 @@ use crate::{
         through,
         touch::{TouchAnswer, TouchRequest},
     },
+    key::Key,
     lease::Grant,
     memory::reserved::Reservation,
     tier::Tiers,
@@ -57,7 +59,7 @@ impl Cache {
     /// # Errors
     /// Anything out of its bounds.
     pub async fn write(&self, request: PutRequest, lease: Option<u128>) -> Result<PutAnswer> {
-        through::put::write(&self.store, &self.repeats, request, Means { lease, reserved: None }).await
+        through::put::write(&self.store, &self.repeats, request, Means { lease, ..Means::default() }).await
     }
 
     /// Takes room in memory for a value of so many bytes that is on its way, and makes it by evicting others, as storing the
@@ -79,7 +81,31 @@ impl Cache {
         lease: Option<u128>,
         room: Reservation,
     ) -> Result<PutAnswer> {
-        let means = Means { lease, reserved: Some(Arc::new(room)) };
+        let means = Means { lease, reserved: Some(Arc::new(room)), begun: None };
+        through::put::write(&self.store, &self.repeats, request, means).await
+    }
+
+    /// The place in the history of a key now, for a value that begins to come in.
+    ///
+    /// # Errors
+    /// Bad names.
+    pub fn ticket(&self, namespace: &str, key: &str) -> Result<Ticket> {
+        let key = Key::new(namespace, key)?;
+        Ok(self.store.ticket(&key))
+    }
+
+    /// The same as [`Cache::write_reserved`] for a value that began to come in at this ticket, if there is room held for it. What
+    /// invalidated it since then is not undone by it: its answer is that the lease is lost.
+    ///
+    /// # Errors
+    /// Anything out of its bounds.
+    pub async fn write_begun(
+        &self,
+        request: PutRequest,
+        lease: Option<u128>,
+        (begun, room): (Ticket, Option<Reservation>),
+    ) -> Result<PutAnswer> {
+        let means = Means { lease, reserved: room.map(Arc::new), begun: Some(Box::new(begun)) };
         through::put::write(&self.store, &self.repeats, request, means).await
     }
 

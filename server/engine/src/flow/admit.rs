@@ -68,6 +68,9 @@ pub struct Admission<'a> {
 pub enum Right {
     /// A writer says so: it replaces whatever was computed before.
     Write(Author),
+    /// The same, of a writer who began to write it at this ticket: it counts only if nothing that concerns it was invalidated
+    /// since. What others stored meanwhile it replaces.
+    Since(Author, Ticket),
     /// It was fetched: it counts only if nothing that concerns it changed and no writer confirmed it since this ticket.
     Fill(Ticket),
     /// It was computed under a lease: it counts only if that is held and nothing else that concerns it was invalidated.
@@ -226,6 +229,9 @@ fn turn_away_now(store: &Store, admission: &Admission<'_>, why: String) -> Admit
 /// Refuses what was computed before something that concerns it.
 fn too_late(store: &Store, shard: &mut Guard<'_>, Admission { key, right, .. }: &Admission<'_>) -> Admitted {
     store.observer.observe(&Event::FillRefused { namespace: key.namespace().clone() });
+    if let Right::Since(..) = right {
+        return Admitted::LeaseLost;
+    }
     let Right::Lease(_, claim) = right else { return Admitted::TooLate };
     let now = store.clock.now();
     // Not another's, which has taken its place since.
@@ -262,6 +268,9 @@ fn refuse(
     }
     let late = match right {
         Right::Write(_) => false,
+        Right::Since(_, ticket) => {
+            !shard.beside.is_unrevoked(key, ticket.place) || !untouched(store, admission, ticket.stamp)
+        }
         Right::Fill(ticket) => !in_time(store, shard, admission, *ticket),
         Right::Lease(_, claim) => !untouched(store, admission, claim.stamp),
         Right::Promote(promotion) => {
@@ -308,7 +317,7 @@ fn release_without_storing(store: &Store, shard: &mut Guard<'_>, admission: &Adm
     let now = store.as_of(key);
     let as_of = match right {
         Right::Fill(_) | Right::Promote(_) => return 0,
-        Right::Write(_) => now,
+        Right::Write(_) | Right::Since(..) => now,
         Right::Lease(_, claim) => AsOf { selector: Position { number: claim.stamp.selector, ..now.selector }, ..now },
     };
     let terms = Terms { lifetime: *lifetime, stored: store.clock.now(), selector: as_of.selector.number };
@@ -387,7 +396,7 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
     let said = shard.beside.shared.take(&content.description);
     let (stored, tells) = match &admission.right {
         Right::Promote(promotion) => (promotion.stored, promotion.from != TierName::Disk),
-        Right::Write(_) | Right::Fill(_) | Right::Lease(..) => (place.now, true),
+        Right::Write(_) | Right::Since(..) | Right::Fill(_) | Right::Lease(..) => (place.now, true),
     };
     let terms = Terms { lifetime: *lifetime, stored, selector: place.as_of.selector.number };
     let record = Record::new(key, content, terms, said);
@@ -419,7 +428,7 @@ fn write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>, place:
 impl Right {
     pub(super) fn author(&self) -> Author {
         match self {
-            Self::Write(author) | Self::Lease(author, _) => author.clone(),
+            Self::Write(author) | Self::Since(author, _) | Self::Lease(author, _) => author.clone(),
             Self::Fill(_) | Self::Promote(_) => Author::default(),
         }
     }

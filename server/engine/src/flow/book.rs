@@ -32,7 +32,7 @@ pub(super) fn book(
 /// Books a write that found its own content.
 fn confirm(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>) {
     let Admission { space, key, content, right, .. } = admission;
-    if matches!(right, Right::Write(_)) {
+    if matches!(right, Right::Write(_) | Right::Since(..)) {
         shard.beside.confirmations.note(key, store.tick());
     }
     store.note(shard, key, (refreshed(content), right.author()));
@@ -62,7 +62,7 @@ fn record_write(store: &Store, shard: &mut Guard<'_>, admission: &Admission<'_>,
     };
     let what = What::Put { key: key.text().clone(), description: content.description.clone(), previous, stored };
     let position = store.history.append(key.namespace(), key.log(), what, &right.author());
-    if matches!(right, Right::Write(_)) {
+    if matches!(right, Right::Write(_) | Right::Since(..)) {
         shard.beside.fences.raise(key, position.number);
     }
     space.stats.on_put(key.text(), &content.description.kind);

@@ -271,6 +271,7 @@ fn drop_keys(
             if with_dependents {
                 shard.beside.dependencies.raise(key, Hit { place: store.tick(), selector: 0 });
             }
+            shard.beside.revoke(key, store.tick());
             all.leases += u32::from(shard.beside.leases.revoke(key, now, &mut |key| store.offer(key)));
         }
         all.logs.insert(log, position);

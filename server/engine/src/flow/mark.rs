@@ -183,6 +183,7 @@ impl<'a> Marking<'a> {
         if with_dependents {
             shard.beside.dependencies.raise(key, Hit { place: store.tick(), selector: 0 });
         }
+        shard.beside.revoke(key, store.tick());
         let revoked = shard.beside.leases.revoke(key, now, &mut |key| store.offer(key));
         self.changed.leases += u32::from(revoked);
     }

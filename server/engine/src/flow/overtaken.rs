@@ -21,7 +21,9 @@ pub(super) fn is(store: &Store, admission: &Admission<'_>) -> bool {
     let Admission { space, content, right, .. } = admission;
     let since = match right {
         Right::Write(_) => return false,
-        Right::Fill(ticket) | Right::Promote(Promotion { ticket, .. }) => (ticket.stamp, ticket.place),
+        Right::Fill(ticket) | Right::Since(_, ticket) | Right::Promote(Promotion { ticket, .. }) => {
+            (ticket.stamp, ticket.place)
+        }
         Right::Lease(_, claim) => (claim.stamp, claim.place),
     };
     let names = content.description.depends_on.as_deref();

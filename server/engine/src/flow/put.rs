@@ -9,6 +9,7 @@ use super::{
     bounds::{self, ID_BYTES_MAX},
     cascade,
     condition::{Below, not_in_memory},
+    fill::Ticket,
     lifetime::Rules,
     renew,
     repeat::{Answer, Repeats},
@@ -113,7 +114,7 @@ pub fn put(store: &Store, repeats: &Repeats, request: PutRequest) -> Result<PutA
 /// # Errors
 /// Anything out of its bounds; `DIGEST_MISMATCH`; `DEPENDENCY_CYCLE`; `NAMESPACE_UNKNOWN`; `TOO_MANY_NAMESPACES`.
 pub fn put_under(store: &Store, repeats: &Repeats, request: PutRequest, lease: Option<u128>) -> Result<PutAnswer> {
-    match prepare(store, repeats, request, Means { lease, reserved: None })? {
+    match prepare(store, repeats, request, Means { lease, ..Means::default() })? {
         Begun::Answered(answer) => Ok(answer),
         Begun::Prepared(prepared) => finish(store, repeats, prepared),
     }
@@ -154,6 +155,8 @@ pub(crate) struct Means {
     pub(crate) lease: Option<u128>,
     /// Room that is held for it.
     pub(crate) reserved: Option<Arc<Reservation>>,
+    /// Where things were when it began to come in, if that took its time.
+    pub(crate) begun: Option<Box<Ticket>>,
 }
 
 /// How far a write is.
@@ -241,7 +244,10 @@ fn store_content(
         Arc::make_mut(&mut content.description).depends_on = Some(closed);
     }
     let right = match means.lease {
-        None => Right::Write(author),
+        None => match &means.begun {
+            None => Right::Write(author),
+            Some(ticket) => Right::Since(author, **ticket),
+        },
         Some(token) => {
             let now = store.clock.now();
             let claim = store.shard(key).beside.leases.claim(key, token, now);

@@ -56,6 +56,7 @@ pub struct Beside {
     /// What is made from other entries is tested against these of theirs.
     pub dependencies: DependencyFences,
     handed: Option<Confirmations>,
+    revoked: Option<Confirmations>,
     removals: LruCache<u64, Removal>,
     indexes: Vec<Index>,
     /// What many entries have in common.
@@ -75,6 +76,7 @@ impl Beside {
             confirmations: Confirmations::new(KEY_FENCES),
             dependencies: DependencyFences::new(KEY_FENCES),
             handed: None,
+            revoked: None,
             removals: LruCache::new(REMOVALS),
             indexes: Vec::new(),
             shared: Shared::default(),
@@ -93,6 +95,17 @@ impl Beside {
     #[must_use]
     pub fn is_newest(&self, key: &Key, place: u64) -> bool {
         self.handed.as_ref().is_none_or(|handed| handed.admit(key, place))
+    }
+
+    /// Notes that what is being computed or written of this key is not to be stored, at this place in the order of uses.
+    pub fn revoke(&mut self, key: &Key, place: u64) {
+        self.revoked.get_or_insert_with(|| Confirmations::new(KEY_FENCES)).note(key, place);
+    }
+
+    /// Whether what of this key began at that place in the order of uses may still be stored.
+    #[must_use]
+    pub fn is_unrevoked(&self, key: &Key, place: u64) -> bool {
+        self.revoked.as_ref().is_none_or(|revoked| revoked.admit(key, place))
     }
 
     /// The index of the table with this number.
