@@ -120,6 +120,8 @@ pub struct EngineConfig {
     pub bytes_max: u64,
     /// Bytes of one value at most.
     pub value_bytes_max: u64,
+    /// Bytes of a value at most that is shown in one message: larger ones are not among the hits that are.
+    pub unary_value_bytes_max: u64,
     /// Bytes of memory at most, of `bytes_max`, that may be reserved for values on their way.
     pub uploads_bytes_max: u64,
     /// Named TTL classes.
@@ -287,6 +289,7 @@ impl Default for EngineConfig {
             entries_max: 1_000_000,
             bytes_max: 256 << 20,
             value_bytes_max: 1 << 20,
+            unary_value_bytes_max: 1 << 20,
             uploads_bytes_max: 128 << 20,
             ttl_classes: standard_ttl_classes(),
             objective: Objective::default(),

@@ -43,6 +43,7 @@ impl Settings {
             entries_max: self.memory.entries_max as u64,
             bytes_max: self.memory.bytes_max as u64,
             value_bytes_max: self.value_bytes_max() as u64,
+            unary_value_bytes_max: self.unary_value_bytes_max() as u64,
             uploads_bytes_max: self.uploads_bytes_max() as u64,
             ttl_classes: self.ttl_classes.clone(),
             objective: self.memory.objective,

@@ -42,7 +42,10 @@ pub(crate) async fn batch_get(
     let degraded = parts.cache.is_degraded(&request.namespace);
     let mut results: Vec<v1::BatchGetResult> = Vec::with_capacity(wishes.len());
     for (number, wish) in wishes.into_iter().enumerate() {
-        let Item { result, lease } = Item::new((wish, degraded), &mut found, number);
+        let Item { mut result, lease } = Item::new((wish, degraded), &mut found, number);
+        if let Found::Response(found) = &mut result {
+            get::leave_large(parts, found);
+        }
         let whole = v1::BatchGetResult { result: Some(result) };
         let length = whole.encoded_len();
         // The first always goes out, so that every call brings its caller further.

@@ -30,7 +30,9 @@ pub(crate) async fn get(
     }
     let found = parts.cache.read(&request, on_miss).await?;
     let degraded = parts.cache.is_degraded(&request.namespace);
-    Ok(answer(found, (view, degraded)))
+    let mut answer = answer(found, (view, degraded));
+    leave_large(parts, &mut answer.message);
+    Ok(answer)
 }
 
 /// What a Get wants, checked; the items of a batch are such as well.
@@ -54,6 +56,12 @@ impl Wish {
         let view = convert::view(request.view)?;
         Ok(Self { request: convert::get_request(request)?, on_miss, view })
     }
+}
+
+/// Leaves a value that is too large for a message to ReadValue.
+pub(super) fn leave_large(parts: &Parts, found: &mut v1::GetResponse) {
+    let bytes_max = parts.cache.config().unary_value_bytes_max;
+    found.entry.iter_mut().for_each(|entry| convert::without_large(entry, bytes_max));
 }
 
 /// What was found, as it is answered; `degraded`: what others changed may not be known here.

@@ -21,6 +21,16 @@ pub(crate) async fn put(
 
 /// Stores one entry for a caller who may; the items of a batch come here as well.
 pub(super) async fn store(parts: &Parts, request: v1::PutRequest) -> Result<Answer<v1::PutResponse>, Failure> {
+    let bytes_max = parts.cache.config().unary_value_bytes_max;
+    if let Some(v1::put_request::Payload::Value(value)) = &request.payload
+        && value.len() as u64 > bytes_max
+    {
+        let rule = format!(
+            "a Put takes values of at most {bytes_max} bytes, this one has {}: write it by BlobService.WriteValue",
+            value.len()
+        );
+        return Err(Failure::new("VALUE_TOO_LARGE", rule).at("value"));
+    }
     let lease = convert::lease_token("lease_token", &request.lease_token)?;
     Ok(answered(parts.cache.write(convert::put_request(request)?, lease).await?))
 }

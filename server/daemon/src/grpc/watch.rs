@@ -18,7 +18,8 @@ pub(crate) fn watch(
 ) -> Result<Answer<Messages<v1::WatchResponse>>, Failure> {
     call.allow(&request.namespace)?;
     let request = convert::watch_request(request)?;
-    let (content, bytes_max) = (request.content, parts.message_bytes_max);
+    let bytes_max = (parts.message_bytes_max, parts.cache.config().unary_value_bytes_max);
+    let content = request.content;
     let watcher = parts.cache.watch(request)?;
     let told = futures::stream::unfold(watcher, async |mut watcher| watcher.next().await.map(|told| (told, watcher)));
     let messages = told.flat_map(move |told| {

@@ -119,10 +119,18 @@ fn look<'k>(
         let (hits, order_bytes) = (table.hits(slot), space.shelf.order_bytes());
         record.facts(said, Look { now, hits, order_bytes, pinned_until, marked: None })
     });
-    let value = record.packed().map_or_else(|| Value::Shared(record.payload()), Value::Here);
+    let value = match record.packed() {
+        Some(packed) => Value::Here(packed),
+        None => Value::Shared(in_one_piece(record.payload(), store.config.unary_value_bytes_max)?),
+    };
     tally.read((wanted.key, place.hash), (record, said));
     show(Hit { value, as_of, facts });
     note_use(shard, (space, slot), now)
+}
+
+/// A value that one message shows as it is held; `None`: it is too large, or in pieces.
+fn in_one_piece(payload: Payload, bytes_max: u64) -> Option<Payload> {
+    (!matches!(payload, Payload::Chunks(_)) && payload.value_bytes() <= bytes_max).then_some(payload)
 }
 
 fn note_use(shard: &mut Guard<'_>, (space, slot): (&Space, Slot), now: Moment) -> Option<()> {

@@ -70,6 +70,7 @@ pub(crate) fn value_bytes(result: &v1::BatchGetResult) -> u64 {
             let Some(entry) = &found.entry else { return 0 };
             match (&entry.metadata, &entry.payload) {
                 (Some(facts), _) => facts.size_bytes,
+                (None, Some(v1::entry::Payload::Large(large))) => large.size_bytes,
                 (None, Some(v1::entry::Payload::Value(value))) => value.len() as u64,
                 (None, _) => 0,
             }

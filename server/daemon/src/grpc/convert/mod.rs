@@ -32,4 +32,6 @@ pub(crate) use stream::{
     preload_request, preload_response, update_request, update_response, watch_request, watch_responses,
 };
 pub(crate) use tiers::tier_stats;
-pub(crate) use values::{count, positive_duration, wire_cost_source, wire_duration, wire_failure, wire_time};
+pub(crate) use values::{
+    count, positive_duration, wire_cost_source, wire_duration, wire_failure, wire_time, without_large,
+};

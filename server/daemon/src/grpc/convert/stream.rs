@@ -16,7 +16,7 @@ use super::{
     request::UNKNOWN,
     values::{
         argument, count, duration, expiration, optional, positive, selectors, tags, wire_duration, wire_entry,
-        wire_place, wire_positions, wire_selector,
+        wire_place, wire_positions, wire_selector, without_large,
     },
 };
 use crate::grpc::status::Failure;
@@ -89,10 +89,15 @@ fn wire_event_type(event_type: EventType) -> v1::EventType {
 }
 
 /// One message of a watch, in as many pieces as fit a response each. Only the last can be continued from.
-pub(crate) fn watch_responses(message: Message, content: Content, bytes_max: usize) -> Vec<v1::WatchResponse> {
+/// `bytes_max`: of a response, and of a value in it.
+pub(crate) fn watch_responses(message: Message, content: Content, bytes_max: (usize, u64)) -> Vec<v1::WatchResponse> {
     use v1::watch_response::Message as Wire;
     let with_values = content == Content::Values;
-    let room = bytes_max.saturating_sub(AROUND);
+    let (room, value_bytes_max) = (bytes_max.0.saturating_sub(AROUND), bytes_max.1);
+    let shown = |mut entry: v1::Entry| {
+        without_large(&mut entry, value_bytes_max);
+        entry
+    };
     let bodies = match message.body {
         Body::Created { positions, watch_id } => {
             let (position, watch_id) = (wire_positions(&positions), watch_id.to_string());
@@ -109,13 +114,16 @@ pub(crate) fn watch_responses(message: Message, content: Content, bytes_max: usi
         Body::Present(views) => {
             let entries = views.into_iter().map(|view| match content {
                 Content::Keys => v1::Entry { key: view.key.to_string(), ..Default::default() },
-                Content::Metadata | Content::Values => wire_entry(view, with_values),
+                Content::Metadata | Content::Values => shown(wire_entry(view, with_values)),
             });
             let pieces = pieces(entries, room).into_iter();
             pieces.map(|entries| Wire::Present(v1::WatchPresent { entries })).collect()
         }
         Body::Events(events) => {
-            let events = events.into_iter().map(|event| wire_event(event, with_values));
+            let events = events.into_iter().map(|event| {
+                let event = wire_event(event, with_values);
+                v1::WatchEvent { entry: event.entry.map(shown), ..event }
+            });
             pieces(events, room).into_iter().map(|events| Wire::Events(v1::WatchEvents { events })).collect()
         }
     };
@@ -246,14 +254,14 @@ mod tests {
         let cut = pieces(entries, 350);
         assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 3, 1]);
         let body = Body::Progress { positions: Positions::default(), closing: true };
-        let sent = watch_responses(Message { body, resume_token: vec![1] }, Content::Keys, 1 << 20);
+        let sent = watch_responses(Message { body, resume_token: vec![1] }, Content::Keys, (1 << 20, 1 << 20));
         assert_eq!((sent.len(), &sent[0].resume_token[..]), (1, &[1][..]));
     }
 
     #[test]
     fn an_empty_list_still_carries_a_token() {
         let message = Message { body: Body::Present(Vec::new()), resume_token: vec![7] };
-        let sent = watch_responses(message, Content::Values, 1 << 20);
+        let sent = watch_responses(message, Content::Values, (1 << 20, 1 << 20));
         assert_eq!((sent.len(), &sent[0].resume_token[..]), (1, &[7][..]));
     }
 }

@@ -207,6 +207,15 @@ pub(super) fn wire_entry(view: EntryView, with_payload: bool) -> v1::Entry {
     v1::Entry { key: view.key.to_string(), payload, metadata: Some(wire_facts(&view.facts)) }
 }
 
+/// Leaves a value that is too large for a message to ReadValue.
+pub(crate) fn without_large(entry: &mut v1::Entry, bytes_max: u64) {
+    let Some(v1::entry::Payload::Value(value)) = &entry.payload else { return };
+    let size_bytes = value.len() as u64;
+    if size_bytes > bytes_max {
+        entry.payload = Some(v1::entry::Payload::Large(v1::LargeValue { size_bytes }));
+    }
+}
+
 /// Here, with nothing locked, values that are held smaller become large again. None where this server's memory is damaged:
 /// what is not there cannot be taken for something else.
 fn wire_payload(payload: Payload) -> Option<v1::entry::Payload> {
