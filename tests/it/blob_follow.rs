@@ -8,8 +8,8 @@ use tonic::{Code, Streaming};
 use crate::{
     blob::*,
     harness::Local,
-    wire::{Calls as _, Failure, invalidate, put, select, until, within},
-    write_value::until_received,
+    wire::{Calls as _, Failure, invalidate, put, select, within},
+    write_value::{until_received, until_received_of},
 };
 
 fn follow(key: &str) -> v1::ReadValueRequest {
@@ -150,12 +150,7 @@ async fn an_upload_that_an_invalidate_overtook_is_not_stored() {
         let name = id(100 + number as u64);
         let writing = Writing::begin(&blobs, header(&name, "k")).await;
         writing.say(chunk(0, b"computed before")).await;
-        let asked = v1::QueryWriteRequest { upload_id: name.clone(), ..Default::default() };
-        let ask = || {
-            let (mut blobs, asked) = (blobs.clone(), asked.clone());
-            async move { blobs.query_write(asked).await.map_or(0, |answer| answer.into_inner().received_bytes) }
-        };
-        until("the upload's bytes", ask, |received| *received == 15).await;
+        until_received_of(&mut blobs, &name, 15).await;
         let (_, mut stream) = open(&mut blobs, follow("k")).await;
         for cascade in [Some(false), None] {
             client.invalidate(v1::InvalidateRequest { cascade, ..invalidate(vec![selector.clone()]) }).await.unwrap();

@@ -171,9 +171,14 @@ async fn of_two_streams_of_one_upload_the_later_goes_on() {
 
 /// Waits until so much of the first upload is there.
 pub(crate) async fn until_received(blobs: &mut Blobs, bytes: u64) {
+    until_received_of(blobs, &id(1), bytes).await;
+}
+
+/// Waits until so much of an upload is there.
+pub(crate) async fn until_received_of(blobs: &mut Blobs, upload_id: &str, bytes: u64) {
     let ask = || {
         let mut blobs = blobs.clone();
-        let asked = v1::QueryWriteRequest { upload_id: id(1), ..Default::default() };
+        let asked = v1::QueryWriteRequest { upload_id: upload_id.to_owned(), ..Default::default() };
         async move { blobs.query_write(asked).await.map_or(0, |answer| answer.into_inner().received_bytes) }
     };
     crate::wire::until("the upload's bytes", ask, |received| *received == bytes).await;

@@ -42,10 +42,7 @@ pub(crate) async fn batch_get(
     let degraded = parts.cache.is_degraded(&request.namespace);
     let mut results: Vec<v1::BatchGetResult> = Vec::with_capacity(wishes.len());
     for (number, wish) in wishes.into_iter().enumerate() {
-        let Item { mut result, lease } = Item::new((wish, degraded), &mut found, number);
-        if let Found::Response(found) = &mut result {
-            get::leave_large(parts, found);
-        }
+        let Item { result, lease } = Item::new(parts, (wish, degraded), &mut found, number);
         let whole = v1::BatchGetResult { result: Some(result) };
         let length = whole.encoded_len();
         // The first always goes out, so that every call brings its caller further.
@@ -78,6 +75,7 @@ impl<'a> Item<'a> {
     /// The item with this number; `found` are the answers to those that could be asked, `wish` says whether this one could
     /// and how much of it is wanted.
     fn new(
+        parts: &Parts,
         (wish, degraded): (Result<convert::View, Failure>, bool),
         found: &mut impl Iterator<Item = Said<'a>>,
         number: usize,
@@ -92,7 +90,9 @@ impl<'a> Item<'a> {
                     LeasedAnswer::Found(_, Some(grant)) => Some((request, grant.token)),
                     LeasedAnswer::Found(..) | LeasedAnswer::Pending(..) => None,
                 };
-                Self { result: Found::Response(get::answer(answer, (view, degraded)).message), lease }
+                let mut found = get::answer(answer, (view, degraded)).message;
+                get::leave_large(parts, &mut found);
+                Self { result: Found::Response(found), lease }
             }
             Err(failure) => {
                 Self { result: Found::Error(failure.within(&format!("items[{number}]")).item()), lease: None }
