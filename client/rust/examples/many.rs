@@ -171,7 +171,7 @@ fn settings() -> Result<Settings, Failure> {
         redis: None,
         tasks: 256,
         seconds: 1.0,
-        rounds: 5,
+        rounds: 1,
         value_size: 100,
         threads: 1,
         unary: false,
@@ -181,6 +181,8 @@ fn settings() -> Result<Settings, Failure> {
     while let Some(name) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
         match name.as_str() {
+            // The only form there is.
+            "-o" => drop(value()?),
             "--addr" => settings.addr = value()?,
             "--redis" => settings.redis = Some(value()?),
             "--tasks" => settings.tasks = value()?.parse()?,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio::sync::OnceCell;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use zeroize::Zeroizing;
 
@@ -303,6 +304,7 @@ impl Builder {
             authorization,
             budget: Budget::default(),
             repeats: AtomicU64::new(0),
+            limits: OnceCell::new(),
         };
         Ok(Client::new(Arc::new(wire), namespace, setup))
     }

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::OnceCell;
 use tonic::{
     Streaming,
     metadata::{Ascii, MetadataValue},
@@ -33,6 +34,8 @@ pub(crate) struct Wire {
     pub(crate) budget: Budget,
     /// Calls that were sent again.
     pub(crate) repeats: AtomicU64,
+    /// What the server allows, once it was asked.
+    pub(crate) limits: OnceCell<v1::ServerLimits>,
 }
 
 /// The RPCs of `hotplate.v1.CacheService`, one method each. Cheap to clone.
@@ -199,6 +202,11 @@ impl Calls {
     /// The deadline of a call on one key.
     pub(crate) fn time(&self) -> Duration {
         self.timeout.unwrap_or(self.wire.profile.call_timeout)
+    }
+
+    /// The deadline of a call on many entries.
+    pub(crate) fn bulk_time(&self) -> Duration {
+        self.timeout.unwrap_or(self.wire.profile.bulk_timeout)
     }
 
     /// Tells version, limits and features.

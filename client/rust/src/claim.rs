@@ -65,7 +65,7 @@ impl<C: Codec> Namespace<C> {
             let (request, time) = self.claim_request(key, options, ask)?;
             let calls = self.client.calls().with_timeout(time);
             let fill = self.near_fill(&ReadOptions::new());
-            let response = match self.client.gate().read(Box::pin(calls.get(request))).await {
+            let response = match self.client.gate().read(Box::pin(calls.get_whole(request))).await {
                 Ok(Attempt::Answer(response)) => response,
                 // What others invalidate until it is computed nobody can tell this process: it stores nothing.
                 Ok(Attempt::Away(_)) => return Ok(Claim::Compute(Right::None)),

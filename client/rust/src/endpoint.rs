@@ -19,6 +19,9 @@ const STREAM_WINDOW: u32 = 4 << 20;
 /// Flow control of one connection. It also scales what h2 tolerates in small unread frames, which a Watch needs.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// Bytes of a frame that a server may send: large values come in few of them.
+const FRAME_BYTES_MAX: u32 = 256 << 10;
+
 /// One address, taken apart, with the settings its query gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
@@ -92,6 +95,7 @@ impl Address {
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_BYTES_MAX)
             .tcp_nodelay(true)
             .user_agent(concat!("hotplate-rust/", env!("CARGO_PKG_VERSION")))
             .map_err(|cause| Error::configuration(format!("the user agent cannot be used: {cause}")))?;

@@ -1,7 +1,10 @@
 //! How keys are made: readable segments where possible, canonical hashes where not, the same in every language. The
 //! rules are in `tests/conformance/README.md`, with vectors.
 
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -161,6 +164,14 @@ pub trait AsKey {
     /// # Errors
     /// As [`Key::render`].
     fn as_key(&self) -> Result<String>;
+
+    /// The same without a copy where there is such a text already.
+    ///
+    /// # Errors
+    /// As [`AsKey::as_key`].
+    fn key_text(&self) -> Result<Cow<'_, str>> {
+        self.as_key().map(Cow::Owned)
+    }
 }
 
 impl AsKey for Key {
@@ -173,17 +184,29 @@ impl AsKey for str {
     fn as_key(&self) -> Result<String> {
         Ok(self.to_owned())
     }
+
+    fn key_text(&self) -> Result<Cow<'_, str>> {
+        Ok(Cow::Borrowed(self))
+    }
 }
 
 impl AsKey for String {
     fn as_key(&self) -> Result<String> {
         Ok(self.clone())
     }
+
+    fn key_text(&self) -> Result<Cow<'_, str>> {
+        Ok(Cow::Borrowed(self))
+    }
 }
 
 impl<T: AsKey + ?Sized> AsKey for &T {
     fn as_key(&self) -> Result<String> {
         (**self).as_key()
+    }
+
+    fn key_text(&self) -> Result<Cow<'_, str>> {
+        (**self).key_text()
     }
 }
 

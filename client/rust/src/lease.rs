@@ -76,7 +76,7 @@ impl Held {
         let request = v1::PutRequest { lease_token: self.request.token.clone(), ..request };
         let near = self.client.nears().of(&self.request.namespace);
         let write = near.map(|near| near.write(vec![Set::Key(request.key.as_str().into())], self.client.raw()));
-        let put = self.client.gate().write(Box::pin(self.client.raw().put(request))).await?;
+        let put = self.client.gate().write(Box::pin(self.client.raw().put_whole(request))).await?;
         near::settle(write, &put);
         if let Attempt::Answer(response) = put {
             // A condition that does not hold leaves the lease as it was.

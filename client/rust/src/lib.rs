@@ -18,6 +18,7 @@
 //! # async fn train(_id: &str) -> Result<Vec<f64>, std::io::Error> { Ok(vec![0.91]) }
 //! ```
 
+mod blob;
 mod breaker;
 mod builder;
 mod cached;
@@ -54,6 +55,7 @@ mod within;
 
 pub use hotplate_proto::v1;
 
+pub use blob::{ReadStream, ValueReader, ValueSource, ValueWriter, WriteStream};
 pub use builder::Builder;
 pub use cached::{Cached, Invalidates};
 pub use calls::Calls;
@@ -63,7 +65,7 @@ pub use compute_options::{CacheMode, ComputeOptions};
 pub use error::{Error, ErrorKind, Result};
 pub use gate::DegradationCounts;
 pub use key::{AsKey, KEY_BYTES_MAX, Key, TEXT_INLINE_MAX};
-pub use lookup::{Hit, Invalidated, Lookup, MissReason, Negative, Refreshing, Written};
+pub use lookup::{Etag, Hit, Invalidated, Lookup, MissReason, Negative, Refreshing, Written};
 pub use namespace::Namespace;
 pub use near::{NearFollow, NearOptions, NearRefusals, NearStats};
 pub use options::{ReadOptions, Selector, WriteOptions};

@@ -1,6 +1,6 @@
 //! What typed reads and writes answer.
 
-use std::time::Duration;
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use crate::{
     Result,
@@ -71,9 +71,51 @@ pub struct Hit<T> {
     /// The tier that held it.
     pub tier: v1::Tier,
     /// Its version, for conditional writes.
-    pub etag: String,
+    pub etag: Etag,
     /// Whether it was kept in this process, and the server was not asked.
     pub near: bool,
+}
+
+/// The version of an entry: equal content has an equal one. Read it as the text it is; a copy shares that text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Etag(Arc<str>);
+
+impl Deref for Etag {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<String> for Etag {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<Etag> for String {
+    fn from(etag: Etag) -> Self {
+        etag.0.as_ref().to_owned()
+    }
+}
+
+impl PartialEq<str> for Etag {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl PartialEq<&str> for Etag {
+    fn eq(&self, other: &&str) -> bool {
+        *self.0 == **other
+    }
 }
 
 /// A remembered absence or failure.
@@ -230,9 +272,36 @@ pub(crate) fn lookup<T, C: Decode<T>>(codec: &C, response: v1::GetResponse) -> R
             fresh_for,
             usable_for: ttl::from_wire(metadata.usable_for.as_ref()).unwrap_or_default(),
             tier,
-            etag: metadata.etag,
+            etag: metadata.etag.into(),
             near: false,
         })),
         Some(_) | None => Ok(Lookup::Miss(reason.into())),
     }
+}
+
+/// Turns the header of a stream into what is known of the value before its bytes: its size stands for it.
+pub(crate) fn of_stream(header: &v1::ReadValueHeader) -> Lookup<u64> {
+    let response = header.found.clone().unwrap_or_default();
+    let (outcome, reason, tier) = (response.outcome(), response.miss_reason(), response.served_from());
+    let entry = response.entry.unwrap_or_default();
+    let metadata = entry.metadata.unwrap_or_default();
+    let fresh_for = ttl::from_wire(metadata.fresh_for.as_ref()).unwrap_or_default();
+    if header.version.is_empty() {
+        return match entry.payload {
+            Some(v1::entry::Payload::Negative(v1::Negative { reason, message })) => {
+                Lookup::Negative(Negative { reason, message, fresh_for })
+            }
+            _ => Lookup::Miss(reason.into()),
+        };
+    }
+    Lookup::Hit(Hit {
+        value: header.size_bytes,
+        stale: outcome == v1::GetOutcome::Stale,
+        age: ttl::from_wire(metadata.age.as_ref()).unwrap_or_default(),
+        fresh_for,
+        usable_for: ttl::from_wire(metadata.usable_for.as_ref()).unwrap_or_default(),
+        tier,
+        etag: metadata.etag.into(),
+        near: false,
+    })
 }

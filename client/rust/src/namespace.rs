@@ -95,7 +95,7 @@ impl<C: Codec> Namespace<C> {
     where
         C: Decode<T>,
     {
-        let key = key.as_key()?;
+        let key = key.key_text()?;
         match self.near_hit(&key, options) {
             Some(kept) => kept.lookup(&self.codec, clock::since_boot()),
             None => self.look_up(&key, options).await,
@@ -112,10 +112,10 @@ impl<C: Codec> Namespace<C> {
         C: Decode<T>,
         T: Send + Sync + 'static,
     {
-        let (key, options) = (key.as_key()?, ReadOptions::new());
+        let (key, options) = (key.key_text()?, ReadOptions::new());
         match self.near_shared(&key, &options) {
             Some(found) => found,
-            None => Ok(self.look_up(&key, &options).await?.map(Arc::new)),
+            None => Ok(Box::pin(self.look_up(&key, &options)).await?.map(Arc::new)),
         }
     }
 
@@ -126,7 +126,7 @@ impl<C: Codec> Namespace<C> {
     {
         let request = self.get_request(key.to_owned(), options)?;
         let fill = self.near_fill(options);
-        match self.client.gate().read(Box::pin(self.client.raw().get(request))).await? {
+        match self.client.gate().read(Box::pin(self.client.raw().get_whole(request))).await? {
             Attempt::Answer(response) => {
                 fill.iter().for_each(|fill| fill.offer(key, &response));
                 lookup(&self.codec, response)
@@ -174,6 +174,9 @@ impl<C: Codec> Namespace<C> {
         same_length(response.results.len(), items.len())?;
         for (result, item) in response.results.into_iter().zip(items) {
             found.push(match result.result {
+                Some(v1::batch_get_result::Result::Response(response)) if is_large(&response) => {
+                    self.get(item.key.as_str()).await
+                }
                 Some(v1::batch_get_result::Result::Response(response)) => {
                     fill.iter().for_each(|fill| fill.offer(&item.key, &response));
                     lookup(&self.codec, response)
@@ -362,7 +365,7 @@ impl<C: Codec> Namespace<C> {
     pub(crate) async fn send(&self, request: v1::PutRequest) -> Result<Written> {
         let key = request.key.clone();
         let write = self.own_write(|| vec![Set::Key(key.as_str().into())]);
-        let attempt = self.client.gate().write(Box::pin(self.client.raw().put(request))).await?;
+        let attempt = self.client.gate().write(Box::pin(self.client.raw().put_whole(request))).await?;
         near::settle(write, &attempt);
         // Who asks from now on gets no value that was looked up before this write was answered.
         self.client.flights().outdate_key(&self.name, &key);
@@ -409,7 +412,7 @@ impl<C: Codec> Namespace<C> {
         self.near.as_ref().filter(|_| reads)
     }
 
-    fn addressed(&self, request: v1::PutRequest) -> v1::PutRequest {
+    pub(crate) fn addressed(&self, request: v1::PutRequest) -> v1::PutRequest {
         v1::PutRequest { namespace: self.name.to_string(), client_id: self.client.client_id().to_owned(), ..request }
     }
 
@@ -432,6 +435,11 @@ fn written_item(item: v1::BatchPutResult) -> Result<Written> {
         Some(v1::batch_put_result::Result::Error(error)) => Err(Error::from_item(&error)),
         None => Ok(Written::Dropped(MissReason::Other)),
     }
+}
+
+/// Whether the value is too large for the answer of a batch.
+fn is_large(response: &v1::GetResponse) -> bool {
+    matches!(response.entry.as_ref().and_then(|entry| entry.payload.as_ref()), Some(v1::entry::Payload::Large(_)))
 }
 
 fn same_length(answers: usize, items: usize) -> Result<()> {

@@ -17,6 +17,7 @@ const CALLS_PER_CONNECTION: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Pool {
     servers: Vec<Vec<Line>>,
+    transfers: Vec<Vec<Line>>,
     streams: Vec<Channel>,
     next: AtomicUsize,
 }
@@ -41,9 +42,10 @@ impl Pool {
     pub(crate) fn new(endpoints: &[Endpoint], connections: usize) -> Self {
         let each = (connections / endpoints.len().max(1)).max(1);
         let line = |endpoint: &Endpoint| Line { channel: endpoint.connect_lazy(), calls: Arc::default() };
-        let servers = endpoints.iter().map(|endpoint| (0..each).map(|_| line(endpoint)).collect()).collect();
+        let lines = || endpoints.iter().map(|endpoint| (0..each).map(|_| line(endpoint)).collect()).collect();
+        let (servers, transfers) = (lines(), lines());
         let streams = endpoints.iter().map(Endpoint::connect_lazy).collect();
-        Self { servers, streams, next: AtomicUsize::new(0) }
+        Self { servers, transfers, streams, next: AtomicUsize::new(0) }
     }
 
     /// Whose turn it is: a call that is tried again takes another server where there is one.
@@ -53,12 +55,13 @@ impl Pool {
 
     /// A connection for a call: the first that has few under way, else the one with the fewest.
     pub(crate) fn for_call(&self) -> Place {
-        let lines = &self.servers[self.turn() % self.servers.len()];
-        let load = |line: &Line| line.calls.load(Ordering::Relaxed);
-        let free = lines.iter().find(|line| load(line) < CALLS_PER_CONNECTION);
-        let line = free.or_else(|| lines.iter().min_by_key(|line| load(line))).unwrap_or(&lines[0]);
-        line.calls.fetch_add(1, Ordering::Relaxed);
-        Place { channel: line.channel.clone(), calls: Arc::clone(&line.calls) }
+        place(&self.servers[self.turn() % self.servers.len()], CALLS_PER_CONNECTION)
+    }
+
+    /// A connection for a large value, to the server whose turn this is: one that no small call waits behind, and of its
+    /// own as long as there are.
+    pub(crate) fn for_transfer(&self, turn: usize) -> Place {
+        place(&self.transfers[turn % self.transfers.len()], 1)
     }
 
     /// A connection for a long-lived stream.
@@ -70,6 +73,15 @@ impl Pool {
     pub(crate) fn by_server(&self) -> impl Iterator<Item = Vec<Channel>> {
         self.servers.iter().map(|lines| lines.iter().map(|line| line.channel.clone()).collect())
     }
+}
+
+/// A place on the first connection with fewer than `few` users, else on the one with the fewest.
+fn place(lines: &[Line], few: usize) -> Place {
+    let load = |line: &Line| line.calls.load(Ordering::Relaxed);
+    let free = lines.iter().find(|line| load(line) < few);
+    let line = free.or_else(|| lines.iter().min_by_key(|line| load(line))).unwrap_or(&lines[0]);
+    line.calls.fetch_add(1, Ordering::Relaxed);
+    Place { channel: line.channel.clone(), calls: Arc::clone(&line.calls) }
 }
 
 impl Place {

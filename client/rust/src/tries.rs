@@ -39,8 +39,7 @@ impl Calls {
     }
 
     pub(crate) fn bulk(&self, repeat: Repeat) -> Plan {
-        let timeout = self.timeout.unwrap_or(self.wire.profile.bulk_timeout);
-        Plan { timeout, attempts: self.attempts, repeat }
+        Plan { timeout: self.bulk_time(), attempts: self.attempts, repeat }
     }
 
     /// A small call, which shares a stream with others where it can. What is tried again goes alone.
@@ -149,7 +148,8 @@ impl Calls {
         }
     }
 
-    fn request<Q>(&self, message: Q) -> Request<Q> {
+    /// A request with the token.
+    pub(crate) fn request<Q>(&self, message: Q) -> Request<Q> {
         let mut request = Request::new(message);
         if let Some(authorization) = &self.wire.authorization {
             request.metadata_mut().insert("authorization", authorization.clone());

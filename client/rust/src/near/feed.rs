@@ -176,7 +176,7 @@ impl Feed {
         }
         let item = |kept: &Arc<Kept>| v1::RevalidateItem {
             key: kept.content.key.to_string(),
-            etag: kept.content.etag.clone(),
+            etag: kept.content.etag.clone().into(),
         };
         let request =
             v1::RevalidateRequest { namespace: self.namespace.to_string(), items: suspects.iter().map(item).collect() };

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{rule::Stamp, selects::Facts};
 use crate::{
-    Hit, Lookup, Negative, Result,
+    Etag, Hit, Lookup, Negative, Result,
     codec::{Decode, decode_checked},
     ttl, v1,
 };
@@ -25,7 +25,7 @@ const NAME_BYTES: u64 = 96;
 pub(crate) struct Content {
     pub(crate) key: Arc<str>,
     pub(crate) facts: Facts,
-    pub(crate) etag: String,
+    pub(crate) etag: Etag,
     content_type: String,
     encoding: String,
     body: Body,
@@ -85,7 +85,7 @@ impl Content {
         let content = Self {
             key: key.into(),
             facts: Facts::of(metadata),
-            etag: metadata.etag.clone(),
+            etag: metadata.etag.clone().into(),
             content_type: metadata.content_type.clone(),
             encoding: metadata.encoding.clone(),
             body,

@@ -145,9 +145,21 @@ pub(crate) struct Fill {
 impl Fill {
     /// Keeps the answer if it may be kept.
     pub(crate) fn offer(&self, key: &str, response: &v1::GetResponse) {
+        // What cannot fit, as it came and as it is read, is not copied first.
+        let room = usize::try_from(self.near.core.options().bytes_max / 2).unwrap_or(usize::MAX);
+        if value_bytes(response) > room {
+            return;
+        }
         if self.near.core.offer(self.asked, key, response) {
             self.near.signals.tell.notify_one();
         }
+    }
+}
+
+fn value_bytes(response: &v1::GetResponse) -> usize {
+    match response.entry.as_ref().and_then(|entry| entry.payload.as_ref()) {
+        Some(v1::entry::Payload::Value(value)) => value.len(),
+        _ => 0,
     }
 }
 

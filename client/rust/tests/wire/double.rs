@@ -4,11 +4,12 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use crate::{
+    double_blob::{self, Blobs},
     double_pipe::{self, Piped},
     lease_table::{Leases, outcome},
 };
@@ -17,6 +18,7 @@ use hotplate::{
     Builder, Client, Profile,
     v1::{
         self,
+        blob_service_server::BlobServiceServer,
         cache_service_server::{CacheService, CacheServiceServer},
     },
 };
@@ -62,6 +64,7 @@ pub(crate) struct State {
     pub(crate) gets: Mutex<Vec<v1::GetRequest>>,
     pub(crate) leases: Leases,
     pub(crate) piped: Piped,
+    pub(crate) blobs: Blobs,
 }
 
 impl State {
@@ -322,7 +325,9 @@ impl CacheService for Service {
         request: Request<v1::GetServerInfoRequest>,
     ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
         self.0.begin("get_server_info", request).await?;
-        Ok(Response::new(v1::GetServerInfoResponse { version: "1.2.3".to_owned(), ..Default::default() }))
+        let chunk_bytes_max = self.0.blobs.chunk_bytes.load(Ordering::Relaxed) as u64;
+        let limits = Some(v1::ServerLimits { unary_value_bytes_max: 1 << 20, chunk_bytes_max, ..Default::default() });
+        Ok(Response::new(v1::GetServerInfoResponse { version: "1.2.3".to_owned(), limits, ..Default::default() }))
     }
 }
 
@@ -349,10 +354,12 @@ impl Double {
         listener.set_nonblocking(true).expect("non-blocking");
         self.address = listener.local_addr().expect("an address");
         let service = CacheServiceServer::new(Service(Arc::clone(&self.state)));
+        let blobs = BlobServiceServer::new(double_blob::Service(Arc::clone(&self.state)));
         let served = async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("registered");
             tonic::transport::Server::builder()
                 .add_service(service)
+                .add_service(blobs)
                 .serve_with_incoming(TcpIncoming::from(listener))
                 .await
         };

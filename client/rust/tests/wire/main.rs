@@ -1,11 +1,13 @@
 //! The client against a server that misbehaves on purpose: refuses, stalls, vanishes and comes back. What a healthy
 //! server does is tested against the real one.
 
+mod blob;
 mod cached;
 mod calls;
 mod compute;
 mod degradation;
 mod double;
+mod double_blob;
 mod double_pipe;
 mod lease;
 mod lease_table;

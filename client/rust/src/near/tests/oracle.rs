@@ -349,7 +349,7 @@ impl World {
         for suspect in suspects {
             let key = KEYS.iter().position(|key| **key == *suspect.content.key).expect("a key");
             let answer = self.server.answer(key);
-            let same = answer.filter(|answer| etag(answer) == suspect.content.etag);
+            let same = answer.filter(|answer| *etag(answer) == *suspect.content.etag);
             let confirmed = same.and_then(|answer| stamp_of(answer.as_of.as_ref())).map(|stamp| {
                 let fresh_for = Duration::from_secs(600);
                 Confirmation { stamp, fresh_for, usable_for: fresh_for }

@@ -1,0 +1,106 @@
+//! Large values as streams: read and written in chunks, each checked, and gone on with where a stream broke. What small
+//! calls do lives in `calls`; which of the two a value takes, in `whole`.
+
+mod read;
+mod sink;
+mod typed;
+mod uplink;
+mod upload;
+mod whole;
+
+use std::time::Duration;
+
+use crate::{Calls, Error, ErrorKind, Result, clock, retry, v1};
+
+pub use self::{
+    read::ValueReader,
+    sink::ValueWriter,
+    typed::{ReadStream, WriteStream},
+    upload::ValueSource,
+};
+
+/// Failures in a row, without a byte of progress between them, after which a transfer is given up.
+const FAILURES_MAX: u32 = 6;
+/// Wait before the first time a stream is opened again.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+/// Longest wait before that, unless the server asks for more.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Bytes of a chunk that is sent, where the server takes as much.
+const CHUNK_BYTES: u64 = 1 << 20;
+
+/// How often in a row a transfer failed.
+#[derive(Debug, Default)]
+struct Failures(u32);
+
+impl Failures {
+    /// Something arrived.
+    fn progress(&mut self) {
+        self.0 = 0;
+    }
+
+    /// Counts a failure; the one that is too many is given back.
+    fn count(&mut self, error: Error) -> Result<()> {
+        self.0 += 1;
+        if self.0 > FAILURES_MAX { Err(error) } else { Ok(()) }
+    }
+
+    /// Waits before the next try, or gives the failure back when there is none.
+    async fn pause(&mut self, calls: &Calls, error: Error) -> Result<()> {
+        if calls.attempts == 1 || !is_interruption(&error) {
+            return Err(error);
+        }
+        self.count(error.clone())?;
+        let own = retry::jittered(retry::backoff(self.0, PAUSE_FIRST, PAUSE_MAX));
+        let pause = error.retry_after.map_or(own, |asked| asked.max(own));
+        if pause > calls.bulk_time() {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// Whether a stream that ended like this may go on in another one.
+fn is_interruption(error: &Error) -> bool {
+    match error.kind {
+        ErrorKind::Unavailable | ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => true,
+        ErrorKind::ResourceExhausted => error.retry_after.is_some(),
+        ErrorKind::Internal => error.reason.as_deref() == Some(DAMAGED),
+        // Two streams for one upload: the later one goes on.
+        _ => error.reason.as_deref() == Some("UPLOAD_TAKEN_OVER"),
+    }
+}
+
+/// Reason of what arrived otherwise than it was sent.
+const DAMAGED: &str = "CHUNK_DAMAGED";
+
+fn damaged(what: &str) -> Error {
+    Error::new(ErrorKind::Internal, what).with_reason(DAMAGED)
+}
+
+/// Waits for a step of a transfer. There is no deadline for all of it, as nobody knows how long it takes: what counts is
+/// that it goes on.
+async fn step<T>(long: Duration, step: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout_at(clock::after(long), step).await.map_err(|_elapsed| Error::timed_out(long))
+}
+
+impl Calls {
+    /// What the server allows: asked once, and known from then on.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn limits(&self) -> Result<v1::ServerLimits> {
+        let ask = async || Ok(self.get_server_info().await?.limits.unwrap_or_default());
+        self.wire.limits.get_or_try_init(ask).await.copied()
+    }
+
+    /// The bytes of a chunk to send.
+    async fn chunk_bytes(&self) -> Result<usize> {
+        let allowed = self.limits().await?.chunk_bytes_max;
+        if allowed == 0 {
+            let text = "the server takes no values as streams: it is older than this client";
+            return Err(Error::new(ErrorKind::Unimplemented, text));
+        }
+        Ok(usize::try_from(allowed.min(CHUNK_BYTES)).unwrap_or(1))
+    }
+}

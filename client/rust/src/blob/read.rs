@@ -1,0 +1,189 @@
+//! Reading one value as a stream, over as many streams as it takes.
+
+use bytes::Bytes;
+use futures::Stream;
+use tonic::Streaming;
+
+use super::{Failures, damaged, step};
+use crate::{Calls, Error, ErrorKind, Result, pool::Place, v1};
+use v1::read_value_response::Message;
+
+/// Reads one value in pieces; made by [`Calls::read_value`].
+///
+/// Every piece is checked before it is handed out, and the whole at its end. A stream that breaks is gone on with where
+/// it ended, on the same version of the value.
+#[derive(Debug)]
+pub struct ValueReader {
+    calls: Calls,
+    request: v1::ReadValueRequest,
+    open: Option<(Place, Streaming<v1::ReadValueResponse>)>,
+    header: v1::ReadValueHeader,
+    trailer: Option<v1::ReadValueTrailer>,
+    /// Of the next byte.
+    offset: u64,
+    /// Where what was asked for ends, if before the end.
+    limit: Option<u64>,
+    /// CRC-32C of all before `offset`; unset when the beginning is not read.
+    whole: Option<u32>,
+    failures: Failures,
+}
+
+impl Calls {
+    /// Reads one value as a stream. The answer's header says whether there is one. The deadline of a call on one key is
+    /// for each step: to be opened, and each piece; with `follow` a writer may pause for as long as it likes.
+    ///
+    /// # Errors
+    /// What the server refused, or that it could not be reached in time.
+    pub async fn read_value(&self, request: v1::ReadValueRequest) -> Result<ValueReader> {
+        let limit = (request.read_limit > 0).then(|| request.read_offset.saturating_add(request.read_limit));
+        let mut reader = ValueReader {
+            calls: self.clone(),
+            offset: request.read_offset,
+            whole: (request.read_offset == 0).then_some(0),
+            request,
+            open: None,
+            header: v1::ReadValueHeader::default(),
+            trailer: None,
+            limit,
+            failures: Failures::default(),
+        };
+        loop {
+            match Box::pin(reader.reopen()).await {
+                Ok(header) => {
+                    reader.header = header;
+                    return Ok(reader);
+                }
+                Err(error) => reader.failures.pause(self, error).await?,
+            }
+        }
+    }
+}
+
+impl ValueReader {
+    /// What is read: what a Get would answer, the version, the size where it is known.
+    #[must_use]
+    pub fn header(&self) -> &v1::ReadValueHeader {
+        &self.header
+    }
+
+    /// What the server said at the end; `None` before.
+    #[must_use]
+    pub fn trailer(&self) -> Option<&v1::ReadValueTrailer> {
+        self.trailer.as_ref()
+    }
+
+    /// Of the next byte: how far it was read.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next piece; `None` when all was read, or there is no value.
+    ///
+    /// # Errors
+    /// The server is away for too long; reason `VERSION_GONE` when this version is not there any more, and
+    /// `DIGEST_MISMATCH` when the pieces are not the whole that the server meant. What was handed out before is not the
+    /// value then.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        while self.trailer.is_none() && !self.header.version.is_empty() {
+            match self.piece().await {
+                Ok(Some(bytes)) => {
+                    self.failures.progress();
+                    return Ok(Some(bytes));
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.open = None;
+                    self.failures.pause(&self.calls, error).await?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The pieces as a stream.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send {
+        futures::stream::try_unfold(self, async |mut reader| Ok(reader.next().await?.map(|bytes| (bytes, reader))))
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>> {
+        if self.open.is_none() {
+            let header = Box::pin(self.reopen()).await?;
+            if header.version != self.header.version {
+                return Err(gone());
+            }
+        }
+        match self.message().await? {
+            Some(Message::Chunk(chunk)) => self.checked(chunk).map(Some),
+            Some(Message::Trailer(trailer)) => {
+                self.ended(&trailer)?;
+                self.trailer = Some(trailer);
+                self.open = None;
+                Ok(None)
+            }
+            Some(Message::Header(_)) => Err(damaged("the server sent a header twice")),
+            None => Err(Error::new(ErrorKind::Unavailable, "the stream ended before the value did")),
+        }
+    }
+
+    /// Opens a stream that begins at the next byte.
+    async fn reopen(&mut self) -> Result<v1::ReadValueHeader> {
+        let mut request = self.request.clone();
+        if !self.header.version.is_empty() {
+            request.version.clone_from(&self.header.version);
+            request.read_offset = self.offset;
+            request.read_limit = self.limit.map_or(0, |limit| limit - self.offset);
+        }
+        let place = self.calls.wire.pool.for_transfer(self.calls.wire.pool.turn());
+        let mut stub = super::uplink::stub(place.channel());
+        let request = self.calls.request(request);
+        let opened = step(self.calls.time(), stub.read_value(request)).await?.map_err(Error::from)?;
+        self.open = Some((place, opened.into_inner()));
+        match self.message().await? {
+            Some(Message::Header(header)) => Ok(header),
+            _ => Err(Error::new(ErrorKind::Unavailable, "the stream ended before its header")),
+        }
+    }
+
+    async fn message(&mut self) -> Result<Option<Message>> {
+        let Some((_, stream)) = &mut self.open else { return Ok(None) };
+        let followed = is_followed(&self.header);
+        let next = stream.message();
+        let message = if followed { next.await } else { step(self.calls.time(), next).await? };
+        Ok(message.map_err(Error::from)?.and_then(|response| response.message))
+    }
+
+    fn checked(&mut self, chunk: v1::ValueChunk) -> Result<Bytes> {
+        if chunk.offset != self.offset || chunk.data.is_empty() {
+            return Err(damaged("a piece of the value is not where it should be"));
+        }
+        if crc32c::crc32c(&chunk.data) != chunk.crc32c {
+            return Err(damaged("a piece of the value arrived otherwise than it was sent"));
+        }
+        let whole = self.whole;
+        self.whole = whole.map(|before| crc32c::crc32c_combine(before, chunk.crc32c, chunk.data.len()));
+        self.offset += chunk.data.len() as u64;
+        Ok(chunk.data)
+    }
+
+    /// Whether all that was read is what the server meant to send.
+    fn ended(&self, trailer: &v1::ReadValueTrailer) -> Result<()> {
+        let end = self.limit.map_or(trailer.size_bytes, |limit| limit.min(trailer.size_bytes));
+        let all = self.offset == trailer.size_bytes && self.limit.is_none();
+        if self.offset != end || (all && self.whole.is_some_and(|whole| whole != trailer.crc32c)) {
+            let text = "what was read is not the value that the server has";
+            return Err(Error::new(ErrorKind::Internal, text).with_reason("DIGEST_MISMATCH"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the value is still being written.
+fn is_followed(header: &v1::ReadValueHeader) -> bool {
+    header.found.as_ref().is_some_and(|found| found.outcome() == v1::GetOutcome::Pending)
+}
+
+fn gone() -> Error {
+    let text = "the value that was being read is not there any more";
+    Error::new(ErrorKind::FailedPrecondition, text).with_reason("VERSION_GONE")
+}
