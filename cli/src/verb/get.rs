@@ -1,12 +1,19 @@
 //! `hotplate get`: fetches one value.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use hotplate::v1::{self, GetOutcome, entry::Payload};
+use hotplate::{
+    ValueReader,
+    v1::{self, GetOutcome, entry::Payload},
+};
 use serde_json::{Value, json};
 
+use super::transfer::{self, Whole};
 use crate::{
     connect::Connection,
     duration::{parse, to_proto},
@@ -17,7 +24,8 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   hotplate get user:42                     print the value
-  hotplate get model:7 --out model.bin     save it to a file
+  hotplate get model:7 --out model.bin     save it to a file, of any size, whole or not at all
+  hotplate get model:7 -o model.bin        the same: what has a dot or a slash is a file
   hotplate get report:3 | jq .total        raw bytes when piped
   hotplate get report:3 -o json            value, outcome and facts as JSON
   hotplate get report:3 -o meta            the facts alone
@@ -29,7 +37,8 @@ Examples:
 pub(crate) struct Get {
     /// Key of the entry
     key: String,
-    /// Write the value to this file instead of stdout
+    /// Write the value to this file instead of stdout, piece by piece; it is there when it is whole. A transfer that breaks
+    /// goes on where it broke
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Accept a value that is past its TTL but within its stale time
@@ -85,8 +94,19 @@ impl Get {
         let response = connection.calls.get(request).await?;
         let exit = exit_of(&response);
         warn_of(&response, output)?;
+        let wants_value = view == v1::EntryView::Full && exit == Exit::Done;
+        if wants_value && let Some(path) = &self.out {
+            let saved = Box::pin(self.save(path, response, connection, output)).await?;
+            return saved.said(&self.key, path, output).map(|()| exit);
+        }
         if output.wants_json() {
             output.json(&as_json(&self.key, &response))?;
+            return Ok(exit);
+        }
+        if wants_value && !output.is_terminal() && is_large(&response) {
+            let mut reader = Box::pin(self.reader(&response, connection)).await?;
+            let bar = transfer::progress_bar(output, reader.header().size_bytes);
+            transfer::pieces(&mut reader, &bar, async |bytes| output.bytes(&bytes)).await?;
             return Ok(exit);
         }
         match (response.outcome(), response.entry.as_ref()) {
@@ -114,16 +134,90 @@ impl Get {
             Some(Payload::Value(value)) => value.clone(),
             _ => Bytes::new(),
         };
-        if let Some(path) = &self.out {
-            fs::write(path, &value).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-            let size = human::size(metadata.size_bytes);
-            return output.note(&format!("{size} written to {}", human::escape(&path.display().to_string())));
-        }
         if !output.is_terminal() {
             return output.bytes(&value);
         }
+        if matches!(found.payload, Some(Payload::Large(_))) {
+            return not_shown("a large value", &metadata, output);
+        }
         show_on_terminal(&value, &metadata, output)
     }
+
+    /// Writes the value to a file, from the answer or, when it is too large for one, from a stream.
+    async fn save(
+        &self,
+        path: &Path,
+        response: v1::GetResponse,
+        connection: &Connection,
+        output: &Output,
+    ) -> Result<Saved, Failure> {
+        let coherence = coherence(&response);
+        let mut file = Whole::create(path).await?;
+        let (bytes, etag) = if is_large(&response) {
+            let mut reader = self.reader(&response, connection).await?;
+            let bar = transfer::progress_bar(output, reader.header().size_bytes);
+            let bytes = transfer::pieces(&mut reader, &bar, async |bytes| file.write(&bytes).await).await?;
+            (bytes, reader.header().version.clone())
+        } else {
+            let entry = response.entry.unwrap_or_default();
+            let value = if let Some(Payload::Value(value)) = entry.payload { value } else { Bytes::new() };
+            file.write(&value).await?;
+            (value.len() as u64, entry.metadata.map(|metadata| metadata.etag).unwrap_or_default())
+        };
+        file.finish().await?;
+        Ok(Saved {
+            bytes,
+            etag,
+            outcome: entry::bare(
+                GetOutcome::try_from(response.outcome).unwrap_or_default().as_str_name(),
+                "GET_OUTCOME_",
+            ),
+            coherence,
+        })
+    }
+
+    /// The stream of the value that the answer names.
+    async fn reader(&self, response: &v1::GetResponse, connection: &Connection) -> Result<ValueReader, Failure> {
+        let metadata = response.entry.as_ref().and_then(|entry| entry.metadata.clone()).unwrap_or_default();
+        let request = v1::ReadValueRequest {
+            namespace: connection.namespace.clone(),
+            key: self.key.clone(),
+            version: metadata.etag,
+            stale_policy: if self.stale { v1::StalePolicy::WhileRevalidate } else { v1::StalePolicy::Refuse }.into(),
+            ..v1::ReadValueRequest::default()
+        };
+        let reader = connection.calls.read_value(request).await?;
+        match reader.header().version.is_empty() {
+            false => Ok(reader),
+            true => Err(Failure::new(Exit::Rejected, "the value went away while it was asked for: try again")),
+        }
+    }
+}
+
+/// A value that was written to a file.
+struct Saved {
+    bytes: u64,
+    etag: String,
+    outcome: &'static str,
+    coherence: &'static str,
+}
+
+impl Saved {
+    fn said(&self, key: &str, path: &Path, output: &mut Output) -> Result<(), Failure> {
+        let path = path.display().to_string();
+        if output.wants_json() {
+            let Self { bytes, etag, outcome, coherence } = self;
+            return output.json(&json!({
+                "key": key, "outcome": outcome, "bytes": bytes, "etag": etag, "out": path, "coherence": coherence
+            }));
+        }
+        output.note(&format!("{} written to {}", human::size(self.bytes), human::escape(&path)))
+    }
+}
+
+/// Whether the value is too large for an answer.
+fn is_large(response: &v1::GetResponse) -> bool {
+    matches!(response.entry.as_ref().and_then(|entry| entry.payload.as_ref()), Some(Payload::Large(_)))
 }
 
 /// A terminal gets text only: other bytes could drive it.
@@ -135,15 +229,17 @@ fn show_on_terminal(value: &[u8], metadata: &v1::EntryMetadata, output: &mut Out
     }
     match human::printable(value) {
         Some(text) => output.line(text.strip_suffix('\n').unwrap_or(text)),
-        None => {
-            let kind = if metadata.content_type.is_empty() { "no type given" } else { &metadata.content_type };
-            output.warn(&format!(
-                "binary value, {}, {}: not shown on a terminal; save it with --out FILE, or pipe it",
-                human::size(metadata.size_bytes),
-                human::escape(kind)
-            ))
-        }
+        None => not_shown("binary value", metadata, output),
     }
+}
+
+fn not_shown(what: &str, metadata: &v1::EntryMetadata, output: &mut Output) -> Result<(), Failure> {
+    let kind = if metadata.content_type.is_empty() { "no type given" } else { &metadata.content_type };
+    output.warn(&format!(
+        "{what}, {}, {}: not shown on a terminal; save it with --out FILE, or pipe it",
+        human::size(metadata.size_bytes),
+        human::escape(kind)
+    ))
 }
 
 /// JSON objects and arrays, indented. Everything a terminal could take amiss is an escape in JSON, or made one.

@@ -21,6 +21,7 @@ pub(crate) mod serve;
 pub(crate) mod stats;
 pub(crate) mod token;
 pub(crate) mod touch;
+mod transfer;
 pub(crate) mod watch;
 
 use std::future::Future;

@@ -1,13 +1,20 @@
 //! `hotplate put`: stores one value.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, io, time::Duration};
 
+use bytes::Bytes;
 use clap::{ArgGroup, Args};
 use hotplate::v1::{self, PutOutcome, precondition::Condition, put_request::Payload};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::{
+    fs::File,
+    io::{AsyncRead, AsyncReadExt},
+};
 
-use super::lifetime::Lifetime;
+use super::{
+    lifetime::Lifetime,
+    transfer::{self, FileSource},
+};
 use crate::{
     connect::Connection,
     duration::{from_proto, parse, to_proto},
@@ -18,7 +25,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   hotplate put greeting 'hello' --ttl 10m
-  hotplate put model:7 @model.bin --ttl-class long --tag dataset:3 --kind sklearn
+  hotplate put model:7 @model.bin --ttl-class long --tag dataset:3 --kind sklearn     of any size
   jq -c . report.json | hotplate put report:3 - --content-type application/json
   hotplate put metrics:7 @metrics.json --depends-on model:7 --depends-on tag:dataset:3
   hotplate put lock:nightly me --ttl 1h --if-absent     exit code 1 when it is there already
@@ -33,7 +40,8 @@ Examples:
 pub(crate) struct Put {
     /// Key of the entry
     key: String,
-    /// The text to store; @FILE stores a file, - what comes on stdin, @@text the text @text
+    /// The text to store; @FILE stores a file, - what comes on stdin, @@text the text @text. What is large goes piece by
+    /// piece, is stored when all of it is there, and goes on where it broke
     #[arg(allow_hyphen_values = true)]
     value: Option<String>,
     #[command(flatten)]
@@ -87,19 +95,31 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 impl Put {
     /// Runs it.
     pub(crate) async fn run(self, connection: &Connection, output: &mut Output) -> Outcome {
-        let payload = match (&self.negative, &self.value) {
-            (Some(reason), _) => Payload::Negative(v1::Negative {
-                reason: reason.clone(),
-                message: self.message.clone().unwrap_or_default(),
-            }),
-            (None, value) => Payload::Value(read_value(value.as_deref().unwrap_or_default()).await?.into()),
+        let input = match (&self.negative, &self.value) {
+            (Some(reason), _) => {
+                let message = self.message.clone().unwrap_or_default();
+                let negative = v1::Negative { reason: reason.clone(), message };
+                Input::Small(Payload::Negative(negative))
+            }
+            (None, value) => Box::pin(open(value.as_deref().unwrap_or_default(), connection)).await?,
         };
         let key = self.key.clone();
-        let response = connection.calls.put(self.request(&connection.namespace, payload)).await?;
+        let request = |payload| self.request(&connection.namespace, payload);
+        let response = match input {
+            Input::Small(payload) => connection.calls.put(request(Some(payload))).await?,
+            Input::File(file, size) => {
+                let bar = transfer::progress_bar(output, size);
+                let source = FileSource::new(file, size, bar.clone());
+                let written = Box::pin(connection.calls.write_value(request(None), source, false)).await;
+                bar.finish_and_clear();
+                written?
+            }
+            Input::Stream(first, rest) => Box::pin(pour(request(None), first, rest, connection)).await?,
+        };
         report(&key, &response, output)
     }
 
-    fn request(self, namespace: &str, payload: Payload) -> v1::PutRequest {
+    fn request(self, namespace: &str, payload: Option<Payload>) -> v1::PutRequest {
         let condition = match (self.if_absent, self.if_present, self.if_etag) {
             (true, _, _) => Some(Condition::Absent(true)),
             (_, true, _) => Some(Condition::Present(true)),
@@ -109,7 +129,7 @@ impl Put {
         v1::PutRequest {
             namespace: namespace.to_owned(),
             key: self.key,
-            payload: Some(payload),
+            payload,
             content_type: self.content_type.unwrap_or_default(),
             encoding: self.encoding.unwrap_or_default(),
             expiration: self.lifetime.expiration(),
@@ -124,19 +144,85 @@ impl Put {
     }
 }
 
-/// The bytes that an argument names.
-async fn read_value(argument: &str) -> Result<Vec<u8>, Failure> {
-    if argument == "-" {
-        let mut bytes = Vec::new();
-        let read = tokio::io::stdin().read_to_end(&mut bytes).await;
-        read.map_err(|error| Failure::usage(format!("cannot read stdin: {error}")))?;
-        return Ok(bytes);
+/// What an argument names.
+enum Input {
+    /// What fits into a call.
+    Small(Payload),
+    /// A file that does not, with its bytes.
+    File(File, u64),
+    /// What comes, and does not fit: its beginning and the rest.
+    Stream(Bytes, Box<dyn AsyncRead + Send + Unpin>),
+}
+
+/// Bytes that every server takes with a call, unless it says otherwise.
+const SURE_BYTES: u64 = 1 << 20;
+
+async fn open(argument: &str, connection: &Connection) -> Result<Input, Failure> {
+    let text = |text: &str| Input::Small(Payload::Value(Bytes::copy_from_slice(text.as_bytes())));
+    let path = match argument.strip_prefix('@') {
+        _ if argument == "-" => return stream(Box::new(tokio::io::stdin()), "stdin", connection).await,
+        Some(escaped) if escaped.starts_with('@') => return Ok(text(escaped)),
+        Some(path) => path,
+        None => return Ok(text(argument)),
+    };
+    let wrong = |error: io::Error| Failure::usage(format!("{path}: {error}"));
+    let mut file = File::open(path).await.map_err(wrong)?;
+    let found = file.metadata().await.map_err(wrong)?;
+    if !found.is_file() {
+        return stream(Box::new(file), path, connection).await;
     }
-    match argument.strip_prefix('@') {
-        Some(text) if text.starts_with('@') => Ok(text.as_bytes().to_vec()),
-        Some(path) => tokio::fs::read(path).await.map_err(|error| Failure::usage(format!("{path}: {error}"))),
-        None => Ok(argument.as_bytes().to_vec()),
+    match fits(found.len(), connection).await? {
+        false => Ok(Input::File(file, found.len())),
+        true => {
+            let mut value = Vec::new();
+            file.read_to_end(&mut value).await.map_err(wrong)?;
+            Ok(Input::Small(Payload::Value(value.into())))
+        }
     }
+}
+
+/// What cannot be read again is looked at as far as a call holds it.
+async fn stream(
+    mut from: Box<dyn AsyncRead + Send + Unpin>,
+    name: &str,
+    connection: &Connection,
+) -> Result<Input, Failure> {
+    let wrong = |error: io::Error| Failure::usage(format!("cannot read {name}: {error}"));
+    let looked_at = usize::try_from(SURE_BYTES + 1).unwrap_or(usize::MAX);
+    let first = transfer::piece(&mut from, looked_at).await.map_err(wrong)?;
+    let limits = if first.len() < looked_at { None } else { Some(connection.calls.limits().await?) };
+    if limits.is_some_and(|limits| limits.chunk_bytes_max > 0) {
+        return Ok(Input::Stream(first, from));
+    }
+    let mut value = first.to_vec();
+    from.read_to_end(&mut value).await.map_err(wrong)?;
+    Ok(Input::Small(Payload::Value(value.into())))
+}
+
+/// Whether so many bytes go with a call. A server without streams says itself what is too large.
+async fn fits(size: u64, connection: &Connection) -> Result<bool, Failure> {
+    if size <= SURE_BYTES {
+        return Ok(true);
+    }
+    let limits = connection.calls.limits().await?;
+    Ok(limits.chunk_bytes_max == 0 || size <= limits.unary_value_bytes_max)
+}
+
+/// Sends what comes, as it comes.
+async fn pour(
+    put: v1::PutRequest,
+    first: Bytes,
+    mut rest: Box<dyn AsyncRead + Send + Unpin>,
+    connection: &Connection,
+) -> Result<v1::PutResponse, Failure> {
+    let mut writer = connection.calls.value_writer(put).await?;
+    let mut next = first;
+    while !next.is_empty() {
+        writer.send(next).await?;
+        let read = transfer::piece(&mut rest, usize::try_from(SURE_BYTES).unwrap_or(usize::MAX)).await;
+        next = read.map_err(|error| Failure::usage(format!("cannot read what is to be stored: {error}")))?;
+    }
+    Ok(Box::pin(writer.finish()).await?)
 }
 
 fn report(key: &str, response: &v1::PutResponse, output: &mut Output) -> Outcome {
@@ -172,7 +258,8 @@ fn report(key: &str, response: &v1::PutResponse, output: &mut Output) -> Outcome
 
 fn as_json(key: &str, outcome: &str, response: &v1::PutResponse) -> Value {
     let metadata = response.metadata.as_ref().map(entry::facts);
-    let mut value = json!({"key": key, "outcome": outcome, "metadata": metadata});
+    let (bytes, etag) = response.metadata.as_ref().map(|facts| (facts.size_bytes, facts.etag.as_str())).unzip();
+    let mut value = json!({"key": key, "outcome": outcome, "bytes": bytes, "etag": etag, "metadata": metadata});
     if response.outcome() == PutOutcome::NotAdmitted {
         value["not_admitted_reason"] = Value::from(response.not_admitted_reason.as_str());
     }
@@ -188,12 +275,5 @@ mod tests {
         assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
         assert!(pair("a").is_err());
         assert!(pair("=b").is_err());
-    }
-
-    #[tokio::test]
-    async fn texts_and_files_are_told_apart() {
-        assert_eq!(read_value("plain").await.unwrap(), b"plain");
-        assert_eq!(read_value("@@home").await.unwrap(), b"@home");
-        assert_eq!(read_value("@/does/not/exist").await.unwrap_err().exit, Exit::Usage);
     }
 }
