@@ -1,7 +1,11 @@
 //! The command line as a whole: global flags, the list of verbs, and how they become one clap command. What a verb's
 //! own flags mean is in the verb's file.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -218,4 +222,40 @@ pub(crate) fn command() -> clap::Command {
         // They are global, so they are accepted here as well, but a server does not connect to itself.
         globals.into_iter().fold(serve, |serve, arg| serve.arg(arg.hide(true)))
     })
+}
+
+/// `get KEY -o FILE` is `get KEY --out FILE`: no form of output has a dot or a slash, and hardly a file has neither.
+pub(crate) fn with_files(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut given: Vec<OsString> = given.into_iter().collect();
+    if !given.iter().any(|argument| argument == "get") {
+        return given;
+    }
+    let end = given.iter().position(|argument| argument == "--").unwrap_or(given.len());
+    let is_file = |text: &OsStr| text.to_string_lossy().contains(['.', '/']);
+    for at in 1..end.saturating_sub(1) {
+        if (given[at] == "-o" || given[at] == "--output") && is_file(&given[at + 1]) {
+            given[at] = "--out".into();
+        }
+    }
+    given
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_dot_or_a_slash_is_a_file() {
+        let said = |line: &str| {
+            let given = with_files(line.split(' ').map(OsString::from));
+            given.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(said("hotplate get k -o model.bin"), "hotplate get k --out model.bin");
+        assert_eq!(said("hotplate get k -o ./json -o json"), "hotplate get k --out ./json -o json");
+        for unchanged in
+            ["hotplate get k -o json", "hotplate put k -o a.b", "hotplate get -- -o a.b", "hotplate get -o"]
+        {
+            assert_eq!(said(unchanged), unchanged);
+        }
+    }
 }

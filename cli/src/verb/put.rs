@@ -215,7 +215,7 @@ async fn pour(
     mut rest: Box<dyn AsyncRead + Send + Unpin>,
     connection: &Connection,
 ) -> Result<v1::PutResponse, Failure> {
-    let mut writer = connection.calls.value_writer(put).await?;
+    let mut writer = Box::pin(connection.calls.value_writer(put)).await?;
     let mut next = first;
     while !next.is_empty() {
         writer.send(next).await?;

@@ -24,7 +24,12 @@ fn what_is_put_is_got_byte_for_byte() {
     assert_eq!(server.run_with(&["put", "stdin", "-", "--ttl", "1h"], &every_byte).code, 0);
     let out = dir.path().join("out.bin");
     assert_eq!(server.done(&["get", "stdin", "--out", out.to_str().unwrap()]).stdout, b"");
-    assert_eq!(fs::read(out).unwrap(), every_byte);
+    assert_eq!(fs::read(&out).unwrap(), every_byte);
+    let said = server.done(&["get", "file", "-o", out.to_str().unwrap(), "-o", "json"]).json();
+    let etag = server.done(&["get", "file", "-o", "meta"]).json()["etag"].clone();
+    assert!(said["bytes"] == 256 && said["etag"] == etag && said["outcome"] == "HIT", "{said}");
+    assert_eq!(server.run(&["get", "file", "--out", "/nowhere/out.bin"]).code, 2);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside");
     server.done(&["put", "text", "@@home", "--ttl", "1h"]);
     assert_eq!(server.done(&["get", "text"]).stdout, b"@home");
     server.done(&["put", "empty", "", "--ttl", "1h"]);
