@@ -1,6 +1,6 @@
 //! What a hit in the near cache costs: nanoseconds and allocations of a value that all callers share.
 //!
-//! `cargo run --release -p hotplate --example near_hit -- --addr 127.0.0.1:7070`; prints one line of JSON.
+//! `cargo run --release -p hotplate --example near_hit -- --addr 127.0.0.1:7070 --hits 1000000`; prints one line of JSON.
 
 use std::{
     alloc::System,
@@ -13,16 +13,21 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const HITS: u32 = 1_000_000;
 const ROUNDS: usize = 5;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let mut address = "127.0.0.1:7070".to_owned();
+    let mut hits: u32 = 1_000_000;
     while let Some(name) = arguments.next() {
         match (name.as_str(), arguments.next()) {
             ("--addr", Some(value)) => address = value,
+            ("--hits", Some(value)) => {
+                hits = value
+                    .parse()
+                    .map_err(|_not_a_number| Error::new(ErrorKind::InvalidArgument, "--hits: a number"))?;
+            }
             // The only form there is.
             ("-o", Some(_)) => {}
             _ => return Err(Error::new(ErrorKind::InvalidArgument, format!("unknown: {name}"))),
@@ -37,16 +42,16 @@ async fn main() -> Result<()> {
     let region = Region::new(ALLOCATOR);
     for _ in 0..ROUNDS {
         let begun = now();
-        for _ in 0..HITS {
+        for _ in 0..hits {
             hit(&space).await?;
         }
         best = best.min(begun.elapsed());
         tokio::task::yield_now().await;
     }
     let allocations = region.change().allocations;
-    let each = best.as_secs_f64() * 1e9 / f64::from(HITS);
+    let each = best.as_secs_f64() * 1e9 / f64::from(hits);
     // A few are the stream's that keeps the value in step: it is heard from while this runs.
-    let allocations = (allocations as f64 / (ROUNDS as f64 * f64::from(HITS)) * 100.0).round() / 100.0;
+    let allocations = (allocations as f64 / (ROUNDS as f64 * f64::from(hits)) * 100.0).round() / 100.0;
     say(&serde_json::json!({"measure": "near cache hit, shared value", "ns": each, "allocations": allocations}));
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::{
     measure::Quantity,
     peers,
     process::{Core, Process, output, resident},
+    scene::Scale,
     servers::Programs,
     side::Side,
     stage::{Plan, Played, Round},
@@ -57,11 +58,12 @@ pub(crate) async fn tasks(
 /// As [`tasks`].
 pub(crate) async fn near(programs: &Programs, plan: Plan, folder: &Path, say: &dyn Fn(&str)) -> Result<Played, String> {
     let server = programs.start_ours(Side::Ours, None, folder).await?;
-    let mut played = Played { command: "near_hit".into(), ..Played::default() };
+    let hits = if plan.scale == Scale::Full { "1000000" } else { "1000" };
+    let mut played = Played { command: format!("near_hit --hits {hits}"), ..Played::default() };
     for number in 1..=plan.rounds {
         say(&format!("round {number} of {}", plan.rounds));
         let mut near = programs.cores.command(&programs.program("examples/near_hit"), Core::Generator);
-        near.env_clear().args(["--addr", &server.target.address, "-o", "json"]);
+        near.env_clear().args(["--addr", &server.target.address, "--hits", hits, "-o", "json"]);
         let said = parsed(&output(&mut near).await?)?;
         let sample = Sample::from([
             (Quantity::Nanos, number_of(&said, "ns")?),

@@ -77,7 +77,7 @@ impl Programs {
                 token_file = Some(token);
             }
             Side::OursUncounted => {
-                command.args(["--http-count-calls", "false"]);
+                command.arg("--http-count-calls=false");
             }
             Side::OursTraced => {
                 let collector = self.collector(folder).await?;
