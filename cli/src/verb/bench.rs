@@ -8,13 +8,14 @@ use std::{sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use hotplate_load::{
-    Answer, Check, FailureKind, Http2, Mode, Peer, Plan, Progress, Shape, Sizes, Slo, Target, Trace, Trust, View, With,
-    parse_bytes,
+    Answer, Check, FailureKind, Herd, Http2, Mode, Peer, Plan, Progress, Shape, Sizes, Slo, Target, Trace, Trust, View,
+    With, parse_bytes,
 };
 
 use crate::{
     args::Global,
     connect,
+    duration::parse,
     exit::{Exit, Failure, Outcome},
     output::Output,
 };
@@ -28,6 +29,7 @@ Examples:
   hotplate bench --rate 20000 --slo 'p99<5ms'               a schedule; exit code 1 when one in 100 takes longer
   hotplate bench --against redis://127.0.0.1:6379           the same load on Redis in turns, and the ratio
   hotplate bench --mode pipeline --in-flight 4 --against redis://127.0.0.1:6379
+  hotplate bench --herd 500 --compute-time 200ms            500 callers want one missing key
   hotplate bench --trace requests.csv.zst                   replay a recording: time,key,size[,op[,cost]]
   hotplate bench -o json | jq .p99_us                       for scripts
 
@@ -84,6 +86,12 @@ pub(crate) struct Bench {
     /// Replay this recording (time,key,size[,op[,cost]], compressed with zstd) once: a miss is followed by a write
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "zipf"], help_heading = "Load")]
     trace: Option<std::path::PathBuf>,
+    /// So many callers want one missing key at once, one key after the other: how many compute it, and how long all wait
+    #[arg(long, value_name = "CALLERS", conflicts_with_all = ["rate", "zipf", "trace", "against"], help_heading = "Load")]
+    herd: Option<usize>,
+    /// How long computing a value takes a caller of --herd, at most 5s
+    #[arg(long, value_name = "DURATION", value_parser = parse, default_value = "100ms", help_heading = "Load")]
+    compute_time: Duration,
     /// Client that makes the calls; `h2` costs least, `sdk` is what applications use [default: h2; in mode near: sdk]
     #[arg(long, value_enum, value_name = "CLIENT", help_heading = "Client")]
     client: Option<ClientName>,
@@ -232,6 +240,7 @@ impl Bench {
             sizes,
             zipf: self.zipf,
             read_ratio: self.read_ratio,
+            herd: self.herd.map(|callers| Herd { callers, compute: self.compute_time }),
             trace: trace.map(Arc::new),
             rate: self.rate,
             time: seconds("seconds", self.seconds)?,

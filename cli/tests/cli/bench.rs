@@ -1,7 +1,7 @@
 //! `hotplate bench`: every mode against a real server, the form of what it prints, how it ends, what it leaves behind, and the
 //! same load on real peers.
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use hotplate_redisctl::eventually;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::run::{Ran, Server, finish, offline, signal};
 
 /// As short as a run can be that measures something.
-pub(crate) const SHORT: [&str; 6] = ["--seconds", "0.2", "--warmup", "0", "--keys", "50"];
+pub(crate) const SHORT: [&str; 6] = ["--seconds", "0.1", "--warmup", "0", "--keys", "50"];
 
 fn bench(server: &Server, arguments: &[&str]) -> Ran {
     server.run(&[&["bench"], &SHORT[..], arguments].concat())
@@ -30,30 +30,52 @@ pub(crate) fn sound(result: &Value, mode: &str) {
     assert!(number("p50_us") <= number("p99_us") && number("p99_us") <= number("p999_us"), "{result}");
 }
 
-#[test]
-fn every_mode_is_measured_and_nothing_is_left_behind() {
+/// Measures with these modes and flags; afterwards nothing is left in the server.
+fn all_sound(runs: &[(&str, &[&str])]) {
     let server = Server::start(&[]);
     let pid = server.child.id().to_string();
-    for (mode, more) in [
-        ("unary", &["--check", "all", "--pid", &pid][..]),
+    for (mode, more) in runs {
+        let result = measured(&server, &[&["--mode", mode, "--in-flight", "8", "--pid", &pid], *more].concat());
+        sound(&result, mode);
+        assert!(result["cpu_us_per_op"].is_number(), "{result}");
+    }
+    assert_eq!(server.done(&["stats", "-o", "json"]).json()["entries"], 0);
+}
+
+#[test]
+fn single_calls_are_measured_and_nothing_is_left_behind() {
+    all_sound(&[
+        ("unary", &["--check", "all"]),
         ("unary", &["--view", "full", "--read-ratio", "0.5", "--zipf", "0.99", "--value-size", "1..9KiB"]),
-        ("unary", &["--view", "metadata", "--rate", "500"]),
-        ("unary", &["--client", "tonic", "--read-ratio", "0.9", "--view", "full"]),
-        ("unary", &["--client", "sdk", "--read-ratio", "0.9", "--check", "all"]),
-        ("near", &["--threads", "2", "--check", "all"]),
+        ("unary", &["--rate", "500", "--threads", "2"]),
+    ]);
+    let server = Server::start(&[]);
+    let facts = measured(&server, &["--view", "metadata"]);
+    assert_eq!((&facts["errors"], &facts["hit_ratio"]), (&0.into(), &1.0.into()), "{facts}");
+}
+
+#[test]
+fn many_operations_a_message_are_measured_and_nothing_is_left_behind() {
+    all_sound(&[
         ("batch", &["--client", "tonic", "--batch", "10", "--read-ratio", "0.8", "--check", "all"]),
         ("batch", &["--batch", "10", "--read-ratio", "0.8", "--threads", "2"]),
         ("pipeline", &["--batch", "200", "--read-ratio", "0.8", "--check", "all", "--value-size", "10:9,64KiB:1"]),
-    ] {
-        let result = measured(&server, &[&["--mode", mode, "--in-flight", "8"], more].concat());
-        if mode == "unary" && more.contains(&"metadata") {
-            assert_eq!((&result["errors"], &result["hit_ratio"]), (&0.into(), &1.0.into()), "{result}");
-        } else {
-            sound(&result, mode);
-        }
-        assert_eq!(result["cpu_us_per_op"].is_number(), more.contains(&"--pid"), "{result}");
-    }
-    assert_eq!(server.done(&["stats", "-o", "json"]).json()["entries"], 0);
+    ]);
+}
+
+#[test]
+fn other_clients_are_measured_and_nothing_is_left_behind() {
+    all_sound(&[
+        ("unary", &["--client", "tonic", "--read-ratio", "0.9", "--view", "full"]),
+        ("unary", &["--client", "sdk", "--read-ratio", "0.9", "--check", "all"]),
+        ("near", &["--threads", "2", "--check", "all"]),
+    ]);
+}
+
+#[test]
+fn streams_of_chunks_are_measured_and_nothing_is_left_behind() {
+    let more = ["--value-size", "1..3MiB", "--chunk-size", "64KiB", "--read-ratio", "0.7", "--check", "all"];
+    all_sound(&[("blob", &more)]);
 }
 
 #[test]
@@ -105,6 +127,51 @@ fn ctrl_c_ends_it_with_what_was_measured() {
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(result["interrupted"] == true && result["ops"].as_u64() > Some(0), "{result}");
     assert_eq!(server.done(&["stats", "-o", "json"]).json()["entries"], 0);
+}
+
+#[test]
+fn of_a_herd_one_computes_and_all_get_the_value() {
+    let server = Server::start(&[]);
+    let result = measured(&server, &["--herd", "40", "--compute-time", "50ms", "--check", "all"]);
+    let herd = &result["herd"];
+    assert_eq!(
+        (&result["errors"], &herd["callers"], &herd["computed_max"]),
+        (&0.into(), &40.into(), &1.into()),
+        "{result}"
+    );
+    assert_eq!(herd["computed"], herd["keys"], "{result}");
+    assert!(result["p50_us"].as_f64() >= Some(50_000.0), "{result}");
+    assert_eq!(server.done(&["stats", "-o", "json"]).json()["entries"], 0);
+}
+
+/// What is measured of a server that stands still for a while in the middle.
+fn stalled(arguments: &[&str]) -> Value {
+    let server = Server::start(&[]);
+    let fixed = ["bench", "--seconds", "1.2", "--warmup", "0", "--keys", "10", "--connections", "1", "-o", "json"];
+    let mut command = server.command(&[&fixed[..], arguments].concat());
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let hits = || server.done(&["stats", "-o", "json"]).json()["hits"].as_u64().unwrap();
+    eventually("it reads", || hits() > 0).unwrap();
+    server.signal("STOP");
+    std::thread::sleep(Duration::from_millis(300));
+    server.signal("CONT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_stall_is_charged_to_all_that_should_have_begun_meanwhile() {
+    // A quarter of the time: of ten operations more than one had to wait for more than a third of the stall.
+    let open = stalled(&["--rate", "300", "--in-flight", "2"]);
+    assert!(open["p90_us"].as_f64() > Some(90_000.0) && open["p99_us"].as_f64() > Some(200_000.0), "{open}");
+}
+
+#[test]
+fn a_closed_loop_asks_nothing_while_it_waits() {
+    // Two operations tell of the stall, of hundreds.
+    let closed = stalled(&["--in-flight", "2"]);
+    assert!(closed["max_us"].as_f64() > Some(250_000.0) && closed["p90_us"].as_f64() < Some(90_000.0), "{closed}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
+    herd::Stampede,
     plan::Plan,
     report::{Report, middle, plan_as_json, rounded},
     slo::Slo,
@@ -17,6 +18,8 @@ pub struct Answer {
     pub peer: Option<Versus>,
     /// Each round: of the server itself, and of the peer where there is one.
     pub rounds: Vec<(Report, Option<Report>)>,
+    /// Of callers that wanted one missing key, how many computed it.
+    pub herd: Option<Stampede>,
     /// Whether it was ended early.
     pub interrupted: bool,
 }
@@ -68,7 +71,7 @@ impl Answer {
         let pairs: Vec<(&Report, &Report)> =
             rounds.iter().filter_map(|(ours, peer)| peer.as_ref().map(|peer| (ours, peer))).collect();
         let peer = name.filter(|_| !pairs.is_empty()).map(|name| Versus::new(name, &pairs));
-        Self { ours, peer, rounds, interrupted }
+        Self { ours, peer, rounds, herd: None, interrupted }
     }
 }
 
@@ -102,6 +105,15 @@ pub fn answer_as_json(plan: &Plan, answer: &Answer, slos: &[Slo]) -> Map<String,
         json!({ "slo": slo.to_string(), "value": slo.value(&answer.ours), "met": slo.missed(&answer.ours).is_none() })
     });
     map.insert("slo".to_owned(), rules.collect());
+    if let Some(herd) = answer.herd {
+        let herd = json!({
+            "callers": herd.callers,
+            "keys": herd.keys,
+            "computed": herd.computed,
+            "computed_max": herd.computed_max,
+        });
+        map.insert("herd".to_owned(), herd);
+    }
     if let Some(versus) = &answer.peer {
         let ratio = versus.ops_per_s;
         let rounds = answer.rounds.iter().map(|(ours, peer)| {

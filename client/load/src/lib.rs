@@ -9,6 +9,7 @@ mod cpu;
 mod crew;
 mod dice;
 mod failure;
+mod herd;
 mod lane;
 mod link;
 mod pace;
@@ -27,6 +28,7 @@ mod work;
 
 pub use answer::{Answer, Spread, Versus, answer_as_json};
 pub use failure::{Failure, FailureKind};
+pub use herd::{Herd, Stampede};
 pub use peer::socket::Place;
 pub use plan::{Check, Http2, Mode, Plan, Server, Shape, Trust, View, With};
 pub use report::Report;

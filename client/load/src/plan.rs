@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{size::Sizes, trace::Trace};
+use crate::{herd::Herd, size::Sizes, trace::Trace};
 
 /// Lanes a run may have: each holds buffers and, at some peers, a connection.
 const IN_FLIGHT_MAX: usize = 100_000;
@@ -164,6 +164,8 @@ pub struct Plan {
     pub zipf: Option<f64>,
     /// Share of operations that read.
     pub read_ratio: f64,
+    /// Many callers that want one missing key, instead of keys that are there.
+    pub herd: Option<Herd>,
     /// A recording to replay instead of keys by chance.
     pub trace: Option<Arc<Trace>>,
     /// Operations a second, by schedule; none: the next begins when one has ended.
@@ -220,6 +222,7 @@ impl Plan {
         if !(4_096..=(4 << 20)).contains(&self.http2.chunk) {
             return Err("--chunk-size is 4KiB to 4MiB".into());
         }
+        self.herd.map_or(Ok(()), Herd::check)?;
         self.fits_together()
     }
 

@@ -12,15 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer::Answer,
+    clock,
     content::{Content, SPAN},
     cpu,
     crew::Phase,
     dice::Picks,
     failure::Failure,
+    herd::{self, Herd},
     link::Common,
     plan::{Mode, Plan},
     report::{Report, Used},
-    side::{Side, Target},
+    side::{self, Peer, Side, Target},
     tally::Tally,
     work::{Act, Load},
 };
@@ -103,6 +105,9 @@ pub async fn run(
     let common = Common { plan: Arc::new(plan), content, picks };
     let rounds = against.as_ref().map_or(1, |(_, rounds)| *rounds);
     progress.begin(Step::Connecting);
+    if let Some(callers) = common.plan.herd {
+        return Box::pin(stampede(callers, &target, against.is_some(), &common, progress)).await;
+    }
     let mut run = Run { common: common.clone(), progress: progress.clone(), sides: Vec::new() };
     run.sides.push(Box::pin(Side::open(target, &common)).await?);
     if let Some((peer, _)) = against {
@@ -114,6 +119,38 @@ pub async fn run(
     let answer = measured?;
     // What was left there does not make wrong what was measured, but whoever runs it must know.
     cleaned.map(|()| answer)
+}
+
+/// Callers that want one missing key, in place of the load.
+async fn stampede(
+    callers: Herd,
+    target: &Target,
+    against: bool,
+    common: &Common,
+    progress: &Progress,
+) -> Result<Answer, Failure> {
+    let Peer::Hotplate(server) = &target.peer else {
+        return Err(Failure::usage("--herd needs leases, which this server does not have"));
+    };
+    if against {
+        return Err(Failure::usage("--herd goes without --against: its peers have no leases"));
+    }
+    progress.begin(Step::Measuring);
+    let ends = clock::now() + common.plan.time;
+    let goes_on = || clock::now() < ends && !progress.is_stopped();
+    let used = || (target.pid.and_then(cpu::used_by), cpu::used_here());
+    let before = used();
+    let measured = herd::herd(callers, server, common, goes_on).await;
+    let after = used();
+    if !common.plan.keep {
+        progress.begin(Step::CleaningUp);
+        side::clean(server, &common.plan.prefix).await?;
+    }
+    let (tally, stampede) = measured?;
+    let served = after.0.zip(before.0).map(|(after, before)| after.saturating_sub(before));
+    let report = Report::new(&tally, Used { server: served, client: after.1.saturating_sub(before.1) });
+    let answer = Answer::new(vec![(report, None)], None, progress.is_stopped());
+    Ok(Answer { herd: Some(stampede), ..answer })
 }
 
 fn largest(plan: &Plan) -> u64 {

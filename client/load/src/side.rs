@@ -116,7 +116,7 @@ async fn ours(server: &Server, shape: Shape, common: &Common) -> Result<Crew, Fa
 }
 
 /// Invalidates every key with this prefix.
-async fn clean(server: &Server, prefix: &str) -> Result<(), Failure> {
+pub(crate) async fn clean(server: &Server, prefix: &str) -> Result<(), Failure> {
     let mut client = CacheServiceClient::new(stub::connect(server).await?);
     let selector = v1::Selector { selector: Some(v1::selector::Selector::Prefix(prefix.to_owned())) };
     let request =

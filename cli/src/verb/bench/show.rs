@@ -85,6 +85,16 @@ fn table(plan: &Plan, answer: &Answer, slos: &[Slo], output: &mut Output) -> Res
         );
         output.note(&text)?;
     }
+    if let Some(herd) = &answer.herd {
+        let text = format!(
+            "{} callers wanted each of {} keys; computed {} times, of one key at most {}",
+            human::count(herd.callers as u64),
+            human::count(herd.keys),
+            human::count(herd.computed),
+            herd.computed_max
+        );
+        output.note(&text)?;
+    }
     for kind in &ours.error_kinds {
         let text = output.paint(Paint::Bad, &format!("{} of {}", kind.0, human::count(*kind.1)));
         output.note(&text)?;
