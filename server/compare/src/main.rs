@@ -54,8 +54,8 @@ struct Arguments {
     /// One round of short turns with small values, to see that everything works
     #[arg(long)]
     quick: bool,
-    /// Write the tables and pictures into docs/performance.md and docs/img
-    #[arg(long)]
+    /// Write the tables and pictures into docs/performance.md and docs/img: only all rows, and only as they are
+    #[arg(long, conflicts_with_all = ["only", "quick"])]
     write: bool,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
@@ -204,5 +204,7 @@ mod tests {
         assert!((plan.pace.seconds - 0.5).abs() < 1e-9);
         assert!(Arguments::try_parse_from(["x", "--seconds", "0"]).is_err());
         assert!(Arguments::try_parse_from(["x", "--rounds", "0"]).is_err());
+        assert!(Arguments::try_parse_from(["x", "--write", "--quick"]).is_err());
+        assert!(Arguments::try_parse_from(["x", "--write", "--only", "near"]).is_err());
     }
 }
