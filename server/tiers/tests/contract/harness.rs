@@ -82,7 +82,7 @@ pub(crate) fn tier(url: &str) -> Arc<RedisTier> {
 }
 
 pub(crate) fn open(options: RedisOptions) -> Arc<RedisTier> {
-    let codec = Codec::new(CodecOptions::default(), Clock::system());
+    let codec = Codec::new(CodecOptions { chunks: false, ..CodecOptions::default() }, Clock::system());
     Arc::new(RedisTier::open(options, codec, Clock::system()).unwrap())
 }
 

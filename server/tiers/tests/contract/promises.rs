@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use hotplate_engine::{
+    chunks::{Chunk, Chunks, Collecting, digest_of_value},
     entry::{Negative, Payload},
+    key::Key,
     position::{LogId, Position},
     tier::{
         Kept,
@@ -32,6 +35,7 @@ pub(crate) async fn all(one: &dyn SharedTier, other: &dyn SharedTier) {
     a_life_is_given_anew_to_the_same_entry_only(one, other).await;
     a_write_is_repeated_unless_something_else_happened(one, other).await;
     what_is_too_large_takes_the_older_one_with_it(one).await;
+    what_came_in_chunks_lies_there_in_one_piece(one, other).await;
     a_lease_is_held_by_one(one, other).await;
     a_stale_entry_is_renewed_by_one(one, other).await;
     what_happened_since_can_be_asked(one, other).await;
@@ -175,15 +179,37 @@ async fn a_write_is_repeated_unless_something_else_happened(one: &dyn SharedTier
 
 async fn what_is_too_large_takes_the_older_one_with_it(one: &dyn SharedTier) {
     let key = key("large");
-    put(one, &key, "small").await;
     let large = kept(&"x".repeat(usize::try_from(VALUE_BYTES_MAX).unwrap() + 1));
+    is_too_large(one, (&key, &large)).await;
+    let Payload::Value(value) = &large.payload else { unreachable!("it is a value") };
+    is_too_large(one, (&key, &Kept { payload: Payload::Chunks(Chunks::cut(value)), ..large.clone() })).await;
+}
+
+async fn is_too_large(one: &dyn SharedTier, (key, large): (&Key, &Kept)) {
+    put(one, key, "small").await;
     let selector = now(one, LogId::SELECTOR, None).await.position;
     let before = now(one, key.log(), None).await.position;
-    let written = one.write(&key, &large, selector, None).await.unwrap();
+    let written = one.write(key, large, selector, None).await.unwrap();
     assert!(!written.stored && written.now.position.number == before.number + 1);
-    assert_eq!(value(one, &key).await, None);
-    let began = stamp(one, &key).await;
-    assert_eq!(one.fill(&key, &large, began, None).await.unwrap(), SharedFill::TooLarge);
+    assert_eq!(value(one, key).await, None);
+    let began = stamp(one, key).await;
+    assert_eq!(one.fill(key, large, began, None).await.unwrap(), SharedFill::TooLarge);
+}
+
+/// Other replicas may be of a version that knows no chunks.
+async fn what_came_in_chunks_lies_there_in_one_piece(one: &dyn SharedTier, other: &dyn SharedTier) {
+    let key = key("chunks");
+    let mut collecting = Collecting::new();
+    ["a ", "stream ", "of tokens"].map(|text| collecting.push(Chunk::new(Bytes::from_static(text.as_bytes()))));
+    let chunks = collecting.finish(None);
+    let whole = kept("a stream of tokens");
+    assert_eq!(chunks.digest(), digest_of_value(b"a stream of tokens"));
+    let cut = Kept { digest: chunks.digest(), payload: Payload::Chunks(chunks), ..whole };
+    let selector = now(one, LogId::SELECTOR, None).await.position;
+    assert!(one.write(&key, &cut, selector, None).await.unwrap().stored);
+    let found = other.read(&key, None, None).await.unwrap().found.unwrap().kept;
+    assert_eq!(found.payload, Payload::Value(Bytes::from_static(b"a stream of tokens")));
+    assert_eq!(found.digest, cut.digest);
 }
 
 fn wish(token: u128, duration: Duration) -> Option<LeaseWish> {
