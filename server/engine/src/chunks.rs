@@ -53,7 +53,7 @@ impl Chunk {
     fn of(bytes: Bytes, crc32c: u32) -> Self {
         let length = bytes.len();
         let copied = |bytes: &[u8]| Self { bytes: Bytes::copy_from_slice(bytes), room: length, crc32c };
-        match bytes.try_into_mut() {
+        let chunk = match bytes.try_into_mut() {
             Ok(mut own) => {
                 // What is before it in its memory shows only when it is as much as the chunk itself.
                 let is_large = own.try_reclaim(length / (SLACK_PARTS - 1) + 1);
@@ -61,7 +61,10 @@ impl Chunk {
                 if is_large { copied(&own) } else { Self { bytes: own.freeze(), room, crc32c } }
             }
             Err(shared) => copied(&shared),
-        }
+        };
+        // What counts those who share it is made when it is first shared: now, because it is charged.
+        drop(chunk.bytes.clone());
+        chunk
     }
 
     /// The bytes. Who clones them shares them.
