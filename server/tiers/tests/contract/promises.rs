@@ -200,7 +200,9 @@ async fn is_too_large(one: &dyn SharedTier, (key, large): (&Key, &Kept)) {
 async fn what_came_in_chunks_lies_there_in_one_piece(one: &dyn SharedTier, other: &dyn SharedTier) {
     let key = key("chunks");
     let mut collecting = Collecting::new();
-    ["a ", "stream ", "of tokens"].map(|text| collecting.push(Chunk::new(Bytes::from_static(text.as_bytes()))));
+    for text in ["a ", "stream ", "of tokens"] {
+        collecting.push(Chunk::new(Bytes::from_static(text.as_bytes())));
+    }
     let chunks = collecting.finish(None);
     let whole = kept("a stream of tokens");
     assert_eq!(chunks.digest(), digest_of_value(b"a stream of tokens"));
