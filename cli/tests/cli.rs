@@ -6,6 +6,8 @@
 mod bench;
 #[path = "cli/bench_peers.rs"]
 mod bench_peers;
+#[path = "cli/large.rs"]
+mod large;
 #[path = "cli/offline.rs"]
 mod offline;
 #[path = "cli/run.rs"]

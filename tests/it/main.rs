@@ -14,6 +14,8 @@ mod batch_lease;
 mod batch_put;
 mod blob;
 mod blob_follow;
+mod client_large;
+mod client_small;
 mod compute;
 mod config;
 mod deadline;

@@ -7,6 +7,8 @@ use v1::{entry::Payload as Found, put_request::Payload};
 
 /// Bytes of a value that every server takes with a call, unless it says otherwise.
 const SURE_BYTES: usize = 1 << 20;
+/// Bytes of a value that no server refuses for its size.
+const SMALL_BYTES: usize = 4 << 10;
 /// How often a value that is replaced while it is read is read anew.
 const VERSIONS_MAX: u32 = 4;
 /// Bytes that are set aside for a value before any of them came.
@@ -60,15 +62,28 @@ impl Calls {
     /// A Put of a value of any size.
     pub(crate) async fn put_whole(&self, request: v1::PutRequest) -> Result<v1::PutResponse> {
         let Some(Payload::Value(value)) = &request.payload else { return self.put(request).await };
-        if value.len() <= SURE_BYTES {
-            return self.put(request).await;
+        let (value, known) = (value.clone(), self.wire.limits.get().copied());
+        if value.len() <= SURE_BYTES && known.is_none() {
+            // A server that takes less says so; then its limits are known.
+            let kept = (value.len() > SMALL_BYTES).then(|| request.clone());
+            let refused = match (self.put(request).await, kept) {
+                (Err(error), Some(kept)) if error.reason.as_deref() == Some("VALUE_TOO_LARGE") => (error, kept),
+                (answered, _) => return answered,
+            };
+            let limits = self.limits().await?;
+            return match limits.chunk_bytes_max > 0 && value.len() as u64 > limits.unary_value_bytes_max {
+                true => Box::pin(self.write_value(refused.1, value, false)).await,
+                false => Err(refused.0),
+            };
         }
-        let limits = self.limits().await?;
+        let limits = match known {
+            Some(limits) => limits,
+            None => self.limits().await?,
+        };
         // A server without streams says itself what is too large.
         if limits.chunk_bytes_max == 0 || value.len() as u64 <= limits.unary_value_bytes_max {
             return self.put(request).await;
         }
-        let value = value.clone();
         Box::pin(self.write_value(request, value, false)).await
     }
 }

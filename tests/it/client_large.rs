@@ -1,0 +1,123 @@
+//! Large values of the Rust client against the real service: the way they take, streams that break, who follows.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use hotplate::{Client, ComputeOptions, Lookup, Namespace, Raw, Selector, WriteOptions, v1};
+use hotplate_faultproxy::{End, Faults, Proxy, Way};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use crate::harness::Local;
+
+fn space(address: std::net::SocketAddr) -> Namespace<Raw> {
+    let client = Client::builder().url(format!("hotplate://{address}/ml")).build();
+    client.unwrap().default_namespace().codec(Raw)
+}
+
+fn value(bytes: usize, seed: u64) -> Bytes {
+    let mut value = vec![0; bytes];
+    StdRng::seed_from_u64(seed).fill(&mut value[..]);
+    value.into()
+}
+
+async fn read(space: &Namespace<Raw>, key: &str) -> Option<Bytes> {
+    space.get::<Bytes>(key).await.unwrap().value()
+}
+
+#[tokio::test]
+async fn values_of_any_size_are_put_computed_and_read_alike() {
+    let server = Local::start().await;
+    let space = space(server.grpc);
+    for (key, bytes) in [("small", 100), ("limit", 1 << 20), ("above", (1 << 20) + 1), ("large", 9_000_001)] {
+        let sent = value(bytes, bytes as u64);
+        assert!(space.put(key, &sent).await.unwrap().is_stored(), "{key}");
+        assert!(read(&space, key).await.unwrap() == sent, "{key}");
+    }
+    let many = space.get_many::<Bytes, _>(["small", "large", "none"]).await.unwrap();
+    let sizes: Vec<_> = many.into_iter().map(|found| found.unwrap().value().map(|value| value.len())).collect();
+    assert_eq!(sizes, [Some(100), Some(9_000_001), None]);
+    let made = value(4_000_000, 4);
+    let result = made.clone();
+    let compute = move || std::future::ready(Ok::<_, String>(result.clone()));
+    let computed: Bytes = space.get_or_compute("made", &ComputeOptions::new(), compute).await.unwrap();
+    assert!(computed == made && read(&space, "made").await.unwrap() == made);
+    space.remove("large").await.unwrap();
+    assert_eq!(read(&space, "large").await, None);
+    let tagged = WriteOptions::new().tag("t");
+    space.put_with("tagged", &made, &tagged).await.unwrap();
+    space.invalidate(Selector::tag("t")).await.unwrap();
+    assert_eq!(read(&space, "tagged").await, None);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_less_with_a_call_gets_the_rest_as_a_stream() {
+    let server = Local::with(|settings| settings.limits.unary_value_bytes_max = 10_000).await;
+    let space = space(server.grpc);
+    for bytes in [9_999, 10_001, 500_000, 20_000] {
+        let sent = value(bytes, 1);
+        assert!(space.put("k", &sent).await.unwrap().is_stored());
+        assert!(read(&space, "k").await.unwrap() == sent);
+    }
+}
+
+#[tokio::test]
+async fn who_follows_reads_each_piece_as_it_is_written() {
+    let server = Local::start().await;
+    let (writer, reader) = (space(server.grpc), space(server.grpc));
+    let mut writing = writer.write_stream("tokens", &WriteOptions::new()).await.unwrap();
+    writing.send("once").await.unwrap();
+    let mut following = reader.follow("tokens").await.unwrap();
+    while !matches!(following.found, Lookup::Hit(_)) {
+        following = reader.follow("tokens").await.unwrap();
+    }
+    assert_eq!(following.next().await.unwrap().unwrap(), "once");
+    for token in [" upon", " a", " time"] {
+        writing.send(token).await.unwrap();
+        assert_eq!(following.next().await.unwrap().unwrap(), token);
+    }
+    assert_eq!(read(&reader, "tokens").await, None, "it is not stored yet");
+    assert!(writing.finish().await.unwrap().is_stored());
+    assert_eq!(following.next().await.unwrap(), None);
+    assert_eq!(read(&reader, "tokens").await.unwrap(), "once upon a time");
+}
+
+/// Ends connections after any number of bytes, several in turn, and lets the last one be.
+async fn cut(proxy: &Proxy, random: &mut StdRng) {
+    for _ in 0..6 {
+        let made = proxy.seen().connections;
+        let mut ends = || Way { ends_after: Some((random.random_range(1..2_500_000), End::Reset)), ..Way::default() };
+        proxy.set(Faults { up: ends(), down: ends(), refuses: false });
+        while proxy.seen().connections == made {
+            tokio::task::yield_now().await;
+        }
+    }
+    proxy.heal();
+    std::future::pending().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_byte_the_network_ends_at_values_are_whole() {
+    let server = Local::start().await;
+    let proxy = Proxy::start(server.grpc, 7).await.unwrap();
+    let space = space(proxy.address());
+    let calls = space.client().calls();
+    let mut random = StdRng::seed_from_u64(0xb10b);
+    for round in 0..6_u64 {
+        let sent = value(9_000_000 + usize::try_from(round).unwrap() * 100_001, round);
+        let put = v1::PutRequest { namespace: "ml".to_owned(), key: "k".to_owned(), ..Default::default() };
+        let written = tokio::select! {
+            written = calls.write_value(put, sent.clone(), round % 2 == 0) => written,
+            () = cut(&proxy, &mut random) => unreachable!("it waits"),
+        };
+        assert_eq!(written.unwrap().outcome(), v1::PutOutcome::Stored);
+        let read = async {
+            let stream = space.read_stream("k").await.unwrap().into_stream();
+            stream.try_collect::<Vec<Bytes>>().await.unwrap().concat()
+        };
+        let read = tokio::select! {
+            read = Box::pin(read) => read,
+            () = cut(&proxy, &mut random) => unreachable!("it waits"),
+        };
+        assert!(read == sent, "round {round}");
+        proxy.heal();
+    }
+}
