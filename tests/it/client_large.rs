@@ -80,11 +80,12 @@ async fn who_follows_reads_each_piece_as_it_is_written() {
     assert_eq!(read(&reader, "tokens").await.unwrap(), "once upon a time");
 }
 
-/// Ends connections after any number of bytes, several in turn, and lets the last one be.
+/// Ends connections at any byte behind their first chunk, several in turn, and lets the last one be.
 async fn cut(proxy: &Proxy, random: &mut StdRng) {
     for _ in 0..6 {
         let made = proxy.seen().connections;
-        let mut ends = || Way { ends_after: Some((random.random_range(1..2_500_000), End::Reset)), ..Way::default() };
+        let mut ends =
+            || Way { ends_after: Some((random.random_range(1_100_000..4_000_000), End::Reset)), ..Way::default() };
         proxy.set(Faults { up: ends(), down: ends(), refuses: false });
         while proxy.seen().connections == made {
             tokio::task::yield_now().await;

@@ -20,7 +20,7 @@ pub use self::{
 };
 
 /// Failures in a row, without a byte of progress between them, after which a transfer is given up.
-const FAILURES_MAX: u32 = 6;
+const FAILURES_MAX: u32 = 8;
 /// Wait before the first time a stream is opened again.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 /// Longest wait before that, unless the server asks for more.

@@ -178,11 +178,12 @@ async fn a_server_that_stays_away_ends_a_transfer_with_the_cause() {
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
 }
 
-/// Ends connections after any number of bytes, several in turn, and lets the last one be.
+/// Ends connections at any byte behind their first chunk, several in turn, and lets the last one be.
 async fn cut(proxy: &Proxy, random: &mut StdRng) {
     for _ in 0..5 {
         let made = proxy.seen().connections;
-        let mut ends = || Way { ends_after: Some((random.random_range(1..600_000), End::Reset)), ..Way::default() };
+        let mut ends =
+            || Way { ends_after: Some((random.random_range(70_000..600_000), End::Reset)), ..Way::default() };
         proxy.set(Faults { up: ends(), down: ends(), refuses: false });
         while proxy.seen().connections == made {
             tokio::task::yield_now().await;
