@@ -141,7 +141,7 @@ impl Stage {
                 Err(why) if *side == Side::Ours => return Err(why),
                 Err(why) => drop(played.failed.insert(*side, why)),
             }
-            if let (Side::Ours, "unary", Some((ours, load))) = (*side, load.mode, players.last()) {
+            if let (Side::Ours, "unary" | "pipeline", Some((ours, load))) = (*side, load.mode, players.last()) {
                 played.message_bytes = Some(answer_bytes(&ours.target, load.view).await?);
             }
         }
