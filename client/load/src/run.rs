@@ -17,7 +17,7 @@ use crate::{
     cpu,
     crew::Phase,
     dice::Picks,
-    failure::Failure,
+    failure::{Failure, FailureKind},
     herd::{self, Herd},
     link::Common,
     plan::{Mode, Plan},
@@ -255,12 +255,30 @@ fn complete(tally: &Tally, keys: u64, stopped: bool) -> Result<(), Failure> {
     if stopped || tally.done == keys {
         return Ok(());
     }
+    let refused = ["UNAUTHENTICATED", "PERMISSION_DENIED"].iter().any(|kind| tally.errors.contains_key(kind));
+    let kind = if refused { FailureKind::Auth } else { FailureKind::Rejected };
     let kinds: Vec<String> = tally.errors.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-    Err(Failure::rejected(format!("filling: {} of {keys} keys were stored; {}", tally.done, kinds.join(", "))))
+    let message = format!("filling: {} of {keys} keys were stored; {}", tally.done, kinds.join(", "));
+    Err(Failure { kind, message })
 }
 
 /// A prefix that no other run has: begun at another time, or by another process.
 #[must_use]
 pub fn own_prefix() -> String {
     format!("bench/{:08x}/", rand::random::<u32>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fill_that_is_not_allowed_says_so() {
+        let mut tally = Tally { done: 3, ..Tally::default() };
+        assert!(complete(&tally, 3, false).is_ok() && complete(&tally, 5, true).is_ok());
+        tally.wrong("UNAUTHENTICATED", 2);
+        let failure = complete(&tally, 5, false).expect_err("two are missing");
+        assert_eq!(failure.kind, FailureKind::Auth);
+        assert_eq!(failure.message, "filling: 3 of 5 keys were stored; UNAUTHENTICATED 2");
+    }
 }
