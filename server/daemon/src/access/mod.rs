@@ -10,7 +10,8 @@ pub mod token;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hotplate_engine::clock::Clock;
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -30,7 +31,12 @@ pub struct Access {
     tokens: Arc<BTreeMap<String, Vec<Token>>>,
     permissions: Arc<Permissions>,
     clock: Clock,
+    anyone: Caller,
 }
+
+/// Who called last over a connection, by what was shown: the same is not proved again with each call.
+#[derive(Default)]
+pub struct Known(Mutex<Option<(Box<[u8]>, Caller)>>);
 
 #[derive(Clone, Debug)]
 struct Token {
@@ -98,7 +104,12 @@ impl Access {
             let kept = Token { sha256: token.sha256, grant, expires: token.expires };
             by_id.entry(token.id.clone()).or_default().push(kept);
         }
-        Self { tokens: Arc::new(by_id), permissions: Arc::new(Permissions::of_contract()), clock }
+        Self {
+            tokens: Arc::new(by_id),
+            permissions: Arc::new(Permissions::of_contract()),
+            clock,
+            anyone: Caller::anyone(),
+        }
     }
 
     /// Whether everyone may do everything, because no token is configured.
@@ -125,7 +136,7 @@ impl Access {
     /// No, a bad or an expired token. An unknown id costs the same as a wrong secret: one hash.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Denied> {
         if self.is_open() {
-            return Ok(Caller::anyone());
+            return Ok(self.anyone.clone());
         }
         let text = bearer(headers)?;
         let id = token::id_of(text).ok_or_else(invalid)?;
@@ -144,6 +155,25 @@ impl Access {
         let expires = valid.iter().filter_map(|known| known.expires).min();
         let grants = valid.into_iter().map(|known| known.grant.clone()).collect();
         Ok(Caller { id: Arc::from(id), grants, expires })
+    }
+
+    /// The same over a connection on which callers were known before: who shows the same again is the same, until a token
+    /// expires.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    pub fn recognize(&self, headers: &HeaderMap, known: &Known) -> Result<Caller, Denied> {
+        let shown = headers.get(AUTHORIZATION).filter(|_| !self.is_open());
+        let Some(shown) = shown.map(HeaderValue::as_bytes) else { return self.authenticate(headers) };
+        if let Some((before, caller)) = &*known.0.lock()
+            && bool::from(before.ct_eq(shown))
+            && caller.expires.is_none_or(|end| self.wall_now() < end)
+        {
+            return Ok(caller.clone());
+        }
+        let caller = self.authenticate(headers)?;
+        *known.0.lock() = Some((Box::from(shown), caller.clone()));
+        Ok(caller)
     }
 
     /// Time until the caller's token expires; `None`: never. Streams end then.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
-
 use super::*;
 
 const ALL: [Permission; 8] = [
@@ -189,4 +187,26 @@ fn patterns_are_names_prefixes_or_everything() {
     for bad in ["", "/*", "a*", "*/a", "a/*/b", "a b", "**", "a/**"] {
         assert!(check_pattern(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn who_shows_the_same_again_is_the_same_until_it_expires() {
+    let clock = Clock::manual();
+    let (one, other) = (token::generate(), token::generate());
+    let mut expiring = settings(&one, Role::Reader, &["*"]);
+    expiring.expires = Some(clock.wall(clock.now()) + Duration::from_secs(10));
+    let access = Access::new(&[expiring, settings(&other, Role::Writer, &["*"])], clock.clone());
+    let known = Known::default();
+    let who = |headers: &HeaderMap| access.recognize(headers, &known).map(|caller| caller.id().to_owned());
+    for _ in 0..2 {
+        assert_eq!(who(&shown(&one)).as_ref(), Ok(&one.id));
+        assert_eq!(who(&shown(&other)).as_ref(), Ok(&other.id), "another caller of the same connection");
+        assert_eq!(who(&HeaderMap::new()).unwrap_err().reason.name(), "TOKEN_MISSING");
+        let last = bearing(&format!("Bearer {}x", other.secret_text));
+        assert_eq!(who(&last).unwrap_err().reason.name(), "TOKEN_INVALID");
+    }
+    assert_eq!(who(&shown(&one)).as_ref(), Ok(&one.id));
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(who(&shown(&one)).unwrap_err().reason.name(), "TOKEN_EXPIRED");
+    assert_eq!(who(&shown(&other)).as_ref(), Ok(&other.id));
 }

@@ -36,15 +36,18 @@ use super::{
     status::{Failure, unexplained},
 };
 use crate::{
-    access::{Access, Caller, Need},
+    access::{Access, Caller, Known, Need},
     deadline::{Ending, asked_for},
     limits::Admission,
     telemetry::{CallRecord, Telemetry},
 };
 
-/// The way in. Cheap to clone.
+/// The way in over one connection. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Gate(Arc<Parts>);
+pub(crate) struct Gate {
+    parts: Arc<Parts>,
+    known: Arc<Known>,
+}
 
 /// What the gate is made of.
 pub(crate) struct Parts {
@@ -88,7 +91,7 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
     type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        Answering::Asked(Some((Arc::clone(&self.0), request)))
+        Answering::Asked(Some((self.clone(), request)))
     }
 }
 
@@ -96,7 +99,7 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
 #[expect(clippy::large_enum_variant, reason = "what is asked lives until it is first polled, which answers most calls")]
 pub(crate) enum Answering {
     /// Not looked at yet.
-    Asked(Option<(Arc<Parts>, Request<Incoming>)>),
+    Asked(Option<(Gate, Request<Incoming>)>),
     /// Under way.
     Open(Open),
 }
@@ -109,9 +112,9 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Self::Asked(asked) = &mut *self
-            && let Some((parts, request)) = asked.take()
+            && let Some((gate, request)) = asked.take()
         {
-            match begin(parts, request, cx) {
+            match begin(gate, request, cx) {
                 Ok(response) => return Poll::Ready(Ok(response)),
                 Err(open) => *self = Self::Open(open),
             }
@@ -124,14 +127,15 @@ impl Future for Answering {
 }
 
 /// Answers a call at once, or says what does.
-fn begin(parts: Arc<Parts>, request: Request<Incoming>, cx: &mut Context<'_>) -> Result<Response<Outgoing>, Open> {
+fn begin(gate: Gate, request: Request<Incoming>, cx: &mut Context<'_>) -> Result<Response<Outgoing>, Open> {
+    let Gate { parts, known } = gate;
     let rpc = rpc_at(request.uri().path()).or_else(|| blob_rpc_at(request.uri().path()));
     let span = rpc.map_or_else(Span::none, |rpc| parts.telemetry.call_span(rpc, request.headers()));
     let Some((rpc, lane)) = rpc.and_then(|rpc| Some((rpc, Lane::of(rpc, request.method(), request.headers())?))) else {
-        let answer = async move { parts.answer(request.map(Body::new), rpc).await.map(Outgoing::Other) };
+        let answer = async move { parts.answer(request.map(Body::new), rpc, &known).await.map(Outgoing::Other) };
         return Err(Box::pin(answer.instrument(span)));
     };
-    let at_once = span.in_scope(|| parts.at_once((rpc, lane), request, cx));
+    let at_once = span.in_scope(|| parts.at_once((rpc, lane), (request, &known), cx));
     let mut open: Open = match at_once {
         AtOnce::Answered(response) => return Ok(response),
         AtOnce::Message(pass, message, started) => {
@@ -159,16 +163,21 @@ enum AtOnce {
 }
 
 impl Gate {
+    /// The gate of a new connection, over which nobody is known yet.
+    pub(crate) fn of_connection(&self) -> Self {
+        Self { parts: Arc::clone(&self.parts), known: Arc::default() }
+    }
+
     /// A gate before these parts.
     pub(crate) fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), known: Arc::default() }
     }
 }
 
 impl Parts {
-    async fn answer(&self, request: Request<Body>, rpc: Option<&'static str>) -> Response<Body> {
+    async fn answer(&self, request: Request<Body>, rpc: Option<&'static str>, known: &Known) -> Response<Body> {
         let started = self.clock.now();
-        match self.admit((request.uri().path(), request.headers()), rpc, started) {
+        match self.admit((request.uri().path(), request.headers(), known), rpc, started) {
             Ok(pass) => self.answer_let_in(request, rpc, (pass, started)).await,
             Err(refused) => self.refuse(rpc, None, started, refused),
         }
@@ -193,9 +202,14 @@ impl Parts {
     }
 
     /// Takes a call of the lane as far as it comes without waiting.
-    fn at_once(&self, (rpc, lane): (&'static str, Lane), request: Request<Incoming>, cx: &mut Context<'_>) -> AtOnce {
+    fn at_once(
+        &self,
+        (rpc, lane): (&'static str, Lane),
+        (request, known): (Request<Incoming>, &Known),
+        cx: &mut Context<'_>,
+    ) -> AtOnce {
         let started = self.clock.now();
-        let mut pass = match self.admit((request.uri().path(), request.headers()), Some(rpc), started) {
+        let mut pass = match self.admit((request.uri().path(), request.headers(), known), Some(rpc), started) {
             Ok(pass) => pass,
             Err(refused) => {
                 return AtOnce::Answered(self.refuse(Some(rpc), None, started, refused).map(Outgoing::Other));
@@ -256,7 +270,7 @@ impl Parts {
 
     fn admit(
         &self,
-        (path, headers): (&str, &HeaderMap),
+        (path, headers, known): (&str, &HeaderMap, &Known),
         rpc: Option<&'static str>,
         started: Moment,
     ) -> Result<Pass, Failure> {
@@ -269,7 +283,7 @@ impl Parts {
             }
             Need::Permission(permission) => permission,
         };
-        let caller = self.access.authenticate(headers)?;
+        let caller = self.access.recognize(headers, known)?;
         self.admission.open()?;
         if asked.is_some_and(|time| time.is_zero()) {
             return Err(Failure::deadline());

@@ -13,7 +13,7 @@ use super::{
 use crate::config::Settings;
 
 /// What this server can do, for clients that may meet older ones.
-const FEATURES: [&str; 17] = [
+const FEATURES: [&str; 18] = [
     "batch",
     "blob",
     "conditional_get",
@@ -24,6 +24,7 @@ const FEATURES: [&str; 17] = [
     "leases",
     "mark_stale",
     "min_position",
+    "pipeline",
     "preload",
     "refresh",
     "refresh_ahead",

@@ -84,7 +84,7 @@ impl Setup {
     {
         let (io, drain) = coalesce(stream);
         let calls = Calls::new(tasks);
-        let connection = self.http(calls.clone()).serve_connection(TokioIo::new(io), self.gate.clone());
+        let connection = self.http(calls.clone()).serve_connection(TokioIo::new(io), self.gate.of_connection());
         let mut connection = FlushAfterPoll::new(connection, drain);
         let mut idle = Idle::new(calls);
         let mut look = std::pin::pin!(sleep(self.handshake_timeout));
@@ -133,6 +133,7 @@ pub fn http2<E: Clone>(executor: E) -> http2::Builder<E> {
     let mut http = http2::Builder::new(executor);
     http.timer(TokioTimer::new())
         .adaptive_window(false)
+        .auto_date_header(false)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(FRAME_BYTES_MAX)

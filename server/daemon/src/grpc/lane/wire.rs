@@ -125,6 +125,9 @@ impl Backward {
     }
 
     fn varint(&mut self, mut number: u64) {
+        if number < 0x80 {
+            return self.place(1).fill(number.to_le_bytes()[0]);
+        }
         let (mut bytes, mut length) = ([0; VARINT_BYTES_MAX], 0);
         while number >= 0x80 {
             bytes[length] = number.to_le_bytes()[0] | 0x80;
