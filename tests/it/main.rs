@@ -13,6 +13,7 @@ mod batch_get;
 mod batch_lease;
 mod batch_put;
 mod blob;
+mod blob_cuts;
 mod blob_follow;
 mod client_large;
 mod client_small;

@@ -1,7 +1,13 @@
 //! The ledger: how many bytes may be held at once for what peers send and are sent, by use. Permits are taken before
 //! buffers are. What the bytes are is not known here.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -39,6 +45,7 @@ pub(crate) struct Ledger([Account; 2]);
 #[derive(Debug)]
 struct Account {
     most: u64,
+    waiting: AtomicUsize,
     free: Arc<Semaphore>,
 }
 
@@ -56,7 +63,11 @@ impl Ledger {
     pub(crate) fn new(settings: &LedgerSettings) -> Arc<Self> {
         let of = |bytes: usize| {
             let units = units(bytes as u64).clamp(1, Semaphore::MAX_PERMITS as u64);
-            Account { most: units * UNIT, free: Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1))) }
+            Account {
+                most: units * UNIT,
+                waiting: AtomicUsize::new(0),
+                free: Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1))),
+            }
         };
         Arc::new(Self([of(settings.requests_bytes_max), of(settings.sending_bytes_max)]))
     }
@@ -79,14 +90,39 @@ impl Ledger {
     pub(crate) async fn wait(&self, of: Use, bytes: u64) -> Permit {
         let account = self.account(of);
         let wanted = u32::try_from(units(bytes.min(account.most))).unwrap_or(u32::MAX);
+        if let Ok(permit) = Arc::clone(&account.free).try_acquire_many_owned(wanted) {
+            return Permit(Some(permit));
+        }
+        let _waiting = Waiting::new(&account.waiting);
         // It is never closed: a permit that says nothing would only let more through than is to be.
         Permit(Arc::clone(&account.free).acquire_many_owned(wanted).await.ok())
+    }
+
+    /// Whether somebody waits for room now.
+    pub(crate) fn is_waited_for(&self, of: Use) -> bool {
+        self.account(of).waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Bytes held for a use, and how many may be.
     pub(crate) fn state(&self, of: Use) -> (u64, u64) {
         let account = self.account(of);
         (account.most.saturating_sub(account.free.available_permits() as u64 * UNIT), account.most)
+    }
+}
+
+/// One more who waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod coalesce;
 mod connection;
+mod cut;
 mod idle;
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
@@ -24,6 +25,7 @@ use crate::{
 pub use coalesce::{BoxError, CoalesceIo, Drain, FlushAfterPoll, coalesce};
 pub(crate) use connection::Setup;
 pub use connection::http2;
+pub(crate) use cut::Cut;
 
 /// Rest after an accept that failed: without it, a server out of descriptors would spin.
 const ACCEPT_REST: Duration = Duration::from_millis(50);

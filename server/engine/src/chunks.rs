@@ -218,6 +218,18 @@ impl Chunks {
         self.0.size
     }
 
+    /// Where it is: the same for those that share it, and for nothing else while one of them lives.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// How many share it now.
+    #[must_use]
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// The chunks, none of them empty.
     #[must_use]
     pub fn chunks(&self) -> &[Chunk] {

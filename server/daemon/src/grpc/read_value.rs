@@ -67,7 +67,7 @@ async fn serve(
         LeasedAnswer::Found(answer, _) => match &answer.outcome {
             Lookup::Hit(view) | Lookup::Stale(view) => {
                 let (etag, digest) = (view.facts.etag.clone(), Bytes::copy_from_slice(&view.facts.digest));
-                Some((source(view.payload.clone(), digest, &etag)?, view.facts.size_bytes, etag))
+                Some((source(parts, view.payload.clone(), (digest, &etag))?, view.facts.size_bytes, etag))
             }
             Lookup::Negative(_) | Lookup::NotModified(_) | Lookup::Miss(_) => None,
         },
@@ -110,7 +110,7 @@ fn pending() -> v1::GetResponse {
 }
 
 fn stream(parts: &Parts, header: v1::ReadValueHeader, source: Option<(Source, Span)>) -> Response<Body> {
-    let frames = frames_of(header, source, Arc::clone(&parts.ledger));
+    let frames = frames_of(header, source, (&parts.readers, Arc::clone(&parts.ledger)));
     frames::response(Body::new(Pieces::new(frames)))
 }
 
@@ -156,9 +156,9 @@ fn look_up(request: v1::ReadValueRequest) -> Result<GetRequest, Failure> {
     Ok(GetRequest { stale, max_age: asked.max_age.filter(|_| !continues), ..asked })
 }
 
-fn source(payload: Payload, digest: Bytes, etag: &Arc<str>) -> Result<Source, Failure> {
+fn source(parts: &Parts, payload: Payload, (digest, etag): (Bytes, &Arc<str>)) -> Result<Source, Failure> {
     match payload.plain() {
-        Some(Payload::Chunks(chunks)) => Ok(Source::Chunks(chunks, Arc::clone(etag))),
+        Some(Payload::Chunks(chunks)) => Ok(Source::Chunks(parts.readers.keep(chunks), Arc::clone(etag))),
         Some(Payload::Value(value)) => Ok(Source::Whole(value, digest, Arc::clone(etag))),
         Some(Payload::Negative(_) | Payload::Compressed(_)) | None => {
             Err(Failure::bug("a value that was found cannot be read"))

@@ -162,7 +162,8 @@ async fn commit(
                 own.uploads.finish(&name, &upload, answer.message.clone());
                 let metadata = answer.message.put.as_ref().and_then(|put| put.metadata.as_ref());
                 let is_stored = matches!(answer.outcome, "stored" | "refreshed");
-                upload.stored(metadata.filter(|_| is_stored).map(|metadata| Arc::from(metadata.etag.as_str())));
+                let etag = metadata.filter(|_| is_stored).map(|metadata| Arc::from(metadata.etag.as_str()));
+                upload.stored(etag, &own.readers);
             }
             Err(failure) => own.uploads.give_up(&name, &upload, failure.clone()),
         }

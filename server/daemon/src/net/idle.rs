@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use super::cut::unless_cut;
 use crate::task::Tasks;
 
 /// Looks without a call in a row that make a connection idle.
@@ -46,7 +47,7 @@ where
         let open = Open(Arc::clone(&self.counted));
         self.tasks.execute(async move {
             let _open = open;
-            work.await;
+            unless_cut(work).await;
         });
     }
 }

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, body::Body};
 
-use super::{frames, uploads::Uploads, wire::Sent};
+use super::{frames, readers::Readers, uploads::Uploads, wire::Sent};
 use crate::{
     config::Settings,
     grpc::{
@@ -45,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) telemetry: Arc<Telemetry>,
     /// Uploads.
     pub(in crate::grpc) uploads: Uploads,
+    /// Who reads now.
+    pub(in crate::grpc) readers: Arc<Readers>,
     /// Bytes that are held.
     pub(crate) ledger: Arc<Ledger>,
     /// Bytes of a chunk at most.
@@ -78,8 +80,11 @@ impl BlobRpcs {
         draining: CancellationToken,
     ) -> Self {
         let uploads = Uploads::new(settings, cache.clock().clone());
+        let stall = settings.limits.read_stall;
+        let readers = Readers::new(stall, Arc::clone(&ledger), cache.clock().clone());
         Self(Arc::new(Parts {
             uploads,
+            readers,
             ledger,
             chunk_bytes_max: settings.limits.chunk_bytes_max,
             value_bytes_max: settings.value_bytes_max() as u64,
@@ -123,6 +128,7 @@ impl BlobRpcs {
     pub(crate) async fn run(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             self.0.uploads.sweep();
+            self.0.readers.sweep();
         }
     }
 }

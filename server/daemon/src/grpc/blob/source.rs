@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     frames,
+    readers::{Kept, Readers, Stream as Sending, Streaming},
     upload::{Place, Seen, Upload},
 };
 use crate::{
@@ -18,6 +19,8 @@ use crate::{
     ledger::{Ledger, Permit, Use},
 };
 
+/// Bytes that are handed to the connection at once: it holds one such slice, and one that is next.
+const SLICE_BYTES: usize = 256 << 10;
 /// Pieces up to this size are not counted: they are copied on their way.
 const SMALL_BYTES: usize = 1 << 10;
 
@@ -26,7 +29,7 @@ pub(in crate::grpc) enum Source {
     /// One that is there, in one piece, with its SHA-256 and etag.
     Whole(Bytes, Bytes, Arc<str>),
     /// One that is there, in chunks, with its etag.
-    Chunks(Chunks, Arc<str>),
+    Chunks(Kept, Arc<str>),
     /// One that is on its way.
     Upload(Arc<Upload>, watch::Receiver<()>, Place),
 }
@@ -68,14 +71,15 @@ impl Source {
                     Ok(span.cut(&value.slice(at..), None))
                 }
             }
-            Self::Chunks(chunks, _) => match chunks.at(span.offset).filter(|_| !is_over) {
-                Some((index, within)) => {
-                    let chunk = &chunks.chunks()[index];
-                    let whole = (within == 0).then(|| chunk.crc32c());
-                    Ok(span.cut(&chunk.bytes().slice(within..), whole))
-                }
-                None => Ok(Next::End(self.trailer())),
-            },
+            Self::Chunks(kept, etag) => {
+                let chunks = kept.chunks().ok_or_else(version_gone)?;
+                let Some((index, within)) = chunks.at(span.offset).filter(|_| !is_over) else {
+                    return Ok(Next::End(trailer(&chunks, etag)));
+                };
+                let chunk = &chunks.chunks()[index];
+                let whole = (within == 0).then(|| chunk.crc32c());
+                Ok(span.cut(&chunk.bytes().slice(within..), whole))
+            }
             Self::Upload(upload, changes, place) => loop {
                 if is_over {
                     return Ok(Next::End(v1::ReadValueTrailer::default()));
@@ -106,8 +110,7 @@ impl Source {
                 digest: digest.clone(),
                 etag: etag.to_string(),
             },
-            Self::Chunks(chunks, etag) => trailer(chunks, etag),
-            Self::Upload(..) => v1::ReadValueTrailer::default(),
+            Self::Chunks(..) | Self::Upload(..) => v1::ReadValueTrailer::default(),
         }
     }
 }
@@ -141,6 +144,9 @@ struct Reader {
     source: Source,
     span: Span,
     ledger: Arc<Ledger>,
+    streaming: Streaming,
+    /// The room of a value in one piece, all of which it keeps.
+    whole: Option<Arc<Permit>>,
     /// What is to be sent before anything else is looked for.
     ready: VecDeque<Bytes>,
     over: bool,
@@ -149,7 +155,14 @@ struct Reader {
 /// Bytes on their way, and the room they have until they are sent.
 struct Held {
     bytes: Bytes,
-    _room: Permit,
+    _room: Arc<Permit>,
+    stream: Arc<Sending>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.stream.is_sent();
+    }
 }
 
 impl AsRef<[u8]> for Held {
@@ -162,16 +175,20 @@ impl AsRef<[u8]> for Held {
 pub(in crate::grpc) fn frames_of(
     header: v1::ReadValueHeader,
     source: Option<(Source, Span)>,
-    ledger: Arc<Ledger>,
+    (readers, ledger): (&Arc<Readers>, Arc<Ledger>),
 ) -> impl Stream<Item = Result<Bytes, Failure>> + Send + 'static {
     let header = frames::message(&v1::ReadValueResponse { message: Some(Message::Header(header)) });
     let over = source.is_none();
     let nothing = || (Source::Whole(Bytes::new(), Bytes::new(), Arc::default()), Span { offset: 0, end: 0, piece: 1 });
     let (source, span) = source.unwrap_or_else(nothing);
-    let reader = Reader { source, span, ledger, ready: VecDeque::from([header]), over };
+    let (ready, streaming) = (VecDeque::from([header]), readers.begin());
+    let reader = Reader { source, span, ledger, streaming, whole: None, ready, over };
     stream::unfold(Some(reader), |reader| async {
         let mut reader = reader?;
-        match reader.next().await {
+        reader.streaming.asked();
+        let next = reader.next().await;
+        reader.streaming.wait_for_reader();
+        match next {
             Ok(Some(frame)) => Some((Ok(frame), Some(reader))),
             Ok(None) => None,
             Err(failure) => Some((Err(failure), None)),
@@ -182,7 +199,7 @@ pub(in crate::grpc) fn frames_of(
 impl Reader {
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         if let Some(ready) = self.ready.pop_front() {
-            return Ok(Some(ready));
+            return Ok(Some(self.held(ready).await));
         }
         if self.over {
             return Ok(None);
@@ -191,11 +208,14 @@ impl Reader {
             Next::Piece(piece, crc32c) => {
                 let head = frames::chunk_head(self.span.offset, crc32c, piece.len());
                 self.span.offset += piece.len() as u64;
-                let piece = self.held(piece).await;
-                self.ready.push_back(piece);
+                let slice = |at: usize| piece.slice(at..piece.len().min(at + SLICE_BYTES));
+                self.ready.extend((0..piece.len()).step_by(SLICE_BYTES).map(slice));
                 Ok(Some(head))
             }
             Next::End(trailer) => {
+                // Until then it may have to be cut off.
+                self.streaming.wait_for_reader();
+                self.streaming.all_sent().await;
                 self.over = true;
                 Ok(Some(frames::message(&v1::ReadValueResponse { message: Some(Message::Trailer(trailer)) })))
             }
@@ -203,11 +223,22 @@ impl Reader {
     }
 
     /// The same bytes, which have room in the ledger from now on until they are sent.
-    async fn held(&self, bytes: Bytes) -> Bytes {
+    async fn held(&mut self, bytes: Bytes) -> Bytes {
         if bytes.len() <= SMALL_BYTES {
             return bytes;
         }
-        let room = self.ledger.wait(Use::Sending, bytes.len() as u64).await;
-        Bytes::from_owner(Held { bytes, _room: room })
+        let room = match (&self.source, &self.whole) {
+            (_, Some(room)) => Arc::clone(room),
+            (Source::Whole(value, ..), None) => {
+                let room = Arc::new(self.ledger.wait(Use::Sending, value.len() as u64).await);
+                Arc::clone(self.whole.insert(room))
+            }
+            (Source::Chunks(..) | Source::Upload(..), None) => {
+                Arc::new(self.ledger.wait(Use::Sending, bytes.len() as u64).await)
+            }
+        };
+        let stream = Arc::clone(self.streaming.stream());
+        stream.handed_out();
+        Bytes::from_owner(Held { bytes, _room: room, stream })
     }
 }

@@ -13,7 +13,10 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::digest::Digesting;
+use super::{
+    digest::Digesting,
+    readers::{Kept, Readers},
+};
 use crate::grpc::status::Failure;
 
 /// An upload of so many bytes may be slow: of tokens, which come as they are made, for one.
@@ -60,7 +63,7 @@ enum Phase {
     Collecting(Collecting, Option<Arc<Reservation>>),
     /// All is here and being stored.
     Finishing(Chunks),
-    Stored(Chunks, Arc<str>),
+    Stored(Kept, Arc<str>),
     Failed,
 }
 
@@ -127,7 +130,7 @@ impl Upload {
     /// What of it is after an offset, which is in or after the chunk at `place`.
     pub(in crate::grpc) fn at(&self, offset: u64, place: &mut Place) -> Seen {
         let state = self.state.lock();
-        let whole = match &state.phase {
+        let (whole, etag) = match &state.phase {
             Phase::Collecting(collecting, _) => {
                 return match chunk_at(collecting.chunks(), offset, place) {
                     Some((chunk, within)) => Seen::Chunk(chunk, within),
@@ -135,12 +138,14 @@ impl Upload {
                 };
             }
             Phase::Failed => return Seen::Failed,
-            Phase::Finishing(chunks) | Phase::Stored(chunks, _) => chunks,
+            Phase::Finishing(chunks) => (Some(chunks.clone()), None),
+            Phase::Stored(kept, etag) => (kept.chunks(), Some(etag.clone())),
         };
-        match (whole.at(offset), &state.phase) {
+        let Some(whole) = whole else { return Seen::Failed };
+        match (whole.at(offset), etag) {
             (Some((index, within)), _) => Seen::Chunk(whole.chunks()[index].clone(), within),
-            (None, Phase::Stored(chunks, etag)) => Seen::Stored(chunks.clone(), etag.clone()),
-            (None, _) => Seen::Nothing,
+            (None, Some(etag)) => Seen::Stored(whole, etag),
+            (None, None) => Seen::Nothing,
         }
     }
 
@@ -159,11 +164,11 @@ impl Upload {
     }
 
     /// It is stored under this etag; `None`: it was answered, and is not stored.
-    pub(in crate::grpc) fn stored(&self, etag: Option<Arc<str>>) {
+    pub(in crate::grpc) fn stored(&self, etag: Option<Arc<str>>, readers: &Arc<Readers>) {
         let mut state = self.state.lock();
         let phase = mem::replace(&mut state.phase, Phase::Failed);
         state.phase = match (phase, etag) {
-            (Phase::Finishing(chunks), etag) => Phase::Stored(chunks, etag.unwrap_or_default()),
+            (Phase::Finishing(chunks), etag) => Phase::Stored(readers.keep(chunks), etag.unwrap_or_default()),
             (other, _) => other,
         };
         state.writer = None;
@@ -206,8 +211,8 @@ impl Phase {
     fn received(&self) -> u64 {
         match self {
             Self::Collecting(collecting, _) => collecting.size(),
-            Self::Finishing(chunks) | Self::Stored(chunks, _) => chunks.size(),
-            Self::Failed => 0,
+            Self::Finishing(chunks) => chunks.size(),
+            Self::Stored(..) | Self::Failed => 0,
         }
     }
 }
