@@ -14,11 +14,13 @@ use super::{
 };
 
 impl Settings {
-    /// Bytes of a value at most: what memory cannot hold can only be where a disk serves it alone.
+    /// Bytes of a value at most: no upload is begun that memory cannot hold, where there is no disk. What a Put brings it
+    /// refuses by itself, and says why.
     #[must_use]
     pub fn value_bytes_max(&self) -> usize {
-        let most = self.limits.value_bytes_max;
-        if self.disk.path.is_some() { most } else { most.min(self.memory.bytes_max.max(1)) }
+        let limits = &self.limits;
+        let memory = self.memory.bytes_max.max(limits.unary_value_bytes_max);
+        if self.disk.path.is_some() { limits.value_bytes_max } else { limits.value_bytes_max.min(memory) }
     }
 
     /// Bytes of a value at most that goes in one message.
