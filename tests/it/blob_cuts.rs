@@ -50,21 +50,22 @@ async fn upload_with_cuts(blobs: &mut Blobs, (id, key): (&str, &str), value: &[u
     }
 }
 
+async fn upload_four(mut blobs: Blobs, whose: u8) {
+    let mut random = Random(u64::from(whose) + 1);
+    for round in 0..4_u64 {
+        let value = pattern(whose, 100_000 + random.below(900_000));
+        let key = format!("k{}", random.below(2));
+        upload_with_cuts(&mut blobs, (&id(u64::from(whose) * 100 + round), &key), &value, &mut random).await;
+    }
+}
+
 #[tokio::test]
 async fn what_is_read_is_one_upload_byte_for_byte_whatever_breaks() {
     let server = Local::start().await;
     let blobs = blobs(server.grpc).await;
     let mut all = JoinSet::new();
     for whose in 0..6_u8 {
-        let mut blobs = blobs.clone();
-        all.spawn(async move {
-            let mut random = Random(u64::from(whose) + 1);
-            for round in 0..4_u64 {
-                let value = pattern(whose, 100_000 + random.below(900_000));
-                let key = format!("k{}", random.below(2));
-                upload_with_cuts(&mut blobs, (&id(u64::from(whose) * 100 + round), &key), &value, &mut random).await;
-            }
-        });
+        all.spawn(upload_four(blobs.clone(), whose));
     }
     let reading = blobs.clone();
     all.spawn(async move {

@@ -147,6 +147,13 @@ fn random(seed: u64, number: u64) -> Operation {
     }
 }
 
+fn assert_same_failure(said: &Said, status: &tonic::Status) {
+    let failure = Failure::of(status);
+    let Said::Error(error) = said else { panic!("{said:?} instead of {failure:?}") };
+    assert_eq!((&error.reason, &error.message), (&failure.reason, &status.message().to_owned()));
+    assert_eq!(error.code, i32::from(status.code()));
+}
+
 #[tokio::test]
 async fn every_operation_is_answered_as_its_own_rpc_answers() {
     for seed in 0..4 {
@@ -159,12 +166,7 @@ async fn every_operation_is_answered_as_its_own_rpc_answers() {
             let said = comparable(pipe.ask(operation.clone()).await);
             match expected {
                 Ok(expected) => assert_eq!(said, comparable(expected), "{operation:?}"),
-                Err(status) => {
-                    let failure = Failure::of(&status);
-                    let Said::Error(error) = &said else { panic!("{said:?} instead of {failure:?}") };
-                    assert_eq!((&error.reason, &error.message), (&failure.reason, &status.message().to_owned()));
-                    assert_eq!(error.code, i32::from(status.code()));
-                }
+                Err(status) => assert_same_failure(&said, &status),
             }
         }
         let counted = [client.count("").await.total.unwrap(), piped.count("").await.total.unwrap()];
@@ -335,9 +337,8 @@ async fn a_stream_ends_with_its_time_its_token_and_the_server() {
     let status = within("the end", answers.message()).await.unwrap_err();
     Failure::of(&status).is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     let pipe = Pipe::open(&mut client, &token).await;
-    let stopping = tokio::spawn(server.shutdown());
-    Failure::of(&pipe.end().await.unwrap()).is(Code::Unavailable, "DRAINING");
-    within("the way out", stopping).await.unwrap();
+    let (ended, ()) = tokio::join!(pipe.end(), within("the way out", server.shutdown()));
+    Failure::of(&ended.unwrap()).is(Code::Unavailable, "DRAINING");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tonic::Code;
 use super::{CallRecord, names};
 
 /// RPCs whose time to the answer is counted.
-const UNARY: [&str; 14] = [
+const UNARY: [&str; 15] = [
     "Get",
     "BatchGet",
     "Put",
@@ -31,9 +31,10 @@ const UNARY: [&str; 14] = [
     "ExtendLease",
     "ReleaseLease",
     "GetServerInfo",
+    "QueryWrite",
 ];
 /// RPCs whose duration says how long somebody listened, not how long the server took.
-const STREAMS: [&str; 3] = ["Pipeline", "Preload", "Watch"];
+const STREAMS: [&str; 5] = ["Pipeline", "Preload", "ReadValue", "Watch", "WriteValue"];
 /// Calls of no RPC we know.
 const UNKNOWN: &str = "_unknown";
 const CODES: usize = 17;

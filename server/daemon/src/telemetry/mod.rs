@@ -333,12 +333,12 @@ impl Telemetry {
     }
 }
 
-/// The server's own failures, as OpenTelemetry's conventions for gRPC servers count them.
 /// Whether an RPC is one of large values.
 fn blob_rpc(rpc: &str) -> bool {
     matches!(rpc, "ReadValue" | "WriteValue" | "QueryWrite")
 }
 
+/// The server's own failures, as OpenTelemetry's conventions for gRPC servers count them.
 fn is_fault(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)

@@ -110,10 +110,9 @@ mod tests {
         let (whole, mut random) = (whole.encode_to_vec(), StdRng::seed_from_u64(7));
         for _ in 0..20_000 {
             let mut bytes = whole[..random.random_range(0..=whole.len())].to_vec();
-            for _ in 0..random.random_range(0..3) {
-                if let Some(byte) = (!bytes.is_empty()).then(|| random.random_range(0..bytes.len())) {
-                    bytes[byte] = random.random();
-                }
+            for _ in 0..random.random_range(0..3).min(bytes.len()) {
+                let byte = random.random_range(0..bytes.len());
+                bytes[byte] = random.random();
             }
             if let Some(plain) = PlainGet::read(&bytes) {
                 let request = v1::GetRequest::decode(&bytes[..]).unwrap();

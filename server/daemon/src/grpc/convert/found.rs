@@ -166,6 +166,14 @@ mod tests {
         message.unwrap()
     }
 
+    fn assert_written_as_answered(cache: &Cache, key: &str) {
+        for (full, view) in [(true, convert::View::Full), (false, convert::View::Value)] {
+            let request = GetRequest { key: key.to_owned(), peek: true, ..Default::default() };
+            let expected = convert::get_response(cache.get(&request).unwrap(), view);
+            assert_eq!(written(cache, key, full), expected, "{key}");
+        }
+    }
+
     #[test]
     fn a_hit_is_written_as_any_get_answers() {
         let clock = Clock::manual();
@@ -188,11 +196,7 @@ mod tests {
                 let key = format!("a:key:{number}:{}", description.kind);
                 put(&cache, &key, vec![7; size], description);
                 clock.advance(Duration::from_millis(777));
-                for (full, view) in [(true, convert::View::Full), (false, convert::View::Value)] {
-                    let request = GetRequest { key: key.clone(), peek: true, ..Default::default() };
-                    let expected = convert::get_response(cache.get(&request).unwrap(), view);
-                    assert_eq!(written(&cache, &key, full), expected, "{key} of {size} bytes");
-                }
+                assert_written_as_answered(&cache, &key);
             }
         }
     }

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn wire(call_id: u64, operation: Option<Wire>) -> v1::PipelineOperation {
-        let timeout = (call_id % 2 == 0).then_some(prost_types::Duration { seconds: 3, nanos: 7 });
+        let timeout = call_id.is_multiple_of(2).then_some(prost_types::Duration { seconds: 3, nanos: 7 });
         v1::PipelineOperation { call_id, timeout, operation }
     }
 
