@@ -226,7 +226,8 @@ fn chunk_head(seen: &[u8], length: usize) -> Option<(ChunkHead, usize)> {
             DATA => {
                 head.length = usize::try_from(decode_varint(&mut left).ok()?).ok()?;
                 let at = seen.len() - left.len();
-                return (head.length > 0 && at + head.length == length).then_some((head, at));
+                // What is announced is no more than what came: a sum of both could overflow.
+                return (head.length > 0 && length.checked_sub(at) == Some(head.length)).then_some((head, at));
             }
             _ => return None,
         }
@@ -343,6 +344,9 @@ mod tests {
         assert_eq!(reason(&[0, 0, 0]).await, "BAD_MESSAGE");
         assert_eq!(reason(&framed([Message::Chunk(chunk(0, &[0; (8 << 10) + 1]))])).await, "BAD_ARGUMENT");
         assert_eq!(reason(&framed([Message::Chunk(chunk(0, b""))])).await, "BAD_ARGUMENT");
+        let mut endless = Vec::new();
+        raw(&[&[0x12, 11, 0x1a][..], &[0xff; 9], &[1]].concat(), &mut endless);
+        assert_eq!(reason(&endless).await, "BAD_MESSAGE");
         let half = framed([Message::Chunk(chunk(0, &[7; 100]))]);
         let mut sent = sent(&half[..60], 11);
         let Some(Begun::Chunk(head)) = sent.next().await.unwrap() else { panic!("no chunk") };

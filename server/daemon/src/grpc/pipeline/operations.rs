@@ -170,12 +170,17 @@ fn timeout(mut body: &[u8]) -> Option<prost_types::Duration> {
     let mut duration = prost_types::Duration::default();
     while !body.is_empty() {
         match varint(&mut body)? {
-            SECONDS => duration.seconds = i64::try_from(varint(&mut body)?).ok()?,
-            NANOS => duration.nanos = i32::try_from(varint(&mut body)?).ok()?,
+            SECONDS => duration.seconds = varint(&mut body)?.cast_signed(),
+            NANOS => duration.nanos = int32(varint(&mut body)?)?,
             _ => return None,
         }
     }
     Some(duration)
+}
+
+/// A number of 32 bits is sent as one of 64 when it is negative; what is above is ignored, as prost does.
+fn int32(varint: u64) -> Option<i32> {
+    u32::try_from(varint & u64::from(u32::MAX)).ok().map(u32::cast_signed)
 }
 
 impl Operation {
@@ -197,6 +202,14 @@ mod tests {
     fn wire(call_id: u64, operation: Option<Wire>) -> v1::PipelineOperation {
         let timeout = call_id.is_multiple_of(2).then_some(prost_types::Duration { seconds: 3, nanos: 7 });
         v1::PipelineOperation { call_id, timeout, operation }
+    }
+
+    #[test]
+    fn a_timeout_below_zero_is_read_as_it_was_sent() {
+        for (seconds, nanos) in [(-1, 0), (0, -1), (i64::MIN, i32::MIN), (i64::MAX, i32::MAX)] {
+            let sent = prost_types::Duration { seconds, nanos };
+            assert_eq!(timeout(&sent.encode_to_vec()), Some(sent));
+        }
     }
 
     fn request() -> v1::PipelineRequest {
