@@ -3,6 +3,7 @@
 
 pub mod local;
 pub mod shared;
+pub mod steps;
 
 use std::{fmt, sync::Arc, time::Duration};
 

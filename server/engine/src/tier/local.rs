@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use super::{Kept, TierError, TierName, TierState, shared::FenceName};
+use super::{Kept, TierError, TierName, TierState, shared::FenceName, steps::Steps};
 use crate::{
     key::Key,
     position::{LogId, Position},
@@ -84,6 +84,16 @@ pub trait LocalTier: Send + Sync + 'static {
 
     /// Finds an entry. What is damaged is dropped, counted and reported as [`super::TierErrorKind::Corrupt`].
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Kept>, TierError>>;
+
+    /// Whether a Get reads so much that it does so in steps. Without I/O.
+    fn is_large(&self, _key: &Key) -> bool {
+        false
+    }
+
+    /// As [`Self::get`], for who has to know whether it comes on: each step is told, and that it waits behind others.
+    fn get_in_steps<'a>(&'a self, key: &'a Key, _steps: &'a Steps) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {
+        self.get(key)
+    }
 
     /// Whether it holds something of the key that a Get would find; without I/O.
     fn holds(&self, key: &Key) -> bool;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use hotplate_engine::tier::steps::Steps;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 use super::{
@@ -19,6 +20,8 @@ use super::{
 pub(super) const DIRECTORY: &str = "blobs";
 /// Bytes that are written or read at once, where they are not needed in one piece.
 const PIECE_BYTES: usize = 1 << 20;
+/// Bytes of a step of reading: a medium that needs a second for as many is of no use.
+const STEP_BYTES: usize = 256 << 10;
 const HEADER_BYTES: usize = 32;
 const MAGIC: &[u8; 8] = b"HOTPBLOB";
 const VERSION: u64 = 1;
@@ -113,10 +116,12 @@ pub(super) struct Reading {
     sum: u64,
     bytes: u64,
     read: Box<Xxh3>,
+    /// Told of each step.
+    steps: Steps,
 }
 
 /// Opens a blob; `None` when it is not what was written. Whether it is to its end shows when all of it was read.
-pub(super) fn open(files: &dyn Files, directory: &Path, blob: &BlobRef) -> io::Result<Option<Reading>> {
+pub(super) fn open(files: &dyn Files, directory: &Path, blob: &BlobRef, steps: Steps) -> io::Result<Option<Reading>> {
     let file = files.open(&path(directory, blob.id))?;
     // Before anything is allocated: so long is what is really there.
     if file.length()? != file_bytes(blob.bytes) {
@@ -125,7 +130,8 @@ pub(super) fn open(files: &dyn Files, directory: &Path, blob: &BlobRef) -> io::R
     let mut first = [0; HEADER_BYTES];
     file.read_all(&mut first, 0)?;
     let read = Box::new(Xxh3::with_seed(blob.id));
-    let reading = Reading { file, left: blob.bytes, sum: blob.sum, bytes: blob.bytes, read };
+    steps.made();
+    let reading = Reading { file, left: blob.bytes, sum: blob.sum, bytes: blob.bytes, read, steps };
     Ok((first == header(blob.id)).then_some(reading))
 }
 
@@ -141,9 +147,12 @@ impl Reading {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let mut piece = vec![0; bytes];
-        self.file.read_all(&mut piece, file_bytes(self.bytes - self.left))?;
-        self.left -= bytes as u64;
-        self.read.update(&piece);
+        for step in piece.chunks_mut(STEP_BYTES) {
+            self.file.read_all(step, file_bytes(self.bytes - self.left))?;
+            self.left -= step.len() as u64;
+            self.read.update(step);
+            self.steps.made();
+        }
         Ok(piece.into())
     }
 

@@ -15,7 +15,7 @@ use hotplate_engine::{
     clock::Clock,
     key::Key,
     selector::{Facets, Selector},
-    tier::{Kept, TierError, TierErrorKind, TierHealth, TierState},
+    tier::{Kept, TierError, TierErrorKind, TierHealth, TierState, steps::Steps},
 };
 use lru::LruCache;
 use parking_lot::{Condvar, Mutex};
@@ -384,9 +384,14 @@ impl Core {
         }
     }
 
+    /// Whether an entry lies in a file of its own.
+    pub(super) fn is_blob(&self, key: &Key) -> bool {
+        self.ledger.lock().index.get(key.hash()).is_some_and(|slot| slot.blob)
+    }
+
     /// Where blobs are read from.
-    pub(super) fn blob(&self, blob: &BlobRef) -> std::io::Result<Option<blob::Reading>> {
-        blob::open(self.files.as_ref(), &self.options.path, blob)
+    pub(super) fn blob(&self, blob: &BlobRef, steps: Steps) -> std::io::Result<Option<blob::Reading>> {
+        blob::open(self.files.as_ref(), &self.options.path, blob, steps)
     }
 }
 

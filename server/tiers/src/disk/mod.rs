@@ -49,6 +49,7 @@ use hotplate_engine::{
         Kept, TierError, TierErrorKind, TierName, TierState,
         local::{HandedDown, LocalTier, Owed, Saved},
         shared::FenceName,
+        steps::Steps,
     },
 };
 use parking_lot::Mutex;
@@ -176,7 +177,15 @@ impl LocalTier for DiskTier {
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {
-        self.reads.get(key).boxed()
+        async { self.reads.get(key, &Steps::new()).await }.boxed()
+    }
+
+    fn is_large(&self, key: &Key) -> bool {
+        self.core.is_blob(key)
+    }
+
+    fn get_in_steps<'a>(&'a self, key: &'a Key, steps: &'a Steps) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {
+        self.reads.get(key, steps).boxed()
     }
 
     fn holds(&self, key: &Key) -> bool {

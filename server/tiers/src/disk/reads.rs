@@ -1,5 +1,5 @@
 //! Finding an entry: looked up without I/O, read on a thread that may wait, and looked up again, because it may have been
-//! forgotten meanwhile. How many are read at a time is bounded.
+//! forgotten meanwhile. How many are read at a time is bounded; what is large tells how it comes on.
 
 use std::{
     io::{self, ErrorKind},
@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use hotplate_engine::{
     key::Key,
-    tier::{Kept, TierError, TierErrorKind},
+    tier::{Kept, TierError, TierErrorKind, steps::Steps},
 };
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -41,6 +41,10 @@ pub(super) struct Reads {
     core: Arc<Core>,
     dictionaries: Arc<Dictionaries>,
     places: Arc<Semaphore>,
+    /// Those of them that entries with files of their own may have: others need not wait for these.
+    large: Arc<Semaphore>,
+    /// Steps of all that is read in steps.
+    steps: Steps,
     /// Kilobytes of entries that are read now and have files of their own.
     room: Arc<Semaphore>,
     running: TaskTracker,
@@ -67,13 +71,14 @@ enum Read {
 impl Reads {
     pub(super) fn new(core: Arc<Core>, dictionaries: Arc<Dictionaries>) -> Self {
         let places = Arc::new(Semaphore::new(core.options.reads_max));
+        let large = Arc::new(Semaphore::new(core.options.reads_max.div_ceil(2)));
         let room = Arc::new(Semaphore::new(kilobytes(core.options.reads_bytes_max) as usize));
-        Self { core, dictionaries, places, room, running: TaskTracker::new() }
+        Self { core, dictionaries, places, large, steps: Steps::new(), room, running: TaskTracker::new() }
     }
 
     /// Finds an entry.
-    pub(super) async fn get(&self, key: &Key) -> Result<Option<Kept>, TierError> {
-        let found = self.look(key).await;
+    pub(super) async fn get(&self, key: &Key, steps: &Steps) -> Result<Option<Kept>, TierError> {
+        let found = self.look(key, steps).await;
         let counters = &self.core.counters;
         match &found {
             Ok(Some(_)) => count(&counters.hits, 1),
@@ -83,14 +88,14 @@ impl Reads {
         found
     }
 
-    async fn look(&self, key: &Key) -> Result<Option<Kept>, TierError> {
+    async fn look(&self, key: &Key, steps: &Steps) -> Result<Option<Kept>, TierError> {
         for _ in 0..LOOKS_MAX {
             let place = match self.core.find(key)? {
                 Known::Nothing => return Ok(None),
                 Known::Waits(kept) => return Ok(Some(*kept)),
                 Known::Lies(place) => place,
             };
-            let Some(decoded) = self.read(place).await? else { continue };
+            let Some(decoded) = self.read(place, steps).await? else { continue };
             let Decoded { key: of, mut kept, .. } = decoded;
             if of != *key {
                 return Ok(None);
@@ -109,10 +114,10 @@ impl Reads {
     }
 
     /// Reads what lies there; `None` when it was removed meanwhile or is of no use, which then is noted.
-    async fn read(&self, place: Place) -> Result<Option<Decoded>, TierError> {
+    async fn read(&self, place: Place, steps: &Steps) -> Result<Option<Decoded>, TierError> {
         let read = match cached(&self.core, &place) {
             Some(read) => read,
-            None => self.read_waiting(place).await?,
+            None => self.read_waiting(place, steps).await?,
         };
         self.core.read_went(read.as_ref().err().map(again));
         match read.map_err(|error| unreadable(&error))? {
@@ -133,20 +138,26 @@ impl Reads {
     }
 
     /// Reads on a thread that may wait for the medium.
-    async fn read_waiting(&self, place: Place) -> Result<io::Result<Read>, TierError> {
-        let core = self.core.clone();
-        // One that is larger than all of them may be together is read when no other is.
-        let bytes = place.blob.map_or(0, |blob| blob.bytes.min(self.core.options.reads_bytes_max));
-        let Ok(room) = self.room.clone().acquire_many_owned(kilobytes(bytes)).await else {
-            return Ok(Ok(Read::Removed));
+    async fn read_waiting(&self, place: Place, steps: &Steps) -> Result<io::Result<Read>, TierError> {
+        let (core, told) = (self.core.clone(), steps.clone());
+        let Some(blob) = place.blob else {
+            return self.waiting(move || read(&core, &place, &told)).await.unwrap_or(Ok(Ok(Read::Removed)));
         };
+        steps.wait_behind(&self.steps);
+        // One that is larger than all of them may be together is read when no other is.
+        let room = kilobytes(blob.bytes.min(self.core.options.reads_bytes_max));
+        let turn = async {
+            let large = self.large.clone().acquire_owned().await.ok()?;
+            Some((large, self.room.clone().acquire_many_owned(room).await.ok()?))
+        };
+        let Some(turn) = turn.await else { return Ok(Ok(Read::Removed)) };
         let reading = self.waiting(move || {
-            let read = read(&core, &place);
-            drop(room);
+            told.begin();
+            let read = read(&core, &place, &told);
+            drop(turn);
             read
         });
-        let reading = reading.await;
-        reading.unwrap_or(Ok(Ok(Read::Removed)))
+        reading.await.unwrap_or(Ok(Ok(Read::Removed)))
     }
 
     /// Does what may wait for the medium, in its turn; `None`: it is closed. It counts until it has ended, also when its caller
@@ -185,6 +196,8 @@ impl Reads {
     /// Waits until nothing is read any more, and lets nothing begin.
     pub(super) async fn close(&self) {
         self.places.close();
+        self.large.close();
+        self.room.close();
         self.running.close();
         self.running.wait().await;
     }
@@ -225,18 +238,18 @@ fn cached(core: &Core, place: &Place) -> Option<io::Result<Read>> {
     if matches!(&record, Some(Record::Inline(record)) if large(record)) {
         return None;
     }
-    Some(decoded(core, place, Ok(record)))
+    Some(decoded(core, place, Ok(record), &Steps::new()))
 }
 
-fn read(core: &Core, place: &Place) -> io::Result<Read> {
+fn read(core: &Core, place: &Place, steps: &Steps) -> io::Result<Read> {
     let record = frame(core, place).map(|frame| record(place, frame));
-    decoded(core, place, record)
+    decoded(core, place, record, steps)
 }
 
-fn decoded(core: &Core, place: &Place, record: io::Result<Option<Record>>) -> io::Result<Read> {
+fn decoded(core: &Core, place: &Place, record: io::Result<Option<Record>>, steps: &Steps) -> io::Result<Read> {
     let read = match record {
         Ok(Some(Record::Inline(record))) => return Ok(entry(core.codec.decode(record.clone()), || record)),
-        Ok(Some(Record::Blob(blob))) => of_blob(core, &blob),
+        Ok(Some(Record::Blob(blob))) => of_blob(core, &blob, steps),
         Ok(None) => return Ok(Read::Damaged),
         Err(error) => Err(error),
     };
@@ -259,8 +272,8 @@ fn entry(decoded: Result<Decoded, CodecError>, record: impl FnOnce() -> Bytes) -
 }
 
 /// Reads an entry in a file of its own, a large value in its pieces: it is never in memory twice.
-fn of_blob(core: &Core, blob: &BlobRef) -> io::Result<Read> {
-    let Some(mut reading) = core.blob(blob)? else { return Ok(Read::Damaged) };
+fn of_blob(core: &Core, blob: &BlobRef, steps: &Steps) -> io::Result<Read> {
+    let Some(mut reading) = core.blob(blob, steps.clone())? else { return Ok(Read::Damaged) };
     let mut head = reading.next(PREFIX_BYTES)?.to_vec();
     let facts = match core.codec.facts(&head) {
         Err(CodecError::Truncated { needs }) => {

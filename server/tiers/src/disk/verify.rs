@@ -3,7 +3,7 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use hotplate_engine::clock::Clock;
+use hotplate_engine::{clock::Clock, tier::steps::Steps};
 
 use super::{
     DiskOptions, blob, clock,
@@ -67,7 +67,7 @@ pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> io::Result<Ver
             match core.files.open(&blob::path(path, named.id)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
-                Ok(_) => match core.blob(named)?.map(blob::Reading::ends_whole).transpose()? {
+                Ok(_) => match core.blob(named, Steps::new())?.map(blob::Reading::ends_whole).transpose()? {
                     Some(true) => verified.blobs += 1,
                     _ => verified.damaged += 1,
                 },

@@ -1,12 +1,12 @@
 //! How a guarded tier is called: whether at all, with how many others, for how long, and what is made of the answer. Which
 //! calls there are is not known here.
 
-use std::{future::Future, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use futures::future::{BoxFuture, Either, select};
 use hotplate_engine::{
     clock::{Clock, Moment},
-    tier::{BreakerState, CallsState, TierError, TierErrorKind, TierHealth, TierName, TierState},
+    tier::{BreakerState, CallsState, TierError, TierErrorKind, TierHealth, TierName, TierState, steps::Steps},
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -59,6 +59,7 @@ pub(super) struct Core<T: ?Sized> {
     breaker: Mutex<Breaker>,
     trouble: Mutex<Trouble>,
     values: Lane,
+    large: Lane,
     changes: Lane,
     upkeep: Lane,
 }
@@ -69,6 +70,7 @@ impl<T: Ward + ?Sized> Core<T> {
         Self {
             breaker: Mutex::new(Breaker::new(options.breaker.clone(), rand::random())),
             values: lane(options.calls_max),
+            large: lane(options.calls_max),
             changes: lane(options.changes_max),
             upkeep: lane(options.changes_max),
             inner,
@@ -116,10 +118,33 @@ impl<T: Ward + ?Sized> Core<T> {
         (limit, left): (Duration, Duration),
         call: impl Future<Output = Result<R, TierError>>,
     ) -> Result<R, TierError> {
-        let on_its_way = OnItsWay { core: self, turn, began: self.clock.now(), limit, ended: false };
+        let on_its_way = OnItsWay::new(self, turn, limit);
         match tokio::time::timeout(left, call).await {
             Ok(answer) => on_its_way.ended(answer),
             Err(_elapsed) => Err(on_its_way.late()),
+        }
+    }
+
+    /// A read that comes in steps: it may take as long as it has to while each comes in the time of a call, also those of
+    /// who is ahead of it. What is large is slow without that saying anything of the tier.
+    pub(super) async fn in_steps<R, F>(&self, steps: &Steps, make: impl FnOnce() -> F) -> Result<R, TierError>
+    where
+        F: Future<Output = Result<R, TierError>>,
+    {
+        self.turn()?;
+        // Each of those that are ahead ends in its time, or shows that it is away.
+        let Some(_permit) = self.large.enter().await else { return Err(self.busy()) };
+        let turn = self.turn()?;
+        let limit = self.options.timeout;
+        let mut on_its_way = OnItsWay::new(self, Some(turn), limit);
+        on_its_way.steps = Some((steps, steps.count()));
+        let mut call = pin!(make());
+        loop {
+            match tokio::time::timeout(limit, call.as_mut()).await {
+                Ok(answer) => return on_its_way.ended(answer),
+                Err(_elapsed) if on_its_way.has_come_on() => {}
+                Err(_elapsed) => return Err(on_its_way.late()),
+            }
         }
     }
 
@@ -260,7 +285,7 @@ impl<T: Ward + ?Sized> Core<T> {
     }
 
     fn calls_state(&self) -> CallsState {
-        let lanes = [&self.values, &self.changes, &self.upkeep].map(Lane::taken);
+        let lanes = [&self.values, &self.large, &self.changes, &self.upkeep].map(Lane::taken);
         let (breaker, opened): (BreakerState, u64) = {
             let breaker = self.breaker.lock();
             (breaker.state(), breaker.opened())
@@ -283,11 +308,31 @@ struct OnItsWay<'a, T: Ward + ?Sized> {
     /// `None`: it was not asked otherwise.
     turn: Option<Turn>,
     began: Moment,
+    /// Since when there is nothing of it; and the steps it had come on by then, where it comes in steps.
+    silent: Moment,
+    steps: Option<(&'a Steps, u64)>,
     limit: Duration,
     ended: bool,
 }
 
-impl<T: Ward + ?Sized> OnItsWay<'_, T> {
+impl<'a, T: Ward + ?Sized> OnItsWay<'a, T> {
+    fn new(core: &'a Core<T>, turn: Option<Turn>, limit: Duration) -> Self {
+        let now = core.clock.now();
+        Self { core, turn, began: now, silent: now, steps: None, limit, ended: false }
+    }
+
+    /// Whether it has come on since this was asked last.
+    fn has_come_on(&mut self) -> bool {
+        let Some((steps, seen)) = &mut self.steps else { return false };
+        let now = steps.count();
+        let has = now != *seen;
+        if has {
+            *seen = now;
+            self.silent = self.core.clock.now();
+        }
+        has
+    }
+
     fn ended<R>(mut self, answer: Result<R, TierError>) -> Result<R, TierError> {
         self.ended = true;
         self.core.counts.took(self.core.clock.now().since(self.began));
@@ -303,7 +348,7 @@ impl<T: Ward + ?Sized> OnItsWay<'_, T> {
     /// as one whose caller went away.
     fn late(mut self) -> TierError {
         self.ended = true;
-        let (core, waited) = (self.core, self.core.clock.now().since(self.began));
+        let (core, waited) = (self.core, self.core.clock.now().since(self.silent));
         let error = core.timed_out(self.limit);
         core.counts.took(waited);
         core.counts.failed(error.kind);
@@ -322,8 +367,11 @@ impl<T: Ward + ?Sized> OnItsWay<'_, T> {
 
 impl<T: Ward + ?Sized> Drop for OnItsWay<'_, T> {
     fn drop(&mut self) {
-        let waited = self.core.clock.now().since(self.began);
-        if !self.ended && waited >= self.limit / 2 {
+        if self.ended || self.has_come_on() {
+            return;
+        }
+        let waited = self.core.clock.now().since(self.silent);
+        if waited >= self.limit / 2 {
             let name = self.core.inner.name().word();
             let message = format!("the {name} tier had not answered after {waited:?}, when its caller went away");
             self.says(Some(&TierError { kind: TierErrorKind::TimedOut, message }));

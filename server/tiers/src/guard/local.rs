@@ -11,6 +11,7 @@ use hotplate_engine::{
         Kept, TierError, TierErrorKind, TierHealth, TierName, TierState,
         local::{HandedDown, LocalTier, Owed, Saved},
         shared::FenceName,
+        steps::Steps,
     },
 };
 
@@ -82,6 +83,12 @@ impl LocalTier for Guarded<dyn LocalTier> {
 
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {
         let core = &*self.core;
+        if core.inner.is_large(key) {
+            return Box::pin(async move {
+                let steps = Steps::new();
+                core.in_steps(&steps, || core.inner.get_in_steps(key, &steps)).await
+            });
+        }
         Box::pin(core.read(move || core.inner.get(key)))
     }
 

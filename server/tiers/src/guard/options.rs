@@ -7,11 +7,13 @@ use super::breaker::BreakerOptions;
 /// What a tier is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuardOptions {
-    /// How long a read may take, or what ends with it: a lease that is extended or given back.
+    /// How long a read may take, or each step of one that is large, or what ends with it: a lease that is extended or given
+    /// back.
     pub timeout: Duration,
     /// How long a change, or asking for changes, may take.
     pub change_timeout: Duration,
-    /// Reads and writes of values that may be on their way at once; at least 1.
+    /// Reads and writes of values that may be on their way at once, and as many reads of large ones besides, so that these keep
+    /// no others out; at least 1.
     pub calls_max: u32,
     /// Changes of the order of things that may be on their way besides, so that nothing is read in their place, and as many
     /// that ask for changes or keep a lease; at least 1.

@@ -239,6 +239,58 @@ async fn callers_in_a_hurry_do_not_hide_that_it_is_away() {
     assert_eq!(read(&tier).await, Err(TierErrorKind::Away));
 }
 
+fn large() -> Key {
+    Key::new("default", "large").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_large_may_take_long_while_it_comes_on() {
+    let (fake, tier) = guarded_local();
+    fake.does(Does::Steps(100, TIMEOUT * 4 / 5));
+    let (large, began) = (large(), now());
+    for _ in 0..6 {
+        assert!(tier.get(&large).await.is_ok());
+    }
+    assert_eq!(now() - began, TIMEOUT * 80 * 6);
+    for _ in 0..6 {
+        assert!(tokio::time::timeout(TIMEOUT * 10, tier.get(&large)).await.is_err(), "its caller goes away");
+    }
+    let state = LocalTier::state(&*tier);
+    assert_eq!((state.errors.len(), state.calls.unwrap().breaker), (0, BreakerState::Closed), "slow is not away");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_number_of_large_ones_keeps_a_small_one_out() {
+    let (fake, tier) = guarded_local();
+    fake.does(Does::Steps(1000, TIMEOUT / 2));
+    let (key, large) = (key(), large());
+    let mut reads: Vec<_> = (0..12).map(|_| tier.get(&large)).collect();
+    for read in &mut reads {
+        assert!(read.now_or_never().is_none());
+    }
+    assert_eq!(fake.calls(), 4, "the others wait");
+    assert_eq!(tier.get(&large).await.unwrap_err().kind, TierErrorKind::Busy, "and not more than so many");
+    assert!(tier.get(&key).now_or_never().expect("no waiting").is_ok());
+    let began = now();
+    assert!(
+        futures::future::join_all(reads).await.iter().all(Result::is_ok),
+        "each in its turn, however long that takes"
+    );
+    assert_eq!(now() - began, TIMEOUT * 1500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_large_and_does_not_come_on_says_that_the_tier_is_away() {
+    let (fake, tier) = guarded_local();
+    fake.does(Does::Nothing);
+    let (large, began) = (large(), now());
+    for _ in 0..5 {
+        assert_eq!(tier.get(&large).await.unwrap_err().kind, TierErrorKind::TimedOut);
+    }
+    assert_eq!(now() - began, TIMEOUT * 5);
+    assert_eq!(tier.get(&large).await.unwrap_err().kind, TierErrorKind::Away);
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_twice_unless_that_is_asked_for() {
     let (fake, tier) = guarded(options());

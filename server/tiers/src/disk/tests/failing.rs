@@ -6,6 +6,7 @@ use std::{
     path::Path,
     sync::Arc,
     thread::{self, ThreadId},
+    time::Duration,
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -28,6 +29,8 @@ pub(super) struct Fails {
     pub(super) cut: Option<i32>,
     /// What is read needs no waiting for the medium.
     pub(super) in_memory: bool,
+    /// A read takes so long.
+    pub(super) slow: Option<Duration>,
     /// Writes and reads take so many bytes at a time.
     pub(super) short: Option<usize>,
     /// Bytes that may still be written; then the disk is full, or has crashed.
@@ -186,6 +189,7 @@ impl Handle for FailingHandle {
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
         self.gate.pass();
         let fails = *self.fails.lock();
+        fails.slow.map(thread::sleep).unwrap_or_default();
         fail(fails.read)?;
         let most = into.len().min(fails.short.unwrap_or(usize::MAX));
         self.inner.read_at(&mut into[..most], at)
@@ -196,7 +200,7 @@ impl Handle for FailingHandle {
         if fails.in_memory {
             return self.inner.read_all(into, at).is_ok();
         }
-        let free = fails.read.is_none() && fails.short.is_none() && !self.gate.is_shut();
+        let free = fails.read.is_none() && fails.slow.is_none() && fails.short.is_none() && !self.gate.is_shut();
         free && self.inner.read_cached(into, at)
     }
 

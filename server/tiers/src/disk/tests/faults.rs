@@ -8,6 +8,7 @@ use super::{
     failing::{EIO, ENOSPC, Fails},
     *,
 };
+use crate::guard::{GuardOptions, Guarded};
 
 impl Bed {
     fn put(&self, tier: &DiskTier, text: &str, size: usize) -> bool {
@@ -195,4 +196,40 @@ async fn writes_and_reads_may_be_short() {
     bed.written(&tier).await;
     assert_eq!(get(&tier, "large").await.unwrap(), noise(300_000, 1));
     assert_eq!(bed.found_later(tier, &["a", "b", "large"]).await, [true, true, true]);
+}
+
+/// Of which a large value takes longer than a tier has for a call.
+fn slow() -> Fails {
+    Fails { slow: Some(Duration::from_millis(40)), short: Some(64 << 10), ..Fails::default() }
+}
+
+#[tokio::test]
+async fn on_a_slow_disk_what_is_large_takes_its_time_and_keeps_nobody_else_out() {
+    let bed = Bed::new(Sync::Off);
+    let tier = bed.holding(&["small"]).await;
+    for text in ["one", "two"] {
+        assert!(bed.put(&tier, text, 1_900_000));
+    }
+    bed.written(&tier).await;
+    let options = GuardOptions::local();
+    let tier: Arc<dyn LocalTier> = tier;
+    let guarded = Guarded::local(tier, options.clone(), bed.clock.clone());
+    bed.files.set(slow());
+    let (keys, begun) = ([key("one"), key("two")], bed.clock.now());
+    let (one, two) = (guarded.get(&keys[0]), guarded.get(&keys[1]));
+    let small = async {
+        let mut served = 0;
+        while bed.clock.now().since(begun) < options.timeout {
+            served += u32::from(guarded.get(&key("small")).await.unwrap().is_some());
+        }
+        served
+    };
+    let (one, two, small) = tokio::join!(one, two, small);
+    assert!(bed.clock.now().since(begun) > options.timeout, "it is slow");
+    for found in [one, two] {
+        assert_eq!(found.unwrap().expect("it is no miss").value_bytes(), 1_900_000);
+    }
+    assert!(small > 3, "{small} reads of a small one meanwhile");
+    let state = guarded.state();
+    assert_eq!((state.errors, state.calls.unwrap().opened), (vec![], 0));
 }

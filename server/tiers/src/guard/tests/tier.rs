@@ -14,6 +14,7 @@ use hotplate_engine::{
             FenceName, FleetStamp, Hint, LeaseTurn, LeaseWish, LogNow, SharedAgain, SharedFill, SharedRead, SharedTier,
             SharedWrite, Since,
         },
+        steps::Steps,
     },
 };
 use parking_lot::Mutex;
@@ -24,6 +25,8 @@ pub(super) enum Does {
     Answers,
     /// After so long.
     Takes(Duration),
+    /// To what is large in so many steps, each after so long; to others at once.
+    Steps(u32, Duration),
     /// For ever.
     Nothing,
     /// To the next call; then it answers.
@@ -97,7 +100,7 @@ impl Fake {
         };
         Box::pin(async move {
             match does {
-                Does::Answers => Ok(()),
+                Does::Answers | Does::Steps(..) => Ok(()),
                 Does::Takes(time) => {
                     tokio::time::sleep(time).await;
                     Ok(())
@@ -242,6 +245,22 @@ impl LocalTier for Fake {
     fn get<'a>(&'a self, _key: &'a Key) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {
         let called = self.called();
         Box::pin(async { called.await.map(|()| None) })
+    }
+
+    fn is_large(&self, key: &Key) -> bool {
+        key.text().starts_with("large")
+    }
+
+    fn get_in_steps<'a>(&'a self, _key: &'a Key, steps: &'a Steps) -> BoxFuture<'a, Result<Option<Kept>, TierError>> {
+        let (called, does) = (self.called(), self.0.lock().does);
+        Box::pin(async move {
+            let (many, each) = if let Does::Steps(many, each) = does { (many, each) } else { (0, Duration::ZERO) };
+            for _ in 0..many {
+                tokio::time::sleep(each).await;
+                steps.made();
+            }
+            called.await.map(|()| None)
+        })
     }
 
     fn holds(&self, _key: &Key) -> bool {
