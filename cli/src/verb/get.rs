@@ -13,7 +13,7 @@ use hotplate::{
 };
 use serde_json::{Value, json};
 
-use super::transfer::{self, Whole};
+use super::transfer::{self, Target};
 use crate::{
     connect::Connection,
     duration::{parse, to_proto},
@@ -37,8 +37,8 @@ Examples:
 pub(crate) struct Get {
     /// Key of the entry
     key: String,
-    /// Write the value to this file instead of stdout, piece by piece; it is there when it is whole. A transfer that breaks
-    /// goes on where it broke
+    /// Write the value to this file instead of stdout, piece by piece. A regular file is replaced when the new one is whole,
+    /// and keeps its permissions; a pipe or a device is written to as it is. A transfer that breaks goes on where it broke
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Accept a value that is past its TTL but within its stale time
@@ -79,6 +79,9 @@ impl Slowest {
 impl Get {
     /// Runs it.
     pub(crate) async fn run(self, connection: &Connection, output: &mut Output) -> Outcome {
+        if self.out.is_some() && output.style() == Style::Meta {
+            return Err(Failure::usage("`-o meta` asks for no value that --out could write: leave one of them out"));
+        }
         let stale = if self.stale { v1::StalePolicy::WhileRevalidate } else { v1::StalePolicy::Refuse };
         let view = if output.style() == Style::Meta { v1::EntryView::Metadata } else { v1::EntryView::Full };
         let request = v1::GetRequest {
@@ -152,7 +155,7 @@ impl Get {
         output: &Output,
     ) -> Result<Saved, Failure> {
         let coherence = coherence(&response);
-        let mut file = Whole::create(path).await?;
+        let mut file = Target::open(path).await?;
         let (bytes, etag) = if is_large(&response) {
             let mut reader = self.reader(&response, connection).await?;
             let bar = transfer::progress_bar(output, reader.header().size_bytes);

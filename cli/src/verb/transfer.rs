@@ -1,24 +1,20 @@
 //! Large values between files and the server: read and written in pieces, with a bar on a terminal. Which verb does so,
-//! and what it says afterwards, lives with the verb.
+//! and what it says afterwards, lives with the verb; how a file is written, in `target`.
 
-use std::{
-    fs,
-    io::{self, SeekFrom},
-    path::{Path, PathBuf},
-};
+mod target;
+
+use std::io::{self, SeekFrom};
 
 use bytes::{Bytes, BytesMut};
 use hotplate::{Error, ErrorKind, ValueReader, ValueSource};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::{
     fs::File,
-    io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncSeekExt},
 };
 
-use crate::{
-    exit::Failure,
-    output::{Output, human},
-};
+pub(super) use self::target::Target;
+use crate::{exit::Failure, output::Output};
 
 /// A file whose bytes are sent, from anywhere on.
 pub(super) struct FileSource {
@@ -58,55 +54,6 @@ pub(super) async fn piece(from: &mut (impl AsyncRead + Unpin), wanted: usize) ->
         }
     }
     Ok(piece.freeze())
-}
-
-/// A file that is there only when it is whole: written beside, then put into its place.
-pub(super) struct Whole {
-    path: PathBuf,
-    beside: PathBuf,
-    file: File,
-    done: bool,
-}
-
-impl Whole {
-    /// Begins one.
-    pub(super) async fn create(path: &Path) -> Result<Self, Failure> {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let beside = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        let file = File::options().write(true).create_new(true).open(&beside).await;
-        let file = file.map_err(|error| unwritten(path, &error))?;
-        Ok(Self { path: path.to_owned(), beside, file, done: false })
-    }
-
-    /// Adds to it.
-    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(bytes).await.map_err(|error| unwritten(&self.path, &error))
-    }
-
-    /// Puts it into its place.
-    pub(super) async fn finish(mut self) -> Result<(), Failure> {
-        let placed = async {
-            self.file.flush().await?;
-            self.file.sync_all().await?;
-            tokio::fs::rename(&self.beside, &self.path).await
-        };
-        placed.await.map_err(|error| unwritten(&self.path, &error))?;
-        self.done = true;
-        Ok(())
-    }
-}
-
-impl Drop for Whole {
-    fn drop(&mut self) {
-        if !self.done {
-            // What is half of a value is of no use to anyone.
-            let _left = fs::remove_file(&self.beside);
-        }
-    }
-}
-
-fn unwritten(path: &Path, error: &io::Error) -> Failure {
-    Failure::usage(format!("{}: {error}", human::escape(&path.display().to_string())))
 }
 
 /// Hands the rest of a value to `write`, piece by piece. Answers its bytes.
