@@ -1,19 +1,21 @@
 //! Large values of the Rust client against the real service: the way they take, streams that break, who follows.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use futures::TryStreamExt;
 use hotplate::{Client, ComputeOptions, Lookup, Namespace, Raw, Selector, WriteOptions, v1};
-use hotplate_faultproxy::{End, Faults, Proxy, Way};
+use hotplate_faultproxy::Proxy;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::harness::Local;
 
-fn space(address: std::net::SocketAddr) -> Namespace<Raw> {
+pub(crate) fn space(address: std::net::SocketAddr) -> Namespace<Raw> {
     let client = Client::builder().url(format!("hotplate://{address}/ml")).build();
     client.unwrap().default_namespace().codec(Raw)
 }
 
-fn value(bytes: usize, seed: u64) -> Bytes {
+pub(crate) fn value(bytes: usize, seed: u64) -> Bytes {
     let mut value = vec![0; bytes];
     StdRng::seed_from_u64(seed).fill(&mut value[..]);
     value.into()
@@ -81,18 +83,8 @@ async fn who_follows_reads_each_piece_as_it_is_written() {
 }
 
 /// Ends connections at any byte behind their first chunk, several in turn, and lets the last one be.
-async fn cut(proxy: &Proxy, random: &mut StdRng) {
-    for _ in 0..6 {
-        let made = proxy.seen().connections;
-        let mut ends =
-            || Way { ends_after: Some((random.random_range(1_100_000..4_000_000), End::Reset)), ..Way::default() };
-        proxy.set(Faults { up: ends(), down: ends(), refuses: false });
-        while proxy.seen().connections == made {
-            tokio::task::yield_now().await;
-        }
-    }
-    proxy.heal();
-    std::future::pending().await
+async fn cut(proxy: &Proxy, random: &mut StdRng) -> Infallible {
+    proxy.ends_in_turn(6, || random.random_range(1_100_000..4_000_000)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,7 +99,7 @@ async fn whatever_byte_the_network_ends_at_values_are_whole() {
         let put = v1::PutRequest { namespace: "ml".to_owned(), key: "k".to_owned(), ..Default::default() };
         let written = tokio::select! {
             written = calls.write_value(put, sent.clone(), round % 2 == 0) => written,
-            () = cut(&proxy, &mut random) => unreachable!("it waits"),
+            never = cut(&proxy, &mut random) => match never {},
         };
         assert_eq!(written.unwrap().outcome(), v1::PutOutcome::Stored);
         let read = async {
@@ -116,7 +108,7 @@ async fn whatever_byte_the_network_ends_at_values_are_whole() {
         };
         let read = tokio::select! {
             read = Box::pin(read) => read,
-            () = cut(&proxy, &mut random) => unreachable!("it waits"),
+            never = cut(&proxy, &mut random) => match never {},
         };
         assert!(read == sent, "round {round}");
         proxy.heal();

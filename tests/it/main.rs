@@ -16,6 +16,7 @@ mod blob;
 mod blob_cuts;
 mod blob_follow;
 mod client_large;
+mod client_parts;
 mod client_small;
 mod compute;
 mod config;

@@ -16,8 +16,8 @@ use tonic::{
 };
 
 use crate::{
-    Profile, Result,
-    pipe::Pipes,
+    Error, Profile, Result,
+    pipe::{self, Pipes},
     pool::Pool,
     retry::{self, Budget, Repeat},
     v1,
@@ -94,8 +94,7 @@ impl Calls {
     /// # Errors
     /// As [`Calls::get`]; failures of single items are in the answer.
     pub async fn batch_get(&self, request: v1::BatchGetRequest) -> Result<v1::BatchGetResponse> {
-        let plan = self.bulk(Repeat::Safe);
-        self.unary(plan, request, |mut stub, request| async move { stub.batch_get(request).await }).await
+        Box::pin(self.gathered_batch(self.bulk(Repeat::Safe), request)).await
     }
 
     /// Stores one entry. A Put with a condition or a lease and without `request_id` gets one, so that a retry meets its own first answer.
@@ -217,6 +216,37 @@ impl Calls {
         let plan = self.small(Repeat::Safe);
         let request = v1::GetServerInfoRequest {};
         self.unary(plan, request, |mut stub, request| async move { stub.get_server_info(request).await }).await
+    }
+
+    /// What the server allows: asked once, and known from then on.
+    ///
+    /// # Errors
+    /// As [`Calls::get`].
+    pub async fn limits(&self) -> Result<v1::ServerLimits> {
+        let ask = async || {
+            let limits = self.get_server_info().await?.limits.unwrap_or_default();
+            self.wire.pipes.iter().for_each(|pipes| pipes.allow(pipe::batch_items(Some(&limits))));
+            Ok(limits)
+        };
+        self.wire.limits.get_or_try_init(ask).await.copied()
+    }
+
+    /// Items that the server is known, or else taken, to accept with one call.
+    pub(crate) fn batch_items(&self) -> usize {
+        pipe::batch_items(self.wire.limits.get())
+    }
+
+    /// The same, after asking for it where that was not done yet.
+    pub(crate) async fn asked_batch_items(&self) -> usize {
+        // A server that does not say takes what all do.
+        let _known = self.limits().await;
+        self.batch_items()
+    }
+
+    /// After an error: whether fewer items of a batch may be what the server takes, as it says by now.
+    pub(crate) async fn takes_fewer(&self, items: usize, error: &Error) -> bool {
+        let too_many = error.reason.as_deref() == Some("BATCH_TOO_LARGE");
+        too_many && self.limits().await.is_ok() && self.batch_items() < items
     }
 
     /// Follows changes. The deadline is for opening the stream; the stream itself has none.

@@ -12,9 +12,6 @@ use crate::{
     ttl, v1,
 };
 
-/// Items of a batch sent in one call: below every server's default bound.
-const BATCH_ITEMS: usize = 100;
-
 /// One namespace with the codec its values are written with. Cheap to clone.
 ///
 /// Unless the client was built with [`crate::OnError::Raise`], a cache that is away is a miss and a dropped write, not
@@ -150,8 +147,14 @@ impl<C: Codec> Namespace<C> {
         let missing = found.iter().zip(&keys).filter(|(found, _)| found.is_none());
         let requests = missing.map(|(_, key)| self.get_request(key.clone(), &options)).collect::<Result<Vec<_>>>()?;
         let mut asked = Vec::with_capacity(requests.len());
-        for items in requests.chunks(BATCH_ITEMS) {
-            self.get_batch(items, &mut asked).await?;
+        let mut rest = requests.as_slice();
+        while !rest.is_empty() {
+            let items = &rest[..rest.len().min(self.client.raw().batch_items())];
+            match self.get_batch(items, &mut asked).await {
+                Err(error) if self.client.raw().takes_fewer(items.len(), &error).await => continue,
+                done => done?,
+            }
+            rest = &rest[items.len()..];
         }
         let mut asked = asked.into_iter();
         found.iter_mut().filter(|found| found.is_none()).for_each(|missing| *missing = asked.next());
@@ -247,21 +250,32 @@ impl<C: Codec> Namespace<C> {
         let requests = items.into_iter().map(|(key, value)| self.put_request(key.as_key()?, value, options));
         let requests = requests.collect::<Result<Vec<_>>>()?;
         let mut written = Vec::with_capacity(requests.len());
-        for items in requests.chunks(BATCH_ITEMS) {
-            let request = v1::BatchPutRequest { namespace: self.name.to_string(), items: items.to_vec() };
-            let write = self.own_write(|| items.iter().map(|item| Set::Key(item.key.as_str().into())).collect());
-            let attempt = self.client.gate().write(Box::pin(self.client.raw().batch_put(request))).await?;
-            near::settle(write, &attempt);
-            items.iter().for_each(|item| self.client.flights().outdate_key(&self.name, &item.key));
-            match attempt {
-                Attempt::Away(reason) => written.extend(items.iter().map(|_| Ok(Written::Dropped(reason)))),
-                Attempt::Answer(response) => {
-                    same_length(response.results.len(), items.len())?;
-                    written.extend(response.results.into_iter().map(written_item));
-                }
+        let mut rest = requests.as_slice();
+        while !rest.is_empty() {
+            let items = &rest[..rest.len().min(self.client.raw().batch_items())];
+            match self.put_batch(items, &mut written).await {
+                Err(error) if self.client.raw().takes_fewer(items.len(), &error).await => continue,
+                done => done?,
             }
+            rest = &rest[items.len()..];
         }
         Ok(written)
+    }
+
+    async fn put_batch(&self, items: &[v1::PutRequest], written: &mut Vec<Result<Written>>) -> Result<()> {
+        let request = v1::BatchPutRequest { namespace: self.name.to_string(), items: items.to_vec() };
+        let write = self.own_write(|| items.iter().map(|item| Set::Key(item.key.as_str().into())).collect());
+        let attempt = self.client.gate().write(Box::pin(self.client.raw().batch_put(request))).await?;
+        near::settle(write, &attempt);
+        items.iter().for_each(|item| self.client.flights().outdate_key(&self.name, &item.key));
+        match attempt {
+            Attempt::Away(reason) => written.extend(items.iter().map(|_| Ok(Written::Dropped(reason)))),
+            Attempt::Answer(response) => {
+                same_length(response.results.len(), items.len())?;
+                written.extend(response.results.into_iter().map(written_item));
+            }
+        }
+        Ok(())
     }
 
     /// Gives an entry this lifetime from now on. `false` when there is no such entry, or the cache is away.

@@ -48,14 +48,15 @@ impl Pool {
         Self { servers, transfers, streams, next: AtomicUsize::new(0) }
     }
 
-    /// Whose turn it is: a call that is tried again takes another server where there is one.
+    /// Whose turn it is. To be asked once for each call, as it goes round: who is tried again takes the next.
     pub(crate) fn turn(&self) -> usize {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A connection for a call: the first that has few under way, else the one with the fewest.
-    pub(crate) fn for_call(&self) -> Place {
-        place(&self.servers[self.turn() % self.servers.len()], CALLS_PER_CONNECTION)
+    /// A connection for a call to the server whose turn this is: the first that has few under way, else the one with the
+    /// fewest.
+    pub(crate) fn for_call(&self, turn: usize) -> Place {
+        place(&self.servers[turn % self.servers.len()], CALLS_PER_CONNECTION)
     }
 
     /// A connection for a large value, to the server whose turn this is: one that no small call waits behind, and of its
@@ -65,8 +66,8 @@ impl Pool {
     }
 
     /// A connection for a long-lived stream.
-    pub(crate) fn for_stream(&self) -> Channel {
-        self.streams[self.turn() % self.streams.len()].clone()
+    pub(crate) fn for_stream(&self, turn: usize) -> Channel {
+        self.streams[turn % self.streams.len()].clone()
     }
 
     /// The connections for calls to each server.
@@ -106,9 +107,9 @@ mod tests {
         let endpoint = Endpoint::from_static("http://127.0.0.1:1");
         let pool = Pool::new(&[endpoint], 2);
         let loads = || pool.servers[0].iter().map(|line| line.calls.load(Ordering::Relaxed)).collect::<Vec<_>>();
-        let mut places: Vec<_> = (0..CALLS_PER_CONNECTION).map(|_| pool.for_call()).collect();
+        let mut places: Vec<_> = (0..CALLS_PER_CONNECTION).map(|_| pool.for_call(0)).collect();
         assert_eq!(loads(), [CALLS_PER_CONNECTION, 0]);
-        places.extend((0..CALLS_PER_CONNECTION + 4).map(|_| pool.for_call()));
+        places.extend((0..CALLS_PER_CONNECTION + 4).map(|_| pool.for_call(0)));
         assert_eq!(loads(), [CALLS_PER_CONNECTION + 2, CALLS_PER_CONNECTION + 2]);
         drop(places);
         assert_eq!(loads(), [0, 0]);

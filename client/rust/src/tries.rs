@@ -10,7 +10,7 @@ use crate::{
     Calls, Error, ErrorKind, Result, clock,
     pipe::{Operation, Said},
     retry::{self, Repeat},
-    v1::cache_service_client::CacheServiceClient,
+    v1::{self, cache_service_client::CacheServiceClient},
 };
 
 /// Largest message accepted or sent, in bytes. Above every server's own limit, so that the server's clear answer wins.
@@ -31,6 +31,8 @@ struct Course {
     ends: Instant,
     /// Number of the next try.
     attempt: u32,
+    /// Whose turn it is: that of the server of the next try.
+    turn: usize,
 }
 
 impl Calls {
@@ -44,23 +46,54 @@ impl Calls {
 
     /// A small call, which shares a stream with others where it can. What is tried again goes alone.
     pub(crate) async fn gathered<Q: Operation>(&self, plan: Plan, mut request: Q) -> Result<Q::Answer> {
-        let (now, long, turn) = (clock::now(), plan.timeout.min(clock::FAR), self.wire.pool.turn());
-        let mut course = Course { plan, ends: now + long, attempt: 1 };
+        let (now, mut course) = self.begun(plan);
+        let turn = course.turn;
         if let Some(pipes) = self.wire.pipes.as_ref().filter(|pipes| pipes.takes(turn, &request)) {
-            match pipes.ask(turn, &mut request, (now, long)).await {
-                Said::Answer(answer) => {
-                    self.wire.budget.succeeded();
-                    return Ok(answer);
-                }
-                Said::Expired => return Err(Error::timed_out(plan.timeout)),
-                Said::Failed(error) => {
-                    course.attempt = 2;
-                    Box::pin(self.wait_to_retry(course, error)).await?;
-                }
-                Said::Unsent => {}
+            let said = pipes.ask(turn, &mut request, (now, course.ends - now)).await;
+            if let Some(answer) = self.settled(said, &mut course).await? {
+                return Ok(answer);
             }
         }
         Box::pin(self.alone(course, request, Q::alone)).await
+    }
+
+    /// Several look-ups, which share a stream with others where they can.
+    pub(crate) async fn gathered_batch(
+        &self,
+        plan: Plan,
+        mut batch: v1::BatchGetRequest,
+    ) -> Result<v1::BatchGetResponse> {
+        let (now, mut course) = self.begun(plan);
+        let turn = course.turn;
+        if let Some(pipes) = self.wire.pipes.as_ref().filter(|pipes| pipes.take_all(turn, &batch)) {
+            let said = pipes.ask_all(turn, &mut batch, (now, course.ends - now)).await;
+            if let Some(answer) = self.settled(said, &mut course).await? {
+                return Ok(answer);
+            }
+        }
+        Box::pin(self.alone(course, batch, |mut stub, batch| async move { stub.batch_get(batch).await })).await
+    }
+
+    /// What came of a call on a stream; `None`: it is to go alone.
+    async fn settled<A>(&self, said: Said<A>, course: &mut Course) -> Result<Option<A>> {
+        match said {
+            Said::Answer(answer) => {
+                self.wire.budget.succeeded();
+                Ok(Some(answer))
+            }
+            Said::Expired => Err(Error::timed_out(course.plan.timeout)),
+            Said::Failed(error) => {
+                course.next();
+                Box::pin(self.wait_to_retry(*course, error)).await?;
+                Ok(None)
+            }
+            Said::TooMany => {
+                // From now on it is known. Whoever does not hear of it in time goes on all the same.
+                let _known = tokio::time::timeout_at(course.ends, Box::pin(self.limits())).await;
+                Ok(None)
+            }
+            Said::Unsent => Ok(None),
+        }
     }
 
     /// A call of its own.
@@ -70,7 +103,7 @@ impl Calls {
         F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
         R: Future<Output = Result<Response<A>, Status>>,
     {
-        self.alone(Course::new(plan), message, send).await
+        self.alone(self.begun(plan).1, message, send).await
     }
 
     async fn alone<Q, A, F, R>(&self, course: Course, message: Q, send: F) -> Result<A>
@@ -80,13 +113,20 @@ impl Calls {
         R: Future<Output = Result<Response<A>, Status>>,
     {
         let send = &send;
-        self.repeated(course, || {
-            let place = self.wire.pool.for_call();
+        self.repeated(course, |turn| {
+            let place = self.wire.pool.for_call(turn);
             let mut request = self.request(message.clone());
             request.set_timeout(course.ends.saturating_duration_since(clock::now()));
             async move { send(stub(place.channel()), request).await }
         })
         .await
+    }
+
+    /// A call that begins now, at the server whose turn it is.
+    fn begun(&self, plan: Plan) -> (Instant, Course) {
+        let now = clock::now();
+        let ends = now + plan.timeout.min(clock::FAR);
+        (now, Course { plan, ends, attempt: 1, turn: self.wire.pool.turn() })
     }
 
     /// Opens a stream.
@@ -96,25 +136,25 @@ impl Calls {
         F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
         R: Future<Output = Result<Response<Streaming<A>>, Status>>,
     {
-        let open = || send(stub(self.wire.pool.for_stream()), self.request(message.clone()));
-        self.repeated(Course::new(plan), open).await
+        let open = |turn| send(stub(self.wire.pool.for_stream(turn)), self.request(message.clone()));
+        self.repeated(self.begun(plan).1, open).await
     }
 
     /// Tries until it works, may not be repeated, or the time is over. The local clock is the one that counts: a
     /// server that never answers must not hold the caller.
     async fn repeated<A, F, R>(&self, mut course: Course, send: F) -> Result<A>
     where
-        F: Fn() -> R,
+        F: Fn(usize) -> R,
         R: Future<Output = Result<Response<A>, Status>>,
     {
         let Course { plan, ends, .. } = course;
         let tries = async {
             loop {
-                let error = match send().await {
+                let error = match send(course.turn).await {
                     Ok(response) => break self.answered(response),
                     Err(status) => Error::from(status),
                 };
-                course.attempt += 1;
+                course.next();
                 self.wait_to_retry(course, error).await?;
             }
         };
@@ -137,7 +177,7 @@ impl Calls {
             return Err(error);
         }
         let allowed = self.wire.budget.failed();
-        let Course { plan, ends, attempt } = course;
+        let Course { plan, ends, attempt, .. } = course;
         match retry::wait_before(attempt, plan.attempts, plan.repeat, &error) {
             Some(wait) if allowed && clock::after(wait) < ends => {
                 tokio::time::sleep(wait).await;
@@ -159,8 +199,10 @@ impl Calls {
 }
 
 impl Course {
-    fn new(plan: Plan) -> Self {
-        Self { plan, ends: clock::after(plan.timeout), attempt: 1 }
+    /// Another try, at another server where there is one.
+    fn next(&mut self) {
+        self.attempt += 1;
+        self.turn = self.turn.wrapping_add(1);
     }
 }
 

@@ -10,7 +10,7 @@ mod whole;
 
 use std::time::Duration;
 
-use crate::{Calls, Error, ErrorKind, Result, clock, retry, v1};
+use crate::{Calls, Error, ErrorKind, Result, clock, retry};
 
 pub use self::{
     read::ValueReader,
@@ -85,15 +85,6 @@ async fn step<T>(long: Duration, step: impl Future<Output = T>) -> Result<T> {
 }
 
 impl Calls {
-    /// What the server allows: asked once, and known from then on.
-    ///
-    /// # Errors
-    /// As [`Calls::get`].
-    pub async fn limits(&self) -> Result<v1::ServerLimits> {
-        let ask = async || Ok(self.get_server_info().await?.limits.unwrap_or_default());
-        self.wire.limits.get_or_try_init(ask).await.copied()
-    }
-
     /// The bytes of a chunk to send.
     async fn chunk_bytes(&self) -> Result<usize> {
         let allowed = self.limits().await?.chunk_bytes_max;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::Stream;
 use tonic::Streaming;
 
-use super::{Failures, damaged, step};
+use super::{Failures, damaged, is_interruption, step, uplink::FAILURES_PER_SERVER};
 use crate::{Calls, Error, ErrorKind, Result, pool::Place, v1};
 use v1::read_value_response::Message;
 
@@ -16,8 +16,13 @@ use v1::read_value_response::Message;
 pub struct ValueReader {
     calls: Calls,
     request: v1::ReadValueRequest,
+    /// Whose turn it is: that of the server with this version.
+    turn: usize,
     open: Option<(Place, Streaming<v1::ReadValueResponse>)>,
     header: v1::ReadValueHeader,
+    /// What the version is called by now, and whether it is still being written: an upload that is stored has another name.
+    version: String,
+    followed: bool,
     trailer: Option<v1::ReadValueTrailer>,
     /// Of the next byte.
     offset: u64,
@@ -41,8 +46,11 @@ impl Calls {
             offset: request.read_offset,
             whole: (request.read_offset == 0).then_some(0),
             request,
+            turn: self.wire.pool.turn(),
             open: None,
             header: v1::ReadValueHeader::default(),
+            version: String::new(),
+            followed: false,
             trailer: None,
             limit,
             failures: Failures::default(),
@@ -50,11 +58,14 @@ impl Calls {
         loop {
             match Box::pin(reader.reopen()).await {
                 Ok(header) => {
+                    // Where there is nothing to read, nothing is held.
+                    reader.open = reader.open.filter(|_| !header.version.is_empty());
                     reader.header = header;
                     return Ok(reader);
                 }
                 Err(error) => reader.failures.pause(self, error).await?,
             }
+            reader.turn += 1;
         }
     }
 }
@@ -66,7 +77,7 @@ impl ValueReader {
         &self.header
     }
 
-    /// What the server said at the end; `None` before.
+    /// What the server said at the end; `None` before, and of a part whose last byte was the last that came.
     #[must_use]
     pub fn trailer(&self) -> Option<&v1::ReadValueTrailer> {
         self.trailer.as_ref()
@@ -92,13 +103,29 @@ impl ValueReader {
                     return Ok(Some(bytes));
                 }
                 Ok(None) => break,
-                Err(error) => {
-                    self.open = None;
-                    self.failures.pause(&self.calls, error).await?;
-                }
+                Err(error) => self.again_after(error).await?,
             }
         }
         Ok(None)
+    }
+
+    /// Whether a part was asked for, and is here. To ask for no more bytes of it would be to ask for all.
+    fn has_all_asked(&self) -> bool {
+        self.limit.is_some_and(|limit| self.offset >= limit)
+    }
+
+    /// Waits before the stream is opened again, if there is anything left to read: at the same server, as others may not have
+    /// this version, and at another when this one stays away.
+    async fn again_after(&mut self, error: Error) -> Result<()> {
+        self.open = None;
+        if self.has_all_asked() && is_interruption(&error) {
+            return Ok(());
+        }
+        self.failures.pause(&self.calls, error).await?;
+        if !self.followed && self.failures.0.is_multiple_of(FAILURES_PER_SERVER) {
+            self.turn += 1;
+        }
+        Ok(())
     }
 
     /// The pieces as a stream.
@@ -108,10 +135,10 @@ impl ValueReader {
 
     async fn piece(&mut self) -> Result<Option<Bytes>> {
         if self.open.is_none() {
-            let header = Box::pin(self.reopen()).await?;
-            if header.version != self.header.version {
-                return Err(gone());
+            if self.has_all_asked() {
+                return Ok(None);
             }
+            Box::pin(self.reopen()).await?;
         }
         match self.message().await? {
             Some(Message::Chunk(chunk)) => self.checked(chunk).map(Some),
@@ -129,32 +156,52 @@ impl ValueReader {
     /// Opens a stream that begins at the next byte.
     async fn reopen(&mut self) -> Result<v1::ReadValueHeader> {
         let mut request = self.request.clone();
-        if !self.header.version.is_empty() {
-            request.version.clone_from(&self.header.version);
+        if !self.version.is_empty() {
+            request.version.clone_from(&self.version);
             request.read_offset = self.offset;
             request.read_limit = self.limit.map_or(0, |limit| limit - self.offset);
         }
-        let place = self.calls.wire.pool.for_transfer(self.calls.wire.pool.turn());
+        let place = self.calls.wire.pool.for_transfer(self.turn);
         let mut stub = super::uplink::stub(place.channel());
         let request = self.calls.request(request);
         let opened = step(self.calls.time(), stub.read_value(request)).await?.map_err(Error::from)?;
         self.open = Some((place, opened.into_inner()));
-        match self.message().await? {
-            Some(Message::Header(header)) => Ok(header),
-            _ => Err(Error::new(ErrorKind::Unavailable, "the stream ended before its header")),
+        self.followed = false;
+        let Some(Message::Header(header)) = self.message().await? else {
+            return Err(Error::new(ErrorKind::Unavailable, "the stream ended before its header"));
+        };
+        self.is_the_same(&header)?;
+        self.followed = is_followed(&header);
+        self.version.clone_from(&header.version);
+        Ok(header)
+    }
+
+    /// Whether a stream goes on with what was read before.
+    fn is_the_same(&self, header: &v1::ReadValueHeader) -> Result<()> {
+        let stored_since = self.version_was_followed() && !header.version.is_empty();
+        if self.version.is_empty() || self.version == header.version || stored_since {
+            return Ok(());
         }
+        let text = "the value that was being read is not there any more";
+        Err(Error::new(ErrorKind::FailedPrecondition, text).with_reason("VERSION_GONE"))
+    }
+
+    /// Whether what is read was still being written when it was begun: then the server knows it by two names.
+    fn version_was_followed(&self) -> bool {
+        self.version == self.header.version && is_followed(&self.header)
     }
 
     async fn message(&mut self) -> Result<Option<Message>> {
         let Some((_, stream)) = &mut self.open else { return Ok(None) };
-        let followed = is_followed(&self.header);
         let next = stream.message();
-        let message = if followed { next.await } else { step(self.calls.time(), next).await? };
+        // Who writes may pause for as long as they like.
+        let message = if self.followed { next.await } else { step(self.calls.time(), next).await? };
         Ok(message.map_err(Error::from)?.and_then(|response| response.message))
     }
 
     fn checked(&mut self, chunk: v1::ValueChunk) -> Result<Bytes> {
-        if chunk.offset != self.offset || chunk.data.is_empty() {
+        let end = chunk.offset.saturating_add(chunk.data.len() as u64);
+        if chunk.offset != self.offset || chunk.data.is_empty() || self.limit.is_some_and(|limit| end > limit) {
             return Err(damaged("a piece of the value is not where it should be"));
         }
         if crc32c::crc32c(&chunk.data) != chunk.crc32c {
@@ -162,28 +209,24 @@ impl ValueReader {
         }
         let whole = self.whole;
         self.whole = whole.map(|before| crc32c::crc32c_combine(before, chunk.crc32c, chunk.data.len()));
-        self.offset += chunk.data.len() as u64;
+        self.offset = end;
         Ok(chunk.data)
     }
 
-    /// Whether all that was read is what the server meant to send.
+    /// Whether all that was read is what the server meant to send. Of a part, the server may not know yet how large the whole
+    /// becomes.
     fn ended(&self, trailer: &v1::ReadValueTrailer) -> Result<()> {
-        let end = self.limit.map_or(trailer.size_bytes, |limit| limit.min(trailer.size_bytes));
-        let all = self.offset == trailer.size_bytes && self.limit.is_none();
-        if self.offset != end || (all && self.whole.is_some_and(|whole| whole != trailer.crc32c)) {
-            let text = "what was read is not the value that the server has";
-            return Err(Error::new(ErrorKind::Internal, text).with_reason("DIGEST_MISMATCH"));
+        let all = self.offset == trailer.size_bytes;
+        let proved = !all || self.whole.is_none_or(|whole| whole == trailer.crc32c);
+        if proved && (all || self.has_all_asked()) {
+            return Ok(());
         }
-        Ok(())
+        let text = "what was read is not the value that the server has";
+        Err(Error::new(ErrorKind::Internal, text).with_reason("DIGEST_MISMATCH"))
     }
 }
 
 /// Whether the value is still being written.
 fn is_followed(header: &v1::ReadValueHeader) -> bool {
     header.found.as_ref().is_some_and(|found| found.outcome() == v1::GetOutcome::Pending)
-}
-
-fn gone() -> Error {
-    let text = "the value that was being read is not there any more";
-    Error::new(ErrorKind::FailedPrecondition, text).with_reason("VERSION_GONE")
 }

@@ -17,7 +17,7 @@ use crate::{
 /// Chunks that wait for the network.
 const CHUNKS_WAITING: usize = 2;
 /// Failures at one server after which another is tried, where there is one: it has nothing of the upload.
-const FAILURES_PER_SERVER: u32 = 3;
+pub(super) const FAILURES_PER_SERVER: u32 = 3;
 
 pub(super) fn stub(channel: Channel) -> BlobServiceClient<Channel> {
     BlobServiceClient::new(channel)

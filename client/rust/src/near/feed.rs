@@ -7,7 +7,6 @@ use tokio::sync::Notify;
 
 use super::{
     core::{Confirmation, Core, stamp_of},
-    kept::Kept,
     options::{NearFollow, PROGRESS_SHARE},
 };
 use crate::{
@@ -174,17 +173,18 @@ impl Feed {
         if suspects.is_empty() {
             return false;
         }
-        let item = |kept: &Arc<Kept>| v1::RevalidateItem {
-            key: kept.content.key.to_string(),
-            etag: kept.content.etag.clone().into(),
-        };
-        let request =
-            v1::RevalidateRequest { namespace: self.namespace.to_string(), items: suspects.iter().map(item).collect() };
-        let answer = self.calls.revalidate(request).await;
-        let mut results = answer.map(|answer| answer.results).unwrap_or_default().into_iter();
-        for suspect in &suspects {
-            let confirmed = results.next().as_ref().and_then(confirmation);
-            self.core.confirm(asked, suspect, confirmed);
+        for few in suspects.chunks(self.calls.asked_batch_items().await) {
+            let items = few.iter().map(|kept| v1::RevalidateItem {
+                key: kept.content.key.to_string(),
+                etag: kept.content.etag.clone().into(),
+            });
+            let request = v1::RevalidateRequest { namespace: self.namespace.to_string(), items: items.collect() };
+            let answer = self.calls.revalidate(request).await;
+            let mut results = answer.map(|answer| answer.results).unwrap_or_default().into_iter();
+            for suspect in few {
+                let confirmed = results.next().as_ref().and_then(confirmation);
+                self.core.confirm(asked, suspect, confirmed);
+            }
         }
         true
     }

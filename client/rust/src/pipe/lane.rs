@@ -3,10 +3,7 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -28,8 +25,9 @@ use tonic::{
 
 use super::{
     answer::{self, Verbatim},
-    desk::{Desk, Outcome, Swept},
+    desk::{Desk, Due, Outcome, Swept},
     operation::Operation,
+    terms::Terms,
 };
 use crate::{Error, ErrorKind, clock, task::Tasks, tries::MESSAGE_BYTES_MAX};
 
@@ -43,8 +41,7 @@ pub(crate) struct Lane {
     desk: Mutex<Desk>,
     /// Deadlines are to be looked at earlier than thought.
     alarm: Notify,
-    /// The server has no such streams.
-    absent: Arc<AtomicBool>,
+    terms: Arc<Terms>,
 }
 
 /// How a stream ended.
@@ -55,13 +52,9 @@ struct End {
 }
 
 impl Lane {
-    pub(crate) fn new(
-        channel: Channel,
-        authorization: Option<MetadataValue<Ascii>>,
-        absent: Arc<AtomicBool>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(channel: Channel, authorization: Option<MetadataValue<Ascii>>, terms: Arc<Terms>) -> Arc<Self> {
         let desk = Mutex::new(Desk::new(clock::now()));
-        Arc::new(Self { channel, authorization, desk, alarm: Notify::new(), absent })
+        Arc::new(Self { channel, authorization, desk, alarm: Notify::new(), terms })
     }
 
     /// Sends an operation along and waits for its answer, `long` from `now` at most. `None`: there is no room.
@@ -74,37 +67,78 @@ impl Lane {
         let (tell, told) = oneshot::channel();
         let (call_id, due) = {
             let mut desk = self.desk.lock();
-            if desk.is_full() {
+            if !desk.has_room(1, self.terms.operations_max()) {
                 return None;
             }
             desk.sit(request, time, tell)
         };
-        let mut wait = Wait { lane: self, call_id, waits: true };
+        let mut wait = Wait { lane: self, calls: [call_id], waits: true };
+        self.carry_out(due, tasks);
+        let outcome = told.await;
+        wait.waits = false;
+        // Whoever takes a caller's place away tells it why.
+        Some(outcome.unwrap_or_else(|_gone| unheard()))
+    }
+
+    /// The same for several operations of one caller, who waits for all of them.
+    pub(crate) async fn ask_all<Q: Operation>(
+        self: &Arc<Self>,
+        requests: &mut [Q],
+        namespace: &mut String,
+        time: (Instant, Duration),
+        tasks: &Tasks,
+    ) -> Option<Vec<Outcome>> {
+        let (mut calls, mut all) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()));
+        let due = {
+            let mut desk = self.desk.lock();
+            if !desk.has_room(requests.len(), self.terms.operations_max()) {
+                return None;
+            }
+            requests.iter_mut().fold(Due::default(), |due, request| {
+                let (tell, told) = oneshot::channel();
+                std::mem::swap(request.namespace(), namespace);
+                let (call_id, next) = desk.sit(request, time, tell);
+                std::mem::swap(request.namespace(), namespace);
+                calls.push(call_id);
+                all.push(told);
+                due.and(next)
+            })
+        };
+        let mut wait = Wait { lane: self, calls, waits: true };
+        self.carry_out(due, tasks);
+        let mut outcomes = Vec::with_capacity(all.len());
+        for told in all {
+            outcomes.push(told.await.unwrap_or_else(|_gone| unheard()));
+        }
+        wait.waits = false;
+        Some(outcomes)
+    }
+
+    /// Does what has to be done after someone has sat down.
+    fn carry_out(self: &Arc<Self>, due: Due, tasks: &Tasks) {
         if let Some(stream) = due.open {
-            tasks.spawn(Arc::clone(self).run(stream));
+            // Made here: a task that is ended before it begins ends its stream all the same.
+            let open = Open { lane: Arc::clone(self), stream, end: None };
+            tasks.spawn(Self::run(open));
         } else if due.alarm {
             self.alarm.notify_one();
         }
         if let Some(writer) = due.writer {
             writer.wake();
         }
-        let outcome = told.await;
-        wait.waits = false;
-        // Whoever takes a caller's place away tells it why.
-        Some(outcome.unwrap_or_else(|_gone| Outcome::Lost { error: closed(), sent: true }))
     }
 
     /// Keeps a stream until it ends.
-    async fn run(self: Arc<Self>, stream: u64) {
-        let mut open = Open { lane: &self, stream, end: None };
-        let mut listening = std::pin::pin!(self.listen(stream));
+    async fn run(mut open: Open) {
+        let (lane, stream) = (Arc::clone(&open.lane), open.stream);
+        let mut listening = std::pin::pin!(lane.listen(stream));
         let end = loop {
-            let alarm = self.desk.lock().alarm();
+            let alarm = lane.desk.lock().alarm();
             tokio::select! {
                 biased;
                 end = &mut listening => break end,
-                () = tokio::time::sleep_until(alarm) => if self.sweep(stream) == Swept::Idle { return },
-                () = self.alarm.notified() => {}
+                () = tokio::time::sleep_until(alarm) => if lane.sweep(stream) == Swept::Idle { return },
+                () = lane.alarm.notified() => {}
             }
         };
         open.end = Some(end);
@@ -168,19 +202,31 @@ impl Lane {
     /// Ends a stream and tells everyone on it.
     fn close(&self, stream: u64, end: Option<End>) {
         let absent = end.as_ref().is_some_and(|end| !end.heard && end.status.code() == Code::Unimplemented);
-        if absent {
-            self.absent.store(true, Ordering::Relaxed);
-        }
         let error = end.map_or_else(closed, |end| Error::from(end.status));
+        let too_many = error.reason.as_deref() == Some("BATCH_TOO_LARGE");
+        if absent {
+            self.terms.are_absent();
+        } else if too_many {
+            self.terms.refused();
+        }
         let (left, writer) = self.desk.lock().close(stream);
         if let Some(writer) = writer {
             writer.wake();
         }
         for (tell, sent) in left {
-            let outcome = if absent { Outcome::Absent } else { Outcome::Lost { error: error.clone(), sent } };
+            let outcome = match (absent, too_many) {
+                (true, _) => Outcome::Absent,
+                // What came before it was answered, and what came with it or after it was not begun.
+                (_, true) => Outcome::TooMany,
+                _ => Outcome::Lost { error: error.clone(), sent },
+            };
             let _left = tell.send(outcome);
         }
     }
+}
+
+fn unheard() -> Outcome {
+    Outcome::Lost { error: closed(), sent: true }
 }
 
 fn closed() -> Error {
@@ -188,33 +234,35 @@ fn closed() -> Error {
 }
 
 /// A stream that is open: whatever ends its task, nobody waits on it for ever.
-struct Open<'a> {
-    lane: &'a Lane,
+struct Open {
+    lane: Arc<Lane>,
     stream: u64,
     end: Option<End>,
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
         self.lane.close(self.stream, self.end.take());
     }
 }
 
 /// A caller that waits. Dropped while it does, it takes back what it asked for.
-struct Wait<'a> {
+struct Wait<'a, I: AsRef<[u64]>> {
     lane: &'a Lane,
-    call_id: u64,
+    calls: I,
     waits: bool,
 }
 
-impl Drop for Wait<'_> {
+impl<I: AsRef<[u64]>> Drop for Wait<'_, I> {
     fn drop(&mut self) {
         if !self.waits {
             return;
         }
-        let writer = self.lane.desk.lock().cancel(self.call_id);
-        if let Some(writer) = writer {
-            writer.wake();
+        for call_id in self.calls.as_ref() {
+            let writer = self.lane.desk.lock().cancel(*call_id);
+            if let Some(writer) = writer {
+                writer.wake();
+            }
         }
     }
 }
@@ -229,6 +277,6 @@ impl Stream for Outgoing {
     type Item = Bytes;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.lane.desk.lock().poll_message(self.stream, cx)
+        self.lane.desk.lock().poll_message(self.stream, clock::now(), cx)
     }
 }

@@ -4,12 +4,15 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use crate::{
-    double_blob::{self, Blobs},
+    double_blob::{self, Blobs, refused},
     double_pipe::{self, Piped},
     lease_table::{Leases, outcome},
 };
@@ -24,7 +27,7 @@ use hotplate::{
 };
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
-use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+use tonic::{Code, Request, Response, Status, transport::server::TcpIncoming};
 
 /// How one call goes wrong.
 #[derive(Clone)]
@@ -62,6 +65,8 @@ pub(crate) struct State {
     pub(crate) watches: Mutex<Vec<v1::WatchRequest>>,
     pub(crate) preloads: Mutex<Vec<v1::PreloadRequest>>,
     pub(crate) gets: Mutex<Vec<v1::GetRequest>>,
+    /// Items of a batch that it takes; zero: any number, and it does not say.
+    pub(crate) batch_items_max: AtomicUsize,
     pub(crate) leases: Leases,
     pub(crate) piped: Piped,
     pub(crate) blobs: Blobs,
@@ -87,6 +92,16 @@ impl State {
             Some(Fault::Refuse(status)) => Err(*status),
             Some(Fault::Stall) => std::future::pending().await,
         }
+    }
+
+    /// Whether so many are what it takes with a message.
+    pub(crate) fn few_enough(&self, items: usize) -> Result<(), Status> {
+        let most = self.batch_items_max.load(Ordering::Relaxed);
+        if most == 0 || items <= most { Ok(()) } else { Err(refused(Code::InvalidArgument, "BATCH_TOO_LARGE")) }
+    }
+
+    fn few_of_batch(&self, items: usize) -> Result<(), Status> {
+        self.few_enough(items).inspect_err(|_| self.counted("batch refused"))
     }
 
     pub(crate) fn answer(&self, request: &v1::GetRequest) -> v1::GetResponse {
@@ -202,6 +217,7 @@ impl CacheService for Service {
     async fn batch_get(&self, request: Request<v1::BatchGetRequest>) -> Result<Response<v1::BatchGetResponse>, Status> {
         use v1::batch_get_result::Result as Item;
         let request = self.0.begin("batch_get", request).await?;
+        self.0.few_of_batch(request.items.len())?;
         let answer = |item: &v1::GetRequest| match item.key.as_str() {
             "deferred" if request.items.len() > 1 => Item::Deferred(v1::DeferredItem { size_bytes: 1 }),
             "bad" => Item::Error(v1::ItemError {
@@ -224,6 +240,7 @@ impl CacheService for Service {
 
     async fn batch_put(&self, request: Request<v1::BatchPutRequest>) -> Result<Response<v1::BatchPutResponse>, Status> {
         let request = self.0.begin("batch_put", request).await?;
+        self.0.few_of_batch(request.items.len())?;
         let store =
             |item| v1::BatchPutResult { result: Some(v1::batch_put_result::Result::Response(self.0.store(item))) };
         Ok(Response::new(v1::BatchPutResponse { results: request.items.into_iter().map(store).collect() }))
@@ -326,7 +343,10 @@ impl CacheService for Service {
     ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
         self.0.begin("get_server_info", request).await?;
         let chunk_bytes_max = self.0.blobs.chunk_bytes.load(Ordering::Relaxed) as u64;
-        let limits = Some(v1::ServerLimits { unary_value_bytes_max: 1 << 20, chunk_bytes_max, ..Default::default() });
+        let batch_items_max = u32::try_from(self.0.batch_items_max.load(Ordering::Relaxed)).expect("few");
+        let limits =
+            v1::ServerLimits { unary_value_bytes_max: 1 << 20, chunk_bytes_max, batch_items_max, ..Default::default() };
+        let limits = Some(limits);
         Ok(Response::new(v1::GetServerInfoResponse { version: "1.2.3".to_owned(), limits, ..Default::default() }))
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Blobs {
     pub(crate) cut_writes: Mutex<Vec<u64>>,
     /// The next chunk that is read has another bit.
     pub(crate) flips: Mutex<bool>,
+    /// Trailers tell another checksum than that of the value.
+    pub(crate) wrong_sum: Mutex<bool>,
     /// Sizes of the chunks that came.
     pub(crate) pieces: Mutex<Vec<usize>>,
     pub(crate) tasks: TaskTracker,
@@ -55,7 +57,7 @@ pub(crate) struct Upload {
 
 pub(crate) struct Service(pub(crate) Arc<State>);
 
-fn refused(code: Code, reason: &str) -> Status {
+pub(crate) fn refused(code: Code, reason: &str) -> Status {
     let details = ErrorDetails::with_error_info(reason, "hotplate", HashMap::new());
     Status::with_error_details(code, reason, details)
 }
@@ -203,12 +205,17 @@ async fn send_value(
     let _gone = send.send(Ok(message(Sent::Header(header)))).await;
     let chunk_bytes = state.blobs.chunk_bytes.load(Ordering::Relaxed).max(1);
     let (mut at, mut sent) = (usize::try_from(request.read_offset).expect("small"), 0);
-    while at < value.len() {
+    let limit = usize::try_from(request.read_limit).expect("small");
+    let end = if limit == 0 { value.len() } else { value.len().min(at + limit) };
+    loop {
         if cut.is_some_and(|cut| sent >= cut) {
             let _gone = send.send(Err(Status::unavailable("cut"))).await;
             return;
         }
-        let data = value.slice(at..value.len().min(at + chunk_bytes));
+        if at == end {
+            break;
+        }
+        let data = value.slice(at..end.min(at + chunk_bytes));
         let flip = u32::from(std::mem::take(&mut *state.blobs.flips.lock()));
         let chunk = v1::ValueChunk { offset: at as u64, crc32c: crc32c::crc32c(&data) ^ flip, data: data.clone() };
         (at, sent) = (at + data.len(), sent + data.len() as u64);
@@ -216,7 +223,7 @@ async fn send_value(
             return;
         }
     }
-    let crc32c = crc32c::crc32c(&value);
+    let crc32c = crc32c::crc32c(&value) ^ u32::from(*state.blobs.wrong_sum.lock());
     let trailer = v1::ReadValueTrailer { size_bytes, crc32c, ..v1::ReadValueTrailer::default() };
     let _gone = send.send(Ok(message(Sent::Trailer(trailer)))).await;
 }

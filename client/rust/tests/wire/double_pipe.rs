@@ -35,6 +35,8 @@ pub(crate) struct Piped {
     pub(crate) opened: Mutex<usize>,
     pub(crate) messages: Mutex<Vec<v1::PipelineRequest>>,
     pub(crate) cancelled: Mutex<Vec<u64>>,
+    /// Messages with more operations than the server takes: each ended its stream.
+    pub(crate) refused: Mutex<usize>,
     /// How many operations held streams may answer.
     pub(crate) released: watch::Sender<bool>,
 }
@@ -82,6 +84,11 @@ impl Served {
                 message = self.requests.message() => message.ok().flatten()?,
                 _ = release.wait_for(|released| *released), if !self.kept.is_empty() => return self.release(),
             };
+            if let Err(status) = self.state.few_enough(message.operations.len()) {
+                *self.state.piped.refused.lock() += 1;
+                self.over = true;
+                return Some(Err(status));
+            }
             self.state.piped.messages.lock().push(message.clone());
             self.kept.extend(carry_out(&self.state, message));
             let enough = |count: usize| self.kept.len() >= count;

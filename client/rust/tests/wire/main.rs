@@ -13,6 +13,8 @@ mod lease;
 mod lease_table;
 mod near;
 mod nested;
+mod parts;
 mod pipe;
+mod pipe_many;
 mod typed;
 mod watch;

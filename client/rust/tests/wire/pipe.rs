@@ -11,11 +11,11 @@ use crate::{
     double_pipe::Script,
 };
 
-fn get(key: &str) -> v1::GetRequest {
+pub(crate) fn get(key: &str) -> v1::GetRequest {
     v1::GetRequest { namespace: "test".to_owned(), key: key.to_owned(), ..v1::GetRequest::default() }
 }
 
-fn put(key: &str, bytes: usize) -> v1::PutRequest {
+pub(crate) fn put(key: &str, bytes: usize) -> v1::PutRequest {
     let value = key.bytes().cycle().take(bytes).collect::<Vec<_>>();
     v1::PutRequest {
         namespace: "test".to_owned(),
@@ -25,18 +25,18 @@ fn put(key: &str, bytes: usize) -> v1::PutRequest {
     }
 }
 
-fn touch(key: &str) -> v1::TouchRequest {
+pub(crate) fn touch(key: &str) -> v1::TouchRequest {
     v1::TouchRequest { namespace: "test".to_owned(), key: key.to_owned(), ..v1::TouchRequest::default() }
 }
 
-fn double(script: impl IntoIterator<Item = Script>) -> (Double, Calls) {
+pub(crate) fn double(script: impl IntoIterator<Item = Script>) -> (Double, Calls) {
     let double = Double::start();
     double.state.piped.script.lock().extend(script);
     let calls = double.client().calls();
     (double, calls)
 }
 
-fn value(response: &v1::GetResponse) -> Option<&[u8]> {
+pub(crate) fn value(response: &v1::GetResponse) -> Option<&[u8]> {
     match response.entry.as_ref()?.payload.as_ref()? {
         v1::entry::Payload::Value(value) => Some(value),
         _ => None,
@@ -44,7 +44,7 @@ fn value(response: &v1::GetResponse) -> Option<&[u8]> {
 }
 
 /// Runs what waits for the server until the server has seen so many operations.
-async fn until_seen<F: Future>(state: &Arc<State>, operations: usize, waiting: F) {
+pub(crate) async fn until_seen<F: Future>(state: &Arc<State>, operations: usize, waiting: F) {
     let seen = async {
         while state.piped.operations().len() < operations {
             tokio::task::yield_now().await;
