@@ -131,6 +131,18 @@ impl Core {
         self.keep(asked, Arc::new(content), (stamp, lives))
     }
 
+    /// An answer that nobody tries to keep, as it cannot fit. Whoever has read it must not read an older one afterwards.
+    pub(crate) fn refuse_as_too_large(&self, key: &str) {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        inner.stats.refused.too_large += 1;
+        if self.shelf.remove(&mut inner.index, key).is_some()
+            && let Some(follow) = &mut inner.follow
+        {
+            follow.unwant(key);
+        }
+    }
+
     fn keep(&self, asked: Asked, content: Arc<Content>, (stamp, lives): (Stamp, Lives)) -> bool {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;

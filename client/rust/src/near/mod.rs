@@ -148,6 +148,7 @@ impl Fill {
         // What cannot fit, as it came and as it is read, is not copied first.
         let room = usize::try_from(self.near.core.options().bytes_max / 2).unwrap_or(usize::MAX);
         if value_bytes(response) > room {
+            self.near.core.refuse_as_too_large(key);
             return;
         }
         if self.near.core.offer(self.asked, key, response) {

@@ -53,6 +53,17 @@ fn what_cannot_fit_is_refused_and_drops_what_was_there() {
 }
 
 #[test]
+fn what_is_not_even_tried_drops_what_was_there_as_well() {
+    let core = synced(NearOptions::new().bytes_max(64 << 10));
+    offer(&core, "k", "small");
+    offer(&core, "other", "small");
+    core.refuse_as_too_large("k");
+    core.refuse_as_too_large("never kept");
+    let stats = core.stats(NOW);
+    assert_eq!((stats.entries, stats.refused.too_large), (1, 2), "{stats:?}");
+}
+
+#[test]
 fn the_index_forgets_what_made_room() {
     let core = synced(NearOptions::new().bytes_max(64 << 10).entries_max(20));
     (0..200).for_each(|n| offer(&core, &format!("k{n}"), "v"));
