@@ -265,16 +265,10 @@ pub(crate) fn lookup<T, C: Decode<T>>(codec: &C, response: v1::GetResponse) -> R
         Some(v1::entry::Payload::Negative(negative)) => {
             Ok(Lookup::Negative(Negative { reason: negative.reason, message: negative.message, fresh_for }))
         }
-        Some(v1::entry::Payload::Value(bytes)) if outcome != v1::GetOutcome::Miss => Ok(Lookup::Hit(Hit {
-            value: decode_checked(codec, &metadata.content_type, &metadata.encoding, bytes)?,
-            stale: outcome == v1::GetOutcome::Stale,
-            age: ttl::from_wire(metadata.age.as_ref()).unwrap_or_default(),
-            fresh_for,
-            usable_for: ttl::from_wire(metadata.usable_for.as_ref()).unwrap_or_default(),
-            tier,
-            etag: metadata.etag.into(),
-            near: false,
-        })),
+        Some(v1::entry::Payload::Value(bytes)) if outcome != v1::GetOutcome::Miss => {
+            let value = decode_checked(codec, &metadata.content_type, &metadata.encoding, bytes)?;
+            Ok(hit(value, metadata, (outcome, tier)))
+        }
         Some(_) | None => Ok(Lookup::Miss(reason.into())),
     }
 }
@@ -294,11 +288,16 @@ pub(crate) fn of_stream(header: &v1::ReadValueHeader) -> Lookup<u64> {
             _ => Lookup::Miss(reason.into()),
         };
     }
+    hit(header.size_bytes, metadata, (outcome, tier))
+}
+
+/// A value that the server found, with what it says of it.
+fn hit<T>(value: T, metadata: v1::EntryMetadata, (outcome, tier): (v1::GetOutcome, v1::Tier)) -> Lookup<T> {
     Lookup::Hit(Hit {
-        value: header.size_bytes,
+        value,
         stale: outcome == v1::GetOutcome::Stale,
         age: ttl::from_wire(metadata.age.as_ref()).unwrap_or_default(),
-        fresh_for,
+        fresh_for: ttl::from_wire(metadata.fresh_for.as_ref()).unwrap_or_default(),
         usable_for: ttl::from_wire(metadata.usable_for.as_ref()).unwrap_or_default(),
         tier,
         etag: metadata.etag.into(),

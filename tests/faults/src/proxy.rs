@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    End, Faults, Seen,
+    End, Faults, Seen, Way,
     way::{Direction, Line, pass},
 };
 
@@ -95,6 +95,21 @@ impl Proxy {
     /// Ends all connections there are. New ones may be made.
     pub fn cut(&self, end: End) {
         self.state.send_modify(|state| state.ends = (state.ends.0 + 1, end));
+    }
+
+    /// Ends connections, one after the other, each when so many bytes have gone one way; the one after the last is let be.
+    /// Never returns: what goes on over them is to be waited for beside it.
+    pub async fn ends_in_turn(&self, connections: usize, mut bytes: impl FnMut() -> u64) -> std::convert::Infallible {
+        for _ in 0..connections {
+            let made = self.seen().connections;
+            let mut ends = || Way { ends_after: Some((bytes(), End::Reset)), ..Way::default() };
+            self.set(Faults { up: ends(), down: ends(), refuses: false });
+            while self.seen().connections == made {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.heal();
+        std::future::pending().await
     }
 
     /// New connections go to this server.

@@ -1,11 +1,11 @@
 //! Large values: the way they take by themselves, and streams that break anywhere and go on, byte for byte.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{convert::Infallible, sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use hotplate::{Client, ErrorKind, Lookup, Namespace, Raw, WriteOptions, v1};
-use hotplate_faultproxy::{End, Faults, Proxy, Way};
+use hotplate_faultproxy::Proxy;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::double::Double;
@@ -179,18 +179,8 @@ async fn a_server_that_stays_away_ends_a_transfer_with_the_cause() {
 }
 
 /// Ends connections at any byte behind their first chunk, several in turn, and lets the last one be.
-async fn cut(proxy: &Proxy, random: &mut StdRng) {
-    for _ in 0..5 {
-        let made = proxy.seen().connections;
-        let mut ends =
-            || Way { ends_after: Some((random.random_range(70_000..600_000), End::Reset)), ..Way::default() };
-        proxy.set(Faults { up: ends(), down: ends(), refuses: false });
-        while proxy.seen().connections == made {
-            tokio::task::yield_now().await;
-        }
-    }
-    proxy.heal();
-    std::future::pending().await
+async fn cut(proxy: &Proxy, random: &mut StdRng) -> Infallible {
+    proxy.ends_in_turn(5, || random.random_range(70_000..600_000)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -205,7 +195,7 @@ async fn whatever_byte_the_network_ends_at_values_are_whole() {
         let put = v1::PutRequest { namespace: "test".to_owned(), key: "k".to_owned(), ..v1::PutRequest::default() };
         let written = tokio::select! {
             written = calls.write_value(put, large.clone(), round % 2 == 0) => written,
-            () = cut(&proxy, &mut random) => unreachable!("it waits"),
+            never = cut(&proxy, &mut random) => match never {},
         };
         written.expect("stored");
         assert!(double.state.blobs.values.lock()["k"].0 == large, "round {round}");
@@ -215,7 +205,7 @@ async fn whatever_byte_the_network_ends_at_values_are_whole() {
         };
         let read = tokio::select! {
             read = read => read,
-            () = cut(&proxy, &mut random) => unreachable!("it waits"),
+            never = cut(&proxy, &mut random) => match never {},
         };
         assert!(read == large, "round {round}");
         proxy.heal();
