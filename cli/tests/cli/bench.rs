@@ -1,7 +1,7 @@
 //! `hotplate bench`: every mode against a real server, the form of what it prints, how it ends, what it leaves behind, and the
 //! same load on real peers.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use hotplate_redisctl::eventually;
 use serde_json::Value;
@@ -88,6 +88,19 @@ fn results_are_written_in_every_form_and_rules_decide_the_exit_code() {
     assert!(table.text().contains("operations/s") && table.text().contains("p99.9"), "{table:?}");
     let kept = measured(&server, &["--slo", "errors=0", "--slo", "p99<60s"]);
     assert_eq!(kept["slo"].as_array().map(Vec::len), Some(2));
+    let busy = kept["generator_busy"].as_f64();
+    assert!(busy > Some(0.0) && busy <= Some(1.0) && kept["generator_limited"].is_boolean(), "{kept}");
+    let nothing_there = ["--no-fill", "--prefix", "none/", "--mode", "unary"];
+    let free = bench(&server, &[&nothing_there[..], &["--slo", "p99<60s"]].concat());
+    assert_eq!(free.code, 0, "a miss is no error where nothing was filled: {free:?}");
+    // Of the writes, those that are too large for a call fail.
+    let failing = ["--no-fill", "--value-size", "100:1,2MiB:1", "--read-ratio", "0.5", "--slo", "p99<60s"];
+    let failed = bench(&server, &[&failing[..], &["-o", "json"]].concat());
+    let rules = &failed.json()["slo"];
+    assert_eq!((failed.code, &rules[0]["met"], &rules[1]["met"]), (1, &true.into(), &false.into()), "{failed:?}");
+    assert!(failed.stderr.contains("errors=0 was missed"), "{failed:?}");
+    let allowed = bench(&server, &[&failing[..], &["--slo", "errors<1000000"]].concat());
+    assert_eq!(allowed.code, 0, "{allowed:?}");
     let missed = bench(&server, &["--slo", "p50<1us", "-o", "json"]);
     assert_eq!((missed.code, &missed.json()["slo"][0]["met"]), (1, &false.into()));
     assert!(missed.stderr.contains("p50<1us was missed: it is "), "{missed:?}");
@@ -153,7 +166,8 @@ fn stalled(arguments: &[&str]) -> Value {
     let hits = || server.done(&["stats", "-o", "json"]).json()["hits"].as_u64().unwrap();
     eventually("it reads", || hits() > 0).unwrap();
     server.signal("STOP");
-    std::thread::sleep(Duration::from_millis(300));
+    let asked = server.run(&["get", "k", "--timeout", "300ms"]);
+    assert_eq!(asked.code, 6, "nobody is answered for so long: {asked:?}");
     server.signal("CONT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -33,6 +33,31 @@ pub(crate) fn used_here() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
+/// What the calling thread did so far, as far as processors are concerned.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Thread {
+    /// It ran.
+    busy: Duration,
+    /// It could have run, and something else did. Zero where the kernel does not tell.
+    held_up: Duration,
+}
+
+impl Thread {
+    /// Until now.
+    pub(crate) fn now() -> Self {
+        let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
+        let held_up = told.as_ref().and_then(|text| text.split_whitespace().nth(1)?.parse().ok());
+        let busy = Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
+        Self { busy, held_up: Duration::from_nanos(held_up.unwrap_or(0)) }
+    }
+
+    /// Shares of this time since an earlier moment: running, and held up.
+    pub(crate) fn shares(self, earlier: Self, time: Duration) -> (f64, f64) {
+        let share = |long: Duration| (long.as_secs_f64() / time.as_secs_f64().max(1e-9)).min(1.0);
+        (share(self.busy.saturating_sub(earlier.busy)), share(self.held_up.saturating_sub(earlier.held_up)))
+    }
+}
+
 /// Fields 14 and 15 of proc_pid_stat(5), counted after the name, which may hold anything.
 fn parse(stat: &str, ticks_per_second: u64) -> Option<Duration> {
     let (_, rest) = stat.rsplit_once(')')?;
@@ -46,6 +71,24 @@ fn parse(stat: &str, ticks_per_second: u64) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_only_counts_is_busy_or_held_up_and_one_that_sleeps_is_neither() {
+        let shares = |work: fn()| {
+            let (before, began) = (Thread::now(), crate::clock::now());
+            work();
+            Thread::now().shares(before, crate::clock::now() - began)
+        };
+        let (busy, held_up) = shares(|| {
+            let began = crate::clock::now();
+            while began.elapsed() < Duration::from_millis(100) {
+                std::hint::spin_loop();
+            }
+        });
+        assert!(busy > 0.0 && busy + held_up > 0.8, "{busy} {held_up}");
+        let (idle, _) = shares(|| std::thread::park_timeout(Duration::from_millis(100)));
+        assert!(idle < 0.5, "{idle}");
+    }
 
     #[test]
     fn the_fields_are_found_behind_any_name() {

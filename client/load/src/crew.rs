@@ -16,13 +16,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock,
+    clock, cpu,
     failure::Failure,
     lane::{Shift, lane},
     link::{Driver, Link, Share},
     pace::Pace,
     plan::Shape,
-    tally::Tally,
+    tally::{Generator, Tally},
     task::Tasks,
     work::{Load, Work},
 };
@@ -166,7 +166,7 @@ fn member<D: Driver>(
 
 /// One phase of one thread: what it counted, and the links that came back from it.
 async fn work<L: Link>(phase: Phase, links: Vec<L>, place: Place) -> (Tally, Vec<L>) {
-    let begins = clock::now();
+    let (begins, before) = (clock::now(), cpu::Thread::now());
     let ends = phase.time.map(|time| begins + time);
     let pace = match phase.rate {
         None => Pace::closed(begins, ends, phase.stop.clone()),
@@ -203,7 +203,10 @@ async fn work<L: Link>(phase: Phase, links: Vec<L>, place: Place) -> (Tally, Vec
         () = late => {}
     }
     let unanswered = count - back.len();
-    (shift.end(begins, unanswered as u64), back)
+    let mut tally = shift.end(begins, unanswered as u64);
+    let (busy, held_up) = cpu::Thread::now().shares(before, tally.elapsed);
+    tally.generator = Generator { busy, held_up, ahead: shift.ahead() };
+    (tally, back)
 }
 
 async fn stopped(phase: &Phase) {

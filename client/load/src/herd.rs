@@ -16,12 +16,12 @@ use tokio::{
 use tonic::transport::Channel;
 
 use crate::{
-    clock,
+    clock, cpu,
     failure::Failure,
     link::{Common, codec::Requests, stubs::fault},
     plan::Server,
     stub,
-    tally::Tally,
+    tally::{Generator, Tally},
     work::{Act, Op, Outcome},
 };
 
@@ -79,7 +79,7 @@ pub(crate) async fn herd(
     for _connection in 0..plan.shape.connections.min(herd.callers) {
         channels.push(stub::connect_for_load(server, plan.http2).await?);
     }
-    let begins = clock::now();
+    let (begins, before) = (clock::now(), cpu::Thread::now());
     let (mut tally, mut stampede) = (Tally::default(), Stampede { callers: herd.callers, ..Stampede::default() });
     let tasks = LocalSet::new();
     while stampede.keys == 0 || goes_on() {
@@ -103,6 +103,8 @@ pub(crate) async fn herd(
         stampede.computed_max = stampede.computed_max.max(computed);
     }
     tally.elapsed = clock::now().saturating_duration_since(begins);
+    let (busy, held_up) = cpu::Thread::now().shares(before, tally.elapsed);
+    tally.generator = Generator { busy, held_up, ahead: None };
     Ok((tally, stampede))
 }
 

@@ -51,6 +51,11 @@ impl Shift {
         tally
     }
 
+    /// The share of the schedule that the lanes were ready for.
+    pub(crate) fn ahead(&self) -> Option<f64> {
+        self.pace.ahead()
+    }
+
     fn note(&self, due: Instant, now: Instant, ops: &[Op], outcomes: &Result<&[Outcome], Fault>) {
         let mut tally = self.tally.borrow_mut();
         match outcomes {

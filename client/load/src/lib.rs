@@ -36,4 +36,5 @@ pub use run::{Progress, Step, own_prefix, run};
 pub use side::{Peer, Target};
 pub use size::{Sizes, parse_bytes};
 pub use slo::Slo;
+pub use tally::Generator;
 pub use trace::Trace;

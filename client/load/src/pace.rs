@@ -29,6 +29,8 @@ pub(crate) struct Pace {
     gap: Option<Duration>,
     /// Messages that have begun.
     begun: Cell<u32>,
+    /// Those of them that had to wait until then.
+    early: Cell<u32>,
     /// One lane waits for the clock, the others for that lane: in the order in which they became free.
     door: Semaphore,
     stop: CancellationToken,
@@ -37,7 +39,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// Without a schedule.
     pub(crate) fn closed(begins: Instant, ends: Option<Instant>, stop: CancellationToken) -> Self {
-        Self { begins, ends, gap: None, begun: Cell::new(0), door: Semaphore::new(1), stop }
+        Self { begins, ends, gap: None, begun: Cell::new(0), early: Cell::new(0), door: Semaphore::new(1), stop }
     }
 
     /// A message every `gap`.
@@ -56,9 +58,15 @@ impl Pace {
         if self.ends.is_some_and(|ends| due >= ends || clock::now() >= ends) {
             return None;
         }
+        self.early.set(self.early.get() + u32::from(clock::now() < due));
         self.reach(due).await?;
         self.begun.set(self.begun.get() + 1);
         Some(due)
+    }
+
+    /// The share of a schedule that had to be waited for: the rest was late already. None: no schedule.
+    pub(crate) fn ahead(&self) -> Option<f64> {
+        self.gap.map(|_| f64::from(self.early.get()) / f64::from(self.begun.get().max(1)))
     }
 
     async fn reach(&self, due: Instant) -> Option<()> {
@@ -113,6 +121,8 @@ mod tests {
             // Held up to the end: five more should have begun.
             tokio::time::advance(ms(60)).await;
             assert_eq!(pace.next(clock::now()).await, None);
+            // The first was due at once, then four were late.
+            assert_eq!(pace.ahead(), Some(0.0));
             let missed: Vec<Instant> = pace.missed(clock::now()).collect();
             assert_eq!(missed, (5..10).map(|number| start + ms(10) * number).collect::<Vec<_>>());
         });

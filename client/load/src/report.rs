@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-use crate::{plan::Plan, tally::Tally};
+use crate::{
+    plan::Plan,
+    tally::{Generator, Tally},
+};
 
 /// Processor time used meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,6 +58,10 @@ pub struct Report {
     pub cpu_us_per_op: Option<f64>,
     /// The same of this process.
     pub client_cpu_us_per_op: f64,
+    /// How busy the thread of this process was that had least time to spare.
+    pub generator: Generator,
+    /// Whether the generator, not the server, set the pace.
+    pub generator_limited: bool,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown to a few digits")]
@@ -83,6 +90,8 @@ impl Report {
             unsent: tally.unsent,
             cpu_us_per_op: used.server.map(each),
             client_cpu_us_per_op: each(used.client),
+            generator: tally.generator,
+            generator_limited: tally.generator.is_limit(),
         }
     }
 
@@ -91,6 +100,7 @@ impl Report {
         let of = |number: fn(&Self) -> f64| middle(all.iter().map(|one| number(one)).collect());
         let sum = |number: fn(&Self) -> u64| all.iter().map(|one| number(one)).sum();
         let cpu: Vec<f64> = all.iter().filter_map(|one| one.cpu_us_per_op).collect();
+        let ahead: Vec<f64> = all.iter().filter_map(|one| one.generator.ahead).collect();
         let mut error_kinds = BTreeMap::new();
         for (kind, count) in all.iter().flat_map(|one| &one.error_kinds) {
             *error_kinds.entry(*kind).or_default() += count;
@@ -114,6 +124,12 @@ impl Report {
             unsent: sum(|one| one.unsent),
             cpu_us_per_op: (!cpu.is_empty()).then(|| middle(cpu)),
             client_cpu_us_per_op: of(|one| one.client_cpu_us_per_op),
+            generator: Generator {
+                busy: of(|one| one.generator.busy),
+                held_up: of(|one| one.generator.held_up),
+                ahead: ahead.first().map(|_| middle(ahead.clone())),
+            },
+            generator_limited: all.iter().any(|one| one.generator_limited),
         }
     }
 
@@ -147,6 +163,10 @@ impl Report {
             "error_kinds": self.error_kinds,
             "cpu_us_per_op": self.cpu_us_per_op.map(rounded),
             "client_cpu_us_per_op": rounded(self.client_cpu_us_per_op),
+            "generator_busy": rounded(self.generator.busy),
+            "generator_held_up": rounded(self.generator.held_up),
+            "generator_ahead": self.generator.ahead.map(rounded),
+            "generator_limited": self.generator_limited,
         });
         match value {
             Value::Object(map) => map,

@@ -80,6 +80,17 @@ impl Slo {
         Ok(Self { text: text.to_owned(), metric, order, bound })
     }
 
+    /// These rules, and with them that nothing may go wrong, unless one of them says how much may: what failed has no time
+    /// that a rule could be about.
+    #[must_use]
+    pub fn all(given: &[Self]) -> Vec<Self> {
+        let mut all = given.to_vec();
+        if !all.is_empty() && all.iter().all(|slo| slo.metric != Metric::Errors) {
+            all.push(Self { text: "errors=0".to_owned(), metric: Metric::Errors, order: Order::Equal, bound: 0.0 });
+        }
+        all
+    }
+
     /// What was measured of it, where it was.
     pub(crate) fn value(&self, report: &Report) -> Option<f64> {
         // Without any operation that went right there are no times, and zero would keep every rule.
@@ -172,6 +183,18 @@ mod tests {
             let wrong = Slo::parse(text).expect_err(text);
             assert!(wrong.contains("p99<5ms") && wrong.contains("hit_ratio"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_failed_misses_every_set_of_rules_that_does_not_allow_it() {
+        let report = Report { ops: 100, p99_us: 100.0, errors: 3, ..Report::default() };
+        let missed = |rules: &[&str]| {
+            let rules: Vec<_> = rules.iter().map(|text| Slo::parse(text).expect(text)).collect();
+            Slo::all(&rules).iter().filter_map(|slo| slo.missed(&report)).collect::<Vec<_>>()
+        };
+        assert_eq!(missed(&["p99<5ms"]), ["errors=0 was missed: it is 3.000"]);
+        assert_eq!(missed(&["p99<5ms", "errors<=3"]), [""; 0]);
+        assert_eq!(missed(&[]), [""; 0]);
     }
 
     #[test]

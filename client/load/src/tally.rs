@@ -13,6 +13,37 @@ use crate::{
 /// The longest time that is told apart: an hour, in nanoseconds.
 const LONGEST: u64 = 3_600_000_000_000;
 
+/// How busy a thread was that made the load.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Generator {
+    /// The share of the time in which it ran.
+    pub busy: f64,
+    /// The share in which it could have run, and something else had its processor.
+    pub held_up: f64,
+    /// In the open loop, the share of messages that it had to wait for, because their time had not come.
+    pub ahead: Option<f64>,
+}
+
+/// From this share of its time on a thread had none to spare.
+const BUSY: f64 = 0.9;
+/// A schedule of which less was waited for was not kept up with.
+const AHEAD: f64 = 0.5;
+
+impl Generator {
+    /// Whether what was measured is what it could do, and not what the server can. In the open loop it looks at the clock
+    /// whenever it has nothing else to do, so it may always seem busy.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        self.busy + self.held_up >= BUSY && self.ahead.is_none_or(|ahead| ahead < AHEAD)
+    }
+
+    /// The one of two threads that had less to spare.
+    fn or(self, other: Self) -> Self {
+        let key = |one: &Self| (one.is_limit(), one.busy + one.held_up);
+        if key(&other) > key(&self) { other } else { self }
+    }
+}
+
 /// Counts and times.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
@@ -31,6 +62,8 @@ pub(crate) struct Tally {
     pub(crate) unsent: u64,
     /// From the beginning to the last answer.
     pub(crate) elapsed: Duration,
+    /// Of the busiest thread.
+    pub(crate) generator: Generator,
 }
 
 impl Default for Tally {
@@ -46,6 +79,7 @@ impl Default for Tally {
             errors: BTreeMap::new(),
             unsent: 0,
             elapsed: Duration::ZERO,
+            generator: Generator::default(),
         }
     }
 }
@@ -109,6 +143,7 @@ impl Tally {
         self.bytes += other.bytes;
         self.unsent += other.unsent;
         self.elapsed = self.elapsed.max(other.elapsed);
+        self.generator = self.generator.or(other.generator);
         for (kind, count) in &other.errors {
             self.wrong(kind, *count);
         }
@@ -123,6 +158,24 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_generator_without_time_to_spare_is_the_limit_unless_it_only_looks_at_the_clock() {
+        let of = |busy, held_up, ahead| Generator { busy, held_up, ahead };
+        for (generator, limit) in [
+            (of(0.5, 0.1, None), false),
+            (of(0.95, 0.0, None), true),
+            (of(0.5, 0.45, None), true),
+            (of(1.0, 0.0, Some(0.97)), false),
+            (of(1.0, 0.0, Some(0.1)), true),
+            (of(0.3, 0.0, Some(0.1)), false),
+        ] {
+            assert_eq!(generator.is_limit(), limit, "{generator:?}");
+        }
+        let mut tally = Tally { generator: of(1.0, 0.0, Some(0.9)), ..Tally::default() };
+        tally.add(&Tally { generator: of(0.95, 0.0, Some(0.2)), ..Tally::default() });
+        assert!(tally.generator.is_limit(), "one thread is enough");
+    }
 
     #[test]
     fn what_is_wrong_is_counted_and_not_timed() {

@@ -58,6 +58,7 @@ fn csv(json: &Value, output: &mut Output) -> Result<(), Failure> {
 
 fn table(plan: &Plan, answer: &Answer, slos: &[Slo], output: &mut Output) -> Result<(), Failure> {
     let ours = &answer.ours;
+    output.note(&load(plan, ours))?;
     let mut head = vec!["", "hotplate"];
     let mut columns = vec![facts(ours)];
     if let Some(versus) = &answer.peer {
@@ -95,6 +96,16 @@ fn table(plan: &Plan, answer: &Answer, slos: &[Slo], output: &mut Output) -> Res
         );
         output.note(&text)?;
     }
+    judged(answer, slos, output)?;
+    if answer.interrupted {
+        output.note("ended early: this is what was measured until then")?;
+    }
+    Ok(())
+}
+
+/// What went wrong, which rules hold, and whether the numbers are those of the servers.
+fn judged(answer: &Answer, slos: &[Slo], output: &mut Output) -> Result<(), Failure> {
+    let ours = &answer.ours;
     for kind in &ours.error_kinds {
         let text = output.paint(Paint::Bad, &format!("{} of {}", kind.0, human::count(*kind.1)));
         output.note(&text)?;
@@ -107,11 +118,36 @@ fn table(plan: &Plan, answer: &Answer, slos: &[Slo], output: &mut Output) -> Res
         let text = output.paint(paint, &text);
         output.note(&text)?;
     }
-    if answer.interrupted {
-        output.note("ended early: this is what was measured until then")?;
+    let limited = answer.peer.iter().map(|versus| (versus.name.as_str(), &versus.report));
+    for (name, report) in std::iter::once(("hotplate", ours)).chain(limited) {
+        if report.generator_limited {
+            let text = format!(
+                "with {name} this command was the limit, not the server: its threads had no time to spare; give it more \
+                 --threads, and processors that nothing else uses"
+            );
+            let text = output.paint(Paint::Notice, &text);
+            output.note(&text)?;
+        }
     }
-    let _mode = plan.mode;
     Ok(())
+}
+
+/// What was asked for, in a line.
+fn load(plan: &Plan, report: &Report) -> String {
+    let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let loop_of = plan.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} operations/s by schedule"));
+    let sizes = plan.sizes.text();
+    let unit = if sizes.parse::<u64>().is_ok() { " bytes" } else { "" };
+    let batch = if plan.batch() > 1 { format!(" of {} operations", plan.batch()) } else { String::new() };
+    format!(
+        "{} by {}: {}{batch} under way over {} by {}, values of {sizes}{unit}, {loop_of}, {:.1} s",
+        plan.mode.name(),
+        plan.client.name(),
+        many(plan.shape.in_flight, "message"),
+        many(plan.shape.connections, "connection"),
+        many(plan.shape.threads, "thread"),
+        report.seconds
+    )
 }
 
 fn facts(report: &Report) -> Vec<(&'static str, String)> {
@@ -121,6 +157,16 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         micros => format!("{:.2} s", micros / 1_000_000.0),
     };
     let cpu = report.cpu_us_per_op.map_or_else(|| "-".to_owned(), |micros| format!("{micros:.2} µs"));
+    let share = |share: f64| format!("{:.0} %", share * 100.0);
+    let errors = match report.errors {
+        0 => human::count(0),
+        #[expect(clippy::cast_precision_loss, reason = "shown to two digits")]
+        errors => format!("{} ({:.2} %)", human::count(errors), errors as f64 * 100.0 / (report.ops + errors) as f64),
+    };
+    let generator = match report.generator.ahead {
+        Some(ahead) => format!("ready for {} of its schedule", share(ahead)),
+        None => format!("busy {}, held up {}", share(report.generator.busy), share(report.generator.held_up)),
+    };
     vec![
         ("operations", human::count(report.ops)),
         ("operations/s", format!("{:.0}", report.ops_per_s)),
@@ -132,9 +178,10 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("p99.9", time(report.p999_us)),
         ("longest", time(report.max_us)),
         ("hit ratio", report.hit_ratio().map_or_else(|| "-".to_owned(), human::share)),
-        ("errors", human::count(report.errors)),
+        ("errors", errors),
         ("not begun in time", human::count(report.unsent)),
         ("server processor/op", cpu),
         ("client processor/op", format!("{:.2} µs", report.client_cpu_us_per_op)),
+        ("load generator", generator),
     ]
 }

@@ -154,7 +154,8 @@ fn followed(path: &Path) -> io::Result<(PathBuf, bool)> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
         let Ok(link) = fs::read_link(&path) else { return Ok((path, false)) };
-        if path.parent().and_then(|parent| parent.canonicalize().ok()).is_some_and(|parent| parent.starts_with("/proc")) {
+        if path.parent().and_then(|parent| parent.canonicalize().ok()).is_some_and(|parent| parent.starts_with("/proc"))
+        {
             return Ok((path, true));
         }
         path = path.parent().map(|parent| parent.join(&link)).unwrap_or(link);
