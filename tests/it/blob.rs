@@ -99,6 +99,12 @@ impl Writing {
         let _ = within("a message", self.messages.send(said(message))).await;
     }
 
+    /// Sends a last message, ends the request and waits for the answer.
+    pub(crate) async fn said(self, message: Message) -> Result<v1::WriteValueResponse, Status> {
+        self.say(message).await;
+        self.ended().await
+    }
+
     /// Ends the request, and waits for the answer.
     pub(crate) async fn ended(self) -> Result<v1::WriteValueResponse, Status> {
         let Self { messages, mut call } = self;
@@ -179,4 +185,16 @@ pub(crate) fn pattern(whose: u8, size: usize) -> Vec<u8> {
 /// An id that no other upload of a test has.
 pub(crate) fn id(number: u64) -> String {
     format!("upload-of-a-test-{number:08}")
+}
+
+/// Numbers in an order that only the seed decides.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// One below an end.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        usize::try_from((mixed ^ (mixed >> 27)) % end as u64).unwrap()
+    }
 }

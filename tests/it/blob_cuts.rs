@@ -13,17 +13,6 @@ use crate::{
     wire::{PATIENCE, until},
 };
 
-/// Numbers in an order that only the seed decides.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        usize::try_from((mixed ^ (mixed >> 27)) % end as u64).unwrap()
-    }
-}
-
 /// Uploads a value with its stream cut between chunks at random.
 async fn upload_with_cuts(blobs: &mut Blobs, (id, key): (&str, &str), value: &[u8], random: &mut Random) {
     loop {

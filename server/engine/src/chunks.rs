@@ -92,9 +92,30 @@ impl Chunk {
     /// Bytes charged for it as part of a value.
     #[must_use]
     pub fn charged_bytes(&self) -> u64 {
-        let own = if self.room == 0 { 0 } else { allocated(self.room as u64) + allocated(SHARED_BYTES) };
-        own + (size_of::<Self>() + size_of::<u64>()) as u64
+        charge(self.room as u64)
     }
+}
+
+/// Bytes charged for a chunk in memory of this size.
+fn charge(room: u64) -> u64 {
+    let own = if room == 0 { 0 } else { allocated(room) + allocated(SHARED_BYTES) };
+    own + (size_of::<Chunk>() + size_of::<u64>()) as u64
+}
+
+/// Bytes charged for the chunks of a value of this size that comes in chunks of that size, each in memory of its own.
+#[must_use]
+pub fn charge_in_chunks(size: u64, chunk: u64) -> u64 {
+    let (whole, rest) = (size / chunk.max(1), size % chunk.max(1));
+    whole.saturating_mul(charge(chunk)).saturating_add(if rest == 0 { 0 } else { charge(rest) })
+}
+
+/// Bytes of the largest value whose chunks of that size are charged no more than this; a little less where that is not
+/// easily said.
+#[must_use]
+pub fn largest_in_chunks(room: u64, chunk: u64) -> u64 {
+    let (whole, rest) = (room / charge(chunk), room % charge(chunk));
+    // A piece of memory is a quarter larger than what lies in it at most.
+    whole * chunk + rest.saturating_sub(charge(16)) / 5 * 4
 }
 
 impl fmt::Debug for Chunk {

@@ -258,6 +258,8 @@ pub struct Facts {
     pub charged_bytes: u64,
     /// What identifies the value: its SHA-256 up to 3 MiB, see [`chunks::digest_of_value`].
     pub digest: [u8; 32],
+    /// SHA-256 of the value; `None`: it is a large one of which nobody worked that out.
+    pub sha256: Option<[u8; 32]>,
     /// Since it was stored or confirmed.
     pub age: Duration,
     /// Until it is stale; zero when it is.

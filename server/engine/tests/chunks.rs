@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use hotplate_engine::{
-    chunks::{Chunk, Chunks, Collecting, SHA256_BYTES_MAX, digest_of_value},
+    chunks::{Chunk, Chunks, Collecting, SHA256_BYTES_MAX, charge_in_chunks, digest_of_value, largest_in_chunks},
     entry::Payload,
 };
 use proptest::prelude::*;
@@ -51,6 +51,24 @@ proptest! {
         prop_assert!(chunks.chunks().iter().all(|chunk| !chunk.bytes().is_empty()));
         prop_assert_eq!(chunks.clone(), collect(&value, &[]));
     }
+}
+
+#[test]
+fn what_chunks_will_take_is_known_before_they_come() {
+    for (size, chunk) in [(0, 100), (1, 100), (100, 100), (1_000_000, 4096), (999_999, 77_777), (3 << 20, 1 << 20)] {
+        let value = value(size);
+        let mut collecting = Collecting::new();
+        value.chunks(chunk).for_each(|part| collecting.push(Chunk::new(Bytes::copy_from_slice(part))));
+        assert_eq!(charge_in_chunks(size as u64, chunk as u64), collecting.charged_bytes(), "{size} in {chunk}");
+    }
+    for chunk in [1, 17, 100, 4096, 5000, 1 << 20, 3 << 20] {
+        for room in (0..200).chain([1000, 4097, 65_537, 1 << 20, (8 << 20) - 1, 8 << 20, 1 << 30]) {
+            let largest = largest_in_chunks(room, chunk);
+            assert!(charge_in_chunks(largest, chunk) <= room, "{largest} of {room} in {chunk}");
+        }
+    }
+    let of = |mebibytes: u64| largest_in_chunks(mebibytes << 20, 1 << 20);
+    assert!(of(8) > (8 << 20) - (256 << 10) && of(1024) > (1024 << 20) - (512 << 10), "little is lost");
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl Store for Shelf {
             marked_stale: false,
             failure: None,
             digest: [0; 32],
+            sha256: None,
             age: Duration::ZERO,
             fresh_for: if *fresh { left } else { Duration::ZERO },
             usable_for: left,

@@ -43,7 +43,7 @@ fn cache(bytes_max: u64, uploads_bytes_max: u64) -> Arc<Cache> {
 }
 
 fn request<'a>(namespace: &'a str, key: &'a str, bytes: u64) -> ReserveRequest<'a> {
-    ReserveRequest { namespace, key, bytes, kind: "", compute_cost: Some(Duration::from_secs(3600)) }
+    ReserveRequest { namespace, key, bytes, announced: 0, kind: "", compute_cost: Some(Duration::from_secs(3600)) }
 }
 
 fn put(namespace: &str, key: &str, payload: Payload) -> PutRequest {
@@ -163,6 +163,31 @@ async fn what_cannot_be_held_is_refused_before_anything_goes() {
     assert!(error.retry_delay().is_some(), "others hold what may be reserved, and will be done");
     drop(most);
     cache.reserve(&request("lru", "j", 3 * MIB)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_announced_is_kept_from_others_and_takes_nothing_yet() {
+    let cache = cache(64 * MIB, 32 * MIB);
+    filled(&cache, "lru");
+    let before = held(&cache);
+    let announced = |bytes| ReserveRequest { announced: bytes, ..request("lru", "k", 0) };
+    let first = cache.reserve(&announced(20 * MIB)).await.unwrap();
+    assert_eq!((held(&cache), first.bytes(), first.ahead()), (before, 0, 20 * MIB), "nothing goes for it");
+    let error = cache.reserve(&announced(13 * MIB)).await.unwrap_err();
+    assert_eq!((error.reason(), error.retry_delay().is_some()), (Reason::NotAdmitted, true));
+    let second = cache.reserve(&announced(12 * MIB)).await.unwrap();
+    for room in [&second, &first] {
+        room.grow(room.ahead()).await.unwrap();
+    }
+    assert_eq!((first.bytes(), second.bytes(), held(&cache).1), (20 * MIB, 12 * MIB, 32 * MIB), "each got all of it");
+    let error = first.grow(1).await.unwrap_err();
+    assert!(error.retry_delay().is_some(), "it announced less than it wants");
+    drop(second);
+    first.grow(12 * MIB).await.unwrap();
+    drop(first);
+    let again = cache.reserve(&announced(32 * MIB)).await.unwrap();
+    assert_eq!(again.ahead(), 32 * MIB, "all that was announced is given back");
+    assert_eq!(cache.reserve(&announced(32 * MIB + 1)).await.unwrap_err().retry_delay(), None, "it never fits");
 }
 
 #[tokio::test]

@@ -60,14 +60,14 @@ impl Failures {
     }
 }
 
-/// Whether a stream that ended like this may go on in another one.
+/// Whether a stream that ended like this may go on in another one. One that another took over may not: two that took over
+/// from each other would go on so for ever.
 fn is_interruption(error: &Error) -> bool {
     match error.kind {
         ErrorKind::Unavailable | ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => true,
         ErrorKind::ResourceExhausted => error.retry_after.is_some(),
         ErrorKind::Internal => error.reason.as_deref() == Some(DAMAGED),
-        // Two streams for one upload: the later one goes on.
-        _ => error.reason.as_deref() == Some("UPLOAD_TAKEN_OVER"),
+        _ => false,
     }
 }
 
@@ -93,5 +93,18 @@ impl Calls {
             return Err(Error::new(ErrorKind::Unimplemented, text));
         }
         Ok(usize::try_from(allowed.min(CHUNK_BYTES)).unwrap_or(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_goes_on_after_what_passes_and_after_nothing_else() {
+        let of = |kind, reason: &str| is_interruption(&Error::new(kind, "it ended").with_reason(reason));
+        assert!(of(ErrorKind::Unavailable, "DRAINING") && of(ErrorKind::Internal, DAMAGED));
+        assert!(!of(ErrorKind::FailedPrecondition, "UPLOAD_TAKEN_OVER"), "taking it back would go on for ever");
+        assert!(!of(ErrorKind::InvalidArgument, "DIGEST_MISMATCH") && !of(ErrorKind::Internal, "BUG"));
     }
 }

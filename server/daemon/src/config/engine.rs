@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hotplate_engine::{
+    chunks::largest_in_chunks,
     namespace::{EngineConfig, FleetRules, NamespaceConfig},
     origin::{Origin, Origins},
 };
@@ -12,6 +13,9 @@ use super::{
     ConfigError,
     shape::{Create, NamespaceSettings, OriginSettings, Settings},
 };
+
+/// Bytes for what an entry has besides its value.
+const ENTRY_BYTES: usize = 16 << 10;
 
 impl Settings {
     /// Bytes of a value at most: no upload is begun that memory cannot hold, where there is no disk. What a Put brings it
@@ -34,6 +38,16 @@ impl Settings {
     pub fn uploads_bytes_max(&self) -> usize {
         let own = self.ledger.uploads_bytes_max;
         if own == 0 { self.memory.bytes_max / 2 } else { own.min(self.memory.bytes_max) }
+    }
+
+    /// Bytes of the largest value that can be written: it comes in chunks, into the room of uploads, and becomes an entry.
+    #[must_use]
+    pub fn written_bytes_max(&self) -> u64 {
+        let memory = self.memory.bytes_max.saturating_sub(ENTRY_BYTES);
+        let room = self.uploads_bytes_max().min(memory) as u64;
+        let uploaded = largest_in_chunks(room, self.limits.chunk_bytes_max as u64);
+        // What goes in one message needs no such room.
+        uploaded.max(self.unary_value_bytes_max() as u64).min(self.value_bytes_max() as u64)
     }
 
     /// The engine's part.

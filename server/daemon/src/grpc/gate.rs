@@ -12,18 +12,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::FutureExt;
 use hotplate_engine::clock::{Clock, Moment};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
-use tonic::{body::Body, service::Routes};
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::{Code, body::Body, service::Routes};
 use tower::Service as _;
 use tracing::{Instrument, Span};
 
 use super::{
     blob::service::{BlobRpcs, blob_rpc_at},
+    bounded::{guarded, panicked},
     lane::{
         Outgoing,
         prefix::{PREFIX_BYTES, only_message},
@@ -83,6 +83,15 @@ struct Pass {
     end: Option<(Duration, Failure)>,
     /// Whether an open response ends when the server goes. Watches end with a word of their own.
     ends_with_server: bool,
+}
+
+impl Pass {
+    /// Why a call was cut: where its answer had to begin by the end of all, because of what ends it.
+    fn why(&self, cut: Failure) -> Failure {
+        let is_late = cut.code() == Code::DeadlineExceeded;
+        let end = self.end.as_ref().filter(|(time, _)| is_late && Some(*time) == self.head);
+        end.map_or(cut, |(_, why)| why.clone())
+    }
 }
 
 impl hyper::service::Service<Request<Incoming>> for Gate {
@@ -190,7 +199,7 @@ impl Parts {
         (pass, started): (Pass, Moment),
     ) -> Response<Body> {
         let call = pass.call.clone();
-        let served = guarded(pass.head, self.dispatch(request, call.clone())).await;
+        let served = guarded(pass.head, self.dispatch(request, call.clone())).await.map_err(|cut| pass.why(cut));
         let response = match served {
             Ok(response) => response,
             Err(failure) => return self.refuse(rpc, call.as_deref(), started, failure),
@@ -363,37 +372,4 @@ impl Parts {
 
 fn expired() -> Failure {
     Failure::new("TOKEN_EXPIRED", "the token has expired while the stream was open")
-}
-
-/// Runs a call in bounded time. A panic ends this call and no other.
-async fn guarded<T>(time: Option<Duration>, work: impl Future<Output = T>) -> Result<T, Failure> {
-    let caught = AssertUnwindSafe(work).catch_unwind();
-    let ended = match time {
-        Some(time) => timeout(time, caught).await.map_err(|_elapsed| Failure::deadline())?,
-        None => caught.await,
-    };
-    ended.map_err(|_panic| panicked())
-}
-
-fn panicked() -> Failure {
-    tracing::error!("a call panicked");
-    Failure::bug("the server met a bug while it served this call; others go on")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_an_answer() {
-        let failed = guarded(None, async { panic!("on purpose") }).await.map(|(): ()| ()).unwrap_err();
-        assert_eq!(failed.reason(), "BUG");
-        assert_eq!(guarded(None, async { 7 }).await.unwrap(), 7);
-    }
-
-    #[tokio::test]
-    async fn time_ends_a_call_that_hangs() {
-        let failed = guarded(Some(Duration::from_millis(1)), std::future::pending::<()>()).await.unwrap_err();
-        assert_eq!(failed.reason(), "DEADLINE_EXCEEDED");
-    }
 }

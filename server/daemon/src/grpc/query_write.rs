@@ -30,12 +30,16 @@ pub(super) async fn query_write(
     request.namespace.clone_into(&mut about.namespace);
     call.allow(&request.namespace)?;
     let answer = match parts.uploads.query(&name(&request.namespace, &request.upload_id, "upload_id")?)? {
-        Known::Open(received_bytes) => v1::QueryWriteResponse { received_bytes, put: None },
-        Known::Finished(finished) => {
-            v1::QueryWriteResponse { received_bytes: finished.answer.received_bytes, put: finished.answer.put }
-        }
+        Known::Open(received_bytes) => v1::WriteValueResponse { received_bytes, put: None },
+        // Half of the time is left for the answer.
+        Known::Closed(upload) => match tokio::time::timeout(call.time / 2, upload.outcome()).await {
+            Ok(outcome) => outcome?,
+            Err(_elapsed) => v1::WriteValueResponse { received_bytes: upload.received(), put: None },
+        },
+        Known::Finished(finished) => finished.answer,
     };
-    Ok(Answer::plain(answer))
+    let v1::WriteValueResponse { received_bytes, put } = answer;
+    Ok(Answer::plain(v1::QueryWriteResponse { received_bytes, put }))
 }
 
 /// Names an upload, checked.

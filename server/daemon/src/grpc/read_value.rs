@@ -66,7 +66,8 @@ async fn serve(
     let stored = match &found {
         LeasedAnswer::Found(answer, _) => match &answer.outcome {
             Lookup::Hit(view) | Lookup::Stale(view) => {
-                let (etag, digest) = (view.facts.etag.clone(), Bytes::copy_from_slice(&view.facts.digest));
+                let etag = view.facts.etag.clone();
+                let digest = view.facts.sha256.map(|sum| Bytes::copy_from_slice(&sum)).unwrap_or_default();
                 Some((source(parts, view.payload.clone(), (digest, &etag))?, view.facts.size_bytes, etag))
             }
             Lookup::Negative(_) | Lookup::NotModified(_) | Lookup::Miss(_) => None,

@@ -51,7 +51,7 @@ pub(crate) fn server_info(
 pub(crate) fn describe(settings: &Settings, started: Duration) -> v1::GetServerInfoResponse {
     let limits = v1::ServerLimits {
         key_bytes_max: KEY_BYTES_MAX as u64,
-        value_bytes_max: settings.value_bytes_max() as u64,
+        value_bytes_max: settings.written_bytes_max(),
         batch_items_max: convert::count(settings.limits.batch_items_max),
         tags_max: TAGS_MAX,
         message_bytes_max: settings.limits.message_bytes_max as u64,

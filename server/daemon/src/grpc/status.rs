@@ -215,6 +215,11 @@ impl Failure {
         self.0.reason
     }
 
+    /// When it may be tried again, if that helps.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     /// As an item of a batch shows it.
     pub(crate) fn item(self) -> v1::ItemError {
         let Parts { code, reason, message, field, retry_after, pending } = *self.0;

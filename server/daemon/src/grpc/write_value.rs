@@ -1,26 +1,38 @@
 //! WriteValue: takes a value in chunks, proves it whole, and stores it in one step as a Put would.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use hotplate_engine::{chunks::Chunk, entry::Payload, flow::reserve::ReserveRequest, memory::reserved::Reservation};
+use futures::FutureExt;
+use hotplate_engine::{
+    Error,
+    chunks::{Chunk, charge_in_chunks},
+    entry::Payload,
+    flow::reserve::ReserveRequest,
+    memory::reserved::Reservation,
+};
 use hotplate_proto::v1;
 use tokio::sync::oneshot;
 use tonic::body::Body;
 
 use super::{
     blob::{
+        digest::Digesting,
         service::{About, Parts},
-        upload::{Plan, Writer, check_offset},
+        upload::{Plan, Upload},
         uploads::{Name, Opened},
         wire::{Begun, ChunkHead, Sent},
+        writer::{Closing, Writer, check_offset},
     },
     convert, put, query_write,
     service::{Answer, Call},
     status::Failure,
 };
 
-/// Bytes that room is taken for at once: an upload that says it will be large holds no more than what came of it, and this.
+/// Bytes that room is taken for at once at most, and no more than came before: an upload holds twice what came of it, whatever it
+/// says that will come.
 const STEP_BYTES: u64 = 1 << 20;
+/// Bytes of the chunks of an upload that begins with a smaller one, as far as is known then.
+const CHUNK_BYTES_USUAL: u64 = 64 << 10;
 
 /// Serves `WriteValue`.
 pub(super) async fn write_value(
@@ -45,19 +57,28 @@ pub(super) async fn write_value(
     let plan = plan(parts, put, size_bytes).map_err(|failure| failure.within("header"))?;
     let writer = match parts.uploads.open(&name, plan, write_offset)? {
         Opened::Finished(finished) => return Ok(Answer { message: finished.answer, outcome: "repeated" }),
+        Opened::Closed(upload) => return repeated(parts, &upload).await,
         Opened::Writing(writer) => writer,
     };
     let finish = tokio::select! {
         () = parts.draining.cancelled() => return Err(Failure::draining()),
         why = writer.ended() => return Err(why),
-        finish = take(parts, &writer, &mut sent) => finish?,
+        finish = take(parts, &writer, &mut sent) => finish,
     };
-    match finish {
-        Some(finish) => commit(parts, (name, writer), finish).await,
+    match finish.inspect_err(|why| parts.uploads.refuse(&name, &writer, why))? {
+        Some(finish) => commit(parts, (name, writer.close()?), finish).await,
         None => {
             let received_bytes = writer.upload().received();
             Ok(Answer { message: v1::WriteValueResponse { received_bytes, put: None }, outcome: "unfinished" })
         }
+    }
+}
+
+/// Answers a stream of an upload that another has finished meanwhile: as that one is.
+async fn repeated(parts: &Parts, upload: &Upload) -> Result<Answer<v1::WriteValueResponse>, Failure> {
+    tokio::select! {
+        () = parts.draining.cancelled() => Err(Failure::draining()),
+        outcome = upload.outcome() => Ok(Answer { message: outcome?, outcome: "repeated" }),
     }
 }
 
@@ -124,46 +145,71 @@ async fn chunk(parts: &Parts, writer: &Writer, sent: &mut Sent<Body>, head: Chun
 /// Takes room for so many bytes more than there are.
 async fn make_room(parts: &Parts, writer: &Writer, bytes: u64) -> Result<(), Failure> {
     let plan = &writer.upload().plan;
-    let needed = writer.charged()? + bytes;
+    let came = writer.charged()?;
+    let needed = came + bytes;
     let room = match writer.room()? {
         Some(room) => room,
-        None => {
-            let request = ReserveRequest {
-                namespace: &plan.put.namespace,
-                key: &plan.put.key,
-                bytes: 0,
-                kind: &plan.put.description.kind,
-                compute_cost: plan.put.description.compute_cost,
-            };
-            writer.keep(parts.cache.reserve(&request).await?)?
-        }
+        None => first_room(parts, writer, bytes).await?,
     };
     let more = needed.saturating_sub(room.bytes());
-    if more > 0 {
-        let step = plan.size.map_or(STEP_BYTES, |size| STEP_BYTES.min(size));
-        room.grow(more.max(step)).await?;
+    if more == 0 {
+        return Ok(());
     }
-    Ok(())
+    // What was announced is kept for it, and nothing beyond that.
+    let step = plan.size.map_or(STEP_BYTES, |_| STEP_BYTES.min(room.ahead())).min(came);
+    let _busy = writer.busy();
+    let waits = |grown: &Result<(), Error>| grown.as_ref().is_err_and(|error| error.retry_delay().is_some());
+    let mut grown = room.grow(more.max(step)).await;
+    if waits(&grown) && step > more {
+        grown = room.grow(more).await;
+    }
+    if waits(&grown) && parts.uploads.make_room_for(writer.upload()) {
+        grown = room.grow(more).await;
+    }
+    Ok(grown?)
+}
+
+/// The room of an upload whose first chunk has so many bytes: none yet, but all that it will take in such chunks is kept for
+/// it, if its header says how much it is. So of two that do not fit together one is told so before it holds anything.
+async fn first_room(parts: &Parts, writer: &Writer, bytes: u64) -> Result<Arc<Reservation>, Failure> {
+    let plan = &writer.upload().plan;
+    let request = ReserveRequest {
+        namespace: &plan.put.namespace,
+        key: &plan.put.key,
+        bytes: 0,
+        announced: plan.size.map_or(0, |size| charge_in_chunks(size, bytes.max(CHUNK_BYTES_USUAL))),
+        kind: &plan.put.description.kind,
+        compute_cost: plan.put.description.compute_cost,
+    };
+    let room = match parts.cache.reserve(&request).await {
+        Err(error) if error.retry_delay().is_some() && parts.uploads.make_room_for(writer.upload()) => {
+            parts.cache.reserve(&request).await?
+        }
+        room => room?,
+    };
+    writer.keep(room)
 }
 
 /// Checks that all is there, and stores it. Goes on when the writer does not wait.
 async fn commit(
     parts: &Arc<Parts>,
-    (name, writer): (Name, Writer),
+    (name, closing): (Name, Closing),
     finish: v1::WriteValueFinish,
 ) -> Result<Answer<v1::WriteValueResponse>, Failure> {
     let (said, answered) = oneshot::channel();
     let own = Arc::clone(parts);
     parts.tasks.spawn(async move {
-        let upload = Arc::clone(writer.upload());
-        let done = store(&own, writer, finish).await;
+        let upload = Arc::clone(closing.upload());
+        let done = AssertUnwindSafe(store(&own, closing, finish)).catch_unwind().await;
+        // Who waits for the outcome must hear of one.
+        let done = done.unwrap_or_else(|_panic| Err(Failure::bug("storing an upload met a bug")));
         match &done {
             Ok(answer) => {
                 own.uploads.finish(&name, &upload, answer.message.clone());
                 let metadata = answer.message.put.as_ref().and_then(|put| put.metadata.as_ref());
                 let is_stored = matches!(answer.outcome, "stored" | "refreshed");
                 let etag = metadata.filter(|_| is_stored).map(|metadata| Arc::from(metadata.etag.as_str()));
-                upload.stored(etag, &own.readers);
+                upload.stored(answer.message.clone(), (etag, &own.readers));
             }
             Err(failure) => own.uploads.give_up(&name, &upload, failure.clone()),
         }
@@ -175,11 +221,12 @@ async fn commit(
 
 async fn store(
     parts: &Arc<Parts>,
-    writer: Writer,
+    closing: Closing,
     finish: v1::WriteValueFinish,
 ) -> Result<Answer<v1::WriteValueResponse>, Failure> {
-    let plan = &writer.upload().plan;
-    let (size, crc32c) = writer.sums()?;
+    let upload = Arc::clone(closing.upload());
+    let plan = &upload.plan;
+    let (size, crc32c) = (closing.collected().size(), closing.collected().crc32c());
     if finish.size_bytes != size || plan.size.is_some_and(|said| said != size) {
         let rule = format!("{size} bytes came, which is not what was said: send all of it anew");
         return Err(Failure::argument("finish.size_bytes", rule));
@@ -190,14 +237,14 @@ async fn store(
     }
     let said = digest(&finish)?;
     let sha256 = match plan.put.digest.or(said) {
-        Some(_) => Some(sum(parts, &writer).await?),
+        Some(_) => Some(sum(parts, &closing).await),
         None => None,
     };
     if said.is_some_and(|said| Some(said) != sha256) {
         let rule = "digest is not the SHA-256 of the value that arrived: send all of it anew";
         return Err(Failure::new("DIGEST_MISMATCH", rule).at("finish.digest"));
     }
-    let (chunks, room) = writer.complete(sha256)?;
+    let (chunks, room) = closing.complete(sha256);
     let request = hotplate_engine::flow::put::PutRequest { payload: Some(Payload::Chunks(chunks)), ..plan.put.clone() };
     let room: Option<Reservation> = room.and_then(Arc::into_inner);
     let answer = parts.cache.write_begun(request, plan.lease, (plan.begun, room)).await?;
@@ -214,13 +261,13 @@ fn digest(finish: &v1::WriteValueFinish) -> Result<Option<[u8; 32]>, Failure> {
 }
 
 /// SHA-256 of all that came: worked out while it came when that was asked for in the header, else now.
-async fn sum(parts: &Parts, writer: &Writer) -> Result<[u8; 32], Failure> {
-    if let Some(digesting) = &writer.upload().digesting {
-        return Ok(digesting.sum(&parts.tasks).await);
+async fn sum(parts: &Parts, closing: &Closing) -> [u8; 32] {
+    if let Some(digesting) = &closing.upload().digesting {
+        return digesting.sum(&parts.tasks).await;
     }
-    let digesting = super::blob::digest::Digesting::new();
-    for chunk in writer.chunks_from(0)? {
+    let digesting = Digesting::new();
+    for chunk in closing.collected().chunks() {
         digesting.add(chunk.bytes().clone(), &parts.tasks);
     }
-    Ok(digesting.sum(&parts.tasks).await)
+    digesting.sum(&parts.tasks).await
 }

@@ -229,6 +229,7 @@ pub(super) fn instead(view: EntryView) -> EntryView {
         cost_source: CostSource::Estimated,
         size_bytes: 0,
         digest: content.digest,
+        sha256: Some(content.digest),
         age: failure.age,
         fresh_for: lasts,
         usable_for: lasts,

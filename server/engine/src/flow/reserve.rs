@@ -1,5 +1,7 @@
 //! Room for a value before it is there: asked for by whoever receives it in pieces, made by evicting others as a Put would,
-//! taken over by the Put that stores it. A large value makes much room: in steps, between which others have their turn.
+//! taken over by the Put that stores it. A large value makes much room: in steps, between which others have their turn. What
+//! is announced is kept from others from the beginning, and taken when it comes: of two that do not fit together one waits
+//! with empty hands.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,6 +38,8 @@ pub struct ReserveRequest<'a> {
     pub key: &'a str,
     /// Bytes, as far as they are known: more can be asked for with [`Reservation::grow`].
     pub bytes: u64,
+    /// Bytes that it will take in all, if that is known: no other reservation gets them, and nothing goes for them yet.
+    pub announced: u64,
     /// The kind of what is to be stored; empty for none.
     pub kind: &'a str,
     /// What computing it cost, if that is known.
@@ -52,20 +56,24 @@ pub async fn reserve(store: &Arc<Store>, request: &ReserveRequest<'_>) -> Result
     bounds::length("kind", request.kind, crate::selector::KIND_BYTES_MAX)?;
     bounds::size(request.bytes, store.config.value_bytes_max)?;
     let space = store.open(key.namespace())?;
-    let room = Room { entries: 0, bytes: request.bytes };
-    may_be(store, &space, (&key, request, room))?;
     let reservation = Reservation::new(store.clone(), space);
+    let all = request.announced.max(request.bytes);
+    if !reservation.promise(all) {
+        return Err(crowded(store, all));
+    }
+    may_be(&reservation, all, (&key, request))?;
     reservation.grow(request.bytes).await?;
     Ok(reservation)
 }
 
-/// Whether it could be stored at all, and is worth it.
-fn may_be(store: &Store, space: &Arc<Space>, (key, request, room): (&Key, &ReserveRequest<'_>, Room)) -> Result<()> {
-    if let Some(why) = cannot_fit(store, (space, None), (room.bytes, 0)) {
+/// Whether it could be stored at all, and what is taken at once is worth it.
+fn may_be(reservation: &Reservation, all: u64, (key, request): (&Key, &ReserveRequest<'_>)) -> Result<()> {
+    let (store, space) = (reservation.store(), reservation.space());
+    if let Some(why) = cannot_fit(store, (space, Some(reservation)), (all, 0)) {
         return Err(refused(why));
     }
     let known = (request.compute_cost, request.kind);
-    match weigh(store, (space, key), known, (room.bytes, room)) {
+    match weigh(store, (space, key), known, (request.bytes, Room { entries: 0, bytes: request.bytes })) {
         Some(why) => Err(refused(why)),
         None => Ok(()),
     }
@@ -79,10 +87,11 @@ impl Reservation {
     pub async fn grow(&self, bytes: u64) -> Result<()> {
         let (store, space) = (self.store(), self.space());
         let all = self.bytes().saturating_add(bytes);
+        // Before it is said that it never fits: what others hold they will give back.
+        let Some(mut claim) = self.claim(bytes) else { return Err(crowded(store, all)) };
         if let Some(why) = cannot_fit(store, (space, Some(self)), (all, 0)) {
             return Err(refused(why));
         }
-        let Some(mut claim) = self.claim(bytes) else { return Err(crowded(store, all)) };
         let (mut turns, mut in_vain) = (0, 0);
         while claim.left() > 0 {
             let taken = claim.take(STEP_BYTES);

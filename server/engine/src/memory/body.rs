@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     allocation::allocated,
-    chunks::Chunks,
+    chunks::{Chunks, SHA256_BYTES_MAX},
     clock::Moment,
     compress::Compressed,
     entry::{Description, FailureView, Negative, Payload},
@@ -78,6 +78,17 @@ impl Value {
                 Other::Chunks(chunks) => chunks.size(),
             },
         }
+    }
+
+    fn sha256(&self, digest: [u8; 32]) -> Option<[u8; 32]> {
+        let bytes = match self {
+            Self::Plain(value) => value.len() as u64,
+            Self::Other(other) => match &**other {
+                Other::Smaller(value) => value.raw_bytes(),
+                Other::Chunks(chunks) => return chunks.sha256(),
+            },
+        };
+        (bytes <= SHA256_BYTES_MAX).then_some(digest)
     }
 
     fn taken(&self, key: usize) -> Taken {
@@ -212,6 +223,14 @@ impl Body {
         match self {
             Self::Packed(bytes) => Content::digest_of_value(&bytes[length..]),
             Self::Whole(whole) => whole.digest,
+        }
+    }
+
+    /// SHA-256 of the value with this digest; `None`: it is a large one, whose digest is another, and nobody worked it out.
+    pub(super) fn sha256(&self, digest: [u8; 32]) -> Option<[u8; 32]> {
+        match self {
+            Self::Packed(_) => Some(digest),
+            Self::Whole(whole) => whole.value.sha256(digest),
         }
     }
 

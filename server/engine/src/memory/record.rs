@@ -360,6 +360,7 @@ impl Record {
             size_bytes: self.value_bytes(),
             charged_bytes: self.charged(at.order_bytes),
             digest,
+            sha256: self.body.sha256(digest),
             age: now.since(self.stored()),
             fresh_for: lifetime.deadlines.fresh_until.min(ends).since(now),
             usable_for: ends.since(now),

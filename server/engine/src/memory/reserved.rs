@@ -55,19 +55,27 @@ pub struct Reservation {
     store: Arc<Store>,
     space: Arc<Space>,
     bytes: AtomicU64,
+    /// Bytes that were announced and are not taken yet: nobody else is promised them.
+    ahead: AtomicU64,
 }
 
 impl Reservation {
     /// Nothing yet, for a value of this namespace.
     #[must_use]
     pub(crate) fn new(store: Arc<Store>, space: Arc<Space>) -> Self {
-        Self { store, space, bytes: AtomicU64::new(0) }
+        Self { store, space, bytes: AtomicU64::new(0), ahead: AtomicU64::new(0) }
     }
 
     /// Bytes that it holds.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(SeqCst)
+    }
+
+    /// Bytes that were announced and are not taken yet.
+    #[must_use]
+    pub fn ahead(&self) -> u64 {
+        self.ahead.load(SeqCst)
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
@@ -78,9 +86,25 @@ impl Reservation {
         &self.space
     }
 
-    /// Asks for a share of what all reservations may take; `None`: others have it.
+    /// Asks that so many bytes in all are kept from other reservations, without taking them; false: others have them.
+    pub(crate) fn promise(&self, all: u64) -> bool {
+        let more = all.saturating_sub(self.bytes()).saturating_sub(self.ahead());
+        let kept = self.store.uploads.claim(more);
+        if kept {
+            self.ahead.fetch_add(more, SeqCst);
+        }
+        kept
+    }
+
+    /// Asks for a share of what all reservations may take, first of what was announced; `None`: others have it.
     pub(crate) fn claim(&self, bytes: u64) -> Option<Claim<'_>> {
-        self.store.uploads.claim(bytes).then(|| Claim { of: self, left: bytes })
+        let before = self.ahead.fetch_update(SeqCst, SeqCst, |ahead| Some(ahead.saturating_sub(bytes)));
+        let announced = before.unwrap_or_else(|ahead| ahead).min(bytes);
+        if self.store.uploads.claim(bytes - announced) {
+            return Some(Claim { of: self, left: bytes });
+        }
+        self.ahead.fetch_add(announced, SeqCst);
+        None
     }
 
     /// Takes room for an entry, of which this holds a part: from then on that is the entry's, and the rest is given back. False
@@ -94,7 +118,7 @@ impl Reservation {
         }
         let rest = held.saturating_sub(room.bytes);
         self.store.uploads.held.fetch_sub(held, SeqCst);
-        self.store.uploads.unclaim(held);
+        self.store.uploads.unclaim(held + self.ahead.swap(0, SeqCst));
         self.store.pool.budget().release(Room { entries: 0, bytes: rest });
         true
     }
@@ -104,7 +128,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let bytes = self.bytes();
         self.store.uploads.held.fetch_sub(bytes, SeqCst);
-        self.store.uploads.unclaim(bytes);
+        self.store.uploads.unclaim(bytes + self.ahead());
         self.store.pool.budget().release(Room { entries: 0, bytes });
     }
 }
@@ -115,7 +139,7 @@ impl fmt::Debug for Reservation {
     }
 }
 
-/// A share of what all reservations may take, until it is taken or dropped.
+/// A share of what all reservations may take, until it is taken; dropped, it stays announced.
 #[derive(Debug)]
 pub(crate) struct Claim<'a> {
     of: &'a Reservation,
@@ -144,6 +168,6 @@ impl Claim<'_> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.of.store.uploads.unclaim(self.left);
+        self.of.ahead.fetch_add(self.left, SeqCst);
     }
 }

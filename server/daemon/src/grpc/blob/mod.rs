@@ -9,3 +9,4 @@ pub(super) mod source;
 pub(super) mod upload;
 pub(super) mod uploads;
 pub(super) mod wire;
+pub(super) mod writer;

@@ -87,7 +87,7 @@ impl BlobRpcs {
             readers,
             ledger,
             chunk_bytes_max: settings.limits.chunk_bytes_max,
-            value_bytes_max: settings.value_bytes_max() as u64,
+            value_bytes_max: settings.written_bytes_max(),
             draining,
             tasks: Tasks::default(),
             cache,

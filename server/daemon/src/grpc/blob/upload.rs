@@ -1,5 +1,5 @@
 //! One upload: what of it is here, who writes it, and what became of it. Who may write is not known here, nor how its
-//! bytes travel.
+//! bytes travel; what a stream that writes does to it is told in `writer`.
 
 use std::{fmt, mem, sync::Arc, time::Duration};
 
@@ -9,18 +9,20 @@ use hotplate_engine::{
     flow::{fill::Ticket, put::PutRequest},
     memory::reserved::Reservation,
 };
-use parking_lot::Mutex;
+use hotplate_proto::v1;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     digest::Digesting,
     readers::{Kept, Readers},
+    writer::Writer,
 };
 use crate::grpc::status::Failure;
 
 /// An upload of so many bytes may be slow: of tokens, which come as they are made, for one.
-pub(in crate::grpc) const SLOW_BYTES_MAX: u64 = 1 << 20;
+const SLOW_BYTES_MAX: u64 = 1 << 20;
 
 /// What is written where.
 pub(in crate::grpc) struct Plan {
@@ -39,29 +41,37 @@ pub(in crate::grpc) struct Upload {
     /// Names it to readers, who must not know what the writer calls it.
     pub(in crate::grpc) version: Arc<str>,
     pub(in crate::grpc) plan: Plan,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     /// Told whenever something has changed.
-    changed: watch::Sender<()>,
+    pub(super) changed: watch::Sender<()>,
     /// Its SHA-256 as it is worked out, if it is to be.
     pub(in crate::grpc) digesting: Option<Arc<Digesting>>,
 }
 
-struct State {
-    phase: Phase,
+/// What changes of an upload.
+pub(super) struct State {
+    pub(super) phase: Phase,
     /// The stream that writes now: how many there were, and what ends it.
-    writer: Option<(u64, CancellationToken)>,
+    pub(super) writer: Option<(u64, CancellationToken)>,
     writers: u64,
     /// Why the last stream that was ended was.
-    ended: Option<Failure>,
+    pub(super) ended: Option<Failure>,
+    /// What its writer is told, once that is known.
+    outcome: Option<Result<v1::WriteValueResponse, Failure>>,
     /// When something came last, or the last stream ended.
-    seen: Moment,
+    pub(super) seen: Moment,
     /// Since when the rate is measured, and how much there was then.
     measured: (Moment, u64),
+    /// How often the server is at work on it: then it is not the writer who is slow.
+    pub(super) busy: usize,
 }
 
-enum Phase {
+/// How far an upload is.
+pub(super) enum Phase {
     Collecting(Collecting, Option<Arc<Reservation>>),
-    /// All is here and being stored.
+    /// All is here, and is being proved: nobody writes any more.
+    Closed(Collecting),
+    /// It is proved and being stored.
     Finishing(Chunks),
     Stored(Kept, Arc<str>),
     Failed,
@@ -96,7 +106,16 @@ impl Upload {
     /// Nothing of it is here yet.
     pub(in crate::grpc) fn new(plan: Plan, now: Moment) -> Arc<Self> {
         let phase = Phase::Collecting(Collecting::new(), None);
-        let state = State { phase, writer: None, writers: 0, ended: None, seen: now, measured: (now, 0) };
+        let state = State {
+            phase,
+            writer: None,
+            writers: 0,
+            ended: None,
+            outcome: None,
+            seen: now,
+            measured: (now, 0),
+            busy: 0,
+        };
         let digesting = plan.put.digest.is_some().then(Digesting::new);
         let version = format!("upload-{:032x}", rand::random::<u128>()).into();
         Arc::new(Self { version, plan, state: Mutex::new(state), changed: watch::Sender::new(()), digesting })
@@ -112,26 +131,46 @@ impl Upload {
         self.changed.subscribe()
     }
 
-    /// Takes over: from now on what an earlier stream sends is refused.
-    pub(in crate::grpc) fn begin(self: &Arc<Self>, clock: &Clock) -> Writer {
+    /// Takes over: from now on what an earlier stream sends is refused. `None`: all is here, and nobody writes any more.
+    pub(in crate::grpc) fn begin(self: &Arc<Self>, clock: &Clock) -> Option<Writer> {
         let now = clock.now();
         let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Collecting(..)) {
+            return None;
+        }
         state.writers += 1;
         let (turn, cut) = (state.writers, CancellationToken::new());
         if let Some((_, earlier)) = state.writer.replace((turn, cut.clone())) {
             state.ended = Some(taken_over());
             earlier.cancel();
         }
-        state.seen = now;
-        state.measured = (now, state.phase.received());
-        Writer { upload: Arc::clone(self), turn, cut, clock: clock.clone() }
+        state.measure_from(now);
+        Some(Writer::new(Arc::clone(self), (turn, cut), clock.clone()))
+    }
+
+    /// Whether all of it is here, and nobody writes any more.
+    pub(in crate::grpc) fn is_closed(&self) -> bool {
+        matches!(self.state.lock().phase, Phase::Closed(_) | Phase::Finishing(_) | Phase::Stored(..))
+    }
+
+    /// What became of it, as soon as that is known.
+    pub(in crate::grpc) async fn outcome(&self) -> Result<v1::WriteValueResponse, Failure> {
+        let mut changes = self.changes();
+        loop {
+            let outcome = self.state.lock().outcome.clone();
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+            // The sender is here: it does not end.
+            let _ = changes.changed().await;
+        }
     }
 
     /// What of it is after an offset, which is in or after the chunk at `place`.
     pub(in crate::grpc) fn at(&self, offset: u64, place: &mut Place) -> Seen {
         let state = self.state.lock();
         let (whole, etag) = match &state.phase {
-            Phase::Collecting(collecting, _) => {
+            Phase::Collecting(collecting, _) | Phase::Closed(collecting) => {
                 return match chunk_at(collecting.chunks(), offset, place) {
                     Some((chunk, within)) => Seen::Chunk(chunk, within),
                     None => Seen::Nothing,
@@ -151,36 +190,62 @@ impl Upload {
 
     /// Gives it up: whoever follows it hears that it is gone, and whoever writes it why.
     pub(in crate::grpc) fn fail(&self, why: Failure) {
-        let mut state = self.state.lock();
+        self.end(self.state.lock(), why);
+    }
+
+    /// The same, unless all is here: then it is too late, and false is answered.
+    pub(in crate::grpc) fn fail_if_open(&self, why: Failure) -> bool {
+        let state = self.state.lock();
+        let is_open = !matches!(state.phase, Phase::Closed(_) | Phase::Finishing(_) | Phase::Stored(..));
+        if is_open {
+            self.end(state, why);
+        }
+        is_open
+    }
+
+    fn end(&self, mut state: MutexGuard<'_, State>, why: Failure) {
+        let mut given_up = None;
         if !matches!(state.phase, Phase::Stored(..)) {
-            state.phase = Phase::Failed;
+            given_up = Some(mem::replace(&mut state.phase, Phase::Failed));
         }
         if let Some((_, cut)) = state.writer.take() {
-            state.ended = Some(why);
+            state.ended = Some(why.clone());
             cut.cancel();
         }
+        state.outcome.get_or_insert(Err(why));
         drop(state);
+        // What it held may be much: it is given back with nothing locked, and before anybody hears of it.
+        drop(given_up);
         self.changed.send_replace(());
     }
 
-    /// It is stored under this etag; `None`: it was answered, and is not stored.
-    pub(in crate::grpc) fn stored(&self, etag: Option<Arc<str>>, readers: &Arc<Readers>) {
+    /// It was answered so. It is stored under this etag; `None`: it is not stored.
+    pub(in crate::grpc) fn stored(
+        &self,
+        answer: v1::WriteValueResponse,
+        (etag, readers): (Option<Arc<str>>, &Arc<Readers>),
+    ) {
         let mut state = self.state.lock();
         let phase = mem::replace(&mut state.phase, Phase::Failed);
         state.phase = match (phase, etag) {
             (Phase::Finishing(chunks), etag) => Phase::Stored(readers.keep(chunks), etag.unwrap_or_default()),
             (other, _) => other,
         };
-        state.writer = None;
+        state.outcome.get_or_insert(Ok(answer));
         drop(state);
         self.changed.send_replace(());
     }
 
-    /// Why it is to be given up now, if it is: nobody continues it, or it comes too slowly.
+    /// Why it is to be given up now, if it is: nobody continues it, or it comes too slowly. While the server itself is at work
+    /// on it nobody is too slow.
     pub(in crate::grpc) fn overdue(&self, now: Moment, pace: &Pace) -> Option<Failure> {
         let mut state = self.state.lock();
-        let Phase::Collecting(collecting, _) = &state.phase else { return None };
-        let received = collecting.size();
+        let received = match &state.phase {
+            Phase::Collecting(collecting, _) if state.busy == 0 => collecting.size(),
+            // It ended without a word: what is known of it goes.
+            Phase::Failed => return Some(gone("the upload ended")),
+            Phase::Collecting(..) | Phase::Closed(_) | Phase::Finishing(_) | Phase::Stored(..) => return None,
+        };
         let idle = now.since(state.seen) >= pace.expire_after;
         if state.writer.is_none() {
             return idle.then(|| gone("nobody continued the upload in time"));
@@ -189,13 +254,24 @@ impl Upload {
             return idle.then(|| stalled("nothing came in time (uploads.expire_after)"));
         }
         let (since, before) = state.measured;
-        if now.since(since) < pace.window {
+        let took = now.since(since);
+        if took < pace.window {
             return None;
         }
-        state.measured = (now, received);
-        let least = pace.rate_min as u128 * pace.window.as_millis() / 1000;
+        if !pace.is_wanted {
+            state.measured = (now, received);
+        }
+        let least = pace.rate_min as u128 * took.as_millis() / 1000;
         let slow = u128::from(received - before) < least;
         slow.then(|| stalled("the upload came slower than uploads.rate_min"))
+    }
+}
+
+impl State {
+    /// From now on it is measured anew how fast it comes.
+    pub(super) fn measure_from(&mut self, now: Moment) {
+        self.seen = now;
+        self.measured = (now, self.phase.received());
     }
 }
 
@@ -205,141 +281,29 @@ pub(in crate::grpc) struct Pace {
     pub(in crate::grpc) rate_min: usize,
     pub(in crate::grpc) window: Duration,
     pub(in crate::grpc) expire_after: Duration,
+    /// Whether others want the room that it has.
+    pub(in crate::grpc) is_wanted: bool,
+}
+
+/// What is slow may be so for this part of the time when others want its room.
+const WHEN_WANTED: u32 = 10;
+
+impl Pace {
+    /// How slow it may be when others want its room.
+    pub(in crate::grpc) fn when_wanted(self) -> Self {
+        let (window, expire_after) = (self.window / WHEN_WANTED, self.expire_after / WHEN_WANTED);
+        Self { window, expire_after, is_wanted: true, ..self }
+    }
 }
 
 impl Phase {
     fn received(&self) -> u64 {
         match self {
-            Self::Collecting(collecting, _) => collecting.size(),
+            Self::Collecting(collecting, _) | Self::Closed(collecting) => collecting.size(),
             Self::Finishing(chunks) => chunks.size(),
             Self::Stored(..) | Self::Failed => 0,
         }
     }
-}
-
-/// One stream's right to write. When it is dropped the upload is to be continued by another.
-pub(in crate::grpc) struct Writer {
-    upload: Arc<Upload>,
-    turn: u64,
-    cut: CancellationToken,
-    clock: Clock,
-}
-
-impl Writer {
-    /// What it writes.
-    pub(in crate::grpc) fn upload(&self) -> &Arc<Upload> {
-        &self.upload
-    }
-
-    /// Comes when it may not go on; says why.
-    pub(in crate::grpc) async fn ended(&self) -> Failure {
-        self.cut.cancelled().await;
-        self.why()
-    }
-
-    fn why(&self) -> Failure {
-        let ended = self.upload.state.lock().ended.clone();
-        ended.unwrap_or_else(taken_over)
-    }
-
-    /// The state, if this may still write.
-    fn own<T>(&self, act: impl FnOnce(&mut State) -> Result<T, Failure>) -> Result<T, Failure> {
-        let mut state = self.upload.state.lock();
-        if state.writer.as_ref().is_none_or(|(turn, _)| *turn != self.turn) {
-            drop(state);
-            return Err(self.why());
-        }
-        act(&mut state)
-    }
-
-    /// The room that is held for the upload; `None`: nobody has asked for any.
-    pub(in crate::grpc) fn room(&self) -> Result<Option<Arc<Reservation>>, Failure> {
-        self.own(|state| match &state.phase {
-            Phase::Collecting(_, room) => Ok(room.clone()),
-            Phase::Finishing(_) | Phase::Stored(..) | Phase::Failed => Err(taken_over()),
-        })
-    }
-
-    /// Keeps the first room there is.
-    pub(in crate::grpc) fn keep(&self, room: Reservation) -> Result<Arc<Reservation>, Failure> {
-        self.own(|state| match &mut state.phase {
-            Phase::Collecting(_, kept) => Ok(Arc::clone(kept.get_or_insert_with(|| Arc::new(room)))),
-            Phase::Finishing(_) | Phase::Stored(..) | Phase::Failed => Err(taken_over()),
-        })
-    }
-
-    /// Adds a chunk at an offset; bytes received then.
-    pub(in crate::grpc) fn push(&self, offset: u64, chunk: Chunk) -> Result<u64, Failure> {
-        let received = self.own(|state| {
-            let Phase::Collecting(collecting, _) = &mut state.phase else { return Err(taken_over()) };
-            check_offset(offset, collecting.size())?;
-            collecting.push(chunk);
-            state.seen = self.clock.now();
-            Ok(collecting.size())
-        })?;
-        self.upload.changed.send_replace(());
-        Ok(received)
-    }
-
-    /// Bytes that what came is charged.
-    pub(in crate::grpc) fn charged(&self) -> Result<u64, Failure> {
-        self.own(|state| match &state.phase {
-            Phase::Collecting(collecting, _) => Ok(collecting.charged_bytes()),
-            Phase::Finishing(_) | Phase::Stored(..) | Phase::Failed => Err(taken_over()),
-        })
-    }
-
-    /// What came, to be checked: its size and CRC-32C.
-    pub(in crate::grpc) fn sums(&self) -> Result<(u64, u32), Failure> {
-        self.own(|state| match &state.phase {
-            Phase::Collecting(collecting, _) => Ok((collecting.size(), collecting.crc32c())),
-            Phase::Finishing(_) | Phase::Stored(..) | Phase::Failed => Err(taken_over()),
-        })
-    }
-
-    /// The chunks from this number on.
-    pub(in crate::grpc) fn chunks_from(&self, number: usize) -> Result<Vec<Chunk>, Failure> {
-        self.own(|state| match &state.phase {
-            Phase::Collecting(collecting, _) => {
-                Ok(collecting.chunks().get(number..).map_or_else(Vec::new, <[Chunk]>::to_vec))
-            }
-            Phase::Finishing(_) | Phase::Stored(..) | Phase::Failed => Err(taken_over()),
-        })
-    }
-
-    /// All is here: what it is, and the room that is held for it. Nobody writes any more.
-    pub(in crate::grpc) fn complete(
-        &self,
-        sha256: Option<[u8; 32]>,
-    ) -> Result<(Chunks, Option<Arc<Reservation>>), Failure> {
-        self.own(|state| {
-            let Phase::Collecting(collecting, room) = mem::replace(&mut state.phase, Phase::Failed) else {
-                return Err(taken_over());
-            };
-            let chunks = collecting.finish(sha256);
-            state.phase = Phase::Finishing(chunks.clone());
-            Ok((chunks, room))
-        })
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        let mut state = self.upload.state.lock();
-        if state.writer.as_ref().is_some_and(|(turn, _)| *turn == self.turn) {
-            state.writer = None;
-            state.seen = self.clock.now();
-        }
-    }
-}
-
-/// Refuses what does not go on where the last ended.
-pub(in crate::grpc) fn check_offset(offset: u64, received: u64) -> Result<(), Failure> {
-    if offset == received {
-        return Ok(());
-    }
-    let rule = format!("the upload goes on at byte {received}, not {offset}: continue there");
-    Err(Failure::new("BAD_OFFSET", rule).at("chunk.offset"))
 }
 
 fn chunk_at(chunks: &[Chunk], offset: u64, place: &mut Place) -> Option<(Chunk, usize)> {
@@ -353,7 +317,7 @@ fn chunk_at(chunks: &[Chunk], offset: u64, place: &mut Place) -> Option<(Chunk, 
     }
 }
 
-fn taken_over() -> Failure {
+pub(super) fn taken_over() -> Failure {
     Failure::new("UPLOAD_TAKEN_OVER", "another stream writes this upload now: only one does")
 }
 

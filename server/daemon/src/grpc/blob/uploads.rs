@@ -9,11 +9,27 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use prost::Message;
 
-use super::upload::{Pace, Plan, Upload, Writer, check_offset, gone};
+use super::{
+    upload::{Pace, Plan, Upload, gone},
+    writer::{Writer, check_offset},
+};
 use crate::{config::Settings, grpc::status::Failure};
 
 /// Bytes of the answers that are remembered, for each of them on average.
 const ANSWER_BYTES_MEAN: usize = 1 << 10;
+
+/// Reasons for which a stream ends and another may go on where it ended.
+const RESUMABLE: [&str; 9] = [
+    "BAD_MESSAGE",
+    "BAD_OFFSET",
+    "CHECKSUM_MISMATCH",
+    "DEADLINE_EXCEEDED",
+    "DRAINING",
+    "OVERLOADED",
+    "TOKEN_EXPIRED",
+    "UPLOAD_STALLED",
+    "UPLOAD_TAKEN_OVER",
+];
 
 /// Names an upload: its namespace, and the id its writer chose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +71,8 @@ struct Table {
 pub(in crate::grpc) enum Known {
     /// So much of it.
     Open(u64),
+    /// All of it, which is being proved and stored.
+    Closed(Arc<Upload>),
     /// It is done.
     Finished(Box<Finished>),
 }
@@ -63,6 +81,8 @@ pub(in crate::grpc) enum Known {
 pub(in crate::grpc) enum Opened {
     /// It may.
     Writing(Writer),
+    /// All was sent, and is being proved and stored.
+    Closed(Arc<Upload>),
     /// It need not.
     Finished(Box<Finished>),
 }
@@ -71,7 +91,8 @@ impl Uploads {
     /// None yet.
     pub(in crate::grpc) fn new(settings: &Settings, clock: Clock) -> Self {
         let own = &settings.uploads;
-        let pace = Pace { rate_min: own.rate_min, window: own.rate_window, expire_after: own.expire_after };
+        let pace =
+            Pace { rate_min: own.rate_min, window: own.rate_window, expire_after: own.expire_after, is_wanted: false };
         let remembered = NonZeroUsize::new(own.remembered_max).unwrap_or(NonZeroUsize::MIN);
         let finished = LruCache::new(remembered);
         let table = Table { open: HashMap::new(), by_target: HashMap::new(), finished, finished_bytes: 0 };
@@ -91,12 +112,17 @@ impl Uploads {
         if let Some(upload) = table.open.get(name).cloned() {
             same_key(&upload.plan.put.key, &plan)?;
             let received = upload.received();
-            if offset > 0 || received == 0 {
+            let anew = offset == 0 && received > 0;
+            let is_closed =
+                if anew { !upload.fail_if_open(gone("the upload was begun anew")) } else { upload.is_closed() };
+            if is_closed {
+                return Ok(Opened::Closed(upload));
+            }
+            if !anew {
                 check_offset(offset, received).map_err(|failure| failure.at("header.write_offset"))?;
-                return Ok(Opened::Writing(upload.begin(&self.clock)));
+                return Ok(upload.begin(&self.clock).map_or(Opened::Closed(upload), Opened::Writing));
             }
             table.remove(name);
-            upload.fail(gone("the upload was begun anew"));
         }
         if offset > 0 {
             return Err(unknown());
@@ -109,7 +135,7 @@ impl Uploads {
         let upload = Upload::new(plan, self.clock.now());
         table.open.insert(name.clone(), Arc::clone(&upload));
         table.by_target.insert(target, (name.clone(), Arc::clone(&upload)));
-        Ok(Opened::Writing(upload.begin(&self.clock)))
+        Ok(upload.begin(&self.clock).map_or(Opened::Closed(upload), Opened::Writing))
     }
 
     /// What there is under a name.
@@ -121,7 +147,8 @@ impl Uploads {
         if let Some(finished) = table.finished.get(name) {
             return Ok(Known::Finished(Box::new(finished.clone())));
         }
-        table.open.get(name).map(|upload| Known::Open(upload.received())).ok_or_else(unknown)
+        let upload = table.open.get(name).ok_or_else(unknown)?;
+        Ok(if upload.is_closed() { Known::Closed(Arc::clone(upload)) } else { Known::Open(upload.received()) })
     }
 
     /// The upload of a key that is under way.
@@ -155,26 +182,59 @@ impl Uploads {
 
     /// Ends an upload that failed.
     pub(in crate::grpc) fn give_up(&self, name: &Name, upload: &Arc<Upload>, why: Failure) {
+        upload.fail(why);
+        self.forget(name, upload);
+    }
+
+    /// Ends an upload whose writer was refused, so that it holds nothing any more, unless it may go on after that.
+    pub(in crate::grpc) fn refuse(&self, name: &Name, writer: &Writer, why: &Failure) {
+        let upload = writer.upload();
+        // It holds nothing, and may come again when others are done.
+        let waits = why.retry_after().is_some() && upload.received() == 0;
+        if RESUMABLE.contains(&why.reason()) || !writer.writes() {
+            return;
+        }
+        if waits {
+            writer.let_go();
+        } else if upload.fail_if_open(why.clone()) {
+            self.forget(name, upload);
+        }
+    }
+
+    fn forget(&self, name: &Name, upload: &Arc<Upload>) {
         let mut table = self.table.lock();
         if table.is(name, upload) {
             table.remove(name);
         }
-        drop(table);
-        upload.fail(why);
     }
 
     /// Gives up what nobody continues and what comes too slowly. Call it often.
     pub(in crate::grpc) fn sweep(&self) {
+        self.sweep_at(&self.pace, None);
+    }
+
+    /// Others want room: what has one and makes little of it gives it back sooner than it would have to, except this one.
+    /// Whether any did.
+    pub(in crate::grpc) fn make_room_for(&self, wanting: &Arc<Upload>) -> bool {
+        self.sweep_at(&self.pace.when_wanted(), Some(wanting))
+    }
+
+    fn sweep_at(&self, pace: &Pace, except: Option<&Arc<Upload>>) -> bool {
         let now = self.clock.now();
+        let is_it = |upload: &Arc<Upload>| except.is_some_and(|except| Arc::ptr_eq(except, upload));
         let all: Vec<_> = {
             let table = self.table.lock();
-            table.open.iter().map(|(name, upload)| (name.clone(), Arc::clone(upload))).collect()
+            let others = table.open.iter().filter(|(_, upload)| !is_it(upload));
+            others.map(|(name, upload)| (name.clone(), Arc::clone(upload))).collect()
         };
+        let mut ended = false;
         for (name, upload) in all {
-            if let Some(why) = upload.overdue(now, &self.pace) {
-                self.give_up(&name, &upload, why);
+            if upload.overdue(now, pace).is_some_and(|why| upload.fail_if_open(why)) {
+                self.forget(&name, &upload);
+                ended = true;
             }
         }
+        ended
     }
 }
 
@@ -223,3 +283,6 @@ fn same_key(key: &str, plan: &Plan) -> Result<(), Failure> {
 fn unknown() -> Failure {
     gone("no upload of this namespace has this id: begin it anew")
 }
+
+#[cfg(test)]
+mod tests;

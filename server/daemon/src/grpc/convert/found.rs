@@ -94,7 +94,7 @@ fn metadata(out: &mut Backward, facts: &Facts) {
     if let Some(cost) = facts.compute_cost {
         duration(out, 10, cost);
     }
-    out.bytes(9, &facts.digest);
+    out.bytes(9, facts.sha256.as_ref().map_or(&[], |sum| &sum[..]));
     out.number(8, facts.charged_bytes);
     out.number(7, facts.size_bytes);
     for (name, text) in said.labels.iter().rev() {

@@ -267,7 +267,7 @@ pub(super) fn wire_facts(facts: &Facts) -> v1::EntryMetadata {
         labels: said.labels.iter().map(|(name, fact)| (name.clone(), fact.clone())).collect(),
         size_bytes: facts.size_bytes,
         stored_bytes: facts.charged_bytes,
-        digest: Bytes::copy_from_slice(&facts.digest),
+        digest: facts.sha256.map(|sum| Bytes::copy_from_slice(&sum)).unwrap_or_default(),
         compute_cost: facts.compute_cost.map(wire_duration),
         age: Some(wire_duration(facts.age)),
         fresh_for: Some(wire_duration(facts.fresh_for)),
