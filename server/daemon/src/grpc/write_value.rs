@@ -100,7 +100,10 @@ fn check_size(parts: &Parts, size: u64) -> Result<(), Failure> {
     if size <= parts.value_bytes_max {
         return Ok(());
     }
-    let rule = format!("a value has at most {} bytes on this server (limits.value_bytes_max)", parts.value_bytes_max);
+    let rule = format!(
+        "a value has at most {} bytes on this server (limits.value_bytes_max, ledger.uploads_bytes_max, memory.bytes_max)",
+        parts.value_bytes_max
+    );
     Err(Failure::new("VALUE_TOO_LARGE", rule).at("size_bytes"))
 }
 
