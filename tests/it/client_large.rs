@@ -83,7 +83,7 @@ async fn who_follows_reads_each_piece_as_it_is_written() {
 }
 
 /// Ends connections at any byte behind their first chunk, several in turn, and lets the last one be.
-async fn cut(proxy: &Proxy, random: &mut StdRng) -> Infallible {
+pub(crate) async fn cut(proxy: &Proxy, random: &mut StdRng) -> Infallible {
     proxy.ends_in_turn(6, || random.random_range(1_100_000..4_000_000)).await
 }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use hotplate::{
-    Calls, Client, ErrorKind, Lookup, Namespace, NearOptions, Raw, Selector, ValueReader, WatchItem, WriteOptions, v1,
+    Calls, Client, ErrorKind, Lookup, Namespace, NearOptions, Raw, Selector, ValueReader, WatchItem, WriteOptions,
+    Written, v1,
 };
 use hotplate_faultproxy::{End, Proxy};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
-    client_large::{space, value},
+    client_large::{cut, space, value},
     harness::Local,
     wire::until,
 };
@@ -90,6 +92,41 @@ async fn who_follows_goes_on_with_what_was_stored_while_the_line_was_cut() {
     let etag = following.reader().trailer().unwrap().etag.clone();
     let Lookup::Hit(hit) = reader.get::<Bytes>("k").await.unwrap() else { panic!("it is stored") };
     assert_eq!((hit.etag, &hit.value[..]), (etag.into(), &b"once upon a time"[..]));
+}
+
+/// Writes a value in pieces of any size, none of which can be read again.
+async fn pour(space: &Namespace<Raw>, whole: &Bytes, sizes: &mut StdRng) -> hotplate::Result<Written> {
+    let (mut writing, mut rest) = (space.write_stream("k", &WriteOptions::new()).await?, whole.clone());
+    while !rest.is_empty() {
+        let size = sizes.random_range(1..700_000).min(rest.len());
+        writing.send(rest.split_to(size)).await?;
+    }
+    writing.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_again_is_whole_whatever_byte_the_network_ends_at() {
+    let server = Local::start().await;
+    let proxy = Proxy::start(server.grpc, 7).await.unwrap();
+    let (direct, space) = (space(server.grpc), space(proxy.address()));
+    let (mut random, mut sizes) = (StdRng::seed_from_u64(0x70c4), StdRng::seed_from_u64(0x5173));
+    for round in 0..4 {
+        let whole = value(20_000_000 + usize::try_from(round).unwrap() * 100_001, round);
+        let written = tokio::select! {
+            written = Box::pin(pour(&space, &whole, &mut sizes)) => written,
+            never = cut(&proxy, &mut random) => match never {},
+        };
+        assert!(written.unwrap().is_stored(), "round {round}");
+        proxy.heal();
+        // By the reads that nobody asks to go by stream, cut as well.
+        let read = tokio::select! {
+            read = Box::pin(space.get::<Bytes>("k")) => read,
+            never = cut(&proxy, &mut random) => match never {},
+        };
+        assert!(read.unwrap().value().unwrap() == whole, "round {round}");
+        proxy.heal();
+        assert!(direct.get::<Bytes>("k").await.unwrap().value().unwrap() == whole, "round {round}");
+    }
 }
 
 fn near(address: std::net::SocketAddr, bytes: u64) -> Namespace<Raw> {
