@@ -104,22 +104,23 @@ impl Put {
             (None, value) => Box::pin(open(value.as_deref().unwrap_or_default(), connection)).await?,
         };
         let key = self.key.clone();
-        let request = |payload| self.request(&connection.namespace, payload);
+        let request = self.request(&connection.namespace);
         let response = match input {
-            Input::Small(payload) => connection.calls.put(request(Some(payload))).await?,
+            Input::Small(payload) => Box::pin(at_once(request, payload, connection)).await?,
             Input::File(file, size) => {
                 let bar = transfer::progress_bar(output, size);
                 let source = FileSource::new(file, size, bar.clone());
-                let written = Box::pin(connection.calls.write_value(request(None), source, false)).await;
+                let written = Box::pin(connection.calls.write_value(request, source, false)).await;
                 bar.finish_and_clear();
                 written?
             }
-            Input::Stream(first, rest) => Box::pin(pour(request(None), first, rest, connection)).await?,
+            Input::Stream(first, rest) => Box::pin(pour(request, first, rest, connection)).await?,
         };
         report(&key, &response, output)
     }
 
-    fn request(self, namespace: &str, payload: Option<Payload>) -> v1::PutRequest {
+    /// All but the payload.
+    fn request(self, namespace: &str) -> v1::PutRequest {
         let condition = match (self.if_absent, self.if_present, self.if_etag) {
             (true, _, _) => Some(Condition::Absent(true)),
             (_, true, _) => Some(Condition::Present(true)),
@@ -129,7 +130,6 @@ impl Put {
         v1::PutRequest {
             namespace: namespace.to_owned(),
             key: self.key,
-            payload,
             content_type: self.content_type.unwrap_or_default(),
             encoding: self.encoding.unwrap_or_default(),
             expiration: self.lifetime.expiration(),
@@ -206,6 +206,18 @@ async fn fits(size: u64, connection: &Connection) -> Result<bool, Failure> {
     }
     let limits = connection.calls.limits().await?;
     Ok(limits.chunk_bytes_max == 0 || size <= limits.unary_value_bytes_max)
+}
+
+/// Sends what every server takes with a call, and piece by piece where this one says that it takes less.
+async fn at_once(put: v1::PutRequest, payload: Payload, connection: &Connection) -> Result<v1::PutResponse, Failure> {
+    let value = if let Payload::Value(value) = &payload { Some(value.clone()) } else { None };
+    let request = v1::PutRequest { payload: Some(payload), ..put.clone() };
+    match (connection.calls.put(request).await, value) {
+        (Err(error), Some(value)) if error.reason.as_deref() == Some("VALUE_TOO_LARGE") => {
+            Ok(Box::pin(connection.calls.write_value(put, value, false)).await?)
+        }
+        (answered, _) => Ok(answered?),
+    }
 }
 
 /// Sends what comes, as it comes.

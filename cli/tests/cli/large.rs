@@ -36,6 +36,18 @@ fn files_of_any_size_go_there_and_back() {
 }
 
 #[test]
+fn a_server_that_takes_little_with_a_call_is_given_the_rest_in_pieces() {
+    let server = Server::start(&["--limits-unary-value-bytes-max", "10000"]);
+    let (dir, value) = (TempDir::new().unwrap(), &large()[..500_000]);
+    let path = dir.path().join("in.bin").to_str().unwrap().to_owned();
+    fs::write(&path, value).unwrap();
+    let put = server.done(&["put", "file", &format!("@{path}"), "--ttl", "1h", "--tag", "t", "-o", "json"]).json();
+    assert!(put["bytes"] == 500_000 && put["metadata"]["tags"][0] == "t", "{put}");
+    assert_eq!(server.run_with(&["put", "stdin", "-", "--ttl", "1h"], value).code, 0);
+    assert!(server.done(&["get", "file"]).stdout == value && server.done(&["get", "stdin"]).stdout == value);
+}
+
+#[test]
 fn a_file_that_is_replaced_keeps_its_mode_and_its_links() {
     let server = Server::start(&[]);
     server.done(&["put", "k", "new", "--ttl", "1h"]);
