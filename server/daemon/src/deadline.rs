@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::body::Body;
 
-use crate::grpc::status::Failure;
+use crate::{grpc::status::Failure, net::waits_for_reader};
 
 /// Digits of a `grpc-timeout` at most, as the protocol says.
 const DIGITS_MAX: usize = 8;
@@ -57,13 +57,13 @@ pub(crate) struct Ending {
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     over: bool,
     /// The call counts as in flight until its response is sent.
-    _place: Option<OwnedSemaphorePermit>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Ending {
     /// A body that keeps the call's place until it is sent.
     pub(crate) fn new(inner: Body, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { inner, at: None, stop: None, over: false, _place: place }
+        Self { inner, at: None, stop: None, over: false, place }
     }
 
     /// Ends with this failure when the time is over.
@@ -106,7 +106,12 @@ impl http_body::Body for Ending {
             self.over = true;
             return Poll::Ready(Some(Ok(Frame::trailers(failure.trailers()))));
         }
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let frame = Pin::new(&mut self.inner).poll_frame(cx);
+        // Streams wait for their readers as long as those like, or look after that themselves.
+        if self.place.is_some() {
+            waits_for_reader(frame.is_ready());
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

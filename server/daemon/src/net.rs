@@ -25,7 +25,7 @@ use crate::{
 pub use coalesce::{BoxError, CoalesceIo, Drain, FlushAfterPoll, coalesce};
 pub(crate) use connection::Setup;
 pub use connection::http2;
-pub(crate) use cut::Cut;
+pub(crate) use cut::{Cut, waits_for_reader};
 
 /// Rest after an accept that failed: without it, a server out of descriptors would spin.
 const ACCEPT_REST: Duration = Duration::from_millis(50);

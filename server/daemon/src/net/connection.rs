@@ -41,6 +41,7 @@ pub(crate) struct Setup {
     handshakes: Semaphore,
     handshake_timeout: Duration,
     idle_look: Duration,
+    read_stall: Duration,
     streams_max: u32,
     metadata_bytes_max: u32,
 }
@@ -55,6 +56,7 @@ impl Setup {
             handshakes: Semaphore::new(HANDSHAKES_MAX),
             handshake_timeout: settings.limits.handshake_timeout,
             idle_look: settings.limits.idle_timeout / LOOKS,
+            read_stall: settings.limits.read_stall,
             streams_max: bounded(settings.limits.streams_per_connection_max),
             metadata_bytes_max: bounded(settings.limits.metadata_bytes_max),
         })
@@ -83,7 +85,7 @@ impl Setup {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (io, drain) = coalesce(stream);
-        let calls = Calls::new(tasks);
+        let calls = Calls::new(tasks, self.read_stall);
         let connection = self.http(calls.clone()).serve_connection(TokioIo::new(io), self.gate.of_connection());
         let mut connection = FlushAfterPoll::new(connection, drain);
         let mut idle = Idle::new(calls);

@@ -1,22 +1,32 @@
 //! Ends calls from outside. While a peer takes nothing of what it is sent, HTTP/2 asks the body of a response for nothing, so
-//! that cannot end itself. Which calls are to end is not known here.
+//! that cannot end itself. A call whose answer waits for its reader says so, and is ended when that takes too long. Which other
+//! calls are to end is not known here.
 
 use std::{
     cell::Cell,
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::task::AtomicWaker;
+use tokio::time::{Sleep, sleep};
 
 thread_local! {
     /// Made while a call was polled, and not taken by the call yet.
     static NEW: Cell<Option<Cut>> = const { Cell::new(None) };
+    /// What the answer of the call that is being polled said last: whether it waits for its reader.
+    static WAITS: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Says of the call that is being polled on this thread whether its answer, as far as it was handed out, waits for its reader.
+pub(crate) fn waits_for_reader(waits: bool) {
+    WAITS.set(Some(waits));
 }
 
 /// Ends one call, once it is made.
@@ -50,21 +60,32 @@ impl Cut {
     }
 }
 
-/// Runs a call to its end, or until it is cut.
-pub(super) async fn unless_cut(work: impl Future) {
+/// Runs a call to its end, or until it is cut, or until its reader took nothing for so long.
+pub(super) async fn unless_cut(stall: Duration, work: impl Future) {
     let (mut work, mut cut) = (pin!(work), None::<Cut>);
+    let mut stalled = None::<Pin<Box<Sleep>>>;
     poll_fn(|cx| {
         if cut.as_ref().is_some_and(|cut| cut.is_made(cx)) {
             return Poll::Ready(());
         }
-        let polled = work.as_mut().poll(cx);
-        let Some(new) = NEW.take() else { return polled.map(drop) };
-        // It may have been made already.
-        if new.is_made(cx) {
-            cx.waker().wake_by_ref();
+        let polled = work.as_mut().poll(cx).map(drop);
+        match WAITS.take() {
+            None => {}
+            Some(false) => stalled = None,
+            // Most answers are taken at once.
+            Some(true) => stalled = polled.is_pending().then(|| Box::pin(sleep(stall))),
         }
-        cut = Some(new);
-        polled.map(drop)
+        if let Some(new) = NEW.take() {
+            // It may have been made already.
+            if new.is_made(cx) {
+                cx.waker().wake_by_ref();
+            }
+            cut = Some(new);
+        }
+        match &mut stalled {
+            Some(stalled) if polled.is_pending() => stalled.as_mut().poll(cx),
+            _ => polled,
+        }
     })
     .await;
 }
@@ -75,19 +96,38 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(1000);
+
+    async fn answers(said: [Option<bool>; 3]) {
+        for said in said {
+            WAITS.set(said);
+            sleep(LONG / 2).await;
+        }
+        pending::<()>().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_an_answer_ends_its_call_and_who_asks_again_does_not() {
+        let ends = async |said| tokio::time::timeout(LONG * 3, unless_cut(LONG, answers(said))).await.is_ok();
+        assert!(ends([Some(true), None, None]).await, "it was handed out once, and never taken");
+        assert!(ends([Some(true), Some(true), None]).await, "some was taken, and then nothing");
+        assert!(!ends([Some(true), Some(false), None]).await, "all was taken: it waits for itself");
+        assert!(!ends([None, None, None]).await);
+    }
+
     #[tokio::test]
     async fn a_call_that_hangs_is_cut_and_others_are_not() {
         let mut made = None;
-        let mut call = Box::pin(unless_cut(async {
+        let mut call = Box::pin(unless_cut(LONG, async {
             made = Some(Cut::of_this_call());
             pending::<()>().await;
         }));
         assert!(futures::poll!(call.as_mut()).is_pending());
-        let mut other = pin!(unless_cut(pending::<()>()));
+        let mut other = pin!(unless_cut(LONG, pending::<()>()));
         assert!(futures::poll!(other.as_mut()).is_pending());
         drop(call);
         let cut = made.expect("it was made");
-        let mut again = Box::pin(unless_cut(async {
+        let mut again = Box::pin(unless_cut(LONG, async {
             NEW.set(Some(cut.clone()));
             pending::<()>().await;
         }));

@@ -1,8 +1,11 @@
 //! Whether a connection is still used. What follows when it is not is the connection's business.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use super::cut::unless_cut;
@@ -15,14 +18,16 @@ pub(crate) const LOOKS: u32 = 4;
 #[derive(Clone)]
 pub(crate) struct Calls {
     tasks: Tasks,
+    /// Time after which a call ends whose reader takes nothing of its answer.
+    stall: Duration,
     /// Open calls in the lower half, begun ones in the upper.
     counted: Arc<AtomicU64>,
 }
 
 impl Calls {
     /// None yet.
-    pub(crate) fn new(tasks: Tasks) -> Self {
-        Self { tasks, counted: Arc::default() }
+    pub(crate) fn new(tasks: Tasks, stall: Duration) -> Self {
+        Self { tasks, stall, counted: Arc::default() }
     }
 }
 
@@ -44,10 +49,10 @@ where
 {
     fn execute(&self, work: F) {
         self.counted.fetch_add(BEGUN + 1, Ordering::Relaxed);
-        let open = Open(Arc::clone(&self.counted));
+        let (open, stall) = (Open(Arc::clone(&self.counted)), self.stall);
         self.tasks.execute(async move {
             let _open = open;
-            unless_cut(work).await;
+            unless_cut(stall, work).await;
         });
     }
 }

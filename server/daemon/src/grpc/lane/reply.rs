@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::prefix::{PREFIX_BYTES, Prefix};
+use crate::net::waits_for_reader;
 
 /// A message with its prefix, in the pieces that are sent: what comes before a large value, the value, what comes after.
 #[derive(Clone, Debug)]
@@ -39,6 +40,16 @@ impl Framed {
         whole.put_slice(&Prefix::write(length)?);
         message.encode_raw(&mut whole);
         Some(Self::whole(whole.into()))
+    }
+
+    /// Bytes of it that were not taken yet.
+    pub(crate) fn length(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    /// The same with each of its pieces made into another of the same bytes.
+    pub(crate) fn map(self, mut of: impl FnMut(Bytes) -> Bytes) -> Self {
+        Self { pieces: self.pieces.map(|piece| if piece.is_empty() { piece } else { of(piece) }) }
     }
 
     /// The next piece; `None`: all were taken.
@@ -87,6 +98,7 @@ impl Body for Reply {
 
     fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(piece) = self.message.next_piece() {
+            waits_for_reader(true);
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         if self.over {
