@@ -179,6 +179,13 @@ impl Server {
         assert!(kill.expect("sh runs").success());
     }
 
+    /// Bytes of memory that it has now.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line of it");
+        line.trim_end_matches("kB").trim().parse::<u64>().unwrap() << 10
+    }
+
     /// Waits for its end; `None` when it does not come in time.
     pub(crate) fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
         ended(&mut self.child, patience)
@@ -200,6 +207,13 @@ impl Drop for Server {
         self.child.kill().unwrap_or_default();
         self.child.wait().map(drop).unwrap_or_default();
     }
+}
+
+/// A number of the metrics page, by its name and labels.
+pub(crate) async fn metric(http: SocketAddr, name: &str) -> u64 {
+    let page = reqwest::get(format!("http://{http}/metrics")).await.unwrap().text().await.unwrap();
+    let line = page.lines().find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')));
+    line.map_or(0, |number| number.parse().unwrap())
 }
 
 /// A channel to a plaintext port.

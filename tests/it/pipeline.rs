@@ -18,14 +18,14 @@ use crate::{
 };
 
 /// One stream of operations and its answers.
-struct Pipe {
+pub(crate) struct Pipe {
     sender: mpsc::Sender<v1::PipelineRequest>,
     answers: Streaming<v1::PipelineResponse>,
     next: u64,
 }
 
 impl Pipe {
-    async fn open(client: &mut Client, token: &str) -> Self {
+    pub(crate) async fn open(client: &mut Client, token: &str) -> Self {
         let (sender, receiver) = mpsc::channel(4);
         let requests = futures::stream::unfold(receiver, async |mut receiver: mpsc::Receiver<v1::PipelineRequest>| {
             let request = receiver.recv().await?;
@@ -36,7 +36,7 @@ impl Pipe {
     }
 
     /// Sends operations in one message; the id of the first, the others follow it.
-    async fn send(&mut self, operations: Vec<Operation>) -> u64 {
+    pub(crate) async fn send(&mut self, operations: Vec<Operation>) -> u64 {
         let first = self.next;
         self.next += operations.len() as u64;
         let operations = operations.into_iter().zip(first..).map(|(operation, call_id)| at(call_id, operation));
@@ -44,12 +44,12 @@ impl Pipe {
         first
     }
 
-    async fn message(&mut self, operations: Vec<v1::PipelineOperation>) {
+    pub(crate) async fn message(&mut self, operations: Vec<v1::PipelineOperation>) {
         self.sender.send(v1::PipelineRequest { operations, ..Default::default() }).await.unwrap();
     }
 
     /// So many answers, by their ids.
-    async fn answers(&mut self, count: usize) -> BTreeMap<u64, Said> {
+    pub(crate) async fn answers(&mut self, count: usize) -> BTreeMap<u64, Said> {
         let mut answers = BTreeMap::new();
         while answers.len() < count {
             let message = within("an answer", self.answers.message()).await.unwrap().expect("the stream has not ended");
@@ -63,13 +63,13 @@ impl Pipe {
     }
 
     /// The answer of one operation.
-    async fn ask(&mut self, operation: Operation) -> Said {
+    pub(crate) async fn ask(&mut self, operation: Operation) -> Said {
         let id = self.send(vec![operation]).await;
         self.answers(1).await.remove(&id).unwrap()
     }
 
     /// How the stream ends.
-    async fn end(mut self) -> Option<Status> {
+    pub(crate) async fn end(mut self) -> Option<Status> {
         loop {
             match within("the end", self.answers.message()).await {
                 Ok(Some(_)) => {}
@@ -80,18 +80,18 @@ impl Pipe {
     }
 }
 
-fn at(call_id: u64, operation: Operation) -> v1::PipelineOperation {
+pub(crate) fn at(call_id: u64, operation: Operation) -> v1::PipelineOperation {
     v1::PipelineOperation { call_id, operation: Some(operation), ..Default::default() }
 }
 
-fn reason(said: &Said) -> &str {
+pub(crate) fn reason(said: &Said) -> &str {
     match said {
         Said::Error(error) => &error.reason,
         other => panic!("no failure: {other:?}"),
     }
 }
 
-fn found(said: &Said) -> &v1::GetResponse {
+pub(crate) fn found(said: &Said) -> &v1::GetResponse {
     match said {
         Said::Get(found) => found,
         other => panic!("no answer of a Get: {other:?}"),

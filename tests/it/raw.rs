@@ -29,7 +29,17 @@ pub(crate) struct RawCall {
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
-        let (send, connection) = h2::client::handshake(stream).await.unwrap();
+        Self::over(stream, &h2::client::Builder::new()).await
+    }
+
+    /// A connection that takes nothing of any answer.
+    pub(crate) async fn silent(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        Self::over(stream, h2::client::Builder::new().initial_window_size(0)).await
+    }
+
+    async fn over(stream: TcpStream, builder: &h2::client::Builder) -> Self {
+        let (send, connection) = builder.handshake(stream).await.unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         Self { send, driver }
@@ -37,7 +47,12 @@ impl Raw {
 
     /// Sends the head of a call of the service and leaves its request open.
     pub(crate) async fn open(&mut self, rpc: &str, headers: &[(&'static str, &str)]) -> RawCall {
-        let mut request = http::Request::post(format!("http://test/hotplate.v1.CacheService/{rpc}"))
+        self.open_at(&format!("hotplate.v1.CacheService/{rpc}"), headers).await
+    }
+
+    /// The same of a call at this path.
+    pub(crate) async fn open_at(&mut self, path: &str, headers: &[(&'static str, &str)]) -> RawCall {
+        let mut request = http::Request::post(format!("http://test/{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
         for (name, value) in headers {

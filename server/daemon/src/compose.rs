@@ -86,6 +86,7 @@ pub(crate) async fn compose(
         rpcs,
         message_bytes_max: settings.limits.message_bytes_max,
         blobs: blobs.clone(),
+        pace: (settings.uploads.rate_min as u64, settings.limits.read_stall),
         others: others.prepare(),
     });
     let ready = Arc::new(AtomicBool::new(false));

@@ -1,7 +1,10 @@
 //! The ledger: how many bytes may be held at once for what peers send and are sent, by use. Permits are taken before
 //! buffers are. What the bytes are is not known here.
 
+mod share;
+
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
         Arc,
@@ -9,8 +12,10 @@ use std::{
     },
 };
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use self::share::{Own, Share};
 use crate::{config::LedgerSettings, grpc::status::Failure};
 
 /// Bytes of one permit of a semaphore: counted in these, a permit holds up to 4 TiB.
@@ -38,9 +43,16 @@ impl Use {
     }
 }
 
+/// What may still be taken, by use.
+type Free = Arc<[Arc<Semaphore>; 2]>;
+
 /// How many bytes are held, by use.
 #[derive(Debug)]
-pub(crate) struct Ledger([Account; 2]);
+pub(crate) struct Ledger {
+    accounts: [Account; 2],
+    /// What each caller with a token may still take, by the token's id: as many as are configured.
+    callers: Mutex<HashMap<Arc<str>, Free>>,
+}
 
 #[derive(Debug)]
 struct Account {
@@ -50,7 +62,11 @@ struct Account {
 }
 
 /// Bytes that may be held until this is dropped.
-pub(crate) struct Permit(Option<OwnedSemaphorePermit>);
+pub(crate) struct Permit {
+    bytes: Option<OwnedSemaphorePermit>,
+    /// The same, of what one caller may hold.
+    of_caller: Option<OwnedSemaphorePermit>,
+}
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,11 +85,12 @@ impl Ledger {
                 free: Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1))),
             }
         };
-        Arc::new(Self([of(settings.requests_bytes_max), of(settings.sending_bytes_max)]))
+        let accounts = [of(settings.requests_bytes_max), of(settings.sending_bytes_max)];
+        Arc::new(Self { accounts, callers: Mutex::default() })
     }
 
     fn account(&self, of: Use) -> &Account {
-        &self.0[of as usize]
+        &self.accounts[of as usize]
     }
 
     /// Room for so many bytes, at once.
@@ -83,7 +100,7 @@ impl Ledger {
     pub(crate) fn take(&self, of: Use, bytes: u64) -> Result<Permit, Failure> {
         let free = Arc::clone(&self.account(of).free);
         let wanted = u32::try_from(units(bytes)).map_err(|_more_than_fits| full(of))?;
-        free.try_acquire_many_owned(wanted).map(|permit| Permit(Some(permit))).map_err(|_none| full(of))
+        free.try_acquire_many_owned(wanted).map(|permit| Some(permit).into()).map_err(|_none| full(of))
     }
 
     /// Room for so many bytes, or for all there is if that is less, as soon as there is some; who asks first gets it first.
@@ -91,11 +108,11 @@ impl Ledger {
         let account = self.account(of);
         let wanted = u32::try_from(units(bytes.min(account.most))).unwrap_or(u32::MAX);
         if let Ok(permit) = Arc::clone(&account.free).try_acquire_many_owned(wanted) {
-            return Permit(Some(permit));
+            return Some(permit).into();
         }
         let _waiting = Waiting::new(&account.waiting);
         // It is never closed: a permit that says nothing would only let more through than is to be.
-        Permit(Arc::clone(&account.free).acquire_many_owned(wanted).await.ok())
+        Arc::clone(&account.free).acquire_many_owned(wanted).await.ok().into()
     }
 
     /// Whether somebody waits for room now.
@@ -126,10 +143,23 @@ impl Drop for Waiting<'_> {
     }
 }
 
+impl From<Option<OwnedSemaphorePermit>> for Permit {
+    fn from(bytes: Option<OwnedSemaphorePermit>) -> Self {
+        Self { bytes, of_caller: None }
+    }
+}
+
 impl Permit {
     /// Bytes it allows.
     pub(crate) fn bytes(&self) -> u64 {
-        self.0.as_ref().map_or(0, |permit| permit.num_permits() as u64 * UNIT)
+        self.bytes.as_ref().map_or(0, |permit| permit.num_permits() as u64 * UNIT)
+    }
+
+    /// Takes so many bytes of it away, or all that it allows.
+    pub(crate) fn split(&mut self, bytes: u64) -> Self {
+        let wanted = usize::try_from(units(bytes)).unwrap_or(usize::MAX);
+        let part = |permit: &mut OwnedSemaphorePermit| permit.split(wanted.min(permit.num_permits()));
+        Self { bytes: self.bytes.as_mut().and_then(part), of_caller: self.of_caller.as_mut().and_then(part) }
     }
 }
 
@@ -137,7 +167,8 @@ fn units(bytes: u64) -> u64 {
     bytes.div_ceil(UNIT)
 }
 
-fn full(of: Use) -> Failure {
+/// Why nothing was taken.
+pub(crate) fn full(of: Use) -> Failure {
     let what = match of {
         Use::Requests => "requests that are coming in hold as many bytes as ledger.requests_bytes_max",
         Use::Sending => "values on their way to readers hold as many bytes as ledger.sending_bytes_max",

@@ -73,6 +73,11 @@ impl Grant {
         Self { role: Role::Admin, namespaces: Arc::from([Pattern::Any]) }
     }
 
+    /// Whether it allows this somewhere.
+    pub(super) fn has(&self, permission: Permission) -> bool {
+        self.role.allows(permission) && !self.namespaces.is_empty()
+    }
+
     /// Whether it allows this in that namespace.
     #[must_use]
     pub fn allows(&self, permission: Permission, namespace: &str) -> bool {

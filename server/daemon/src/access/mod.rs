@@ -48,6 +48,7 @@ struct Token {
 /// Who is calling, after authentication.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    is_anyone: bool,
     id: Arc<str>,
     grants: Arc<[Grant]>,
     expires: Option<Duration>,
@@ -154,7 +155,7 @@ impl Access {
         }
         let expires = valid.iter().filter_map(|known| known.expires).min();
         let grants = valid.into_iter().map(|known| known.grant.clone()).collect();
-        Ok(Caller { id: Arc::from(id), grants, expires })
+        Ok(Caller { is_anyone: false, id: Arc::from(id), grants, expires })
     }
 
     /// The same over a connection on which callers were known before: who shows the same again is the same, until a token
@@ -191,13 +192,19 @@ impl Caller {
     /// The caller of an open server: may do everything.
     #[must_use]
     pub fn anyone() -> Self {
-        Self { id: Arc::from("anyone"), grants: Arc::from([Grant::everything()]), expires: None }
+        Self { is_anyone: true, id: Arc::from("anyone"), grants: Arc::from([Grant::everything()]), expires: None }
     }
 
     /// The token's id, or `anyone`. Fit for logs.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The id of the caller's token; `None`: nobody needs one.
+    #[must_use]
+    pub(crate) fn token_id(&self) -> Option<&Arc<str>> {
+        (!self.is_anyone).then_some(&self.id)
     }
 
     /// Whether the caller may do this in the namespace (empty means `default`).
@@ -219,9 +226,23 @@ impl Caller {
         if self.allows(permission, namespace) {
             return Ok(());
         }
+        Err(self.denied(permission, "in this namespace"))
+    }
+
+    /// Refuses what the caller may do in no namespace.
+    ///
+    /// # Errors
+    /// No grant covers this permission.
+    pub(crate) fn check_anywhere(&self, permission: Permission) -> Result<(), Denied> {
+        let somewhere =
+            permission == Permission::Authenticated || self.grants.iter().any(|grant| grant.has(permission));
+        if somewhere { Ok(()) } else { Err(self.denied(permission, "in any namespace")) }
+    }
+
+    fn denied(&self, permission: Permission, place: &str) -> Denied {
         let needed = permission.as_str_name().trim_start_matches("PERMISSION_").to_lowercase();
-        let message = format!("token `{}` has no grant for `{needed}` in this namespace", self.id);
-        Err(Denied { reason: DenyReason::PermissionDenied, message })
+        let message = format!("token `{}` has no grant for `{needed}` {place}", self.id);
+        Denied { reason: DenyReason::PermissionDenied, message }
     }
 }
 

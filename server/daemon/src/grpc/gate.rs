@@ -24,6 +24,7 @@ use tracing::{Instrument, Span};
 use super::{
     blob::service::{BlobRpcs, blob_rpc_at},
     bounded::{guarded, panicked},
+    coming::{Intake, Metered},
     lane::{
         Outgoing,
         prefix::{PREFIX_BYTES, only_message},
@@ -38,6 +39,7 @@ use super::{
 use crate::{
     access::{Access, Caller, Known, Need},
     deadline::{Ending, asked_for},
+    ledger::Own,
     limits::Admission,
     telemetry::{CallRecord, Telemetry},
 };
@@ -46,7 +48,16 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Gate {
     parts: Arc<Parts>,
-    known: Arc<Known>,
+    connection: Arc<Connection>,
+}
+
+/// What is kept of one connection.
+#[derive(Default)]
+struct Connection {
+    /// Who called last.
+    known: Known,
+    /// What it may hold besides what all have in common.
+    own: Arc<Own>,
 }
 
 /// What the gate is made of.
@@ -69,6 +80,8 @@ pub(crate) struct Parts {
     pub(crate) message_bytes_max: usize,
     /// Those of large values.
     pub(crate) blobs: BlobRpcs,
+    /// Bytes a second at least of a large request, and the time after which one that comes slower is given up.
+    pub(crate) pace: (u64, Duration),
     /// Health and reflection.
     pub(crate) others: Routes,
 }
@@ -76,6 +89,7 @@ pub(crate) struct Parts {
 /// A call that was let in.
 struct Pass {
     call: Option<Arc<Call>>,
+    intake: Intake,
     place: Option<OwnedSemaphorePermit>,
     /// Time until the answer must begin; `None` for probes that gave no deadline.
     head: Option<Duration>,
@@ -137,14 +151,14 @@ impl Future for Answering {
 
 /// Answers a call at once, or says what does.
 fn begin(gate: Gate, request: Request<Incoming>, cx: &mut Context<'_>) -> Result<Response<Outgoing>, Open> {
-    let Gate { parts, known } = gate;
+    let Gate { parts, connection } = gate;
     let rpc = rpc_at(request.uri().path()).or_else(|| blob_rpc_at(request.uri().path()));
     let span = rpc.map_or_else(Span::none, |rpc| parts.telemetry.call_span(rpc, request.headers()));
     let Some((rpc, lane)) = rpc.and_then(|rpc| Some((rpc, Lane::of(rpc, request.method(), request.headers())?))) else {
-        let answer = async move { parts.answer(request.map(Body::new), rpc, &known).await.map(Outgoing::Other) };
+        let answer = async move { parts.answer(request.map(Body::new), rpc, &connection).await.map(Outgoing::Other) };
         return Err(Box::pin(answer.instrument(span)));
     };
-    let at_once = span.in_scope(|| parts.at_once((rpc, lane), (request, &known), cx));
+    let at_once = span.in_scope(|| parts.at_once((rpc, lane), (request, &connection), cx));
     let mut open: Open = match at_once {
         AtOnce::Answered(response) => return Ok(response),
         AtOnce::Message(pass, message, started) => {
@@ -174,19 +188,24 @@ enum AtOnce {
 impl Gate {
     /// The gate of a new connection, over which nobody is known yet.
     pub(crate) fn of_connection(&self) -> Self {
-        Self { parts: Arc::clone(&self.parts), known: Arc::default() }
+        Self { parts: Arc::clone(&self.parts), connection: Arc::default() }
     }
 
     /// A gate before these parts.
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), known: Arc::default() }
+        Self { parts: Arc::new(parts), connection: Arc::default() }
     }
 }
 
 impl Parts {
-    async fn answer(&self, request: Request<Body>, rpc: Option<&'static str>, known: &Known) -> Response<Body> {
+    async fn answer(
+        &self,
+        request: Request<Body>,
+        rpc: Option<&'static str>,
+        connection: &Connection,
+    ) -> Response<Body> {
         let started = self.clock.now();
-        match self.admit((request.uri().path(), request.headers(), known), rpc, started) {
+        match self.admit((request.uri().path(), request.headers(), connection), rpc, started) {
             Ok(pass) => self.answer_let_in(request, rpc, (pass, started)).await,
             Err(refused) => self.refuse(rpc, None, started, refused),
         }
@@ -199,7 +218,8 @@ impl Parts {
         (pass, started): (Pass, Moment),
     ) -> Response<Body> {
         let call = pass.call.clone();
-        let served = guarded(pass.head, self.dispatch(request, call.clone())).await.map_err(|cut| pass.why(cut));
+        let served = guarded(pass.head, self.dispatch(request, call.clone(), &pass.intake)).await;
+        let served = served.map_err(|cut| pass.why(cut));
         let response = match served {
             Ok(response) => response,
             Err(failure) => return self.refuse(rpc, call.as_deref(), started, failure),
@@ -214,11 +234,11 @@ impl Parts {
     fn at_once(
         &self,
         (rpc, lane): (&'static str, Lane),
-        (request, known): (Request<Incoming>, &Known),
+        (request, connection): (Request<Incoming>, &Connection),
         cx: &mut Context<'_>,
     ) -> AtOnce {
         let started = self.clock.now();
-        let mut pass = match self.admit((request.uri().path(), request.headers(), known), Some(rpc), started) {
+        let mut pass = match self.admit((request.uri().path(), request.headers(), connection), Some(rpc), started) {
             Ok(pass) => pass,
             Err(refused) => {
                 return AtOnce::Answered(self.refuse(Some(rpc), None, started, refused).map(Outgoing::Other));
@@ -226,7 +246,7 @@ impl Parts {
         };
         if let (Lane::Pipeline, Some(call)) = (lane, &pass.call) {
             let call = Arc::clone(call);
-            return AtOnce::Answered(self.pipeline(call, request.into_body(), pass.end));
+            return AtOnce::Answered(self.pipeline(call, request.into_body(), pass));
         }
         let (head, body) = request.into_parts();
         let most = self.message_bytes_max;
@@ -251,12 +271,12 @@ impl Parts {
     }
 
     /// Opens a stream of operations.
-    fn pipeline(&self, call: Arc<Call>, body: Incoming, end: Option<(Duration, Failure)>) -> Response<Outgoing> {
-        self.rpcs.record(&call, ("", None), Ok(""));
+    fn pipeline(&self, call: Arc<Call>, body: Incoming, pass: Pass) -> Response<Outgoing> {
         let (rpcs, admission) = (self.rpcs.clone(), self.admission.clone());
-        let stream = Stream { rpcs, admission, call, deadline_max: self.deadline_max };
+        let stream = Stream { rpcs, admission, call, deadline_max: self.deadline_max, intake: pass.intake };
         let bounds = (self.rpcs.parts().batch_items_max, self.message_bytes_max);
-        response(Outgoing::Pipeline(Box::new(Pipeline::new(stream, body, bounds).until(end))))
+        let pipeline = Pipeline::new(stream, body, self.blobs.begin_sending(), bounds);
+        response(Outgoing::Pipeline(Box::new(pipeline.until(pass.end))))
     }
 
     /// Lets a handler answer a message.
@@ -279,7 +299,7 @@ impl Parts {
 
     fn admit(
         &self,
-        (path, headers, known): (&str, &HeaderMap, &Known),
+        (path, headers, connection): (&str, &HeaderMap, &Connection),
         rpc: Option<&'static str>,
         started: Moment,
     ) -> Result<Pass, Failure> {
@@ -288,12 +308,15 @@ impl Parts {
             Need::NoSuchRpc => return Err(Failure::new("NO_SUCH_RPC", "the server has no RPC of this name")),
             Need::Nothing => {
                 let end = asked.map(|time| (time, Failure::deadline()));
-                return Ok(Pass { call: None, place: None, head: asked, end, ends_with_server: true });
+                let intake = self.intake(connection, None);
+                return Ok(Pass { intake, call: None, place: None, head: asked, end, ends_with_server: true });
             }
             Need::Permission(permission) => permission,
         };
-        let caller = self.access.recognize(headers, known)?;
+        let caller = self.access.recognize(headers, &connection.known)?;
         self.admission.open()?;
+        // Before anything of its request is taken; where it may do so is seen when that is known.
+        caller.check_anywhere(permission)?;
         if asked.is_some_and(|time| time.is_zero()) {
             return Err(Failure::deadline());
         }
@@ -302,11 +325,17 @@ impl Parts {
             rpc.is_none_or(|rpc| matches!(rpc, "Watch" | "Preload" | "Pipeline" | "ReadValue" | "WriteValue"));
         let place = if streaming { None } else { Some(self.admission.place()?) };
         let end = if streaming { self.stream_end(asked, &caller) } else { Some((head, Failure::deadline())) };
+        let intake = self.intake(connection, caller.token_id());
         let call = rpc.map(|rpc| Arc::new(Call { rpc, caller, permission, started, time: head }));
         let (ends_with_server, is_upload) = (rpc.is_none_or(|rpc| rpc == "ReadValue"), rpc == Some("WriteValue"));
         // Its answer begins when all has come: that takes as long as its caller gives it.
         let head = if is_upload { end.as_ref().map(|(time, _)| *time) } else { Some(head) };
-        Ok(Pass { ends_with_server, call, place, head, end })
+        Ok(Pass { intake, ends_with_server, call, place, head, end })
+    }
+
+    fn intake(&self, connection: &Connection, caller: Option<&Arc<str>>) -> Intake {
+        let (own, (rate_min, patience)) = (Arc::clone(&connection.own), self.pace);
+        Intake { ledger: Arc::clone(self.blobs.ledger()), own, caller: caller.cloned(), rate_min, patience }
     }
 
     /// A stream ends at its own deadline, if it has one, or when its caller's token expires.
@@ -320,12 +349,14 @@ impl Parts {
         }
     }
 
-    async fn dispatch(&self, mut request: Request<Body>, call: Option<Arc<Call>>) -> Response<Body> {
+    async fn dispatch(&self, request: Request<Body>, call: Option<Arc<Call>>, intake: &Intake) -> Response<Body> {
         let served = match call {
             Some(call) if blob_rpc_at(request.uri().path()).is_some() => {
-                return Box::pin(self.blobs.serve(request, call)).await;
+                return Box::pin(self.blobs.serve(request, call, intake)).await;
             }
             Some(call) => {
+                let metered = |body| Body::new(Metered::new(body, intake.clone(), self.message_bytes_max));
+                let mut request = request.map(metered);
                 request.extensions_mut().insert(call);
                 self.server.clone().call(request).await
             }

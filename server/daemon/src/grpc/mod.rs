@@ -4,6 +4,7 @@ pub(crate) mod batch_get;
 pub(crate) mod batch_put;
 pub(crate) mod blob;
 mod bounded;
+pub(crate) mod coming;
 pub(crate) mod convert;
 pub(crate) mod explain_key;
 pub(crate) mod extend_lease;

@@ -1,15 +1,18 @@
 //! Pipeline: many small operations over one stream. What memory answers at once is answered in one pass over a message; the
-//! rest waits for its handler beside it, so much at a time as the bounds below say. What operations mean is not known here.
+//! rest waits for its handler beside it. How much waits, and how much is answered before it is sent, is bounded by itself: who
+//! waits long holds up neither what memory answers nor a cancellation. What operations mean is not known here.
 //!
 //! The stream is the body of its response: it takes messages only when it is asked for what to send, so a caller who reads
 //! no answers soon sends no operations.
 
+mod current;
 mod operation;
 mod operations;
 mod results;
+mod room;
+mod waiting;
 
 use std::{
-    collections::HashMap,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -17,13 +20,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{
-    FutureExt, StreamExt,
-    future::{AbortHandle, Abortable, Aborted, BoxFuture},
-    stream::FuturesUnordered,
-};
-use hotplate_engine::flow::hit::{Hit, Value, Wanted};
-use hotplate_proto::v1::Permission;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -33,25 +29,28 @@ use tonic::Status;
 
 pub(crate) use self::operation::Stream;
 use self::{
+    current::Current,
     operations::{Kind, Operation, Operations},
-    results::{Results, Said},
+    results::Results,
+    room::Room,
+    waiting::{Done, Waiting},
 };
 use super::{
-    convert::PlainGet,
-    lane::{deframe::Messages, reply::Framed},
+    blob::readers::Streaming,
+    lane::{
+        deframe::{Message, Messages},
+        reply::Framed,
+    },
     status::Failure,
 };
-
-/// Operations of one stream that wait for their handlers, from which on no message is taken.
-const WAITING_MAX: usize = 256;
-/// Bytes of their requests, from which on no message is taken.
-const WAITING_BYTES_MAX: usize = 4 << 20;
 
 /// A stream of operations and their answers, as the body of its response.
 pub(crate) struct Pipeline<B = Incoming> {
     stream: Arc<Stream>,
     items_max: usize,
     messages: Messages<B>,
+    /// The message that is being carried out.
+    current: Option<Current>,
     waiting: Waiting,
     results: Results,
     sending: Option<Framed>,
@@ -72,76 +71,23 @@ enum State {
     Over,
 }
 
-/// What came of an operation that waited.
-struct Done {
-    call_id: u64,
-    said: Said,
-    bytes: usize,
-}
-
-/// Operations that wait for their handlers.
-#[derive(Default)]
-struct Waiting {
-    served: FuturesUnordered<BoxFuture<'static, Done>>,
-    /// What ends each before its time.
-    ends: HashMap<u64, AbortHandle>,
-    bytes: usize,
-}
-
-impl Waiting {
-    fn is_full(&self) -> bool {
-        self.served.len() >= WAITING_MAX || self.bytes >= WAITING_BYTES_MAX
-    }
-
-    /// Takes an operation up; its answer, if that is there already.
-    fn take_up(
-        &mut self,
-        call_id: u64,
-        bytes: usize,
-        served: BoxFuture<'static, Said>,
-        cx: &mut Context<'_>,
-    ) -> Option<Said> {
-        let mut served = served;
-        if let Poll::Ready(said) = served.as_mut().poll(cx) {
-            return Some(said);
-        }
-        let (end, ends) = AbortHandle::new_pair();
-        self.ends.insert(call_id, end);
-        self.bytes += bytes;
-        let done = Abortable::new(served, ends).map(move |said| {
-            let said = said.unwrap_or_else(|Aborted| Said::Error(Failure::cancelled().item()));
-            Done { call_id, said, bytes }
-        });
-        self.served.push(done.boxed());
-        None
-    }
-
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<Option<Done>> {
-        let done = self.served.poll_next_unpin(cx);
-        if let Poll::Ready(Some(done)) = &done {
-            self.ends.remove(&done.call_id);
-            self.bytes -= done.bytes;
-        }
-        done
-    }
-
-    fn cancel(&self, call_id: u64) {
-        if let Some(end) = self.ends.get(&call_id) {
-            end.abort();
-        }
-    }
-}
-
 impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
     /// The answers to the operations that come in this body.
-    pub(crate) fn new(stream: Stream, body: B, (items_max, message_bytes_max): (usize, usize)) -> Self {
+    pub(in crate::grpc) fn new(
+        stream: Stream,
+        body: B,
+        sending: Streaming,
+        (items_max, message_bytes_max): (usize, usize),
+    ) -> Self {
         let stop = Box::pin(stream.admission.draining().clone().cancelled_owned());
+        let room = Room::new(stream.intake.share(), sending);
         Self {
+            messages: Messages::of(body, stream.intake.clone(), message_bytes_max),
             stream: Arc::new(stream),
             items_max,
-            messages: Messages::of(body, message_bytes_max),
-            waiting: Waiting::default(),
-            results: Results::new(),
+            current: None,
+            waiting: Waiting::new(),
+            results: Results::new(room),
             sending: None,
             state: State::Open,
             end: None,
@@ -179,58 +125,80 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
     /// Ends now, with what is answered already.
     fn cut(&mut self, failure: Failure) {
         if !matches!(self.state, State::Over) {
-            self.waiting = Waiting::default();
+            self.waiting = Waiting::new();
+            self.current = None;
+            self.results.give_up();
             self.state = State::Ending(Some(failure));
         }
     }
 
     /// Goes on until there is a message to send, or nothing is ready.
     fn advance(&mut self, cx: &mut Context<'_>) {
-        self.take_done(cx);
-        while matches!(self.state, State::Open) && !self.results.is_waiting() && !self.waiting.is_full() {
+        while self.results.poll_room(cx).is_ready() {
+            self.take_done(cx);
+            if !self.results.may_grow() {
+                continue;
+            }
+            if let Some(mut current) = self.current.take() {
+                self.carry_out(&mut current, cx);
+                self.current = Some(current).filter(|current| !current.is_over());
+                continue;
+            }
+            if !matches!(self.state, State::Open) || self.results.is_waiting() || self.waiting.is_full() {
+                break;
+            }
             match self.messages.poll_next(cx) {
                 Poll::Pending => break,
                 Poll::Ready(None) => self.state = State::Ending(None),
-                Poll::Ready(Some(message)) => self.take_up(message, cx),
+                Poll::Ready(Some(message)) => self.take_up(message),
             }
         }
         // Those that have just begun are to be heard of as well.
         self.take_done(cx);
-        self.results.close();
+        self.results.rest();
     }
 
     fn take_done(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(Done { call_id, said, .. })) = self.waiting.poll_done(cx) {
-            self.results.said(call_id, &said);
+        while self.results.may_grow()
+            && let Poll::Ready(Some(Done { call_id, said, .. })) = self.waiting.poll_done(cx)
+        {
+            self.results.said(call_id, said);
         }
     }
 
-    fn take_up(&mut self, message: Result<Bytes, Failure>, cx: &mut Context<'_>) {
-        let operations = message.and_then(|message| Operations::of(message, self.items_max));
-        if let Err(failure) = operations.and_then(|operations| self.carry_out(&operations, cx)) {
-            self.stop(failure);
+    fn take_up(&mut self, message: Result<Message, Failure>) {
+        let current = message.and_then(|Message { bytes, room }| {
+            let operations = Operations::of(bytes, self.items_max)?;
+            self.check_ids(&operations)?;
+            Ok(Current::new(operations, room))
+        });
+        match current {
+            Ok(current) => self.current = Some(current),
+            Err(failure) => self.stop(failure),
         }
     }
 
-    /// Carries out the operations of a message: what memory answers in one pass, then the rest one by one.
-    fn carry_out(&mut self, operations: &Operations, cx: &mut Context<'_>) -> Result<(), Failure> {
-        self.check_ids(operations)?;
-        let answered = self.hits(operations);
-        for (number, operation) in operations.operations.iter().enumerate() {
-            if answered.get(number) == Some(&true) {
-                continue;
-            }
-            if operation.kind == Kind::Cancel {
-                self.waiting.cancel(operation.call_id);
-                continue;
-            }
-            let served = self.stream.serve(operations, operation);
-            let bytes = operation.request.len();
-            if let Some(said) = self.waiting.take_up(operation.call_id, bytes, served, cx) {
-                self.results.said(operation.call_id, &said);
-            }
+    /// Carries out operations of a message as far as there is room for their answers: what memory answers in one pass, then the
+    /// rest one by one.
+    fn carry_out(&mut self, current: &mut Current, cx: &mut Context<'_>) {
+        let end = current.look(&self.stream, &mut self.results);
+        while self.results.may_grow()
+            && let Some(operation) = current.next(end)
+        {
+            self.serve(&current.operations, &operation, cx);
         }
-        Ok(())
+    }
+
+    fn serve(&mut self, operations: &Operations, operation: &Operation, cx: &mut Context<'_>) {
+        if operation.kind == Kind::Cancel {
+            self.waiting.cancel(operation.call_id);
+            return;
+        }
+        let served = self.stream.serve(operations, operation, self.waiting.turn());
+        let bytes = operation.request.len();
+        if let Some(said) = self.waiting.take_up(operation.call_id, bytes, served, cx) {
+            self.results.said(operation.call_id, said);
+        }
     }
 
     /// Whose answer is whose must be plain: nobody could tell two apart that have one id.
@@ -242,8 +210,7 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
             ))
         };
         let named = || operations.operations.iter().filter(|operation| operation.kind != Kind::Cancel);
-        if !self.waiting.ends.is_empty() && named().any(|operation| self.waiting.ends.contains_key(&operation.call_id))
-        {
+        if named().any(|operation| self.waiting.has(operation.call_id)) {
             return twice();
         }
         if named().is_sorted_by(|one, other| one.call_id < other.call_id) {
@@ -254,48 +221,26 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
         if ids.is_sorted_by(|one, other| one < other) { Ok(()) } else { twice() }
     }
 
-    /// Answers the plain Gets that memory has fresh values for; which operations these are.
-    fn hits(&mut self, operations: &Operations) -> Vec<bool> {
-        let Stream { rpcs, admission, call, .. } = &*self.stream;
-        let (namespace, cache) = (operations.namespace(), &rpcs.parts().cache);
-        let allowed = call.caller.allows(Permission::Read, namespace);
-        if !allowed || admission.open().is_err() || cache.is_degraded(namespace) {
-            return Vec::new();
-        }
-        let started = cache.clock().now();
-        let plain = |(number, operation): (usize, &Operation)| {
-            let get = (operation.kind == Kind::Get).then(|| PlainGet::read(operations.request(operation))).flatten()?;
-            let same = get.namespace.is_empty() || get.namespace == namespace;
-            (same && operation.time().is_ok()).then_some((number, Wanted { key: get.key, with_facts: get.full }))
-        };
-        let (numbers, wanted): (Vec<usize>, Vec<Wanted<'_>>) =
-            operations.operations.iter().enumerate().filter_map(plain).unzip();
-        let (mut answered, mut shared, mut hits) = (vec![false; operations.operations.len()], Vec::new(), 0);
-        let results = &mut self.results;
-        cache.hits(namespace, &wanted, |place, hit| {
-            let number = numbers[place];
-            answered[number] = true;
-            hits += 1;
-            match hit.value {
-                Value::Here(_) => results.hit(operations.operations[number].call_id, wanted[place].key, hit),
-                // Not while anything is locked: it may be held smaller.
-                Value::Shared(value) => {
-                    let hit = Hit { value: Value::Shared(value), as_of: hit.as_of, facts: hit.facts };
-                    shared.push((number, place, hit));
-                }
-            }
-        });
-        for (number, place, hit) in shared {
-            results.hit(operations.operations[number].call_id, wanted[place].key, hit);
-        }
-        let keys = wanted.iter().zip(&numbers).filter(|(_, number)| answered[**number]).map(|(wanted, _)| wanted.key);
-        rpcs.record_hits((namespace, keys), (call, started), hits);
-        answered
+    /// Whether all is answered and sent that will be.
+    fn is_done(&self) -> bool {
+        matches!(self.state, State::Ending(_))
+            && self.waiting.is_empty()
+            && self.current.is_none()
+            && self.results.is_empty()
     }
 
     fn trailers(&mut self, failure: Option<Failure>) -> HeaderMap {
         self.state = State::Over;
+        self.stream.rpcs.record(&self.stream.call, ("", None), failure.as_ref().map_or(Ok(""), Err));
         failure.map_or_else(super::lane::reply::ok, Failure::trailers)
+    }
+}
+
+impl<B> Drop for Pipeline<B> {
+    fn drop(&mut self) {
+        if !matches!(self.state, State::Over) {
+            self.stream.rpcs.record(&self.stream.call, ("", None), Err(&Failure::cancelled()));
+        }
     }
 }
 
@@ -314,16 +259,16 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Pipeline<B> {
             if this.sending.is_some() {
                 continue;
             }
+            let is_done = this.is_done();
             match &mut this.state {
                 State::Over => return Poll::Ready(None),
-                State::Ending(failure) if this.waiting.served.is_empty() => {
+                State::Ending(failure) if is_done => {
                     let failure = failure.take();
                     return Poll::Ready(Some(Ok(Frame::trailers(this.trailers(failure)))));
                 }
                 State::Open | State::Ending(_) => this.advance(cx),
             }
-            let ends = matches!(this.state, State::Ending(_)) && this.waiting.served.is_empty();
-            if !this.results.is_waiting() && !ends {
+            if !this.results.is_waiting() && !this.is_done() {
                 return Poll::Pending;
             }
         }

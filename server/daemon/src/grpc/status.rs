@@ -76,8 +76,9 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     (
         "OVERLOADED",
         Code::ResourceExhausted,
-        "As many calls as `limits.calls_max` are in flight, too many wait for what replicas share, or what comes in holds as many \
-         bytes as `ledger.requests_bytes_max`: nothing was done.",
+        "As many calls as `limits.calls_max` are in flight, too many operations of a Pipeline wait or too many for what replicas \
+         share, or a large request found no room (`ledger.requests_bytes_max`) or came too slowly (`limits.read_stall`): nothing \
+         was done.",
     ),
     ("PERMISSION_DENIED", Code::PermissionDenied, "The caller's token has no grant for this in this namespace."),
     ("POSITION_NOT_REACHED", Code::Unavailable, "This server has not reached the position asked for, and may yet."),

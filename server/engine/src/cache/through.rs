@@ -36,8 +36,8 @@ impl Cache {
     }
 
     /// Shows those of some keys of a namespace that memory answers at once with a fresh value; `found` gets their number, under
-    /// the lock of a shard. The others are not counted: ask [`Cache::read`] for them.
-    pub fn hits<'k>(&self, namespace: &str, wanted: &[Wanted<'k>], found: impl FnMut(usize, Hit<'_>)) {
+    /// the lock of a shard, and says whether it took the hit. The others are not counted: ask [`Cache::read`] for them.
+    pub fn hits<'k>(&self, namespace: &str, wanted: &[Wanted<'k>], found: impl FnMut(usize, Hit<'_>) -> bool) {
         hit::hits(&self.store, namespace, wanted, found);
     }
 

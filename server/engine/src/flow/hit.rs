@@ -61,8 +61,9 @@ struct Place {
 }
 
 /// Looks for keys of one namespace, each shard's together, and shows those that are fresh values, by their number. `found` runs
-/// under the lock of a shard: it takes what it needs and goes. Those that are not shown are no such hits, and not counted.
-pub fn hits<'k>(store: &Store, namespace: &str, wanted: &[Wanted<'k>], mut found: impl FnMut(usize, Hit<'_>)) {
+/// under the lock of a shard: it takes what it needs and goes, and says whether it took it. What is not shown, or not taken, is
+/// not counted.
+pub fn hits<'k>(store: &Store, namespace: &str, wanted: &[Wanted<'k>], mut found: impl FnMut(usize, Hit<'_>) -> bool) {
     let Some(space) = store.spaces.named(namespace) else { return };
     let now = store.clock.now();
     if distrusts(store, &space, now) {
@@ -92,12 +93,12 @@ pub fn hits<'k>(store: &Store, namespace: &str, wanted: &[Wanted<'k>], mut found
     tally.close();
 }
 
-/// Shows one key's entry if it is a fresh value, and notes its use; `None`: it is not.
+/// Shows one key's entry if it is a fresh value, and notes its use; `None`: it is not, or was not taken.
 fn look<'k>(
     shard: &mut Guard<'_>,
     (place, wanted): (&Place, &Wanted<'k>),
     tally: &mut Tally<'_, 'k>,
-    show: impl FnOnce(Hit<'_>),
+    show: impl FnOnce(Hit<'_>) -> bool,
 ) -> Option<()> {
     let Tally { store, space, now, .. } = *tally;
     // Before the test: what is fresh then is so up to there.
@@ -123,8 +124,10 @@ fn look<'k>(
         Some(packed) => Value::Here(packed),
         None => Value::Shared(in_one_piece(record.payload(), store.config.unary_value_bytes_max)?),
     };
+    if !show(Hit { value, as_of, facts }) {
+        return None;
+    }
     tally.read((wanted.key, place.hash), (record, said));
-    show(Hit { value, as_of, facts });
     note_use(shard, (space, slot), now)
 }
 

@@ -31,7 +31,8 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "ledger.requests_bytes_max",
         (MIB, TIB),
-        "Bytes at most that are held at once for large requests that are still coming in.",
+        "Bytes at most that are held at once for requests above 4 KiB that are coming in or wait; a token's callers get half at \
+         most, a connection has 64 KiB besides.",
         |s| Slot::Bytes(&mut s.ledger.requests_bytes_max),
     ),
     row(
@@ -43,14 +44,15 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "ledger.sending_bytes_max",
         (64 * KIB, TIB),
-        "Bytes at most of large values that are on their way to readers at once.",
+        "Bytes at most of large values and answers of Pipelines that are on their way to readers at once; a token's callers get \
+         half at most of the latter, a connection has 64 KiB besides.",
         |s| Slot::Bytes(&mut s.ledger.sending_bytes_max),
     ),
     row(
         "limits.read_stall",
         (100, DAY),
-        "Time in which the reader of a ReadValue takes nothing of what is sent after which its stream is ended; a tenth of \
-         it when others wait for its room.",
+        "Time in which a reader takes nothing of a ReadValue, a Pipeline or a unary answer after which that is ended, and a \
+         request above 4 KiB comes slower than `uploads.rate_min`; a tenth of it when others wait for its room.",
         |s| Slot::Duration(&mut s.limits.read_stall),
     ),
 ];

@@ -47,6 +47,8 @@ pub(in crate::grpc) struct Kept {
 #[derive(Debug)]
 pub(in crate::grpc) struct Stream {
     cut: Cut,
+    /// Whether all it hands out is counted: then it waits for nobody once that is sent.
+    all_counted: bool,
     /// Whether it waits for the reader, and since when.
     waits: AtomicBool,
     since: Mutex<Moment>,
@@ -82,8 +84,18 @@ impl Readers {
 
     /// A stream that begins, of the call that is being polled.
     pub(in crate::grpc) fn begin(self: &Arc<Self>) -> Streaming {
+        self.begin_with(false)
+    }
+
+    /// The same of one that counts all it hands out.
+    pub(in crate::grpc) fn begin_counted(self: &Arc<Self>) -> Streaming {
+        self.begin_with(true)
+    }
+
+    fn begin_with(self: &Arc<Self>, all_counted: bool) -> Streaming {
         let stream = Arc::new(Stream {
             cut: Cut::of_this_call(),
+            all_counted,
             waits: AtomicBool::new(false),
             since: Mutex::new(self.clock.now()),
             unsent: AtomicUsize::new(0),
@@ -98,8 +110,7 @@ impl Readers {
     pub(in crate::grpc) fn sweep(&self) {
         let patience = if self.ledger.is_waited_for(Use::Sending) { self.stall / WHEN_WAITED_FOR } else { self.stall };
         let now = self.clock.now();
-        let is_stalled =
-            |stream: &Stream| stream.waits.load(Ordering::Acquire) && now.since(*stream.since.lock()) >= patience;
+        let is_stalled = |stream: &Stream| stream.waits() && now.since(*stream.since.lock()) >= patience;
         self.streams.lock().values().filter(|stream| is_stalled(stream)).for_each(|stream| stream.cut.make());
         self.let_go();
     }
@@ -178,6 +189,11 @@ impl Drop for Streaming {
 }
 
 impl Stream {
+    fn waits(&self) -> bool {
+        let sent = self.all_counted && self.unsent.load(Ordering::Acquire) == 0;
+        self.waits.load(Ordering::Acquire) && !sent
+    }
+
     /// One piece more is handed out.
     pub(in crate::grpc) fn handed_out(&self) {
         self.unsent.fetch_add(1, Ordering::AcqRel);

@@ -7,10 +7,16 @@ use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, body::Body};
 
-use super::{frames, readers::Readers, uploads::Uploads, wire::Sent};
+use super::{
+    frames,
+    readers::{Readers, Streaming},
+    uploads::Uploads,
+    wire::Sent,
+};
 use crate::{
     config::Settings,
     grpc::{
+        coming::Intake,
         query_write, read_value,
         service::{Answer, Call},
         status::Failure,
@@ -95,10 +101,20 @@ impl BlobRpcs {
         }))
     }
 
+    /// The bytes that are held for all calls.
+    pub(in crate::grpc) fn ledger(&self) -> &Arc<Ledger> {
+        &self.0.ledger
+    }
+
+    /// A stream that begins, of the call that is being polled, and counts all it hands out.
+    pub(in crate::grpc) fn begin_sending(&self) -> Streaming {
+        self.0.readers.begin_counted()
+    }
+
     /// Serves a call that the gate let in.
-    pub(crate) async fn serve(&self, request: Request<Body>, call: Arc<Call>) -> Response<Body> {
+    pub(crate) async fn serve(&self, request: Request<Body>, call: Arc<Call>, intake: &Intake) -> Response<Body> {
         let parts = &self.0;
-        let sent = Sent::new(request.into_body(), parts.chunk_bytes_max, Arc::clone(&parts.ledger));
+        let sent = Sent::new(request.into_body(), parts.chunk_bytes_max, intake.clone());
         let mut about = About::default();
         let served = match call.rpc {
             "ReadValue" => read_value::read_value(parts, &call, sent, &mut about).await,

@@ -1,7 +1,11 @@
 //! What a writer sends, read from the frames of its request as they come: the bytes of a chunk are asked for only when
 //! there is room for them. What an upload makes of them is not known here.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::{Buf, Bytes, BytesMut};
 use hotplate_proto::v1::{self, write_value_request::Message};
@@ -9,8 +13,11 @@ use http_body::Body;
 use prost::{Message as _, encoding::decode_varint};
 
 use crate::{
-    grpc::status::Failure,
-    ledger::{Ledger, Permit, Use},
+    grpc::{
+        coming::{Coming, Intake, SMALL_BYTES},
+        status::Failure,
+    },
+    ledger::Permit,
 };
 
 /// Bytes before each message: whether it is compressed, and its length.
@@ -28,9 +35,9 @@ pub(in crate::grpc) struct Sent<B> {
     /// What is left of the last frame.
     rest: Bytes,
     chunk_bytes_max: usize,
-    ledger: Arc<Ledger>,
+    intake: Intake,
     /// The data of a chunk that could not be left where it was, and the room it has.
-    gathered: Option<(Bytes, Permit)>,
+    gathered: Option<(Bytes, Option<Permit>)>,
 }
 
 /// A message that has begun; of a chunk the data is still to come.
@@ -58,8 +65,8 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     /// The messages of this request.
-    pub(in crate::grpc) fn new(body: B, chunk_bytes_max: usize, ledger: Arc<Ledger>) -> Self {
-        Self { body, front: BytesMut::new(), rest: Bytes::new(), chunk_bytes_max, ledger, gathered: None }
+    pub(in crate::grpc) fn new(body: B, chunk_bytes_max: usize, intake: Intake) -> Self {
+        Self { body, front: BytesMut::new(), rest: Bytes::new(), chunk_bytes_max, intake, gathered: None }
     }
 
     /// The only message of a request; cancellation loses it.
@@ -114,7 +121,7 @@ where
         if self.front.is_empty() && self.rest.len() >= length {
             return Ok(self.rest.split_to(length));
         }
-        self.gather(length).await
+        self.gather(length, &AtomicUsize::new(0)).await
     }
 
     fn check(&self, length: usize) -> Result<(), Failure> {
@@ -147,13 +154,28 @@ where
         Ok(Some(length))
     }
 
-    /// A message in one piece, and the room it has in the ledger.
-    async fn whole(&mut self, length: usize) -> Result<(Bytes, Permit), Failure> {
-        let room = self.ledger.take(Use::Requests, length as u64)?;
-        Ok((self.gather(length).await?, room))
+    /// A message in one piece, and the room it has in the ledger if it is large: then it keeps its pace as well.
+    async fn whole(&mut self, length: usize) -> Result<(Bytes, Option<Permit>), Failure> {
+        if length <= SMALL_BYTES {
+            return Ok((self.gather(length, &AtomicUsize::new(0)).await?, None));
+        }
+        let mut coming = Coming::new(&self.intake, length);
+        poll_fn(|cx| coming.poll_room(cx)).await?;
+        let message = {
+            let came = AtomicUsize::new(0);
+            let mut gather = pin!(self.gather(length, &came));
+            poll_fn(|cx| {
+                let message = gather.as_mut().poll(cx);
+                coming.came(came.swap(0, Ordering::Relaxed));
+                coming.keep_pace(message, cx)
+            })
+            .await?
+        };
+        Ok((message, coming.into_room()))
     }
 
-    async fn gather(&mut self, length: usize) -> Result<Bytes, Failure> {
+    /// So many bytes in one piece; counts them as they come.
+    async fn gather(&mut self, length: usize, came: &AtomicUsize) -> Result<Bytes, Failure> {
         let mut gathered = BytesMut::with_capacity(length);
         let first = self.front.len().min(length);
         gathered.extend_from_slice(&self.front.split_to(first));
@@ -163,6 +185,7 @@ where
             }
             let piece = self.rest.split_to(self.rest.len().min(length - gathered.len()));
             gathered.extend_from_slice(&piece);
+            came.fetch_add(piece.len(), Ordering::Relaxed);
         }
         Ok(gathered.freeze())
     }
@@ -253,7 +276,7 @@ mod tests {
     use http_body::Frame;
 
     use super::*;
-    use crate::config::LedgerSettings;
+    use crate::{config::LedgerSettings, ledger::Ledger};
 
     /// A request that comes in these frames.
     struct Frames(VecDeque<Bytes>);
@@ -272,7 +295,9 @@ mod tests {
 
     fn sent(wire: &[u8], frame: usize) -> Sent<Frames> {
         let frames = wire.chunks(frame).map(Bytes::copy_from_slice).collect();
-        Sent::new(Frames(frames), 8 << 10, Ledger::new(&LedgerSettings::default()))
+        let (ledger, patience) = (Ledger::new(&LedgerSettings::default()), std::time::Duration::from_secs(30));
+        let intake = Intake { ledger, own: Default::default(), caller: None, rate_min: 1, patience };
+        Sent::new(Frames(frames), 8 << 10, intake)
     }
 
     fn framed(messages: impl IntoIterator<Item = Message>) -> Vec<u8> {

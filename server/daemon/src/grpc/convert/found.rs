@@ -31,6 +31,16 @@ pub(crate) fn room_for_hit(key: &str, hit: &Hit<'_>) -> usize {
     AROUND_BYTES + value + facts
 }
 
+/// Bytes that an answer holds until it is sent, those included that it shares with the store.
+pub(crate) fn bytes_of_hit(key: &str, hit: &Hit<'_>) -> usize {
+    let value = match &hit.value {
+        Value::Here(value) => value.len(),
+        Value::Shared(payload) => usize::try_from(payload.value_bytes()).unwrap_or(usize::MAX >> 1),
+    };
+    let facts = hit.facts.as_ref().map_or(0, |facts| FACTS_BYTES + key.len() + facts.description.bytes());
+    AROUND_BYTES + value + facts
+}
+
 /// Writes the `GetResponse` of a hit. With metadata comes the key.
 pub(crate) fn write_hit(out: &mut Backward, key: &str, hit: Hit<'_>) {
     let Hit { value, as_of, facts } = hit;
@@ -162,6 +172,7 @@ mod tests {
             let mut framed = out.framed().unwrap();
             let pieces: Vec<_> = std::iter::from_fn(|| framed.next_piece()).collect();
             message = Some(v1::GetResponse::decode(&pieces.concat()[5..]).unwrap());
+            true
         });
         message.unwrap()
     }

@@ -18,7 +18,7 @@ pub(crate) use answer::{
 };
 pub(crate) use asked::PlainGet;
 pub(crate) use explain::{explain_request, explain_response};
-pub(crate) use found::{room_for_hit, write_hit};
+pub(crate) use found::{bytes_of_hit, room_for_hit, write_hit};
 pub(crate) use insight::{minutes, top_keys};
 pub(crate) use lease::{
     MissPolicy, extend_response, lease_token, miss_policy, pending_response, release, release_response, required_token,

@@ -58,12 +58,15 @@ impl CacheRpcs {
             return None;
         }
         let (mut written, mut kept) = (None, None);
-        parts.cache.hits(namespace, &[Wanted { key, with_facts: full }], |_, hit| match hit.value {
-            Value::Here(_) => written = Some(write(key, hit)),
-            // Not while anything is locked: it may be held smaller.
-            Value::Shared(value) => {
-                kept = Some(Hit { value: Value::Shared(value), as_of: hit.as_of, facts: hit.facts })
+        parts.cache.hits(namespace, &[Wanted { key, with_facts: full }], |_, hit| {
+            match hit.value {
+                Value::Here(_) => written = Some(write(key, hit)),
+                // Not while anything is locked: it may be held smaller.
+                Value::Shared(value) => {
+                    kept = Some(Hit { value: Value::Shared(value), as_of: hit.as_of, facts: hit.facts })
+                }
             }
+            true
         });
         let framed = written.or_else(|| kept.map(|hit| write(key, hit)))?.framed()?;
         self.record(call, (namespace, Some(key)), Ok("hit"));

@@ -41,6 +41,16 @@ impl Backward {
         self.buffer.len() - self.start + self.middle.as_ref().map_or(0, |(middle, _)| middle.len())
     }
 
+    /// Bytes of the buffer that was made for it, and of what it shares.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.buffer.len() + self.middle.as_ref().map_or(0, |(middle, _)| middle.len())
+    }
+
+    /// Those of its bytes that were copied.
+    pub(crate) fn copied_bytes(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
     /// The end of a message that is written next.
     pub(crate) fn mark(&self) -> Mark {
         Mark(self.length())

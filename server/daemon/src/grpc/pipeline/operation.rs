@@ -3,24 +3,34 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use hotplate_proto::v1::{self, Permission};
 use prost::Message;
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::{
     operations::{Kind, Operation, Operations},
     results::Said,
+    waiting::Turn,
 };
 use crate::{
     grpc::{
+        coming::{Intake, SMALL_BYTES},
         get, invalidate, put,
         service::{About, Answer, CacheRpcs, Call, Parts},
         status::Failure,
         touch,
     },
+    ledger::{Permit, Use, full},
     limits::Admission,
 };
+
+/// Bytes that an operation takes which waits for its turn, besides those of its request.
+const WAITING_BYTES: usize = 1 << 10;
 
 /// What all operations of a stream have in common.
 pub(crate) struct Stream {
@@ -32,6 +42,8 @@ pub(crate) struct Stream {
     pub(crate) call: Arc<Call>,
     /// Longest time of an operation.
     pub(crate) deadline_max: Duration,
+    /// How requests of its caller come in.
+    pub(crate) intake: Intake,
 }
 
 /// A request of an operation.
@@ -46,11 +58,25 @@ enum Request {
 struct Begun {
     request: Request,
     place: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
+}
+
+/// An operation that is to be served.
+enum Asked {
+    /// It has begun.
+    Now(Box<Begun>),
+    /// It begins when it is its turn: its request and namespace.
+    Later(Arc<Semaphore>, Kind, (Bytes, String)),
 }
 
 impl Stream {
-    /// What serves an operation; its end is its answer, whatever happens.
-    pub(super) fn serve(self: &Arc<Self>, operations: &Operations, operation: &Operation) -> BoxFuture<'static, Said> {
+    /// What serves an operation when it is its turn; its end is its answer, whatever happens.
+    pub(super) fn serve(
+        self: &Arc<Self>,
+        operations: &Operations,
+        operation: &Operation,
+        turn: Result<Turn, Failure>,
+    ) -> BoxFuture<'static, Said> {
         let (rpc, permission) = match operation.kind {
             Kind::Get => ("Get", Permission::Read),
             Kind::Put => ("Put", Permission::Write),
@@ -61,18 +87,18 @@ impl Stream {
                 return futures::future::ready(Said::Error(Failure::argument("operation", rule).item())).boxed();
             }
         };
-        let (time, begun) = match operation.time() {
-            Ok(asked) => {
-                (asked.map_or(self.deadline_max, |time| time.min(self.deadline_max)), self.begin(operations, operation))
-            }
+        let asked = operation.time().and_then(|time| Ok((time, self.take(operations, operation, turn?)?)));
+        let (time, asked) = match asked {
+            Ok((time, asked)) => (time.map_or(self.deadline_max, |time| time.min(self.deadline_max)), Ok(asked)),
             Err(failure) => (self.deadline_max, Err(failure)),
         };
         let started = self.rpcs.parts().cache.clock().now();
         let call = Call { rpc, caller: self.call.caller.clone(), permission, started, time };
         let stream = Arc::clone(self);
         async move {
-            let failure = match begun {
-                Ok(begun) => match stream.answered(&call, begun).await {
+            let failure = match asked {
+                // Its room is kept until it is answered.
+                Ok((asked, _room)) => match stream.answered(&call, asked).await {
                     Ok(Ok(said)) => return said,
                     // Its handler has recorded that.
                     Ok(Err(failure)) => return Said::Error(failure.item()),
@@ -86,10 +112,40 @@ impl Stream {
         .boxed()
     }
 
-    fn begin(&self, operations: &Operations, operation: &Operation) -> Result<Begun, Failure> {
+    /// Lets an operation in, or makes room for it until it is its turn.
+    fn take(
+        &self,
+        operations: &Operations,
+        operation: &Operation,
+        turn: Turn,
+    ) -> Result<(Asked, Option<Permit>), Failure> {
+        let (request, namespace) = (operations.request(operation), operations.namespace());
+        match turn {
+            Turn::Now(turn) => {
+                let room = (request.len() > SMALL_BYTES).then(|| self.room(request.len())).transpose()?;
+                let begun = self.begin(operation.kind, (request, namespace), turn)?;
+                Ok((Asked::Now(Box::new(begun)), room))
+            }
+            Turn::Later(turns) => {
+                let room = self.room(request.len() + namespace.len() + WAITING_BYTES)?;
+                let about = (Bytes::copy_from_slice(request), namespace.to_owned());
+                Ok((Asked::Later(turns, operation.kind, about), Some(room)))
+            }
+        }
+    }
+
+    fn room(&self, bytes: usize) -> Result<Permit, Failure> {
+        self.intake.share().take(Use::Requests, bytes as u64).ok_or_else(|| full(Use::Requests))
+    }
+
+    fn begin(
+        &self,
+        kind: Kind,
+        (bytes, namespace): (&[u8], &str),
+        turn: OwnedSemaphorePermit,
+    ) -> Result<Begun, Failure> {
         self.admission.open()?;
-        let (bytes, namespace) = (operations.request(operation), operations.namespace());
-        let request = match operation.kind {
+        let request = match kind {
             Kind::Put => Request::Put(read(bytes, namespace, |put: &mut v1::PutRequest| &mut put.namespace)?),
             Kind::Touch => Request::Touch(read(bytes, namespace, |touch: &mut v1::TouchRequest| &mut touch.namespace)?),
             Kind::Invalidate => {
@@ -99,18 +155,30 @@ impl Stream {
                 Request::Get(read(bytes, namespace, |get: &mut v1::GetRequest| &mut get.namespace)?)
             }
         };
-        Ok(Begun { request, place: self.admission.place()? })
+        Ok(Begun { request, place: self.admission.place()?, _turn: turn })
+    }
+
+    async fn turn(&self, asked: Asked) -> Result<Begun, Failure> {
+        match asked {
+            Asked::Now(begun) => Ok(*begun),
+            Asked::Later(turns, kind, (request, namespace)) => {
+                let closed = |_closed| Failure::bug("the turns of a stream have ended before it");
+                let turn = turns.acquire_owned().await.map_err(closed)?;
+                self.begin(kind, (&request, &namespace), turn)
+            }
+        }
     }
 
     /// Lets the handler answer in bounded time. A panic ends this operation and no other.
-    async fn answered(&self, call: &Call, begun: Begun) -> Result<Result<Said, Failure>, Failure> {
-        let Begun { request, place } = begun;
-        let served = AssertUnwindSafe(self.handled(call, request)).catch_unwind();
-        let ended = timeout(call.time, served).await;
-        drop(place);
-        ended.map_err(|_elapsed| Failure::deadline())?.map_err(|_panic| {
+    async fn answered(&self, call: &Call, asked: Asked) -> Result<Result<Said, Failure>, Failure> {
+        let served = async {
+            let Begun { request, place: _place, _turn } = self.turn(asked).await?;
+            Ok(self.handled(call, request).await)
+        };
+        let ended = timeout(call.time, AssertUnwindSafe(served).catch_unwind()).await;
+        ended.map_err(|_elapsed| Failure::deadline())?.unwrap_or_else(|_panic| {
             tracing::error!("an operation panicked");
-            Failure::bug("the server met a bug while it served this operation; others go on")
+            Err(Failure::bug("the server met a bug while it served this operation; others go on"))
         })
     }
 

@@ -1,0 +1,267 @@
+//! Large requests on their way in: the room each has in the ledger from its begin on, and the pace it keeps, so that nobody
+//! holds room for what does not come. What requests say is not known here.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, future::BoxFuture};
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+use tonic::Status;
+
+use super::{
+    lane::prefix::{PREFIX_BYTES, Prefix},
+    status::Failure,
+};
+use crate::ledger::{Ledger, Own, Permit, Share, Use, full};
+
+/// Messages up to here need no room and keep no pace: all that may come at once over a connection are few bytes.
+pub(crate) const SMALL_BYTES: usize = 4 << 10;
+/// Looks at the pace in the time after which a message is given up that keeps none; one look is enough when others wait.
+const LOOKS: u32 = 10;
+
+/// How requests of one caller come in over one connection. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Intake {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) own: Arc<Own>,
+    /// The id of the caller's token, if tokens are shown.
+    pub(crate) caller: Option<Arc<str>>,
+    /// Bytes a second that come at least.
+    pub(crate) rate_min: u64,
+    /// Time after which what comes slower is given up; a tenth of it when others wait for room.
+    pub(crate) patience: Duration,
+}
+
+impl Intake {
+    /// What the caller may hold over the connection.
+    pub(crate) fn share(&self) -> Share {
+        Share::new(&self.ledger, &self.own, self.caller.as_deref())
+    }
+}
+
+/// Room that is waited for, for some time.
+pub(crate) struct Room {
+    waits: BoxFuture<'static, Permit>,
+    end: Pin<Box<Sleep>>,
+}
+
+impl Room {
+    /// For so many bytes.
+    pub(crate) fn new(intake: &Intake, bytes: usize) -> Self {
+        let waits = intake.share().wait(Use::Requests, bytes as u64).boxed();
+        Self { waits, end: Box::pin(sleep(intake.patience / LOOKS)) }
+    }
+
+    /// Comes when there is room.
+    ///
+    /// # Errors
+    /// `OVERLOADED`: there was none in time.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Failure>> {
+        if let Poll::Ready(permit) = self.waits.poll_unpin(cx) {
+            return Poll::Ready(Ok(permit));
+        }
+        self.end.as_mut().poll(cx).map(|()| Err(full(Use::Requests)))
+    }
+}
+
+/// A large message of which not all is here.
+pub(crate) struct Coming {
+    intake: Intake,
+    room: Option<Permit>,
+    waits: Option<Room>,
+    look: Pin<Box<Sleep>>,
+    /// Bytes since the last look.
+    came: u64,
+    slow: u32,
+}
+
+impl Coming {
+    /// One of so many bytes.
+    pub(crate) fn new(intake: &Intake, bytes: usize) -> Self {
+        let look = Box::pin(sleep(intake.patience / LOOKS));
+        let waits = Some(Room::new(intake, bytes));
+        Self { intake: intake.clone(), room: None, waits, look, came: 0, slow: 0 }
+    }
+
+    /// Comes when there is room for all of it.
+    ///
+    /// # Errors
+    /// `OVERLOADED`: there was none in time.
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let Some(waits) = &mut self.waits else { return Poll::Ready(Ok(())) };
+        waits.poll(cx).map(|permit| {
+            self.waits = None;
+            self.room = Some(permit?);
+            Ok(())
+        })
+    }
+
+    /// So many more bytes of it are here.
+    pub(crate) fn came(&mut self, bytes: usize) {
+        self.came += bytes as u64;
+    }
+
+    /// Looks at its pace, while more is waited for.
+    ///
+    /// # Errors
+    /// `OVERLOADED`: it comes so slowly that its room is given to others.
+    pub(crate) fn poll_pace(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        while self.look.as_mut().poll(cx).is_ready() {
+            let look = self.intake.patience / LOOKS;
+            let least = (self.intake.rate_min as f64 * look.as_secs_f64()).max(1.0);
+            self.slow = if (self.came as f64) < least { self.slow + 1 } else { 0 };
+            self.came = 0;
+            self.look.set(sleep(look));
+            if self.slow >= LOOKS || (self.slow > 0 && self.intake.ledger.is_waited_for(Use::Requests)) {
+                let rule = "the request came more slowly than uploads.rate_min: its room was given to others";
+                return Err(Failure::new("OVERLOADED", rule));
+            }
+        }
+        Ok(())
+    }
+
+    /// What came of taking more of it, if that keeps the pace.
+    pub(crate) fn keep_pace<T>(
+        &mut self,
+        taken: Poll<Result<T, Failure>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, Failure>> {
+        if taken.is_ready() {
+            return taken;
+        }
+        self.poll_pace(cx).map_or_else(|slow| Poll::Ready(Err(slow)), |()| Poll::Pending)
+    }
+
+    /// The room of the message that is whole now.
+    pub(crate) fn into_room(self) -> Option<Permit> {
+        self.room
+    }
+}
+
+/// The body of a request with one message, which has room and keeps its pace if it is large.
+pub(crate) struct Metered<B> {
+    body: B,
+    intake: Intake,
+    message_bytes_max: usize,
+    state: State,
+    /// What came before the length of the message is known, and the frame that waits for room.
+    front: BytesMut,
+    frame: Option<Bytes>,
+}
+
+enum State {
+    /// How long the message is is not known yet.
+    Begin,
+    /// It is large, so many bytes of it are missing.
+    Coming(Box<Coming>, usize),
+    /// All of it is here, or it is small or refused elsewhere; its room if it has some.
+    Whole { _room: Option<Permit> },
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Metered<B> {
+    /// A message of so many bytes at most: what is longer is left to whoever reads it.
+    pub(crate) fn new(body: B, intake: Intake, message_bytes_max: usize) -> Self {
+        Self { body, intake, message_bytes_max, state: State::Begin, front: BytesMut::new(), frame: None }
+    }
+
+    fn take(&mut self, data: Bytes) {
+        if !matches!(self.state, State::Begin) {
+            self.pass(data);
+            return;
+        }
+        // Most prefixes come with what follows them.
+        let data = if self.front.is_empty() && data.len() >= PREFIX_BYTES {
+            data
+        } else {
+            self.front.extend_from_slice(&data);
+            if self.front.len() < PREFIX_BYTES {
+                return;
+            }
+            std::mem::take(&mut self.front).freeze()
+        };
+        let length = Prefix::read(&data).map_or(0, |prefix| prefix.length);
+        self.state = if (SMALL_BYTES + 1..=self.message_bytes_max).contains(&length) {
+            State::Coming(Box::new(Coming::new(&self.intake, length)), PREFIX_BYTES + length)
+        } else {
+            State::Whole { _room: None }
+        };
+        self.pass(data);
+    }
+
+    fn pass(&mut self, data: Bytes) {
+        if let State::Coming(coming, missing) = &mut self.state {
+            coming.came(data.len());
+            *missing = missing.saturating_sub(data.len());
+        }
+        self.frame = Some(data);
+    }
+
+    /// Comes when the message comes too slowly.
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        match &mut self.state {
+            State::Coming(coming, _) => coming.poll_pace(cx).map_or_else(Poll::Ready, |()| Poll::Pending),
+            State::Begin | State::Whole { .. } => Poll::Pending,
+        }
+    }
+
+    /// The frame that is here, once there is room for its message.
+    fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        if self.frame.is_none() {
+            return Poll::Ready(None);
+        }
+        if let State::Coming(coming, missing) = &mut self.state {
+            if let Err(failure) = std::task::ready!(coming.poll_room(cx)) {
+                return Poll::Ready(Some(Err(failure)));
+            }
+            if *missing == 0
+                && let State::Coming(coming, _) = std::mem::replace(&mut self.state, State::Whole { _room: None })
+            {
+                self.state = State::Whole { _room: coming.into_room() };
+            }
+        }
+        Poll::Ready(self.frame.take().map(Ok))
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Metered<B>
+where
+    B::Error: Into<Status>,
+{
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(data) = std::task::ready!(this.poll_here(cx)) {
+                return Poll::Ready(Some(data.map(Frame::data).map_err(Into::into)));
+            }
+            match Pin::new(&mut this.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => this.take(data),
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                Poll::Ready(Some(Err(broken))) => return Poll::Ready(Some(Err(broken.into()))),
+                Poll::Ready(None) if !this.front.is_empty() => {
+                    return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.front).freeze()))));
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return this.poll_pace(cx).map(|slow| Some(Err(slow.into()))),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.front.is_empty() && self.frame.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

@@ -1,0 +1,124 @@
+//! Room for the answers of one stream: taken from the ledger before they are written, given back as the connection has sent
+//! them. What they say is not known here.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+
+use crate::{
+    grpc::{blob::readers, lane::reply::Framed},
+    ledger::{Permit, Share, Use},
+};
+
+/// Room that is taken at once for the next message: most need less.
+const STEP_BYTES: u64 = 16 << 10;
+
+/// Room of one stream.
+pub(super) struct Room {
+    share: Share,
+    sending: readers::Streaming,
+    /// What there is for messages that are being written: permits, and bytes that these may have.
+    taken: Vec<Permit>,
+    bytes: u64,
+    /// What could not be taken.
+    missing: Option<u64>,
+    waits: Option<(u64, BoxFuture<'static, Permit>)>,
+}
+
+/// Bytes on their way, and the room of their message until all of it is sent.
+struct Held {
+    bytes: Bytes,
+    _room: Arc<Vec<Permit>>,
+    stream: Arc<readers::Stream>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.stream.is_sent();
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Room {
+    /// None yet, for the stream that is being opened.
+    pub(super) fn new(share: Share, sending: readers::Streaming) -> Self {
+        Self { share, sending, taken: Vec::new(), bytes: 0, missing: None, waits: None }
+    }
+
+    /// Whether what is being written may have so many bytes; if not, that is what is waited for next.
+    pub(super) fn suffices(&mut self, bytes: usize) -> bool {
+        let more = (bytes as u64).saturating_sub(self.bytes);
+        if more == 0 {
+            return true;
+        }
+        let step = more.max(STEP_BYTES);
+        let taken = self.share.take(Use::Sending, step).or_else(|| self.share.take(Use::Sending, more));
+        match taken {
+            Some(permit) => self.add(permit, more),
+            None => self.missing = Some(more),
+        }
+        self.bytes >= bytes as u64
+    }
+
+    fn add(&mut self, permit: Permit, at_least: u64) {
+        // What is larger than all there is gets all there is.
+        self.bytes += permit.bytes().max(at_least);
+        self.taken.push(permit);
+    }
+
+    /// Comes when there is room for what did not fit.
+    pub(super) fn poll_missing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(bytes) = self.missing.take() {
+            self.waits = Some((bytes, self.share.clone().wait(Use::Sending, bytes).boxed()));
+        }
+        if let Some((bytes, waits)) = &mut self.waits {
+            let (bytes, permit) = (*bytes, ready!(waits.poll_unpin(cx)));
+            self.waits = None;
+            self.add(permit, bytes);
+        }
+        Poll::Ready(())
+    }
+
+    /// Gives back what nothing was written for.
+    pub(super) fn give_back(&mut self) {
+        (self.bytes, self.missing) = (0, None);
+        self.taken.clear();
+    }
+
+    /// A message that was written, with the room of so many bytes until it is sent.
+    pub(super) fn held(&mut self, framed: Framed, bytes: usize) -> Framed {
+        let (mut room, mut left) = (Vec::with_capacity(1), bytes as u64);
+        while left > 0
+            && let Some(mut permit) = self.taken.pop()
+        {
+            if permit.bytes() > left {
+                room.push(permit.split(left));
+                self.taken.push(permit);
+                break;
+            }
+            left -= permit.bytes();
+            room.push(permit);
+        }
+        self.bytes = self.bytes.saturating_sub(bytes as u64);
+        let room = Arc::new(room);
+        framed.map(|bytes| {
+            let stream = Arc::clone(self.sending.stream());
+            stream.handed_out();
+            Bytes::from_owner(Held { bytes, _room: Arc::clone(&room), stream })
+        })
+    }
+
+    /// From now on the reader is waited for.
+    pub(super) fn wait_for_reader(&self) {
+        self.sending.wait_for_reader();
+    }
+}

@@ -1,0 +1,171 @@
+//! What one caller may hold over one connection: a little that is its own whatever others hold, and of what all have in common
+//! at most half, so that no caller with a token can keep all others out. What it is held for is not known here.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::{Free, Ledger, Permit, UNIT, USES, Use, Waiting, units};
+
+/// Bytes of each use that a connection may hold besides what all have in common.
+const OWN_BYTES: u64 = 64 << 10;
+/// The part of all that one caller with a token may hold.
+const CALLER_PART: u64 = 2;
+
+/// What a connection may hold besides what all have in common.
+#[derive(Debug)]
+pub(crate) struct Own([Arc<Semaphore>; 2]);
+
+impl Default for Own {
+    fn default() -> Self {
+        Self(USES.map(|_| Arc::new(Semaphore::new(usize::try_from(units(OWN_BYTES)).unwrap_or(1)))))
+    }
+}
+
+/// What one caller may hold over one connection. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Share {
+    ledger: Arc<Ledger>,
+    own: Arc<Own>,
+    /// What it may take of what all have in common; `None`: all, as there are no other callers.
+    caller: Option<Free>,
+}
+
+impl Share {
+    /// Of the caller with a token of this id, over this connection; `None`: nobody shows tokens.
+    pub(crate) fn new(ledger: &Arc<Ledger>, own: &Arc<Own>, caller: Option<&str>) -> Self {
+        let (ledger, own) = (Arc::clone(ledger), Arc::clone(own));
+        let caller = caller.map(|id| ledger.caller(id));
+        Self { ledger, own, caller }
+    }
+
+    /// Room for so many bytes, at once; `None`: there is none.
+    pub(crate) fn take(&self, of: Use, bytes: u64) -> Option<Permit> {
+        let wanted = u32::try_from(units(bytes)).ok()?;
+        if let Ok(permit) = Arc::clone(&self.own.0[of as usize]).try_acquire_many_owned(wanted) {
+            return Some(Some(permit).into());
+        }
+        let of_caller = match &self.caller {
+            Some(caller) => Some(Arc::clone(&caller[of as usize]).try_acquire_many_owned(wanted).ok()?),
+            None => None,
+        };
+        let permit = self.ledger.take(of, bytes).ok()?;
+        Some(Permit { of_caller, ..permit })
+    }
+
+    /// Room for so many bytes, or for all there is if that is less, as soon as there is some; who asks first gets it first.
+    pub(crate) async fn wait(self, of: Use, bytes: u64) -> Permit {
+        if let Some(permit) = self.take(of, bytes) {
+            return permit;
+        }
+        let own = Arc::clone(&self.own.0[of as usize]);
+        let wanted = u32::try_from(units(bytes)).unwrap_or(u32::MAX);
+        if u64::from(wanted) * UNIT > OWN_BYTES {
+            return self.wait_for_common(of, bytes).await;
+        }
+        tokio::select! {
+            permit = own.acquire_many_owned(wanted) => permit.ok().into(),
+            permit = self.wait_for_common(of, bytes) => permit,
+        }
+    }
+
+    async fn wait_for_common(&self, of: Use, bytes: u64) -> Permit {
+        let account = self.ledger.account(of);
+        let bytes = bytes.min(self.caller.as_ref().map_or(account.most, |_| part(account.most)));
+        let of_caller = match &self.caller {
+            Some(caller) => {
+                // Whoever of the same caller takes nothing is to be found out as well.
+                let _waiting = Waiting::new(&account.waiting);
+                let wanted = u32::try_from(units(bytes)).unwrap_or(u32::MAX);
+                Arc::clone(&caller[of as usize]).acquire_many_owned(wanted).await.ok()
+            }
+            None => None,
+        };
+        let permit = self.ledger.wait(of, bytes).await;
+        Permit { of_caller, ..permit }
+    }
+}
+
+impl Ledger {
+    fn caller(&self, id: &str) -> Free {
+        let mut callers = self.callers.lock();
+        if let Some(known) = callers.get(id) {
+            return Arc::clone(known);
+        }
+        let free = |of: Use| {
+            let units = units(part(self.account(of).most)).min(Semaphore::MAX_PERMITS as u64);
+            Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1)))
+        };
+        let new = Arc::new(USES.map(free));
+        callers.insert(Arc::from(id), Arc::clone(&new));
+        new
+    }
+}
+
+/// What of so many bytes one caller may hold.
+fn part(most: u64) -> u64 {
+    (most / CALLER_PART).max(UNIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LedgerSettings;
+
+    fn ledger() -> Arc<Ledger> {
+        let bytes = 1 << 20;
+        let settings = LedgerSettings { requests_bytes_max: bytes, sending_bytes_max: bytes, ..Default::default() };
+        Ledger::new(&settings)
+    }
+
+    fn share(ledger: &Arc<Ledger>, caller: Option<&str>) -> Share {
+        Share::new(ledger, &Arc::default(), caller)
+    }
+
+    #[test]
+    fn a_caller_holds_half_at_most_and_a_connection_has_a_little_of_its_own() {
+        let ledger = ledger();
+        let (greedy, again) = (share(&ledger, Some("a")), share(&ledger, Some("a")));
+        let _half = greedy.take(Use::Requests, 512 << 10).unwrap();
+        assert!(again.take(Use::Requests, 65 << 10).is_none(), "over any connection");
+        assert!(again.take(Use::Sending, 65 << 10).is_some(), "of this use");
+        let little = again.take(Use::Requests, 64 << 10).unwrap();
+        assert_eq!(ledger.state(Use::Requests).0, 512 << 10, "that is not of what all have in common");
+        assert!(again.take(Use::Requests, 1).is_none());
+        drop(little);
+        let other = share(&ledger, Some("b")).take(Use::Requests, 512 << 10).unwrap();
+        assert!(share(&ledger, Some("c")).take(Use::Requests, 65 << 10).is_none(), "all is held");
+        assert!(share(&ledger, Some("c")).take(Use::Requests, 1).is_some());
+        drop(other);
+        assert!(share(&ledger, None).take(Use::Requests, 512 << 10).is_some());
+    }
+
+    #[test]
+    fn what_is_split_off_comes_back_by_itself() {
+        let ledger = ledger();
+        let share = share(&ledger, Some("a"));
+        let mut permit = share.take(Use::Sending, 512 << 10).unwrap();
+        let part = permit.split(100 << 10);
+        assert_eq!((part.bytes(), permit.bytes()), (100 << 10, 412 << 10));
+        drop(permit);
+        assert_eq!(ledger.state(Use::Sending).0, 100 << 10);
+        assert!(share.take(Use::Sending, 412 << 10).is_some(), "to its caller as well");
+    }
+
+    #[tokio::test]
+    async fn who_waits_gets_what_comes_back_first_and_no_more_than_there_is() {
+        let ledger = ledger();
+        let share = share(&ledger, Some("a"));
+        let half = share.take(Use::Sending, 512 << 10).unwrap();
+        let own = share.take(Use::Sending, 64 << 10).unwrap();
+        let mut large = std::pin::pin!(share.clone().wait(Use::Sending, 1 << 30));
+        let mut small = std::pin::pin!(share.clone().wait(Use::Sending, 1 << 10));
+        assert!(futures::poll!(large.as_mut()).is_pending() && futures::poll!(small.as_mut()).is_pending());
+        assert!(ledger.is_waited_for(Use::Sending));
+        drop(own);
+        assert_eq!(small.await.bytes(), 1 << 10);
+        drop(half);
+        assert_eq!(large.await.bytes(), 512 << 10);
+        assert!(!ledger.is_waited_for(Use::Sending));
+    }
+}
