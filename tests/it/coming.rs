@@ -106,6 +106,18 @@ async fn who_may_write_nowhere_is_told_so_before_anything_comes() {
 }
 
 #[tokio::test]
+async fn who_shows_no_token_can_begin_nothing_large() {
+    let server = Local::with(|settings| drop(grant(&mut settings.access, Role::Reader, &["*"]))).await;
+    let mut raw = Raw::connect(server.grpc).await;
+    for path in ["grpc.health.v1.Health/Check", "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] {
+        let call = half(&mut raw, path, "", 5 << 10).await;
+        assert!(call.status().await.code() != Code::Ok, "{path}");
+    }
+    let call = half(&mut raw, PUT, "hp_wrong", 500 << 10).await;
+    assert_eq!(call.status().await.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
 async fn calls_whose_answer_nobody_takes_give_their_place_back() {
     let server = Local::with(|settings| {
         settings.limits.calls_max = 2;

@@ -2,6 +2,8 @@
 
 use tonic_health::{ServingStatus, pb::health_server::Health, pb::health_server::HealthServer, server::HealthReporter};
 
+use super::coming::SMALL_BYTES;
+
 /// Whether calls are accepted.
 const READINESS: [&str; 3] = ["", "hotplate.v1.CacheService", "readiness"];
 /// Whether the process answers.
@@ -17,7 +19,8 @@ pub(crate) async fn health() -> (HealthSwitch, HealthServer<impl Health>) {
     let switch = HealthSwitch(reporter);
     switch.set_ready(false).await;
     switch.0.set_service_status(LIVENESS, ServingStatus::Serving).await;
-    (switch, server)
+    // Nobody needs a token for it.
+    (switch, server.max_decoding_message_size(SMALL_BYTES))
 }
 
 impl HealthSwitch {

@@ -4,13 +4,16 @@
 use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 
+use super::coming::SMALL_BYTES;
+
 /// Adds both reflection services.
 ///
 /// # Errors
 /// A descriptor set that cannot be decoded.
 pub(crate) fn add_to(routes: Routes) -> Result<Routes, Error> {
-    let routes = routes.add_service(builder().build_v1()?);
-    Ok(routes.add_service(builder().build_v1alpha()?))
+    // Nobody needs a token for it.
+    let routes = routes.add_service(builder().build_v1()?.max_decoding_message_size(SMALL_BYTES));
+    Ok(routes.add_service(builder().build_v1alpha()?.max_decoding_message_size(SMALL_BYTES)))
 }
 
 /// Each version describes the other as well, so that tools see the whole server whichever they speak.
