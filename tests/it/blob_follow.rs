@@ -8,7 +8,7 @@ use tonic::{Code, Streaming};
 use crate::{
     blob::*,
     harness::Local,
-    wire::{Calls as _, Failure, invalidate, put, select, within},
+    wire::{Calls as _, Failure, invalidate, put, select, texts, within},
     write_value::{until_received, until_received_of},
 };
 
@@ -143,6 +143,44 @@ async fn who_follows_goes_on_over_a_break_of_either_stream() {
 }
 
 #[tokio::test]
+async fn who_follows_is_sent_nothing_of_what_an_invalidate_overtook() {
+    let server = Local::start().await;
+    let (mut client, mut blobs) = (server.client().await, blobs(server.grpc).await);
+    let selectors = [select::key("k"), select::tag("t"), select::kind("q"), select::dependents_of("source")];
+    for (number, selector) in selectors.into_iter().enumerate() {
+        let name = id(number as u64);
+        let mut begun = header(&name, "k");
+        let put = begun.put.as_mut().unwrap();
+        (put.tags, put.kind, put.depends_on) = (texts(&["t"]), "q".to_owned(), texts(&["source"]));
+        let writing = Writing::begin(&blobs, begun).await;
+        writing.say(chunk(0, b"computed ")).await;
+        until_received_of(&mut blobs, &name, 9).await;
+        let (header, mut stream) = open(&mut blobs, follow("k")).await;
+        let version = header.version;
+        assert_eq!(next(&mut stream).await, "computed ");
+        client.drop_all(vec![selector]).await;
+        // The writer does nothing, and all the same it hears of it.
+        let gone = rest(&mut stream, 9).await.unwrap_err();
+        Failure::of(&gone).is(Code::Aborted, "VERSION_GONE");
+        let late = read_all(&mut blobs, follow("k")).await.unwrap();
+        assert_eq!((late.outcome(), late.data()), (GetOutcome::Miss, vec![]), "who comes after it finds nothing");
+        let continued = v1::ReadValueRequest { version, read_offset: 3, ..follow("k") };
+        let gone = read_all(&mut blobs, continued).await.unwrap_err();
+        Failure::of(&gone).is(Code::Aborted, "VERSION_GONE");
+        writing.say(chunk(9, b"before")).await;
+        writing.say(finish(15)).await;
+        assert_eq!(writing.ended().await.unwrap().put.unwrap().outcome(), PutOutcome::LeaseLost);
+    }
+    let writing = Writing::begin(&blobs, header(&id(9), "k")).await;
+    writing.say(chunk(0, b"computed after")).await;
+    until_received_of(&mut blobs, &id(9), 14).await;
+    let (_, mut stream) = open(&mut blobs, follow("k")).await;
+    writing.say(finish(14)).await;
+    writing.ended().await.unwrap();
+    assert_eq!(rest(&mut stream, 0).await.unwrap().data(), b"computed after", "what comes afterwards is followed");
+}
+
+#[tokio::test]
 async fn an_upload_that_an_invalidate_overtook_is_not_stored() {
     let server = Local::start().await;
     let (mut client, mut blobs) = (server.client().await, blobs(server.grpc).await);
@@ -158,8 +196,8 @@ async fn an_upload_that_an_invalidate_overtook_is_not_stored() {
         writing.say(finish(15)).await;
         assert_eq!(writing.ended().await.unwrap().put.unwrap().outcome(), PutOutcome::LeaseLost);
         assert!(client.value("k").await.is_err());
-        let read = rest(&mut stream, 0).await.unwrap();
-        assert_eq!((read.data(), read.trailer.unwrap().etag), (b"computed before".to_vec(), String::new()));
+        let gone = rest(&mut stream, 0).await.unwrap_err();
+        Failure::of(&gone).is(Code::Aborted, "VERSION_GONE");
     }
     let writing = Writing::begin(&blobs, header(&id(1), "other")).await;
     writing.say(chunk(0, b"an upload")).await;

@@ -17,6 +17,7 @@ mod blob_attack;
 mod blob_cuts;
 mod blob_finish;
 mod blob_follow;
+mod blob_readers;
 mod blob_room;
 mod client_large;
 mod client_parts;

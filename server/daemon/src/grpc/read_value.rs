@@ -17,8 +17,9 @@ use tonic::body::Body;
 use super::{
     blob::{
         frames::{self, Pieces},
+        kept::Value,
         service::{About, Parts},
-        source::{Source, Span, frames_of, version_gone},
+        source::{Source, Span, frames_of, overtaken, version_gone},
         upload::Upload,
         wire::Sent,
     },
@@ -47,12 +48,17 @@ pub(super) async fn read_value(
     let upload = parts.uploads.of(&request.namespace, &request.key);
     if request.version.starts_with(OF_UPLOAD) {
         if let Some(upload) = upload.filter(|upload| *upload.version == *request.version) {
+            if !upload.stands(&parts.cache) {
+                return Err(overtaken());
+            }
             return Ok(follow(parts, pending(), (upload, span)));
         }
         request.version = stored_as(parts, &request)?;
         return serve(parts, request, (None, span)).await;
     }
+    // What was invalidated while it is written is of no use to who comes now.
     let upload = upload.filter(|_| request.follow && request.version.is_empty());
+    let upload = upload.filter(|upload| upload.stands(&parts.cache));
     serve(parts, request, (upload, span)).await
 }
 
@@ -61,14 +67,16 @@ async fn serve(
     request: v1::ReadValueRequest,
     (upload, span): (Option<Arc<Upload>>, Span),
 ) -> Result<Answer<Response<Body>>, Failure> {
-    let (version, namespace) = (request.version.clone(), request.namespace.clone());
+    let (version, namespace, key) = (request.version.clone(), request.namespace.clone(), request.key.clone());
     let found = parts.cache.read(&look_up(request)?, OnMiss::Report).await?;
     let stored = match &found {
         LeasedAnswer::Found(answer, _) => match &answer.outcome {
             Lookup::Hit(view) | Lookup::Stale(view) => {
                 let etag = view.facts.etag.clone();
                 let digest = view.facts.sha256.map(|sum| Bytes::copy_from_slice(&sum)).unwrap_or_default();
-                Some((source(parts, view.payload.clone(), (digest, &etag))?, view.facts.size_bytes, etag))
+                let value = value(view.payload.clone())?;
+                let kept = parts.readers.keep((&namespace, &key), value);
+                Some((Source::Stored(kept, digest, Arc::clone(&etag)), view.facts.size_bytes, etag))
             }
             Lookup::Negative(_) | Lookup::NotModified(_) | Lookup::Miss(_) => None,
         },
@@ -102,7 +110,7 @@ fn follow(parts: &Parts, found: v1::GetResponse, (upload, span): (Arc<Upload>, S
     let found = v1::GetResponse { outcome: v1::GetOutcome::Pending.into(), ..found };
     let (version, size_bytes) = (upload.version.to_string(), upload.plan.size.unwrap_or(0));
     let header = v1::ReadValueHeader { found: Some(found), version, size_bytes };
-    let source = Source::following(upload);
+    let source = Source::following(upload, &parts.cache);
     Answer { message: stream(parts, header, Some((source, span))), outcome: "pending" }
 }
 
@@ -157,10 +165,11 @@ fn look_up(request: v1::ReadValueRequest) -> Result<GetRequest, Failure> {
     Ok(GetRequest { stale, max_age: asked.max_age.filter(|_| !continues), ..asked })
 }
 
-fn source(parts: &Parts, payload: Payload, (digest, etag): (Bytes, &Arc<str>)) -> Result<Source, Failure> {
+/// A value, as it is read.
+fn value(payload: Payload) -> Result<Value, Failure> {
     match payload.plain() {
-        Some(Payload::Chunks(chunks)) => Ok(Source::Chunks(parts.readers.keep(chunks), Arc::clone(etag))),
-        Some(Payload::Value(value)) => Ok(Source::Whole(value, digest, Arc::clone(etag))),
+        Some(Payload::Chunks(chunks)) => Ok(Value::Chunks(chunks)),
+        Some(Payload::Value(value)) => Ok(Value::Whole(value)),
         Some(Payload::Negative(_) | Payload::Compressed(_)) | None => {
             Err(Failure::bug("a value that was found cannot be read"))
         }

@@ -212,7 +212,12 @@ async fn commit(
                 let metadata = answer.message.put.as_ref().and_then(|put| put.metadata.as_ref());
                 let is_stored = matches!(answer.outcome, "stored" | "refreshed");
                 let etag = metadata.filter(|_| is_stored).map(|metadata| Arc::from(metadata.etag.as_str()));
-                upload.stored(answer.message.clone(), (etag, &own.readers));
+                // What was overtaken, or is not to be in the place of another, is not what who follows wants.
+                if is_stored || answer.outcome == "not_admitted" {
+                    upload.stored(answer.message.clone(), (etag, &own.readers));
+                } else {
+                    upload.answered(answer.message.clone());
+                }
             }
             Err(failure) => own.uploads.give_up(&name, &upload, failure.clone()),
         }

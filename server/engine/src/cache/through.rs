@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::Cache;
 use crate::{
+    entry::{Description, EntryView},
     error::Result,
     flow::{
         anew::RefreshFrom,
@@ -14,6 +15,7 @@ use crate::{
         hit::{self, Hit, Wanted},
         invalidate::{InvalidateAnswer, InvalidateRequest},
         lease::{LeasedAnswer, OnMiss, Release},
+        overtaken,
         put::{Means, PutAnswer, PutRequest},
         reserve::{self, ReserveRequest},
         through,
@@ -92,6 +94,19 @@ impl Cache {
     pub fn ticket(&self, namespace: &str, key: &str) -> Result<Ticket> {
         let key = Key::new(namespace, key)?;
         Ok(self.store.ticket(&key))
+    }
+
+    /// Whether a value that began to come in at this ticket may still be stored: nothing that concerns it was invalidated since.
+    /// `said`: what its writer says of it.
+    #[must_use]
+    pub fn stands(&self, (namespace, key): (&str, &str), said: &Description, begun: Ticket) -> bool {
+        Key::new(namespace, key).is_ok_and(|key| overtaken::stands(&self.store, &key, said, begun))
+    }
+
+    /// What memory has of a key, if it may be served. Leaves no trace.
+    #[must_use]
+    pub fn glance(&self, namespace: &str, key: &str) -> Option<EntryView> {
+        self.store.view(&Key::new(namespace, key).ok()?)
     }
 
     /// The same as [`Cache::write_reserved`] for a value that began to come in at this ticket, if there is room held for it. What

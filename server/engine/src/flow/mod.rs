@@ -22,7 +22,7 @@ pub mod lease;
 pub mod lifetime;
 pub mod list;
 pub mod mark;
-mod overtaken;
+pub(crate) mod overtaken;
 mod ports;
 pub mod preload;
 pub mod promote;

@@ -7,8 +7,12 @@
 
 use std::sync::Arc;
 
-use super::admit::{Admission, Promotion, Right, drop_ended};
+use super::{
+    admit::{Admission, Promotion, Right, drop_ended},
+    fill::Ticket,
+};
 use crate::{
+    entry::Description,
     fence::{Hit, Stamp},
     key::Key,
     memory::{Store, space::Space},
@@ -28,6 +32,19 @@ pub(super) fn is(store: &Store, admission: &Admission<'_>) -> bool {
     };
     let names = content.description.depends_on.as_deref();
     names.is_some_and(|names| !untouched(store, space, names.all(), since))
+}
+
+/// Whether what began to come in at this ticket may still be stored: nothing that concerns its key, its tags, its kind or
+/// what its writer says it is made from was invalidated since.
+pub(crate) fn stands(store: &Store, key: &Key, said: &Description, begun: Ticket) -> bool {
+    let Ok(space) = store.open(key.namespace()) else { return false };
+    let names = said.depends_on.as_deref();
+    if names.is_some_and(|names| !untouched(store, &space, names.all(), (begun.stamp, begun.place))) {
+        return false;
+    }
+    let facets = Facets { key: key.text(), kind: &said.kind, tags: &said.tags, depends_on: said.made_from() };
+    let is_unrevoked = store.shard(key).beside.is_unrevoked(key, begun.place);
+    is_unrevoked && store.fences.read().allow(key.namespace(), &facets, begun.stamp)
 }
 
 /// Whether nothing of all this was invalidated since `since`.

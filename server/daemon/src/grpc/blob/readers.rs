@@ -1,5 +1,4 @@
-//! Who reads large values now: which values are kept for them although nobody else holds these any more, and who takes
-//! nothing of what it is sent. What is read, and how, is not known here.
+//! Who reads large values now, and who of them takes nothing of what it is sent. What is read, and how, is not known here.
 
 use std::{
     collections::HashMap,
@@ -11,24 +10,26 @@ use std::{
 };
 
 use hotplate_engine::{
-    chunks::Chunks,
+    Cache,
     clock::{Clock, Moment},
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::kept::{Kept, Lost, Value, Values};
 use crate::{
     ledger::{Ledger, Use},
     net::Cut,
 };
 
-/// Readers that stall may do so for this part of the time when others wait for their room.
+/// Readers that stall may do so for this part of the time when others wait for their room, or when what they read is held for
+/// them alone and has no room.
 const WHEN_WAITED_FOR: u32 = 10;
 
 /// All of them.
 #[derive(Debug)]
 pub(in crate::grpc) struct Readers {
-    values: Mutex<HashMap<u64, Chunks>>,
+    values: Arc<Values>,
     streams: Mutex<HashMap<u64, Arc<Stream>>>,
     next: AtomicU64,
     stall: Duration,
@@ -36,22 +37,19 @@ pub(in crate::grpc) struct Readers {
     clock: Clock,
 }
 
-/// A value that is kept for readers until this is dropped, or until too much is.
-#[derive(Debug)]
-pub(in crate::grpc) struct Kept {
-    of: Arc<Readers>,
-    number: u64,
-}
-
 /// One stream to a reader.
 #[derive(Debug)]
 pub(in crate::grpc) struct Stream {
     cut: Cut,
+    /// Whether what it reads is not kept for it any more.
+    lost: Lost,
     /// Whether all it hands out is counted: then it waits for nobody once that is sent.
     all_counted: bool,
-    /// Whether it waits for the reader, and since when.
+    /// Whether something was handed out and nothing else asked for.
     waits: AtomicBool,
+    /// When the reader was last seen to take something, or was first waited for.
     since: Mutex<Moment>,
+    clock: Clock,
     /// Pieces that are handed out and not sent yet.
     unsent: AtomicUsize,
     sent: Notify,
@@ -67,93 +65,51 @@ pub(in crate::grpc) struct Streaming {
 impl Readers {
     /// None yet; who takes nothing for so long is cut off.
     pub(in crate::grpc) fn new(stall: Duration, ledger: Arc<Ledger>, clock: Clock) -> Arc<Self> {
-        let (values, streams) = (Mutex::default(), Mutex::default());
+        let (values, streams) = (Arc::default(), Mutex::default());
         Arc::new(Self { values, streams, next: AtomicU64::new(0), stall, ledger, clock })
     }
 
-    fn number(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
+    /// Keeps a value of this namespace and key.
+    pub(in crate::grpc) fn keep(&self, name: (&str, &str), value: Value) -> Kept {
+        self.values.keep(name, value)
     }
 
-    /// Keeps a value.
-    pub(in crate::grpc) fn keep(self: &Arc<Self>, chunks: Chunks) -> Kept {
-        let number = self.number();
-        self.values.lock().insert(number, chunks);
-        Kept { of: Arc::clone(self), number }
-    }
-
-    /// A stream that begins, of the call that is being polled.
-    pub(in crate::grpc) fn begin(self: &Arc<Self>) -> Streaming {
-        self.begin_with(false)
+    /// A stream that begins, of the call that is being polled. `lost`: whether what it reads is kept for it.
+    pub(in crate::grpc) fn begin(self: &Arc<Self>, lost: Lost) -> Streaming {
+        self.begin_with(lost, false)
     }
 
     /// The same of one that counts all it hands out.
     pub(in crate::grpc) fn begin_counted(self: &Arc<Self>) -> Streaming {
-        self.begin_with(true)
+        self.begin_with(Lost::default(), true)
     }
 
-    fn begin_with(self: &Arc<Self>, all_counted: bool) -> Streaming {
+    fn begin_with(self: &Arc<Self>, lost: Lost, all_counted: bool) -> Streaming {
         let stream = Arc::new(Stream {
             cut: Cut::of_this_call(),
+            lost,
             all_counted,
             waits: AtomicBool::new(false),
             since: Mutex::new(self.clock.now()),
+            clock: self.clock.clone(),
             unsent: AtomicUsize::new(0),
             sent: Notify::new(),
         });
-        let number = self.number();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.streams.lock().insert(number, Arc::clone(&stream));
         Streaming { of: Arc::clone(self), number, stream }
     }
 
-    /// Cuts off who has stalled, and lets values go that only readers hold when those are too much. Call it often.
-    pub(in crate::grpc) fn sweep(&self) {
-        let patience = if self.ledger.is_waited_for(Use::Sending) { self.stall / WHEN_WAITED_FOR } else { self.stall };
-        let now = self.clock.now();
-        let is_stalled = |stream: &Stream| stream.waits() && now.since(*stream.since.lock()) >= patience;
-        self.streams.lock().values().filter(|stream| is_stalled(stream)).for_each(|stream| stream.cut.make());
-        self.let_go();
-    }
-
-    fn let_go(&self) {
+    /// Cuts off who has stalled, and finds room for values that only readers hold, or lets them go. Call it often.
+    pub(in crate::grpc) async fn sweep(&self, cache: &Cache) {
         let (_, most) = self.ledger.state(Use::Sending);
-        let mut values = self.values.lock();
-        let mut readers: HashMap<usize, usize> = HashMap::new();
-        for chunks in values.values() {
-            *readers.entry(chunks.place()).or_default() += 1;
-        }
-        // Of those that nothing else holds, the ones whose readers came last are kept.
-        let mut alone: Vec<(u64, usize, u64)> = values
-            .iter()
-            .filter(|(_, chunks)| readers.get(&chunks.place()) == Some(&chunks.holders()))
-            .map(|(number, chunks)| (*number, chunks.place(), chunks.size()))
-            .collect();
-        alone.sort_unstable_by_key(|(number, ..)| std::cmp::Reverse(*number));
-        let (mut held, mut kept) = (0, Vec::new());
-        for (number, place, size) in alone {
-            if kept.contains(&place) {
-                continue;
-            }
-            held += size;
-            if held <= most {
-                kept.push(place);
-            } else {
-                values.remove(&number);
-            }
-        }
-    }
-}
-
-impl Kept {
-    /// The value, if it is kept still.
-    pub(in crate::grpc) fn chunks(&self) -> Option<Chunks> {
-        self.of.values.lock().get(&self.number).cloned()
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.of.values.lock().remove(&self.number);
+        self.values.settle(cache, most).await;
+        let (now, waited_for) = (self.clock.now(), self.ledger.is_waited_for(Use::Sending));
+        let is_stalled = |stream: &Stream| {
+            let patience = if waited_for || stream.lost.is() { self.stall / WHEN_WAITED_FOR } else { self.stall };
+            stream.is_due() && now.since(*stream.since.lock()) >= patience
+        };
+        self.streams.lock().values().filter(|stream| is_stalled(stream)).for_each(|stream| stream.cut.make());
     }
 }
 
@@ -165,11 +121,13 @@ impl Streaming {
 
     /// Something was handed out: from now on the reader is waited for.
     pub(in crate::grpc) fn wait_for_reader(&self) {
-        *self.stream.since.lock() = self.of.clock.now();
+        if !self.stream.is_due() {
+            self.stream.seen();
+        }
         self.stream.waits.store(true, Ordering::Release);
     }
 
-    /// The reader has taken what it was sent, and there is something else to wait for.
+    /// More is asked for, and that is waited for. What was handed out may still wait for the reader.
     pub(in crate::grpc) fn asked(&self) {
         self.stream.waits.store(false, Ordering::Release);
     }
@@ -189,18 +147,26 @@ impl Drop for Streaming {
 }
 
 impl Stream {
-    fn waits(&self) -> bool {
-        let sent = self.all_counted && self.unsent.load(Ordering::Acquire) == 0;
-        self.waits.load(Ordering::Acquire) && !sent
-    }
-
     /// One piece more is handed out.
     pub(in crate::grpc) fn handed_out(&self) {
-        self.unsent.fetch_add(1, Ordering::AcqRel);
+        if self.unsent.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.seen();
+        }
+    }
+
+    /// Whether it is the reader who is waited for: a connection asks for more while it still holds what nobody took.
+    fn is_due(&self) -> bool {
+        let waits = self.waits.load(Ordering::Acquire) && !self.all_counted;
+        waits || self.unsent.load(Ordering::Acquire) > 0
+    }
+
+    fn seen(&self) {
+        *self.since.lock() = self.clock.now();
     }
 
     /// One is sent.
     pub(in crate::grpc) fn is_sent(&self) {
+        self.seen();
         self.unsent.fetch_sub(1, Ordering::AcqRel);
         self.sent.notify_one();
     }

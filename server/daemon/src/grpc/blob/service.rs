@@ -144,7 +144,8 @@ impl BlobRpcs {
     pub(crate) async fn run(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             self.0.uploads.sweep();
-            self.0.readers.sweep();
+            self.0.uploads.look_again(&self.0.cache);
+            self.0.readers.sweep(&self.0.cache).await;
         }
     }
 }

@@ -1,17 +1,18 @@
 //! What a reader is sent, piece by piece: pulled when the connection has room for more, so that a slow reader holds no more
 //! than what is on its way to it. Which value that is was decided before.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{Stream, stream};
-use hotplate_engine::chunks::Chunks;
+use futures::{Stream, StreamExt, stream};
+use hotplate_engine::{Cache, chunks::Chunks};
 use hotplate_proto::v1::{self, read_value_response::Message};
 use tokio::sync::watch;
 
 use super::{
     frames,
-    readers::{Kept, Readers, Stream as Sending, Streaming},
+    kept::{Kept, Lost, Value},
+    readers::{Readers, Stream as Sending, Streaming},
     upload::{Place, Seen, Upload},
 };
 use crate::{
@@ -19,19 +20,29 @@ use crate::{
     ledger::{Ledger, Permit, Use},
 };
 
-/// Bytes that are handed to the connection at once: it holds one such slice, and one that is next.
+/// Bytes that are handed to the connection at once at most: it holds one such slice, and one that is next.
 const SLICE_BYTES: usize = 256 << 10;
+/// As many at least, and at first: who takes nothing at all holds no more. Each that was taken doubles it.
+const SLICE_BYTES_MIN: usize = 16 << 10;
+/// A slice is at most this part of what is free: many who take nothing leave room for who does.
+const SLICE_PARTS: u64 = 128;
 /// Pieces up to this size are not counted: they are copied on their way.
 const SMALL_BYTES: usize = 1 << 10;
 
 /// A value to read.
 pub(in crate::grpc) enum Source {
-    /// One that is there, in one piece, with its SHA-256 and etag.
-    Whole(Bytes, Bytes, Arc<str>),
-    /// One that is there, in chunks, with its etag.
-    Chunks(Kept, Arc<str>),
+    /// One that is there, with its SHA-256, if it is in one piece, and its etag.
+    Stored(Kept, Bytes, Arc<str>),
     /// One that is on its way.
-    Upload(Arc<Upload>, watch::Receiver<()>, Place),
+    Upload(Followed),
+}
+
+/// An upload, for one who follows it.
+pub(in crate::grpc) struct Followed {
+    upload: Arc<Upload>,
+    changes: watch::Receiver<()>,
+    place: Place,
+    cache: Arc<Cache>,
 }
 
 /// Which part of it, in which pieces.
@@ -55,62 +66,78 @@ enum Next {
 
 impl Source {
     /// An upload as it comes in.
-    pub(in crate::grpc) fn following(upload: Arc<Upload>) -> Self {
+    pub(in crate::grpc) fn following(upload: Arc<Upload>, cache: &Arc<Cache>) -> Self {
         let changes = upload.changes();
-        Self::Upload(upload, changes, Place::default())
+        Self::Upload(Followed { upload, changes, place: Place::default(), cache: Arc::clone(cache) })
     }
 
-    async fn next(&mut self, span: &Span) -> Result<Next, Failure> {
-        let is_over = span.offset >= span.end;
+    /// Tells when it is not kept for who reads it any more.
+    fn lost(&self) -> Lost {
         match self {
-            Self::Whole(value, _, _) => {
-                let at = usize::try_from(span.offset).unwrap_or(usize::MAX).min(value.len());
-                if is_over || at == value.len() {
-                    Ok(Next::End(self.trailer()))
-                } else {
-                    Ok(span.cut(&value.slice(at..), None))
-                }
-            }
-            Self::Chunks(kept, etag) => {
-                let chunks = kept.chunks().ok_or_else(version_gone)?;
-                let Some((index, within)) = chunks.at(span.offset).filter(|_| !is_over) else {
-                    return Ok(Next::End(trailer(&chunks, etag)));
-                };
-                let chunk = &chunks.chunks()[index];
-                let whole = (within == 0).then(|| chunk.crc32c());
-                Ok(span.cut(&chunk.bytes().slice(within..), whole))
-            }
-            Self::Upload(upload, changes, place) => loop {
-                if is_over {
-                    return Ok(Next::End(v1::ReadValueTrailer::default()));
-                }
-                // Before it is looked at, so that what changes meanwhile is heard of.
-                changes.mark_unchanged();
-                match upload.at(span.offset, place) {
-                    Seen::Chunk(chunk, within) => {
-                        let whole = (within == 0).then(|| chunk.crc32c());
-                        return Ok(span.cut(&chunk.bytes().slice(within..), whole));
-                    }
-                    Seen::Stored(chunks, etag) => return Ok(Next::End(trailer(&chunks, &etag))),
-                    Seen::Failed => return Err(version_gone()),
-                    Seen::Nothing => {
-                        // The upload is held here, and with it the sender.
-                        let _ = changes.changed().await;
-                    }
-                }
-            },
+            Self::Stored(kept, ..) => kept.lost(),
+            Self::Upload(_) => Lost::default(),
         }
     }
 
-    fn trailer(&self) -> v1::ReadValueTrailer {
+    async fn next(&mut self, span: &Span) -> Result<Next, Failure> {
         match self {
-            Self::Whole(value, digest, etag) => v1::ReadValueTrailer {
-                size_bytes: value.len() as u64,
-                crc32c: crc32c::crc32c(value),
-                digest: digest.clone(),
-                etag: etag.to_string(),
-            },
-            Self::Chunks(..) | Self::Upload(..) => v1::ReadValueTrailer::default(),
+            Self::Stored(kept, digest, etag) => {
+                let value = kept.value().ok_or_else(version_gone)?;
+                Ok(stored(&value, span, (digest, etag)))
+            }
+            Self::Upload(followed) => followed.next(span).await,
+        }
+    }
+}
+
+/// What comes next of a value that is there.
+fn stored(value: &Value, span: &Span, (digest, etag): (&Bytes, &str)) -> Next {
+    let is_over = span.offset >= span.end;
+    match value {
+        Value::Whole(value) => {
+            let at = usize::try_from(span.offset).unwrap_or(usize::MAX).min(value.len());
+            if is_over || at == value.len() {
+                let (size_bytes, crc32c) = (value.len() as u64, crc32c::crc32c(value));
+                let (digest, etag) = (digest.clone(), etag.to_owned());
+                return Next::End(v1::ReadValueTrailer { size_bytes, crc32c, digest, etag });
+            }
+            span.cut(&value.slice(at..), None)
+        }
+        Value::Chunks(chunks) => match chunks.at(span.offset).filter(|_| !is_over) {
+            Some((index, within)) => {
+                let chunk = &chunks.chunks()[index];
+                span.cut(&chunk.bytes().slice(within..), (within == 0).then(|| chunk.crc32c()))
+            }
+            None => Next::End(trailer(chunks, etag)),
+        },
+    }
+}
+
+impl Followed {
+    async fn next(&mut self, span: &Span) -> Result<Next, Failure> {
+        if span.offset >= span.end {
+            return Ok(Next::End(v1::ReadValueTrailer::default()));
+        }
+        loop {
+            // Before it is looked at, so that what changes meanwhile is heard of.
+            self.changes.mark_unchanged();
+            let seen = self.upload.at(span.offset, &mut self.place);
+            // After it was taken: what an Invalidate that was answered before concerns is sent to nobody.
+            if !self.upload.stands(&self.cache) {
+                return Err(overtaken());
+            }
+            match seen {
+                Seen::Chunk(chunk, within) => {
+                    let whole = (within == 0).then(|| chunk.crc32c());
+                    return Ok(span.cut(&chunk.bytes().slice(within..), whole));
+                }
+                Seen::Stored(chunks, etag) => return Ok(Next::End(trailer(&chunks, &etag))),
+                Seen::Failed => return Err(version_gone()),
+                Seen::Nothing => {
+                    // The upload is held here, and with it the sender.
+                    let _ = self.changes.changed().await;
+                }
+            }
         }
     }
 }
@@ -139,23 +166,30 @@ pub(in crate::grpc) fn version_gone() -> Failure {
     Failure::new("VERSION_GONE", "this version is not there any more: read the value anew from its begin")
 }
 
+/// What is written was invalidated before it was there.
+pub(in crate::grpc) fn overtaken() -> Failure {
+    Failure::new("VERSION_GONE", "this was invalidated while it was written: read the value anew from its begin")
+}
+
 /// One reader.
 struct Reader {
     source: Source,
     span: Span,
     ledger: Arc<Ledger>,
     streaming: Streaming,
-    /// The room of a value in one piece, all of which it keeps.
-    whole: Option<Arc<Permit>>,
-    /// What is to be sent before anything else is looked for.
-    ready: VecDeque<Bytes>,
+    /// What is said before anything is read.
+    header: Option<Bytes>,
+    /// What is to be sent of the piece that was begun.
+    rest: Bytes,
+    /// Bytes of a slice at most, now.
+    slice: usize,
     over: bool,
 }
 
 /// Bytes on their way, and the room they have until they are sent.
 struct Held {
     bytes: Bytes,
-    _room: Arc<Permit>,
+    _room: Permit,
     stream: Arc<Sending>,
 }
 
@@ -178,11 +212,13 @@ pub(in crate::grpc) fn frames_of(
     (readers, ledger): (&Arc<Readers>, Arc<Ledger>),
 ) -> impl Stream<Item = Result<Bytes, Failure>> + Send + 'static {
     let header = frames::message(&v1::ReadValueResponse { message: Some(Message::Header(header)) });
-    let over = source.is_none();
-    let nothing = || (Source::Whole(Bytes::new(), Bytes::new(), Arc::default()), Span { offset: 0, end: 0, piece: 1 });
-    let (source, span) = source.unwrap_or_else(nothing);
-    let (ready, streaming) = (VecDeque::from([header]), readers.begin());
-    let reader = Reader { source, span, ledger, streaming, whole: None, ready, over };
+    let Some((source, span)) = source else {
+        let only = header;
+        return stream::once(async { Ok(only) }).left_stream();
+    };
+    let streaming = readers.begin(source.lost());
+    let (header, rest, slice) = (Some(header), Bytes::new(), SLICE_BYTES_MIN);
+    let reader = Reader { source, span, ledger, streaming, header, rest, slice, over: false };
     stream::unfold(Some(reader), |reader| async {
         let mut reader = reader?;
         reader.streaming.asked();
@@ -194,12 +230,16 @@ pub(in crate::grpc) fn frames_of(
             Err(failure) => Some((Err(failure), None)),
         }
     })
+    .right_stream()
 }
 
 impl Reader {
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        if let Some(ready) = self.ready.pop_front() {
-            return Ok(Some(self.held(ready).await));
+        if let Some(header) = self.header.take() {
+            return Ok(Some(header));
+        }
+        if !self.rest.is_empty() {
+            return Ok(Some(self.slice().await));
         }
         if self.over {
             return Ok(None);
@@ -208,8 +248,7 @@ impl Reader {
             Next::Piece(piece, crc32c) => {
                 let head = frames::chunk_head(self.span.offset, crc32c, piece.len());
                 self.span.offset += piece.len() as u64;
-                let slice = |at: usize| piece.slice(at..piece.len().min(at + SLICE_BYTES));
-                self.ready.extend((0..piece.len()).step_by(SLICE_BYTES).map(slice));
+                self.rest = piece;
                 Ok(Some(head))
             }
             Next::End(trailer) => {
@@ -222,19 +261,24 @@ impl Reader {
         }
     }
 
-    /// The same bytes, which have room in the ledger from now on until they are sent.
-    async fn held(&mut self, bytes: Bytes) -> Bytes {
+    /// The next bytes of the piece, which have room in the ledger from now on until they are sent.
+    async fn slice(&mut self) -> Bytes {
+        let (held, most) = self.ledger.state(Use::Sending);
+        let fair = usize::try_from(most.saturating_sub(held) / SLICE_PARTS).unwrap_or(usize::MAX);
+        let length = self.slice.min(fair).max(SLICE_BYTES_MIN).min(self.rest.len());
+        // It is asked for more when what it had before is taken.
+        self.slice = (self.slice * 2).min(SLICE_BYTES);
+        let bytes = self.rest.split_to(length);
         if bytes.len() <= SMALL_BYTES {
             return bytes;
         }
-        let room = match (&self.source, &self.whole) {
-            (_, Some(room)) => Arc::clone(room),
-            (Source::Whole(value, ..), None) => {
-                let room = Arc::new(self.ledger.wait(Use::Sending, value.len() as u64).await);
-                Arc::clone(self.whole.insert(room))
-            }
-            (Source::Chunks(..) | Source::Upload(..), None) => {
-                Arc::new(self.ledger.wait(Use::Sending, bytes.len() as u64).await)
+        let wanted = bytes.len() as u64;
+        let room = match self.ledger.take(Use::Sending, wanted) {
+            Ok(room) => room,
+            Err(_full) => {
+                // Nobody waits for room and holds some.
+                self.streaming.all_sent().await;
+                self.ledger.wait(Use::Sending, wanted).await
             }
         };
         let stream = Arc::clone(self.streaming.stream());

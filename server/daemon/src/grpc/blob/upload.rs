@@ -4,6 +4,7 @@
 use std::{fmt, mem, sync::Arc, time::Duration};
 
 use hotplate_engine::{
+    Cache,
     chunks::{Chunk, Chunks, Collecting},
     clock::{Clock, Moment},
     flow::{fill::Ticket, put::PutRequest},
@@ -16,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     digest::Digesting,
-    readers::{Kept, Readers},
+    kept::{Kept, Value},
+    readers::Readers,
     writer::Writer,
 };
 use crate::grpc::status::Failure;
@@ -178,7 +180,7 @@ impl Upload {
             }
             Phase::Failed => return Seen::Failed,
             Phase::Finishing(chunks) => (Some(chunks.clone()), None),
-            Phase::Stored(kept, etag) => (kept.chunks(), Some(etag.clone())),
+            Phase::Stored(kept, etag) => (chunks_of(kept), Some(etag.clone())),
         };
         let Some(whole) = whole else { return Seen::Failed };
         match (whole.at(offset), etag) {
@@ -228,11 +230,37 @@ impl Upload {
         let mut state = self.state.lock();
         let phase = mem::replace(&mut state.phase, Phase::Failed);
         state.phase = match (phase, etag) {
-            (Phase::Finishing(chunks), etag) => Phase::Stored(readers.keep(chunks), etag.unwrap_or_default()),
+            (Phase::Finishing(chunks), etag) => {
+                let put = &self.plan.put;
+                let kept = readers.keep((&put.namespace, &put.key), Value::Chunks(chunks));
+                Phase::Stored(kept, etag.unwrap_or_default())
+            }
             (other, _) => other,
         };
         state.outcome.get_or_insert(Ok(answer));
         drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// It was answered so, and is nowhere: what there is of its key is something else.
+    pub(in crate::grpc) fn answered(&self, answer: v1::WriteValueResponse) {
+        let mut state = self.state.lock();
+        let given_up = mem::replace(&mut state.phase, Phase::Failed);
+        state.outcome.get_or_insert(Ok(answer));
+        drop(state);
+        drop(given_up);
+        self.changed.send_replace(());
+    }
+
+    /// Whether it is stored, or may still be: nothing that concerns it was invalidated since it was begun.
+    pub(in crate::grpc) fn stands(&self, cache: &Cache) -> bool {
+        let Plan { put, begun, .. } = &self.plan;
+        let is_stored = matches!(self.state.lock().phase, Phase::Stored(..));
+        is_stored || cache.stands((&put.namespace, &put.key), &put.description, *begun)
+    }
+
+    /// Lets who follows it look whether it still stands.
+    pub(in crate::grpc) fn look_again(&self) {
         self.changed.send_replace(());
     }
 
@@ -303,6 +331,13 @@ impl Phase {
             Self::Finishing(chunks) => chunks.size(),
             Self::Stored(..) | Self::Failed => 0,
         }
+    }
+}
+
+fn chunks_of(kept: &Kept) -> Option<Chunks> {
+    match kept.value()? {
+        Value::Chunks(chunks) => Some(chunks),
+        Value::Whole(_) => None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
-use hotplate_engine::{clock::Clock, key::DEFAULT_NAMESPACE};
+use hotplate_engine::{Cache, clock::Clock, key::DEFAULT_NAMESPACE};
 use hotplate_proto::v1;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -211,6 +211,12 @@ impl Uploads {
     /// Gives up what nobody continues and what comes too slowly. Call it often.
     pub(in crate::grpc) fn sweep(&self) {
         self.sweep_at(&self.pace, None);
+    }
+
+    /// Lets who follows what was invalidated meanwhile hear of it, also where nothing comes. Call it often.
+    pub(in crate::grpc) fn look_again(&self, cache: &Cache) {
+        let open: Vec<_> = self.table.lock().open.values().cloned().collect();
+        open.iter().filter(|upload| !upload.stands(cache)).for_each(|upload| upload.look_again());
     }
 
     /// Others want room: what has one and makes little of it gives it back sooner than it would have to, except this one.
