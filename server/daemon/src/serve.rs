@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     compose::{Composed, compose},
     config::{ConfigError, Settings},
-    grpc::health::HealthSwitch,
+    grpc::{blob::service::BlobRpcs, health::HealthSwitch},
     http::{HttpState, serve as serve_http},
     limits::connections_max,
     net::{Ends, Port, Workers},
@@ -85,6 +85,7 @@ pub struct Running {
     drain_delay: Duration,
     deadline: Duration,
     tasks: Tasks,
+    blobs: BlobRpcs,
     workers: Workers,
     draining: CancellationToken,
     ends: Ends,
@@ -126,7 +127,7 @@ pub async fn start_with(settings: Settings, clock: Clock, telemetry: Arc<Telemet
     tasks.spawn(port.accept(workers.take_senders()));
     tasks.spawn(Arc::clone(&cache).run_maintenance());
     tasks.spawn(Arc::clone(&cache).follow_fleet());
-    tasks.spawn(blobs.run(http_stop.clone()));
+    tasks.spawn(blobs.clone().run(http_stop.clone()));
     if !settings.shared.url.is_empty() {
         tasks.spawn(owed::watch(Arc::clone(&cache), http_stop.clone()));
     }
@@ -150,6 +151,7 @@ pub async fn start_with(settings: Settings, clock: Clock, telemetry: Arc<Telemet
         drain_delay,
         deadline,
         tasks,
+        blobs,
         workers,
         draining,
         ends,
@@ -200,6 +202,10 @@ impl Running {
         if !quiet {
             tracing::warn!("some connections did not end in time and were cut");
             quiet = timeout(kept, ended).await.is_ok();
+        }
+        // Who sent a value to its end may be gone, and have it stored all the same.
+        if !self.blobs.ended(last.saturating_duration_since(tokio::time::Instant::now())).await {
+            tracing::warn!("some values that had arrived were not stored in time");
         }
         // While anybody may still be answered, what is written now may be invalidated.
         if let Some(snapshot) = self.snapshot.take().filter(|_| quiet) {

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::task::Tasks;
+use crate::task::Lasting;
 
 /// Bytes that wait before a thread is asked to go over them: fewer are not worth it.
 const BYTES_PER_TURN: usize = 4 << 20;
@@ -33,7 +33,7 @@ impl Digesting {
     }
 
     /// Adds bytes.
-    pub(in crate::grpc) fn add(self: &Arc<Self>, bytes: Bytes, tasks: &Tasks) {
+    pub(in crate::grpc) fn add(self: &Arc<Self>, bytes: Bytes, tasks: &Lasting) {
         let mut state = self.state.lock();
         state.waiting_bytes += bytes.len();
         state.waiting.push(bytes);
@@ -43,7 +43,7 @@ impl Digesting {
     }
 
     /// Hands what waits to a thread, unless one is at it.
-    fn turn(self: &Arc<Self>, state: &mut State, tasks: &Tasks) {
+    fn turn(self: &Arc<Self>, state: &mut State, tasks: &Lasting) {
         let Some(mut sum) = state.sum.take() else { return };
         let (waiting, own) = (mem::take(&mut state.waiting), Arc::clone(self));
         state.waiting_bytes = 0;
@@ -55,7 +55,7 @@ impl Digesting {
     }
 
     /// The sum, if nothing waits; else what waits is handed on.
-    fn done(self: &Arc<Self>, tasks: &Tasks) -> Option<[u8; 32]> {
+    fn done(self: &Arc<Self>, tasks: &Lasting) -> Option<[u8; 32]> {
         let mut state = self.state.lock();
         let sum = state.sum.as_ref().filter(|_| state.waiting.is_empty());
         let sum = sum.map(|sum| sum.clone().finalize().into());
@@ -66,7 +66,7 @@ impl Digesting {
     }
 
     /// The sum of all that was added.
-    pub(in crate::grpc) async fn sum(self: &Arc<Self>, tasks: &Tasks) -> [u8; 32] {
+    pub(in crate::grpc) async fn sum(self: &Arc<Self>, tasks: &Lasting) -> [u8; 32] {
         let mut idle = self.idle.subscribe();
         loop {
             if let Some(sum) = self.done(tasks) {
@@ -84,7 +84,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_sum_grows_on_other_threads_in_order() {
-        let (digesting, tasks) = (Digesting::new(), Tasks::default());
+        let (digesting, tasks) = (Digesting::new(), Lasting::here());
         let mut whole = Sha256::new();
         for number in 0..40_u8 {
             let bytes = Bytes::from(vec![number; 300_000]);

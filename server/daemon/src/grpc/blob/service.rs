@@ -23,7 +23,7 @@ use crate::{
         write_value,
     },
     ledger::Ledger,
-    task::Tasks,
+    task::Lasting,
     telemetry::{CallRecord, Telemetry},
 };
 
@@ -62,7 +62,7 @@ pub(crate) struct Parts {
     /// Cancelled when the server is on its way out.
     pub(crate) draining: CancellationToken,
     /// What outlives the call that began it.
-    pub(crate) tasks: Tasks,
+    pub(crate) tasks: Lasting,
 }
 
 /// The RPCs. Cheap to clone.
@@ -79,7 +79,7 @@ pub(crate) struct About {
 }
 
 impl BlobRpcs {
-    /// The service over these parts.
+    /// The service over these parts. What outlives its calls runs on the runtime of the caller.
     pub(crate) fn new(
         settings: &Settings,
         (cache, telemetry, ledger): (Arc<Cache>, Arc<Telemetry>, Arc<Ledger>),
@@ -95,7 +95,7 @@ impl BlobRpcs {
             chunk_bytes_max: settings.limits.chunk_bytes_max,
             value_bytes_max: settings.written_bytes_max(),
             draining,
-            tasks: Tasks::default(),
+            tasks: Lasting::here(),
             cache,
             telemetry,
         }))
@@ -138,6 +138,11 @@ impl BlobRpcs {
             elapsed: parts.cache.clock().now().since(call.started),
         });
         served.map_or_else(Failure::response, |answer| answer.message)
+    }
+
+    /// Waits until what outlives its calls has ended; false: some of it had not in this time, and was stopped.
+    pub(crate) async fn ended(&self, time: Duration) -> bool {
+        self.0.tasks.ended(time).await
     }
 
     /// Gives up what has stalled, until it is stopped.
