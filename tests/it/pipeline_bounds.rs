@@ -90,6 +90,19 @@ async fn answers_beyond_the_ledger_come_as_their_reader_takes_them() {
 }
 
 #[tokio::test]
+async fn those_that_waited_are_all_answered_although_their_answers_do_not_fit_at_once() {
+    let server = Local::with(|settings| settings.ledger.sending_bytes_max = 64 << 10).await;
+    let mut client = server.client().await;
+    let holder = token_of(&client.ask(lease("missing")).await);
+    let mut pipe = Pipe::open(&mut client, "").await;
+    pipe.send((0..40).map(|_| Operation::Get(lease_or_wait("missing"))).collect()).await;
+    until("all wait", async || server.waiters(), |waiters| *waiters == 40).await;
+    let value = vec![5; 200_000];
+    client.store(put_under(&holder, "missing", &value)).await;
+    assert!(pipe.answers(40).await.values().all(|said| value_of(found(said)) == value));
+}
+
+#[tokio::test]
 async fn those_that_wait_hold_up_neither_hits_nor_cancels_nor_each_others_time() {
     let server = Local::with(|settings| settings.leases.waiters_max = 2048).await;
     let mut client = server.client().await;

@@ -153,8 +153,7 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
                 Poll::Ready(Some(message)) => self.take_up(message),
             }
         }
-        // Those that have just begun are to be heard of as well.
-        self.take_done(cx);
+        // Whatever has begun was looked at after that, and whatever found no room waits for it.
         self.results.rest();
     }
 
