@@ -82,15 +82,31 @@ pub fn hits<'k>(store: &Store, namespace: &str, wanted: &[Wanted<'k>], mut found
         many.sort_unstable_by_key(|place| place.shard);
         &many
     };
-    let mut tally = Tally { store, space: &space, now, run: None, hits: 0, bytes: 0, priced: 0 };
+    let mut tally = Tally { store, space: &space, now, groups: None, kinds: None, hits: 0, bytes: 0, priced: 0 };
     for group in places.chunk_by(|one, other| one.shard == other.shard).flat_map(|group| group.chunks(KEYS_PER_HOLD)) {
         let mut shard = store.pool.lock(group[0].shard);
+        if group.len() > 1 {
+            approach(&shard, group, (store, &space), wanted);
+        }
         for place in group {
             let (wanted, show) = (&wanted[place.number], |hit: Hit<'_>| found(place.number, hit));
             look(&mut shard, (place, wanted), &mut tally, show);
         }
     }
     tally.close();
+}
+
+/// Looks where entries lie before they are looked at one after the other: what is not in the processor's own memory then comes
+/// for all of them at once.
+fn approach(shard: &Guard<'_>, group: &[Place], (store, space): (&Store, &Space), wanted: &[Wanted<'_>]) {
+    let Some(table) = shard.table(&space.shelf) else { return };
+    let mut slots = [None; KEYS_PER_HOLD];
+    for (slot, place) in slots.iter_mut().zip(group) {
+        *slot = table.near(store.hash_of(wanted[place.number].key));
+    }
+    let seen =
+        slots.iter().flatten().filter_map(|slot| table.get(*slot)).fold(0, |seen, record| seen ^ record.glance());
+    std::hint::black_box(seen);
 }
 
 /// Shows one key's entry if it is a fresh value, and notes its use; `None`: it is not, or was not taken.
@@ -148,18 +164,36 @@ struct Tally<'s, 'k> {
     store: &'s Store,
     space: &'s Space,
     now: Moment,
-    run: Option<Run<'k>>,
+    groups: Option<Run<&'k str>>,
+    kinds: Option<Run<Arc<Description>>>,
     hits: u64,
     bytes: u64,
     priced: u64,
 }
 
-/// Hits that count in the same groups.
-struct Run<'k> {
-    prefix: &'k str,
-    said: Arc<Description>,
+/// Hits that count in the same place.
+struct Run<P> {
+    place: P,
     hits: u64,
     saved: Duration,
+}
+
+impl<P> Run<P> {
+    /// One hit more, of this place; what came before it, where that was of another.
+    fn add(
+        run: &mut Option<Self>,
+        is_it: impl Fn(&P) -> bool,
+        place: impl FnOnce() -> P,
+        saved: Duration,
+    ) -> Option<Self> {
+        match run {
+            Some(run) if is_it(&run.place) => {
+                (run.hits, run.saved) = (run.hits + 1, run.saved.saturating_add(saved));
+                None
+            }
+            run => run.replace(Self { place: place(), hits: 1, saved }),
+        }
+    }
 }
 
 impl<'k> Tally<'_, 'k> {
@@ -168,16 +202,11 @@ impl<'k> Tally<'_, 'k> {
         let (bytes, cost) = (record.value_bytes(), record.cost());
         (self.hits, self.bytes, self.priced) =
             (self.hits + 1, self.bytes + bytes, self.priced + u64::from(cost.is_some()));
-        let (prefix, saved) = (group_of(key), cost.unwrap_or_default());
-        match &mut self.run {
-            Some(run) if Arc::ptr_eq(&run.said, said) && run.prefix == prefix => {
-                (run.hits, run.saved) = (run.hits + 1, run.saved.saturating_add(saved));
-            }
-            run => {
-                let before = run.replace(Run { prefix, said: said.clone(), hits: 1, saved });
-                self.count(before);
-            }
-        }
+        let (group, saved) = (group_of(key), cost.unwrap_or_default());
+        let before = Run::add(&mut self.groups, |other| *other == group, || group, saved);
+        self.count_group(before);
+        let before = Run::add(&mut self.kinds, |other| Arc::ptr_eq(other, said), || said.clone(), saved);
+        self.count_kind(before);
         self.space.insight.top.read((key, hash), TopRead { bytes, cost: saved });
         if self.store.insight.what_if.samples(hash) {
             let known = (record.charged(self.space.shelf.order_bytes()), cost, record.ends());
@@ -186,9 +215,15 @@ impl<'k> Tally<'_, 'k> {
         }
     }
 
-    fn count(&self, run: Option<Run<'k>>) {
-        if let Some(Run { prefix, said, hits, saved }) = run {
-            self.space.stats.on_hits(prefix, &said.kind, (hits, saved));
+    fn count_group(&self, run: Option<Run<&str>>) {
+        if let Some(Run { place, hits, saved }) = run {
+            self.space.stats.on_hits_of(place, (hits, saved));
+        }
+    }
+
+    fn count_kind(&self, run: Option<Run<Arc<Description>>>) {
+        if let Some(Run { place, hits, saved }) = run {
+            self.space.stats.on_hits(&place.kind, (hits, saved));
         }
     }
 
@@ -197,14 +232,13 @@ impl<'k> Tally<'_, 'k> {
         if self.hits == 0 {
             return;
         }
-        let run = self.run.take();
-        self.count(run);
+        let (group, kind) = (self.groups.take(), self.kinds.take());
+        self.count_group(group);
+        self.count_kind(kind);
         let elapsed = self.store.clock.now().since(self.now);
         self.space.stats.on_served(self.bytes, self.priced);
         self.space.stats.on_latencies("get", elapsed, self.hits);
-        for _ in 0..self.hits {
-            let namespace = self.space.name.clone();
-            self.store.observer.observe(&Event::Read { namespace, outcome: ReadOutcome::Hit, elapsed });
-        }
+        let read = Event::Read { namespace: self.space.name.clone(), outcome: ReadOutcome::Hit, elapsed };
+        (0..self.hits).for_each(|_| self.store.observer.observe(&read));
     }
 }

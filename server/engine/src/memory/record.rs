@@ -135,6 +135,12 @@ impl Record {
         self.body.payload(self.key_length())
     }
 
+    /// Some byte of what it lies in, which says nothing: it is there for the next who reads it.
+    #[must_use]
+    pub fn glance(&self) -> u8 {
+        self.body.key(self.key_length()).first().copied().unwrap_or_default()
+    }
+
     /// The value where it lies with its key: what is small and of which there is no more to tell.
     #[must_use]
     pub fn packed(&self) -> Option<&[u8]> {

@@ -103,6 +103,14 @@ impl<V: Held> Table<V> {
         self.found.find(spread(half), is_it).copied()
     }
 
+    /// Where a key's entry probably is, by its hash alone: nothing of the entry itself is read.
+    #[inline]
+    #[must_use]
+    pub fn near(&self, hash: u64) -> Option<Slot> {
+        let half = half(hash);
+        self.found.find(spread(half), |slot| self.places[*slot].hash == half).copied()
+    }
+
     /// The entry at a place.
     #[inline]
     #[must_use]

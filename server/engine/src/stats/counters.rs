@@ -112,10 +112,16 @@ impl NamespaceStats {
         self.count(key, kind, Tally::Read(outcome, cost));
     }
 
-    /// So many Gets of keys that begin alike were answered with fresh values of this kind; `saved`: what computing them had
-    /// cost, together. `key` is any of them.
-    pub fn on_hits(&self, key: &str, kind: &str, (hits, saved): (u64, Duration)) {
-        self.count(key, kind, Tally::Hits(hits, saved));
+    /// So many Gets were answered with fresh values of this kind; `saved`: what computing them had cost, together. They count
+    /// for their prefixes by [`Self::on_hits_of`].
+    pub fn on_hits(&self, kind: &str, (hits, saved): (u64, Duration)) {
+        self.own.count(Tally::Hits(hits, saved));
+        self.count_in(&self.kinds, kind, Tally::Hits(hits, saved));
+    }
+
+    /// So many of these were of keys whose group is this one.
+    pub fn on_hits_of(&self, group: &str, (hits, saved): (u64, Duration)) {
+        self.count_in(&self.prefixes, group, Tally::Hits(hits, saved));
     }
 
     /// A Put stored.
@@ -192,8 +198,13 @@ impl NamespaceStats {
     }
 
     fn count_in(&self, table: &RwLock<Groups>, name: &str, tally: Tally) {
-        if let Some(counters) = table.read().get(name) {
-            return counters.count(tally);
+        {
+            let table = table.read();
+            // Where no more groups are told apart, all others are one: found without a lock that is alone.
+            let other = || (table.len() + 1 >= self.groups_max).then(|| table.get(OTHER)).flatten();
+            if let Some(counters) = table.get(name).or_else(other) {
+                return counters.count(tally);
+            }
         }
         let mut table = table.write();
         let name = if table.contains_key(name) || table.len() + 1 < self.groups_max { name } else { OTHER };
