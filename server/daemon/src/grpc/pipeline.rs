@@ -53,7 +53,6 @@ pub(crate) struct Pipeline<B = Incoming> {
     current: Option<Current>,
     waiting: Waiting,
     results: Results,
-    sending: Option<Framed>,
     state: State,
     /// When it ends at the latest, and why.
     end: Option<(Pin<Box<Sleep>>, Failure)>,
@@ -88,7 +87,6 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
             current: None,
             waiting: Waiting::new(),
             results: Results::new(room),
-            sending: None,
             state: State::Open,
             end: None,
             stop,
@@ -244,19 +242,15 @@ impl<B> Drop for Pipeline<B> {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Pipeline<B> {
-    type Data = Bytes;
+    type Data = Framed;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Framed>, Status>>> {
         let this = &mut *self;
         this.look_at_the_time(cx);
         loop {
-            if let Some(piece) = this.sending.as_mut().and_then(Framed::next_piece) {
-                return Poll::Ready(Some(Ok(Frame::data(piece))));
-            }
-            this.sending = this.results.next();
-            if this.sending.is_some() {
-                continue;
+            if let Some(message) = this.results.next() {
+                return Poll::Ready(Some(Ok(Frame::data(message))));
             }
             let is_done = this.is_done();
             match &mut this.state {

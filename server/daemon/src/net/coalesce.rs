@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const LARGE: usize = 8 << 10;
 /// Bytes that wait at most.
 const WAITING_MAX: usize = 64 << 10;
+/// Pieces that one write hands to the stream at most, what waits included.
+const PIECES_MAX: usize = 16;
 /// Bytes thrown away at once.
 const UNREAD: usize = 1 << 10;
 
@@ -95,12 +97,39 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Makes sure that this many bytes may wait, or, for a large write, that none do.
-    fn poll_room(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<()>> {
-        if length < LARGE && self.waiting.len() + length <= WAITING_MAX {
-            return Poll::Ready(Ok(()));
+    /// Puts by what is small, in order.
+    fn poll_put_by(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>], length: usize) -> Poll<io::Result<usize>> {
+        if self.waiting.len() + length > WAITING_MAX {
+            ready!(self.poll_send(cx))?;
         }
-        self.poll_send(cx)
+        for buf in bufs {
+            self.waiting.extend_from_slice(buf);
+        }
+        Poll::Ready(Ok(length))
+    }
+
+    /// Writes what is large without copying it, and what waits before it in the same write.
+    fn poll_write_large(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if !self.stream.is_write_vectored() {
+            ready!(self.poll_send(cx))?;
+        }
+        self.dirty = true;
+        while self.waiting.has_remaining() {
+            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+            let following = bufs.len().min(PIECES_MAX - 1);
+            pieces[0] = IoSlice::new(&self.waiting);
+            pieces[1..=following].copy_from_slice(&bufs[..following]);
+            let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &pieces[..=following]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let waited = written.min(self.waiting.len());
+            self.waiting.advance(waited);
+            if written > waited {
+                return Poll::Ready(Ok(written - waited));
+            }
+        }
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 }
 
@@ -116,14 +145,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for CoalesceIo<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for CoalesceIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let mut shared = self.0.lock();
-        ready!(shared.poll_room(cx, buf.len()))?;
-        if buf.len() < LARGE {
-            shared.waiting.extend_from_slice(buf);
-            return Poll::Ready(Ok(buf.len()));
-        }
-        shared.dirty = true;
-        Pin::new(&mut shared.stream).poll_write(cx, buf)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -133,15 +155,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CoalesceIo<S> {
     ) -> Poll<io::Result<usize>> {
         let length = bufs.iter().map(|buf| buf.len()).sum();
         let mut shared = self.0.lock();
-        ready!(shared.poll_room(cx, length))?;
-        if length < LARGE {
-            for buf in bufs {
-                shared.waiting.extend_from_slice(buf);
-            }
-            return Poll::Ready(Ok(length));
-        }
-        shared.dirty = true;
-        Pin::new(&mut shared.stream).poll_write_vectored(cx, bufs)
+        if length < LARGE { shared.poll_put_by(cx, bufs, length) } else { shared.poll_write_large(cx, bufs) }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -237,6 +251,62 @@ mod tests {
         let mut got = vec![0; 4 + LARGE + 4];
         far.read_exact(&mut got).await.unwrap();
         assert_eq!((&got[..4], &got[4 + LARGE..]), (&b"one "[..], &b" two"[..]));
+    }
+
+    /// Takes so many bytes of each write, and notes what it took.
+    #[derive(Default)]
+    struct Noting {
+        most: usize,
+        writes: Vec<Vec<u8>>,
+    }
+
+    impl AsyncWrite for Noting {
+        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            bufs: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let taken: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).take(self.most).collect();
+            let length = taken.len();
+            self.writes.push(taken);
+            Poll::Ready(Ok(length))
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_goes_out_with_the_next_large_write() {
+        for most in [usize::MAX, LARGE, 7, 3] {
+            let (mut io, drain) = coalesce(Noting { most, ..Noting::default() });
+            let connection = async move {
+                for number in 0..3_u8 {
+                    io.write_all(b"head ").await?;
+                    io.write_all(&[number; LARGE]).await?;
+                }
+                std::future::pending::<io::Result<()>>().await
+            };
+            let mut flushed = FlushAfterPoll::new(connection, drain);
+            assert!(futures::poll!(&mut flushed).is_pending());
+            let writes = std::mem::take(&mut flushed.drain.0.lock().stream.writes);
+            let expected: Vec<u8> = (0..3).flat_map(|number| [&b"head "[..], &[number; LARGE]].concat()).collect();
+            assert_eq!(writes.concat(), expected);
+            assert!(most != usize::MAX || writes.len() == 3, "{} writes", writes.len());
+        }
     }
 
     #[tokio::test]

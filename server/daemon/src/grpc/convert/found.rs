@@ -44,8 +44,6 @@ pub(crate) fn bytes_of_hit(key: &str, hit: &Hit<'_>) -> usize {
 /// Writes the `GetResponse` of a hit. With metadata comes the key.
 pub(crate) fn write_hit(out: &mut Backward, key: &str, hit: Hit<'_>) {
     let Hit { value, as_of, facts } = hit;
-    out.number(5, v1::Tier::Memory as u64);
-    position(out, 4, as_of);
     let entry = out.mark();
     if let Some(facts) = &facts {
         let end = out.mark();
@@ -60,6 +58,9 @@ pub(crate) fn write_hit(out: &mut Backward, key: &str, hit: Hit<'_>) {
         out.bytes(1, key.as_bytes());
     }
     out.message(2, entry);
+    // The order of fields means nothing: a large value is better the last of them.
+    out.number(5, v1::Tier::Memory as u64);
+    position(out, 4, as_of);
     out.number(1, v1::GetOutcome::Hit as u64);
 }
 
@@ -138,6 +139,7 @@ fn duration(out: &mut Backward, field: u32, duration: Duration) {
 mod tests {
     use std::sync::Arc;
 
+    use bytes::Buf;
     use hotplate_engine::{
         Cache,
         clock::Clock,
@@ -170,8 +172,7 @@ mod tests {
             let mut out = Backward::with_room(room_for_hit(key, &hit));
             write_hit(&mut out, key, hit);
             let mut framed = out.framed().unwrap();
-            let pieces: Vec<_> = std::iter::from_fn(|| framed.next_piece()).collect();
-            message = Some(v1::GetResponse::decode(&pieces.concat()[5..]).unwrap());
+            message = Some(v1::GetResponse::decode(&framed.copy_to_bytes(framed.remaining())[5..]).unwrap());
             true
         });
         message.unwrap()

@@ -14,11 +14,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tonic::{Status, body::Body};
 
-use self::reply::Reply;
+use self::reply::{Framed, Reply};
 use super::pipeline::Pipeline;
 
 /// The body of any response.
@@ -32,16 +31,18 @@ pub(crate) enum Outgoing {
 }
 
 impl http_body::Body for Outgoing {
-    type Data = Bytes;
+    type Data = Framed;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Framed>, Status>>> {
         match &mut *self {
             Self::Reply(reply) => {
                 Pin::new(reply).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
             Self::Pipeline(pipeline) => Pin::new(pipeline).poll_frame(cx),
-            Self::Other(body) => Pin::new(body).poll_frame(cx),
+            Self::Other(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(Framed::whole)))),
         }
     }
 

@@ -3,12 +3,13 @@
 
 use std::{
     convert::Infallible,
+    io::IoSlice,
     pin::Pin,
     sync::LazyLock,
     task::{Context, Poll},
 };
 
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,8 +17,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::prefix::{PREFIX_BYTES, Prefix};
 use crate::net::waits_for_reader;
 
-/// A message with its prefix, in the pieces that are sent: what comes before a large value, the value, what comes after.
-#[derive(Clone, Debug)]
+/// A message with its prefix, in the pieces that are sent: what comes before a large value, the value, what comes after. It is
+/// handed on whole, and written from where the pieces lie: in one frame, where the peer takes such large ones.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Framed {
     pieces: [Bytes; 3],
 }
@@ -42,27 +44,51 @@ impl Framed {
         Some(Self::whole(whole.into()))
     }
 
-    /// Bytes of it that were not taken yet.
-    pub(crate) fn length(&self) -> usize {
-        self.pieces.iter().map(Bytes::len).sum()
-    }
-
     /// The same with each of its pieces made into another of the same bytes.
     pub(crate) fn map(self, mut of: impl FnMut(Bytes) -> Bytes) -> Self {
         Self { pieces: self.pieces.map(|piece| if piece.is_empty() { piece } else { of(piece) }) }
     }
+}
 
-    /// The next piece; `None`: all were taken.
-    pub(crate) fn next_piece(&mut self) -> Option<Bytes> {
-        let piece = self.pieces.iter_mut().find(|piece| !piece.is_empty())?;
-        Some(std::mem::take(piece))
+impl Buf for Framed {
+    fn remaining(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.pieces.iter().find(|piece| !piece.is_empty()).map_or(&[], |piece| piece)
+    }
+
+    fn chunks_vectored<'a>(&'a self, into: &mut [IoSlice<'a>]) -> usize {
+        let pieces = self.pieces.iter().filter(|piece| !piece.is_empty());
+        let mut count = 0;
+        for (slice, piece) in into.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            count += 1;
+        }
+        count
+    }
+
+    fn advance(&mut self, count: usize) {
+        assert!(count <= self.remaining(), "no more is taken than there is");
+        let mut left = count;
+        for piece in &mut self.pieces {
+            let taken = left.min(piece.len());
+            if taken == piece.len() {
+                // What it holds is let go as soon as it is sent.
+                *piece = Bytes::new();
+            } else {
+                piece.advance(taken);
+            }
+            left -= taken;
+        }
     }
 }
 
 /// The body of a response that is one message, and OK after it.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    message: Framed,
+    message: Option<Framed>,
     over: bool,
     /// The call counts as in flight until its response is sent.
     _place: Option<OwnedSemaphorePermit>,
@@ -88,18 +114,18 @@ pub(crate) fn response<B>(body: B) -> Response<B> {
 impl Reply {
     /// The response that is this message. The call keeps its place until it is sent.
     pub(crate) fn response(message: Framed, place: Option<OwnedSemaphorePermit>) -> Response<Self> {
-        response(Self { message, over: false, _place: place })
+        response(Self { message: Some(message), over: false, _place: place })
     }
 }
 
 impl Body for Reply {
-    type Data = Bytes;
+    type Data = Framed;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(piece) = self.message.next_piece() {
+    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Framed>, Infallible>>> {
+        if let Some(message) = self.message.take() {
             waits_for_reader(true);
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
+            return Poll::Ready(Some(Ok(Frame::data(message))));
         }
         if self.over {
             return Poll::Ready(None);
@@ -123,32 +149,53 @@ mod tests {
 
     use super::*;
 
-    fn frames(mut reply: Reply) -> Vec<Frame<Bytes>> {
+    fn frames(mut reply: Reply) -> Vec<Frame<Framed>> {
         let frames = poll_fn(|cx| Pin::new(&mut reply).poll_frame(cx));
         frames.map(|frame| frame.unwrap_or_else(|never| match never {})).collect().now_or_never().unwrap()
     }
 
     #[test]
-    fn a_reply_is_its_pieces_and_then_ok() {
+    fn a_reply_is_one_frame_of_its_pieces_and_then_ok() {
         let value = Bytes::from(vec![7; 100_000]);
         let framed = Framed::around(Bytes::from_static(b"head"), value.clone(), Bytes::from_static(b"tail"));
         let frames = frames(Reply::response(framed, None).into_body());
-        let data: Vec<&Bytes> = frames.iter().filter_map(Frame::data_ref).collect();
-        assert_eq!(data, [&Bytes::from_static(b"head"), &value, &Bytes::from_static(b"tail")]);
-        assert_eq!(data[1].as_ptr(), value.as_ptr(), "the value is sent as it lies");
+        let mut slices = [IoSlice::new(&[]); 4];
+        assert_eq!(frames[0].data_ref().unwrap().chunks_vectored(&mut slices), 3);
+        assert_eq!([&*slices[0], &*slices[1], &*slices[2]], [&b"head"[..], &value, b"tail"]);
+        assert_eq!(slices[1].as_ptr(), value.as_ptr(), "the value is sent as it lies");
         let trailers = frames.last().unwrap().trailers_ref().unwrap();
         assert_eq!(trailers["grpc-status"], "0");
-        assert_eq!(frames.len(), 4);
+        assert_eq!(frames.len(), 2);
+    }
+
+    #[test]
+    fn pieces_are_taken_in_order_however_much_is_taken_at_once() {
+        let pieces = ["head", "middle", "tail"];
+        let whole = pieces.concat();
+        for step in 1..=whole.len() {
+            let [head, middle, tail] = pieces.map(|piece| Bytes::from_static(piece.as_bytes()));
+            let (mut framed, mut taken) = (Framed::around(head, middle, tail), Vec::new());
+            while framed.has_remaining() {
+                assert_eq!(framed.remaining(), whole.len() - taken.len());
+                let some = framed.chunk().len().min(step);
+                taken.extend_from_slice(&framed.chunk()[..some]);
+                framed.advance(some);
+            }
+            assert_eq!(taken, whole.as_bytes());
+        }
+        let mut framed = Framed::around(Bytes::from_static(b"ab"), Bytes::new(), Bytes::from_static(b"cd"));
+        framed.advance(3);
+        assert_eq!((framed.chunk(), framed.chunks_vectored(&mut [])), (&b"d"[..], 0));
     }
 
     #[test]
     fn a_message_is_one_piece_of_exactly_its_size() {
         let message = hotplate_proto::v1::GetRequest { key: "k".repeat(300), ..Default::default() };
         let mut framed = Framed::of(&message).unwrap();
-        let piece = framed.next_piece().unwrap();
+        let piece = framed.copy_to_bytes(framed.remaining());
         let told = super::super::prefix::only_message(&piece, 1000).unwrap();
         assert_eq!(<hotplate_proto::v1::GetRequest as prost::Message>::decode(told).unwrap(), message);
-        assert!(framed.next_piece().is_none());
+        assert!(!framed.has_remaining());
         let response = Reply::response(Framed::of(&hotplate_proto::v1::GetRequest::default()).unwrap(), None);
         assert_eq!(response.headers()["content-type"], "application/grpc");
         assert_eq!(frames(response.into_body()).len(), 2, "an empty message has a prefix");

@@ -175,6 +175,7 @@ impl Backward {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Buf;
     use hotplate_proto::v1;
 
     use super::*;
@@ -183,8 +184,7 @@ mod tests {
         let mut backward = Backward::with_room(0);
         write(&mut backward);
         let mut framed = backward.framed().unwrap();
-        let pieces: Vec<Bytes> = std::iter::from_fn(|| framed.next_piece()).collect();
-        let whole = pieces.concat();
+        let whole = framed.copy_to_bytes(framed.remaining());
         assert_eq!(Prefix::read(&whole), Some(Prefix { flag: 0, length: whole.len() - PREFIX_BYTES }));
         whole[PREFIX_BYTES..].to_vec()
     }

@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Buf;
 use hotplate_engine::flow::hit::Hit;
 use hotplate_proto::v1;
 use prost::Message;
@@ -137,7 +138,7 @@ impl Results {
         self.ready = (open.copied_bytes() + open.copied_bytes() / 8 + PREFIX_BYTES).min(MESSAGE_BYTES * 2);
         let held = open.held_bytes();
         let Some(framed) = open.framed() else { return };
-        self.bytes += framed.length();
+        self.bytes += framed.remaining();
         self.whole.push_back(self.room.held(framed, held));
     }
 
@@ -157,7 +158,7 @@ impl Results {
     /// The next message to send.
     pub(super) fn next(&mut self) -> Option<Framed> {
         let next = self.whole.pop_front()?;
-        self.bytes -= next.length();
+        self.bytes -= next.remaining();
         self.room.wait_for_reader();
         Some(next)
     }
