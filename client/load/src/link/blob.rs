@@ -12,7 +12,7 @@ use crate::{
     content::{Checker, Content},
     failure::Failure,
     link::{
-        Common, Driver, Fault, Link, Share,
+        Common, Driver, Fault, OneByOne, Share,
         codec::{PREFIX, Requests, frame, put_number},
         intake::{Came, Intake},
         unary::{lanes, written},
@@ -20,7 +20,7 @@ use crate::{
     },
     plan::{Check, Server},
     task::Tasks,
-    work::{Act, Op, Outcome},
+    work::{Op, Outcome},
 };
 
 /// `WriteValueRequest.chunk`, and the fields of a `ValueChunk`, as their tags are written.
@@ -64,25 +64,11 @@ impl Driver for Blob {
     }
 }
 
-impl Link for BlobLink {
-    async fn call(&mut self, ops: &[Op], outcomes: &mut Vec<Outcome>) -> Result<(), Fault> {
-        for op in ops {
-            let outcome = match op.act {
-                Act::Read => self.read(op).await?,
-                Act::Write => self.write(op).await?,
-                Act::Drop => Outcome::Dropped,
-            };
-            outcomes.push(outcome);
-        }
-        Ok(())
+impl OneByOne for BlobLink {
+    fn calls(&mut self) -> &mut Calls {
+        &mut self.calls
     }
 
-    async fn mend(&mut self) {
-        self.calls.mend().await;
-    }
-}
-
-impl BlobLink {
     async fn read(&mut self, op: &Op) -> Result<Outcome, Fault> {
         let common = &self.driver.common;
         let request = v1::ReadValueRequest {
@@ -124,7 +110,9 @@ impl BlobLink {
         let put = v1::WriteValueResponse::decode(answer).map_err(|_wrong| Fault::said("MALFORMED"))?.put;
         Ok(put.map_or(Outcome::Wrong("NOT_STORED"), |put| written(op, put.outcome.unsigned_abs().into())))
     }
+}
 
+impl BlobLink {
     async fn send(&self, op: &Op, stream: &mut SendStream<Bytes>) -> Result<(), Fault> {
         let mut out = BytesMut::new();
         let header = v1::WriteValueHeader {

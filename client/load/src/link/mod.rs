@@ -18,9 +18,10 @@ use crate::{
     content::{Checker, Content},
     dice::Picks,
     failure::Failure,
+    link::wire::Calls,
     plan::Plan,
     task::Tasks,
-    work::{Op, Outcome},
+    work::{Act, Op, Outcome},
 };
 
 /// A message that failed as a whole.
@@ -52,6 +53,35 @@ pub(crate) trait Link: 'static {
     /// Makes a broken connection whole. Those that do so by themselves have nothing to do.
     fn mend(&mut self) -> impl Future<Output = ()> {
         std::future::ready(())
+    }
+}
+
+/// A way on which each operation is a call of its own.
+pub(crate) trait OneByOne: 'static {
+    /// Reads one value.
+    fn read(&mut self, op: &Op) -> impl Future<Output = Result<Outcome, Fault>>;
+
+    /// Writes one value.
+    fn write(&mut self, op: &Op) -> impl Future<Output = Result<Outcome, Fault>>;
+
+    /// What calls are made with.
+    fn calls(&mut self) -> &mut Calls;
+}
+
+impl<L: OneByOne> Link for L {
+    async fn call(&mut self, ops: &[Op], outcomes: &mut Vec<Outcome>) -> Result<(), Fault> {
+        for op in ops {
+            outcomes.push(match op.act {
+                Act::Read => self.read(op).await?,
+                Act::Write => self.write(op).await?,
+                Act::Drop => Outcome::Dropped,
+            });
+        }
+        Ok(())
+    }
+
+    async fn mend(&mut self) {
+        self.calls().mend().await;
     }
 }
 

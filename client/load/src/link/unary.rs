@@ -9,14 +9,14 @@ use crate::{
     content::Checker,
     failure::Failure,
     link::{
-        Common, Driver, Fault, Link, Share,
+        Common, Driver, Fault, OneByOne, Share,
         codec::{Requests, frame},
         read::{Found, get_response, put_response},
         wire::{Calls, Wire},
     },
     plan::{Server, View},
     task::Tasks,
-    work::{Act, Op, Outcome},
+    work::{Op, Outcome},
 };
 
 /// `GetOutcome`s and `PutOutcome`s that a load expects.
@@ -73,35 +73,22 @@ pub(crate) async fn lanes(
     Ok(wires.iter().cycle().take(share.lanes).map(|wire| Calls::new(Rc::clone(wire))).collect())
 }
 
-impl Link for UnaryLink {
-    async fn call(&mut self, ops: &[Op], outcomes: &mut Vec<Outcome>) -> Result<(), Fault> {
-        for op in ops {
-            outcomes.push(self.one(op).await?);
-        }
-        Ok(())
+impl OneByOne for UnaryLink {
+    async fn read(&mut self, op: &Op) -> Result<Outcome, Fault> {
+        let body = self.requests.get(op);
+        let answer = self.calls.unary(&self.get, body).await?;
+        Ok(get_response(&answer).map_or(Outcome::Wrong("MALFORMED"), |found| self.judge.found(op, found)))
     }
 
-    async fn mend(&mut self) {
-        self.calls.mend().await;
+    async fn write(&mut self, op: &Op) -> Result<Outcome, Fault> {
+        let mut body = BytesMut::new();
+        frame(&self.requests.put(op), &mut body);
+        let answer = self.calls.unary(&self.put, body.freeze()).await?;
+        Ok(put_response(&answer).map_or(Outcome::Wrong("MALFORMED"), |outcome| written(op, outcome)))
     }
-}
 
-impl UnaryLink {
-    async fn one(&mut self, op: &Op) -> Result<Outcome, Fault> {
-        match op.act {
-            Act::Read => {
-                let body = self.requests.get(op);
-                let answer = self.calls.unary(&self.get, body).await?;
-                Ok(get_response(&answer).map_or(Outcome::Wrong("MALFORMED"), |found| self.judge.found(op, found)))
-            }
-            Act::Write => {
-                let mut body = BytesMut::new();
-                frame(&self.requests.put(op), &mut body);
-                let answer = self.calls.unary(&self.put, body.freeze()).await?;
-                Ok(put_response(&answer).map_or(Outcome::Wrong("MALFORMED"), |outcome| written(op, outcome)))
-            }
-            Act::Drop => Ok(Outcome::Dropped),
-        }
+    fn calls(&mut self) -> &mut Calls {
+        &mut self.calls
     }
 }
 

@@ -9,11 +9,11 @@ use tokio::task::LocalSet;
 use crate::{
     content::Checker,
     failure::Failure,
-    link::{Common, Driver, Fault, Link, Share, codec::frame, unary::lanes, wire::Calls},
+    link::{Common, Driver, Fault, OneByOne, Share, codec::frame, unary::lanes, wire::Calls},
     peer::socket::Place,
     plan::Server,
     task::Tasks,
-    work::{Act, Op, Outcome},
+    work::{Op, Outcome},
 };
 
 /// `RangeRequest` and, with the same first fields, `DeleteRangeRequest`.
@@ -134,25 +134,11 @@ impl Etcd {
     }
 }
 
-impl Link for EtcdLink {
-    async fn call(&mut self, ops: &[Op], outcomes: &mut Vec<Outcome>) -> Result<(), Fault> {
-        for op in ops {
-            let outcome = match op.act {
-                Act::Read => self.read(op).await?,
-                Act::Write => self.write(op).await?,
-                Act::Drop => Outcome::Dropped,
-            };
-            outcomes.push(outcome);
-        }
-        Ok(())
+impl OneByOne for EtcdLink {
+    fn calls(&mut self) -> &mut Calls {
+        &mut self.calls
     }
 
-    async fn mend(&mut self) {
-        self.calls.mend().await;
-    }
-}
-
-impl EtcdLink {
     async fn read(&mut self, op: &Op) -> Result<Outcome, Fault> {
         let mut body = BytesMut::new();
         frame(&RangeRequest { key: self.common.key(op.key).into(), range_end: Bytes::new() }, &mut body);

@@ -4,3 +4,4 @@ pub(crate) mod etcd;
 pub(crate) mod memcached;
 pub(crate) mod redis;
 pub(crate) mod socket;
+pub(crate) mod text;

@@ -5,12 +5,11 @@ use bytes::{BufMut, BytesMut};
 use crate::{
     content::Checker,
     failure::Failure,
-    link::{
-        Common, Driver, Fault, Link, Share,
-        codec::{DIGITS, digits},
+    link::{Common, Fault},
+    peer::{
+        socket::{LARGE, Place, Socket, number},
+        text::Protocol,
     },
-    peer::socket::{LARGE, Place, Socket, number},
-    task::Tasks,
     work::{Act, Op, Outcome},
 };
 
@@ -29,41 +28,7 @@ pub(crate) struct Redis {
     pub(crate) database: u32,
 }
 
-/// One lane: a connection of its own.
-pub(crate) struct RedisLink {
-    driver: Redis,
-    socket: Socket,
-    checker: Checker,
-    /// `GET key` with the key's number to be written into it.
-    get: Vec<u8>,
-}
-
-impl Driver for Redis {
-    type Link = RedisLink;
-
-    async fn open(&self, share: Share, _tasks: &Tasks) -> Result<Vec<RedisLink>, Failure> {
-        let mut links = Vec::new();
-        for _lane in 0..share.lanes {
-            let mut get = BytesMut::new();
-            command(&mut get, &[b"GET", self.common.key(0).as_bytes()]);
-            let socket = self.connect().await?;
-            let checker = self.common.checker();
-            links.push(RedisLink { driver: self.clone(), socket, checker, get: get.to_vec() });
-        }
-        Ok(links)
-    }
-}
-
 impl Redis {
-    /// Connects and chooses the database.
-    pub(crate) async fn connect(&self) -> Result<Socket, Failure> {
-        let mut socket = self.place.connect().await?;
-        if self.database > 0 {
-            ask(&mut socket, &[b"SELECT", self.database.to_string().as_bytes()]).await?;
-        }
-        Ok(socket)
-    }
-
     /// What it is.
     pub(crate) async fn version(&self) -> Result<String, Failure> {
         let mut socket = self.connect().await?;
@@ -105,78 +70,60 @@ fn command(out: &mut BytesMut, parts: &[&[u8]]) {
     }
 }
 
-impl Link for RedisLink {
-    async fn call(&mut self, ops: &[Op], outcomes: &mut Vec<Outcome>) -> Result<(), Fault> {
-        for op in ops {
-            self.write(op).await?;
-        }
-        self.socket.send().await?;
-        for op in ops {
-            outcomes.push(self.read(op).await?);
-        }
-        Ok(())
+impl Protocol for Redis {
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    async fn mend(&mut self) {
-        if let Ok(socket) = self.driver.connect().await {
-            self.socket = socket;
+    /// Connects and chooses the database.
+    async fn connect(&self) -> Result<Socket, Failure> {
+        let mut socket = self.place.connect().await?;
+        if self.database > 0 {
+            ask(&mut socket, &[b"SELECT", self.database.to_string().as_bytes()]).await?;
         }
+        Ok(socket)
     }
-}
 
-impl RedisLink {
-    async fn write(&mut self, op: &Op) -> Result<(), Fault> {
-        if op.act == Act::Write && op.size >= LARGE as u64 {
-            return self.write_large(op).await;
-        }
-        let out = &mut self.socket.out;
-        let common = &self.driver.common;
+    fn get(&self, key: &str) -> Vec<u8> {
+        let mut get = BytesMut::new();
+        command(&mut get, &[b"GET", key.as_bytes()]);
+        get.to_vec()
+    }
+
+    async fn change(&self, op: &Op, socket: &mut Socket) -> Result<(), Fault> {
+        let key = self.common.key(op.key);
         match op.act {
-            Act::Read => {
-                out.put_slice(&self.get);
-                // The key's digits come last, before the end of the line.
-                let end = out.len() - 2;
-                digits(op.key, &mut out[end - DIGITS..end]);
-            }
+            Act::Write if op.size >= LARGE as u64 => return self.write_large(op, socket).await,
             Act::Write => {
-                let (key, value) = (common.key(op.key), common.content.value(op.key, op.size));
-                command(out, &[b"SET", key.as_bytes(), &value, b"EX", TTL.as_bytes()]);
+                let value = self.common.content.value(op.key, op.size);
+                command(&mut socket.out, &[b"SET", key.as_bytes(), &value, b"EX", TTL.as_bytes()]);
             }
-            Act::Drop => command(out, &[b"UNLINK", common.key(op.key).as_bytes()]),
+            Act::Read | Act::Drop => command(&mut socket.out, &[b"UNLINK", key.as_bytes()]),
         }
         Ok(())
     }
 
-    /// The same SET, whose value goes out from where it lies.
-    async fn write_large(&mut self, op: &Op) -> Result<(), Fault> {
-        let common = self.driver.common.clone();
-        let key = common.key(op.key);
-        let head = format!("*5\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n", key.len(), op.size);
-        self.socket.out.put_slice(head.as_bytes());
-        let mut offset = 0;
-        while offset < op.size {
-            let length = (op.size - offset).min(PIECE);
-            let piece = common.content.piece(op.key, offset, usize::try_from(length).unwrap_or_default());
-            self.socket.send_with(&piece).await?;
-            offset += length;
-        }
-        self.socket.out.put_slice(format!("\r\n$2\r\nEX\r\n${}\r\n{TTL}\r\n", TTL.len()).as_bytes());
-        Ok(())
-    }
-
-    async fn read(&mut self, op: &Op) -> Result<Outcome, Fault> {
-        let line = self.socket.line().await?;
-        match (self.socket.text(line).split_first(), op.act) {
-            (Some((b'$', b"-1")), Act::Read) => Ok(Outcome::Miss),
-            (Some((b'$', length)), Act::Read) => {
+    async fn found(&self, op: &Op, socket: &mut Socket, checker: &mut Checker) -> Result<Outcome, Fault> {
+        let line = socket.line().await?;
+        match socket.text(line).split_first() {
+            Some((b'$', b"-1")) => Ok(Outcome::Miss),
+            Some((b'$', length)) => {
                 let length = usize::try_from(number(length)?).map_err(|_negative| Fault::said("MALFORMED"))?;
                 let wrong = if length >= LARGE {
-                    self.large(op, length).await?
+                    self.large(op, length, (socket, checker)).await?
                 } else {
-                    self.checker.wrong(op, self.socket.bytes(length).await?)
+                    checker.wrong(op, socket.bytes(length).await?)
                 };
                 Ok(wrong.map_or(Outcome::Hit(length as u64), Outcome::Wrong))
             }
+            Some((b'-', _)) => Ok(Outcome::Wrong("REDIS_ERROR")),
+            _ => Err(Fault { kind: "MALFORMED", broken: true }),
+        }
+    }
+
+    async fn done(&self, op: &Op, socket: &mut Socket) -> Result<Outcome, Fault> {
+        let line = socket.line().await?;
+        match (socket.text(line).split_first(), op.act) {
             (Some((b'+', b"OK")), Act::Write) => Ok(Outcome::Written(op.size)),
             (Some((b':', _)), Act::Drop) => Ok(Outcome::Dropped),
             (Some((b'-', _)), _) => Ok(Outcome::Wrong("REDIS_ERROR")),
@@ -185,14 +132,34 @@ impl RedisLink {
     }
 }
 
-impl RedisLink {
+impl Redis {
+    /// The same SET, whose value goes out from where it lies.
+    async fn write_large(&self, op: &Op, socket: &mut Socket) -> Result<(), Fault> {
+        let key = self.common.key(op.key);
+        let head = format!("*5\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n", key.len(), op.size);
+        socket.out.put_slice(head.as_bytes());
+        let mut offset = 0;
+        while offset < op.size {
+            let length = (op.size - offset).min(PIECE);
+            let piece = self.common.content.piece(op.key, offset, usize::try_from(length).unwrap_or_default());
+            socket.send_with(&piece).await?;
+            offset += length;
+        }
+        socket.out.put_slice(format!("\r\n$2\r\nEX\r\n${}\r\n{TTL}\r\n", TTL.len()).as_bytes());
+        Ok(())
+    }
+
     /// What is wrong with a large value, if anything is.
-    async fn large(&mut self, op: &Op, length: usize) -> Result<Option<&'static str>, Fault> {
-        let looks = self.checker.looks();
-        let content = &self.driver.common.content;
+    async fn large(
+        &self,
+        op: &Op,
+        length: usize,
+        (socket, checker): (&mut Socket, &mut Checker),
+    ) -> Result<Option<&'static str>, Fault> {
+        let looks = checker.looks();
         let mut right = true;
-        let look = |offset, piece: &[u8]| right &= !looks || content.is(op.key, offset, piece);
-        self.socket.pieces(length, look).await?;
+        let look = |offset, piece: &[u8]| right &= !looks || self.common.content.is(op.key, offset, piece);
+        socket.pieces(length, look).await?;
         let fits = Checker::fits(op, length as u64);
         Ok(if !fits { Some("WRONG_LENGTH") } else { (!right).then_some("WRONG_CONTENT") })
     }
