@@ -184,6 +184,8 @@ enum CheckName {
     All,
     /// Every byte of one value of 64
     Sampled,
+    /// The length, and in mode blob the checksum of every chunk
+    Sums,
     /// The length only
     Length,
 }
@@ -372,6 +374,7 @@ impl From<CheckName> for Check {
         match name {
             CheckName::All => Self::All,
             CheckName::Sampled => Self::Sampled,
+            CheckName::Sums => Self::Sums,
             CheckName::Length => Self::Length,
         }
     }

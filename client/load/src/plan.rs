@@ -72,6 +72,8 @@ pub enum Check {
     All,
     /// The length of every value, every byte of one of 64.
     Sampled,
+    /// The length of every value, and the checksum of every chunk that has one.
+    Sums,
     /// The length of every value.
     Length,
 }

@@ -2,7 +2,9 @@
 //! connection, in turns, on the same runtime.
 //!
 //! `cargo run --release -p hotplate --example many -- --addr 127.0.0.1:7070 --redis 127.0.0.1:6379 --tasks 256`
-//! Prints one line of JSON. Without `--redis`, only this client is measured; `--unary` turns its shared streams off.
+//! Prints one line of JSON. Without `--redis`, only this client is measured; `--unary` turns its shared streams off. What is
+//! called is `Namespace::get`, which brings what is known of an entry with its value; `--raw value` and `--raw full` make the
+//! call below it, for the value alone and for all of the entry.
 
 use std::{
     future::Future,
@@ -11,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use cpu_time::ProcessTime;
-use hotplate::{Client, v1};
+use hotplate::{Client, Namespace, Raw, v1};
 use redis::AsyncCommands;
 use tokio_util::task::TaskTracker;
 
@@ -28,7 +30,7 @@ struct Settings {
     value_size: usize,
     threads: usize,
     unary: bool,
-    full: bool,
+    raw: Option<v1::EntryView>,
 }
 
 /// What one turn came to.
@@ -72,10 +74,13 @@ async fn run(settings: &Settings) -> Result<(), Failure> {
         peer = Some(connection);
     }
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let space = client.namespace("many").codec(Raw);
     for _ in 0..settings.rounds {
-        let (calls, size) = (client.calls(), settings.value_size);
-        let view = if settings.full { v1::EntryView::Full } else { v1::EntryView::Value };
-        ours.push(turn(settings, move |key| ours_once(calls.clone(), view, key, size)).await?);
+        let (calls, space, size) = (client.calls(), space.clone(), settings.value_size);
+        ours.push(match settings.raw {
+            Some(view) => turn(settings, move |key| raw_once(calls.clone(), view, key, size)).await?,
+            None => turn(settings, move |key| ours_once(space.clone(), key, size)).await?,
+        });
         if let Some(connection) = &peer {
             let connection = connection.clone();
             theirs.push(turn(settings, move |key| theirs_once(connection.clone(), key, size)).await?);
@@ -86,7 +91,12 @@ async fn run(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn ours_once(calls: hotplate::Calls, view: v1::EntryView, key: String, size: usize) -> Result<(), Failure> {
+async fn ours_once(space: Namespace<Raw>, key: String, size: usize) -> Result<(), Failure> {
+    let value: Option<Bytes> = space.get(key).await?.value();
+    if value.is_some_and(|value| value.len() == size) { Ok(()) } else { Err("not what was put".into()) }
+}
+
+async fn raw_once(calls: hotplate::Calls, view: v1::EntryView, key: String, size: usize) -> Result<(), Failure> {
     let request = v1::GetRequest { namespace: "many".to_owned(), key, view: view.into(), ..v1::GetRequest::default() };
     let found = calls.get(request).await?.entry.and_then(|entry| entry.payload);
     match found {
@@ -175,7 +185,7 @@ fn settings() -> Result<Settings, Failure> {
         value_size: 100,
         threads: 1,
         unary: false,
-        full: false,
+        raw: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -191,7 +201,13 @@ fn settings() -> Result<Settings, Failure> {
             "--value-size" => settings.value_size = value()?.parse()?,
             "--threads" => settings.threads = value()?.parse()?,
             "--unary" => settings.unary = true,
-            "--full" => settings.full = true,
+            "--raw" => {
+                settings.raw = Some(match value()?.as_str() {
+                    "value" => v1::EntryView::Value,
+                    "full" => v1::EntryView::Full,
+                    other => return Err(format!("--raw is value or full, not {other}").into()),
+                });
+            }
             other => return Err(format!("unknown: {other}").into()),
         }
     }

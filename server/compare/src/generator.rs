@@ -42,6 +42,11 @@ pub struct Pace {
 /// What the keys of a scene begin with: the same in all turns, so that what was written once is read in each.
 const PREFIX: &str = "compare-";
 
+/// What hyper's client announces where nobody says otherwise: how large frames may be is the receiver's to say, and defaults
+/// are meant on both ends.
+const DEFAULT_FRAME: &str = "16KiB";
+const DEFAULT_WINDOW: &str = "2MiB";
+
 /// The generator.
 #[derive(Clone, Debug)]
 pub struct Generator {
@@ -84,9 +89,15 @@ impl Generator {
         if target.side.is_ours() || target.side.shape().is_some() {
             command.args(["--view", load.view]);
         }
-        if target.side.shape().is_some() {
-            // Its values have the right size and other bytes.
-            command.args(["--check", "length"]);
+        // Values of a bare server have the right size and other bytes, but their checksums are right. Both are looked at in
+        // the same way: checksums cost the generator as much as all the rest of a large value.
+        match (target.side.is_ours(), target.side.shape()) {
+            (true, _) | (_, Some(_)) if load.mode == "blob" => drop(command.args(["--check", "sums"])),
+            (_, Some(_)) => drop(command.args(["--check", "length"])),
+            _ => {}
+        }
+        if target.side == Side::Default {
+            command.args(["--frame-size", DEFAULT_FRAME, "--window", DEFAULT_WINDOW]);
         }
         if let Some(file) = &target.token_file {
             command.arg("--token-file").arg(file);
@@ -162,5 +173,18 @@ mod tests {
         assert!(ours.ends_with("--view value --seconds 1.5 --warmup 0.25 --no-fill --keep"), "{ours}");
         let bare = shown(&generator.turn(&target(Side::Tuned), &Load { rate: Some(7.6), ..load }, pace));
         assert!(bare.contains("--check length") && bare.ends_with("--rate 8"), "{bare}");
+        let default = shown(&generator.turn(&target(Side::Default), &load, pace));
+        assert!(default.contains("--frame-size 16KiB --window 2MiB"), "{default}");
+        assert!(!bare.contains("--frame-size") && !ours.contains("--check"), "{bare} {ours}");
+    }
+
+    #[test]
+    fn large_values_are_looked_at_in_the_same_way_on_all_sides_that_have_checksums() {
+        let generator = Generator { program: "hotplate".into(), cores: Cores { pinned: true } };
+        for (side, sums) in [(Side::Ours, true), (Side::Tuned, true), (Side::Default, true), (Side::Redis, false)] {
+            let load = Scene::ReadValue.load(side, Scale::Full).unwrap();
+            let turn = shown(&generator.turn(&target(side), &load, Pace { seconds: 1.0, warmup: 0.0 }));
+            assert_eq!(turn.contains("--check sums"), sums, "{turn}");
+        }
     }
 }

@@ -61,7 +61,7 @@ struct Arguments {
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
     /// Where the programs are that are measured
-    #[arg(long, hide = true, default_value = "target/dist")]
+    #[arg(long, hide = true, default_value = "target/measured")]
     programs: PathBuf,
 }
 

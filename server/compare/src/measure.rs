@@ -110,8 +110,8 @@ impl Measure {
 
 use Quantity::{Allocations, Bandwidth, Cpu, Median, Nanos, P99, Resident, Start, Throughput};
 use Side::{
-    Default, Etcd, Frames, Memcached, Ours, OursHerd, OursScraped, OursTls, OursToken, OursTokenScraped, OursTraced,
-    OursUncounted, Redis, RedisBenchmark, Tuned,
+    Default, Etcd, Frames, Keeping, Memcached, Ours, OursHerd, OursScraped, OursTls, OursToken, OursTokenScraped,
+    OursTraced, OursUncounted, Redis, RedisBenchmark, Tuned,
 };
 
 /// All rows, in the order in which they are shown.
@@ -151,6 +151,8 @@ pub const MEASURES: &[Measure] = &[
         .against(&[Redis])
         .at_least(1.25),
     row("pipeline_ceiling", "the same, beside a bare stream", Scene::Pipeline, Throughput),
+    row("pipeline_redis_deep", "the same, 1,024 under way on both sides", Scene::PipelineDeep, Throughput)
+        .against(&[Redis]),
     row("sdk_tasks", "256 tasks, one client, one get each, beside redis-rs multiplexed", Scene::Tasks, Throughput)
         .against(&[Redis])
         .at_least(1.0),
@@ -168,6 +170,8 @@ pub const MEASURES: &[Measure] = &[
         .against(&[Redis])
         .at_least(1.0),
     row("write_value_ceiling", "WriteValue of 1 GiB, 1 MiB chunks", Scene::WriteValue, Bandwidth).at_least(0.80),
+    row("write_value_kept", "the same, beside one that keeps the value as well", Scene::WriteValue, Bandwidth)
+        .against(&[Keeping]),
     row("half_rate_p99", "p99 of Get of 100 B at half the peak rate, open loop", Scene::HalfRate, P99).at_most(2.0),
     row("one_at_a_time", "one Get of 100 B at a time, one connection", Scene::OneAtATime, Median).at_most(1.10),
     row("tls_cpu", "Get of 100 B with TLS, server CPU a call", Scene::Features, Cpu).of(OursTls).against(&[Ours]),

@@ -12,8 +12,10 @@ pub enum Scene {
     Get1k,
     /// Gets of 100 B with all there is to say of the entry.
     GetFull,
-    /// Pipelined Gets of 100 B.
+    /// Pipelined Gets of 100 B, a message under way on each connection.
     Pipeline,
+    /// The same with four times as many under way.
+    PipelineDeep,
     /// Tasks of one client of the Rust SDK.
     Tasks,
     /// The near cache of the Rust SDK.
@@ -91,11 +93,12 @@ const MIB: u64 = 1 << 20;
 
 impl Scene {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Get100,
         Self::Get1k,
         Self::GetFull,
         Self::Pipeline,
+        Self::PipelineDeep,
         Self::Tasks,
         Self::Near,
         Self::Get64k,
@@ -115,6 +118,7 @@ impl Scene {
             Self::Get1k => "Get of 1 KiB",
             Self::GetFull => "Get of 100 B with metadata",
             Self::Pipeline => "Pipeline",
+            Self::PipelineDeep => "Pipeline, four times as deep",
             Self::Tasks => "tasks of the SDK",
             Self::Near => "near cache",
             Self::Get64k => "Get of 64 KiB",
@@ -131,13 +135,15 @@ impl Scene {
     #[must_use]
     pub const fn sides(self) -> &'static [Side] {
         use Side::{
-            Default, Etcd, Frames, Memcached, Ours, OursHerd, OursScraped, OursTls, OursToken, OursTokenScraped,
-            OursTraced, OursUncounted, Redis, RedisBenchmark, Tuned,
+            Default, Etcd, Frames, Keeping, Memcached, Ours, OursHerd, OursScraped, OursTls, OursToken,
+            OursTokenScraped, OursTraced, OursUncounted, Redis, RedisBenchmark, Tuned,
         };
         match self {
             Self::Get100 | Self::Get1k => &[Ours, Tuned, Default, Redis, RedisBenchmark, Memcached, Etcd],
-            Self::GetFull | Self::HalfRate | Self::OneAtATime | Self::WriteValue => &[Ours, Tuned],
+            Self::GetFull | Self::HalfRate | Self::OneAtATime => &[Ours, Tuned],
+            Self::WriteValue => &[Ours, Tuned, Keeping],
             Self::Pipeline => &[Ours, Redis, Tuned],
+            Self::PipelineDeep => &[Ours, Redis],
             Self::Tasks => &[Ours, Redis],
             Self::Near | Self::Idle => &[Ours],
             Self::Get64k => &[Ours, Tuned, Frames, Redis],
@@ -156,7 +162,10 @@ impl Scene {
             Self::Get100 | Self::HalfRate | Self::Features => UNARY,
             Self::Get1k => Load { value_size: KIB, ..UNARY },
             Self::GetFull => Load { view: "full", ..UNARY },
-            Self::Pipeline => Load { mode: "pipeline", in_flight: 16, batch: 64, ..UNARY },
+            Self::Pipeline => Load { mode: "pipeline", in_flight: 4, batch: 64, ..UNARY },
+            // Redis has one group under way on each connection: as many commands in a larger one.
+            Self::PipelineDeep if side == Side::Redis => Load { mode: "pipeline", in_flight: 4, batch: 256, ..UNARY },
+            Self::PipelineDeep => Load { mode: "pipeline", in_flight: 16, batch: 64, ..UNARY },
             Self::Get64k => Load { value_size: 64 * KIB, keys: 1000, ..UNARY },
             Self::ReadValue | Self::WriteValue => {
                 let value_size = match (side, whole) {
@@ -173,7 +182,6 @@ impl Scene {
         // Redis answers one after the other on a connection: unpipelined, as many connections as calls are under way.
         let load = match (side, load.mode) {
             (Side::Redis | Side::Memcached, "unary") => Load { connections: load.in_flight, ..load },
-            (Side::Redis, "pipeline") => Load { in_flight: load.connections, ..load },
             _ => load,
         };
         Some(if whole { load } else { Load { keys: load.keys.min(100), ..load } })
@@ -195,8 +203,16 @@ mod tests {
     fn redis_has_a_connection_for_each_call_that_is_under_way() {
         let load = Scene::Get100.load(Side::Redis, Scale::Full).unwrap();
         assert_eq!((load.in_flight, load.connections), (64, 64));
-        let load = Scene::Pipeline.load(Side::Redis, Scale::Full).unwrap();
-        assert_eq!((load.in_flight, load.connections, load.batch), (4, 4, 64));
+    }
+
+    #[test]
+    fn as_many_operations_are_under_way_on_all_sides_of_a_pipeline() {
+        for (scene, under_way) in [(Scene::Pipeline, 4 * 64), (Scene::PipelineDeep, 16 * 64)] {
+            for side in scene.sides() {
+                let load = scene.load(*side, Scale::Full).unwrap();
+                assert_eq!((load.in_flight * load.batch, load.connections), (under_way, 4), "{scene:?} {side:?}");
+            }
+        }
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Programs {
         if load.mode == "blob" {
             command.args(["--blob-bytes", &load.value_size.to_string()]);
         } else {
-            command.args(["--value-bytes", &load.value_size.to_string()]);
+            command.args(["--value-bytes", &load.value_size.to_string(), "--values", &load.keys.to_string()]);
             command.args(message_bytes.map(|bytes| format!("--message-bytes={bytes}")));
         }
         let mut process = Process::start(&mut command, folder, &format!("{side:?}"))?;

@@ -23,6 +23,8 @@ pub enum Side {
     Default,
     /// A bare server on hotplate's transport.
     Tuned,
+    /// The same, and keeps what it is sent until it is sent the next.
+    Keeping,
     /// The same with bodies framed by hand.
     Frames,
     /// Redis, driven by our generator.
@@ -52,6 +54,7 @@ impl Side {
             Self::OursTraced => "hotplate, 1 % traced",
             Self::Default => "bare tonic, defaults",
             Self::Tuned => "bare tonic, same transport",
+            Self::Keeping => "bare tonic that keeps it",
             Self::Frames => "bare frames, same transport",
             Self::Redis => "Redis",
             Self::RedisBenchmark => "Redis by redis-benchmark",
@@ -83,6 +86,7 @@ impl Side {
         match self {
             Self::Default => Some("default"),
             Self::Tuned => Some("tuned"),
+            Self::Keeping => Some("keeping"),
             Self::Frames => Some("frames"),
             _ => None,
         }

@@ -20,6 +20,7 @@ use tonic::transport::Channel;
 
 const DEFAULT: (&str, &str) = (env!("CARGO_BIN_EXE_bare-default"), "default");
 const TUNED: (&str, &str) = (env!("CARGO_BIN_EXE_bare"), "tuned");
+const KEEPING: (&str, &str) = (env!("CARGO_BIN_EXE_bare"), "keeping");
 const FRAMES: (&str, &str) = (env!("CARGO_BIN_EXE_bare"), "frames");
 
 async fn start((program, shape): (&str, &str), arguments: &[&str]) -> (Child, Channel) {
@@ -100,7 +101,7 @@ async fn a_large_value_is_read_in_its_chunks() {
 
 #[tokio::test]
 async fn an_upload_is_taken_and_counted() {
-    for shape in [DEFAULT, TUNED, FRAMES] {
+    for shape in [DEFAULT, TUNED, KEEPING, FRAMES] {
         let (_child, channel) = start(shape, &[]).await;
         let chunk = ValueChunk { data: vec![7; 1 << 20].into(), ..Default::default() };
         let message = WriteValueRequest { message: Some(write_value_request::Message::Chunk(chunk)) };

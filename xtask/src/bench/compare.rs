@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
 /// # Errors
 /// Something cannot be built.
 pub(crate) fn built(quick: bool) -> Result<Command, String> {
-    let profile = if quick { "dev" } else { "dist" };
+    let profile = if quick { "dev" } else { "measured" };
     if !quick {
         eprintln!("building the server and what it is compared with as it is released: the first time takes minutes");
     }

@@ -1,4 +1,11 @@
-//! What a bare server answers, made once when it starts: a value of the wanted size, and the chunks of a large one.
+//! What a bare server answers, made once when it starts: values of the wanted size, and the chunks of a large one. There are
+//! as many of them, each in memory of its own, as a cache has that is compared with it: what is sent again and again would
+//! come from the processor's own memory, which no cache can.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use hotplate_proto::v1::{
@@ -22,6 +29,8 @@ const CHUNK_FIELD: u32 = 2;
 pub(super) struct Sizes {
     /// Bytes of the value that a Get finds.
     pub(super) value: usize,
+    /// How many such values there are.
+    pub(super) values: usize,
     /// Bytes of the whole encoded answer of a Get: what is missing is made up with a longer key.
     pub(super) message: Option<usize>,
     /// Bytes of the value that a ReadValue reads.
@@ -30,31 +39,54 @@ pub(super) struct Sizes {
     pub(super) chunk: usize,
 }
 
-/// The answers. Cloning them copies no bytes.
-#[derive(Clone, Debug)]
-pub(super) struct Answers {
+/// One answer of a Get.
+#[derive(Debug)]
+pub(super) struct Found {
     pub(super) get: GetResponse,
     /// The same as the frames of a body: the message's prefix and head, then the value where it is large.
-    pub(super) get_frames: Vec<Bytes>,
-    chunk: Bytes,
+    pub(super) frames: Vec<Bytes>,
+}
+
+/// The answers.
+#[derive(Debug)]
+pub(super) struct Answers {
+    /// At least one.
+    found: Vec<Found>,
+    /// How many were given.
+    given: AtomicUsize,
+    /// All of the same bytes, and of the same length but the last.
+    chunks: Vec<Bytes>,
+    /// Of all chunks but the last.
     chunk_crc32c: u32,
     blob: usize,
     blob_crc32c: u32,
 }
 
+/// From one answer to the next: far enough that no processor sees it coming. A prime, so that all have their turn.
+const STEP: usize = 7_919;
+
 impl Answers {
     pub(super) fn new(sizes: Sizes) -> Self {
         let get = fitting(sizes.value, sizes.message.unwrap_or_default());
-        let chunk = Bytes::from(filler(sizes.chunk.clamp(1, sizes.blob.max(1))));
+        let found = (0..sizes.values.max(1)).map(|_| Found { frames: framed(&get), get: apart(&get) }).collect();
+        let chunk = filler(sizes.chunk.clamp(1, sizes.blob.max(1)));
         let (chunk_crc32c, rest) = (crc32c(&chunk), &chunk[..sizes.blob % chunk.len()]);
         let whole = repeated(chunk_crc32c, chunk.len(), sizes.blob / chunk.len());
         let blob_crc32c = Zeros::new(rest.len()).after(whole) ^ crc32c(rest);
-        Self { get_frames: framed(&get), get, chunk_crc32c, chunk, blob: sizes.blob, blob_crc32c }
+        let lengths = (0..sizes.blob).step_by(chunk.len()).map(|offset| chunk.len().min(sizes.blob - offset));
+        let chunks = lengths.map(|length| Bytes::copy_from_slice(&chunk[..length])).collect();
+        Self { found, given: AtomicUsize::new(0), chunks, chunk_crc32c, blob: sizes.blob, blob_crc32c }
+    }
+
+    /// The answer whose turn it is.
+    pub(super) fn found(&self) -> &Found {
+        let turn = self.given.fetch_add(1, Ordering::Relaxed);
+        &self.found[turn.wrapping_mul(STEP) % self.found.len()]
     }
 
     /// The messages of a ReadValue, one after the other.
-    pub(super) fn read_value(self) -> impl Iterator<Item = ReadValueResponse> + Send + 'static {
-        let found = GetResponse { entry: None, ..self.get.clone() };
+    pub(super) fn read_value(self: Arc<Self>) -> impl Iterator<Item = ReadValueResponse> + Send + 'static {
+        let found = GetResponse { entry: None, ..self.found().get.clone() };
         let size_bytes = self.blob as u64;
         let header = ReadValueHeader { found: Some(found), version: "bare".into(), size_bytes };
         let trailer = ReadValueTrailer { size_bytes, crc32c: self.blob_crc32c, ..ReadValueTrailer::default() };
@@ -63,16 +95,17 @@ impl Answers {
         [Message::Header(header)].into_iter().chain(chunks).chain([Message::Trailer(trailer)]).map(said)
     }
 
-    fn chunks(self) -> impl Iterator<Item = ValueChunk> + Send + 'static {
-        (0..self.blob).step_by(self.chunk.len().max(1)).map(move |offset| {
-            let data = self.chunk.slice(..self.chunk.len().min(self.blob - offset));
-            let crc32c = if data.len() == self.chunk.len() { self.chunk_crc32c } else { crc32c(&data) };
-            ValueChunk { offset: offset as u64, crc32c, data }
+    fn chunks(self: Arc<Self>) -> impl Iterator<Item = ValueChunk> + Send + 'static {
+        let each = self.chunks.first().map_or(0, Bytes::len);
+        (0..self.chunks.len()).map(move |number| {
+            let data = self.chunks[number].clone();
+            let crc32c = if data.len() == each { self.chunk_crc32c } else { crc32c(&data) };
+            ValueChunk { offset: (number * each) as u64, crc32c, data }
         })
     }
 
     /// The same as the frames of a body: no byte of a chunk is copied.
-    pub(super) fn read_value_frames(self) -> impl Iterator<Item = Bytes> + Send + 'static {
+    pub(super) fn read_value_frames(self: Arc<Self>) -> impl Iterator<Item = Bytes> + Send + 'static {
         self.read_value().flat_map(|response| match response.message {
             Some(Message::Chunk(chunk)) => vec![chunk_head(&chunk), chunk.data],
             _ => vec![frame(&response)],
@@ -113,6 +146,15 @@ fn fitting(value: usize, message: usize) -> GetResponse {
     found(value, (0..=missing).rev().find(fits).unwrap_or_default())
 }
 
+/// The same answer, its value in memory of its own.
+fn apart(get: &GetResponse) -> GetResponse {
+    let mut own = get.clone();
+    if let Some(Payload::Value(value)) = own.entry.as_mut().and_then(|entry| entry.payload.as_mut()) {
+        *value = Bytes::copy_from_slice(value);
+    }
+    own
+}
+
 /// Bytes that look like any others.
 fn filler(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| u8::try_from(at * 31 % 251).unwrap_or_default()).collect()
@@ -132,12 +174,13 @@ fn frame(message: &impl prost::Message) -> Bytes {
     frame.freeze()
 }
 
-/// A Get's answer: the value is the last of it.
+/// A Get's answer in memory of its own: the value is the last of it.
 fn framed(get: &GetResponse) -> Vec<Bytes> {
     let whole = frame(get);
     match get.entry.as_ref().and_then(|entry| entry.payload.as_ref()) {
         Some(Payload::Value(value)) if value.len() >= OWN_FRAME => {
-            vec![whole.slice(..whole.len() - value.len()), value.clone()]
+            let (head, value) = whole.split_at(whole.len() - value.len());
+            vec![Bytes::copy_from_slice(head), Bytes::copy_from_slice(value)]
         }
         _ => vec![whole],
     }
@@ -167,8 +210,21 @@ fn chunk_head(chunk: &ValueChunk) -> Bytes {
 mod tests {
     use super::*;
 
-    fn answers(value: usize, blob: usize, chunk: usize) -> Answers {
-        Answers::new(Sizes { value, message: None, blob, chunk })
+    fn answers(value: usize, blob: usize, chunk: usize) -> Arc<Answers> {
+        Arc::new(Answers::new(Sizes { value, values: 3, message: None, blob, chunk }))
+    }
+
+    #[test]
+    fn answers_take_turns_and_lie_apart() {
+        let answers = answers(100, 3 << 10, 1 << 10);
+        let place = |found: &Found| (found.frames[0].as_ptr(), found.get.clone());
+        let three: Vec<_> = (0..3).map(|_| place(answers.found())).collect();
+        assert_eq!(place(answers.found()), three[0]);
+        for (one, other) in [(0, 1), (1, 2), (0, 2)] {
+            assert_ne!(three[one].0, three[other].0);
+            assert_eq!(three[one].1, three[other].1);
+            assert_ne!(answers.chunks[one].as_ptr(), answers.chunks[other].as_ptr());
+        }
     }
 
     #[test]
@@ -185,11 +241,12 @@ mod tests {
     fn frames_are_the_messages() {
         for value in [0, 100, 64 << 10] {
             let answers = answers(value, 0, 1);
-            let body: Vec<u8> = answers.get_frames.concat();
-            assert_eq!(GetResponse::decode(&body[PREFIX..]).unwrap(), answers.get, "{value}");
+            let found = answers.found();
+            let body: Vec<u8> = found.frames.concat();
+            assert_eq!(GetResponse::decode(&body[PREFIX..]).unwrap(), found.get, "{value}");
         }
         let answers = answers(100, 10_000, 4096);
-        let mut body = Bytes::from(answers.clone().read_value_frames().collect::<Vec<_>>().concat());
+        let mut body = Bytes::from(Arc::clone(&answers).read_value_frames().collect::<Vec<_>>().concat());
         for message in answers.read_value() {
             let length = u32::from_be_bytes(body[1..PREFIX].try_into().unwrap()) as usize;
             assert_eq!(ReadValueResponse::decode(body.slice(PREFIX..PREFIX + length)).unwrap(), message);

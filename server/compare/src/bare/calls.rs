@@ -3,9 +3,11 @@
 
 use std::{convert::Infallible, sync::Arc};
 
+use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use hotplate_proto::v1::{self, pipeline_operation::Operation, pipeline_result::Result as Said};
 use http::{Request, Response};
+use parking_lot::Mutex;
 use tonic::{Status, Streaming, body::Body, codegen::StdError, server::Grpc};
 use tonic_prost::ProstCodec;
 use tower::service_fn;
@@ -14,7 +16,14 @@ use super::answers::{Answers, info, stored};
 
 /// Serves every call. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Calls(pub(super) Arc<Answers>);
+pub(super) struct Calls {
+    pub(super) answers: Arc<Answers>,
+    /// What the last upload brought, where it is kept.
+    pub(super) kept: Option<Kept>,
+}
+
+/// The chunks of an upload.
+pub(super) type Kept = Arc<Mutex<Vec<Bytes>>>;
 
 /// What an answer to a call is.
 type Answer = BoxFuture<'static, Response<Body>>;
@@ -26,10 +35,10 @@ impl Calls {
         B: http_body::Body + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
-        let answers = Arc::clone(&self.0);
+        let answers = Arc::clone(&self.answers);
         let path = request.uri().path();
         match path.rsplit('/').next().unwrap_or_default() {
-            "Get" => unary(request, move |_: v1::GetRequest| answers.get.clone()),
+            "Get" => unary(request, move |_: v1::GetRequest| answers.found().get.clone()),
             "Put" => unary(request, |_: v1::PutRequest| stored()),
             "BatchGet" => unary(request, move |asked: v1::BatchGetRequest| batch_get(&answers, asked.items.len())),
             "BatchPut" => unary(request, |asked: v1::BatchPutRequest| batch_put(asked.items.len())),
@@ -39,7 +48,7 @@ impl Calls {
             "Export" => unary(request, |(): ()| ()),
             "Pipeline" => pipeline(request, answers),
             "ReadValue" => read_value(request, answers),
-            "WriteValue" => write_value(request),
+            "WriteValue" => write_value(request, self.kept.clone()),
             _ => async { Status::unimplemented("a bare server").into_http() }.boxed(),
         }
     }
@@ -62,7 +71,7 @@ where
 }
 
 fn batch_get(answers: &Answers, items: usize) -> v1::BatchGetResponse {
-    let one = v1::batch_get_result::Result::Response(answers.get.clone());
+    let one = v1::batch_get_result::Result::Response(answers.found().get.clone());
     v1::BatchGetResponse { results: vec![v1::BatchGetResult { result: Some(one) }; items] }
 }
 
@@ -91,7 +100,7 @@ where
 
 fn result(answers: &Answers, operation: &v1::PipelineOperation) -> v1::PipelineResult {
     let said = match operation.operation {
-        Some(Operation::Get(_)) => Said::Get(answers.get.clone()),
+        Some(Operation::Get(_)) => Said::Get(answers.found().get.clone()),
         Some(Operation::Put(_)) => Said::Put(stored()),
         Some(Operation::Touch(_)) => Said::Touch(v1::TouchResponse::default()),
         Some(Operation::Invalidate(_)) => Said::Invalidate(v1::InvalidateResponse::default()),
@@ -107,7 +116,7 @@ where
 {
     async move {
         let service = service_fn(|_: tonic::Request<v1::ReadValueRequest>| {
-            let messages = stream::iter(Answers::clone(&answers).read_value().map(Ok::<_, Status>));
+            let messages = stream::iter(Arc::clone(&answers).read_value().map(Ok::<_, Status>));
             std::future::ready(Ok::<_, Status>(tonic::Response::new(messages)))
         });
         let codec = ProstCodec::<v1::ReadValueResponse, v1::ReadValueRequest>::default();
@@ -116,16 +125,19 @@ where
     .boxed()
 }
 
-fn write_value<B>(request: Request<B>) -> Answer
+fn write_value<B>(request: Request<B>, kept: Option<Kept>) -> Answer
 where
     B: http_body::Body + Send + 'static,
     B::Error: Into<StdError> + Send,
 {
     async move {
-        let service = service_fn(|asked: tonic::Request<Streaming<v1::WriteValueRequest>>| async move {
-            let received_bytes = received(asked.into_inner()).await?;
-            let put = Some(stored());
-            Ok::<_, Status>(tonic::Response::new(v1::WriteValueResponse { received_bytes, put }))
+        let service = service_fn(|asked: tonic::Request<Streaming<v1::WriteValueRequest>>| {
+            let kept = kept.clone();
+            async move {
+                let received_bytes = received(asked.into_inner(), kept).await?;
+                let put = Some(stored());
+                Ok::<_, Status>(tonic::Response::new(v1::WriteValueResponse { received_bytes, put }))
+            }
         });
         let codec = ProstCodec::<v1::WriteValueResponse, v1::WriteValueRequest>::default();
         Grpc::new(codec).client_streaming(service, request).await
@@ -133,15 +145,20 @@ where
     .boxed()
 }
 
-/// Reads an upload to its end and keeps nothing of it.
+/// Reads an upload to its end, and keeps its chunks only where there is a place for them.
 async fn received(
     mut messages: impl Stream<Item = Result<v1::WriteValueRequest, Status>> + Unpin,
+    kept: Option<Kept>,
 ) -> Result<u64, Status> {
-    let mut bytes = 0;
+    let (mut bytes, mut chunks) = (0, Vec::new());
     while let Some(message) = messages.next().await {
         if let Some(v1::write_value_request::Message::Chunk(chunk)) = message?.message {
             bytes += chunk.data.len() as u64;
+            chunks.extend(kept.is_some().then_some(chunk.data));
         }
+    }
+    if let Some(kept) = kept {
+        *kept.lock() = chunks;
     }
     Ok(bytes)
 }

@@ -12,26 +12,23 @@ use hyper::body::Incoming;
 use prost::Message;
 use tonic::{Status, body::Body};
 
-use super::{
-    answers::{Answers, PREFIX},
-    calls::Calls,
-};
+use super::{answers::PREFIX, calls::Calls};
 use hotplate_proto::v1;
 
 /// Answers one call.
 pub(super) fn answer(calls: &Calls, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
-    let answers = Arc::clone(&calls.0);
+    let answers = Arc::clone(&calls.answers);
     match request.uri().path() {
         "/hotplate.v1.CacheService/Get" => async move {
             match asked::<v1::GetRequest>(request).await {
-                Ok(_asked) => response(answers.get_frames.clone().into_iter()),
+                Ok(_asked) => response(answers.found().frames.clone().into_iter()),
                 Err(status) => status.into_http(),
             }
         }
         .boxed(),
         "/hotplate.v1.BlobService/ReadValue" => async move {
             match asked::<v1::ReadValueRequest>(request).await {
-                Ok(_asked) => response(Answers::clone(&answers).read_value_frames()),
+                Ok(_asked) => response(answers.read_value_frames()),
                 Err(status) => status.into_http(),
             }
         }

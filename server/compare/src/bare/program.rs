@@ -26,6 +26,9 @@ struct Arguments {
     /// Bytes of the value that a Get finds
     #[arg(long, default_value_t = 100)]
     value_bytes: usize,
+    /// How many values there are, each in memory of its own: Gets are answered by one after the other
+    #[arg(long, default_value_t = 1)]
+    values: usize,
     /// Bytes of the whole encoded answer of a Get: what the value lacks is made up with a longer key
     #[arg(long)]
     message_bytes: Option<usize>,
@@ -43,6 +46,8 @@ enum Shape {
     Default,
     /// hotplate's transport: a runtime for each core, its HTTP/2 settings, fewer writes
     Tuned,
+    /// The same, and keeps the chunks of the last upload, which it holds until the next one is whole
+    Keeping,
     /// The same, with bodies made of frames by hand, without copies
     Frames,
 }
@@ -70,11 +75,13 @@ fn serve(arguments: &Arguments, allocator: Allocator) -> Result<(), String> {
     if allocator == Allocator::System && arguments.shape != Shape::Default {
         return Err("this program has the default shape only: the others want jemalloc, which `bare` has".into());
     }
-    let Arguments { value_bytes: value, message_bytes: message, blob_bytes: blob, chunk_bytes: chunk, .. } = *arguments;
-    let calls = Calls(Arc::new(Answers::new(Sizes { value, message, blob, chunk })));
+    let Arguments { value_bytes, values, message_bytes, blob_bytes, chunk_bytes, .. } = *arguments;
+    let sizes = Sizes { value: value_bytes, values, message: message_bytes, blob: blob_bytes, chunk: chunk_bytes };
+    let kept = (arguments.shape == Shape::Keeping).then(Arc::default);
+    let calls = Calls { answers: Arc::new(Answers::new(sizes)), kept };
     let served = match arguments.shape {
         Shape::Default => default::serve(arguments.listen, calls),
-        Shape::Tuned => tuned::serve(arguments.listen, move |request| calls.answer(request)),
+        Shape::Tuned | Shape::Keeping => tuned::serve(arguments.listen, move |request| calls.answer(request)),
         Shape::Frames => tuned::serve(arguments.listen, move |request| frames::answer(&calls, request)),
     };
     served.map_err(|error| format!("cannot serve on {}: {error}", arguments.listen))
