@@ -28,9 +28,14 @@ const SPOKE: u64 = 24 + 9;
 /// Time in which a peer may end what it had begun when its connection was closed.
 const LINGER: Duration = Duration::from_secs(1);
 const FRAME_BYTES_MAX: u32 = 256 << 10;
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
-const SEND_BUFFER: usize = 64 << 10;
+/// Bytes that may be on their way to one call: a chunk of an upload as clients cut them. With less, an upload waits for the
+/// server after each of its frames.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The same of all calls of a connection: what a peer can have held here before anybody has looked at it.
+const CONNECTION_WINDOW: u32 = 2 << 20;
+/// Bytes of a response that wait for the peer, from which on it is asked for no more: a slice of a large value, so that the
+/// next is there when one is sent.
+const SEND_BUFFER: usize = 256 << 10;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
