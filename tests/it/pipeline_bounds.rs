@@ -90,6 +90,35 @@ async fn answers_beyond_the_ledger_come_as_their_reader_takes_them() {
 }
 
 #[tokio::test]
+async fn many_that_no_pass_over_memory_answers_are_answered_one_by_one() {
+    let server = Local::start().await;
+    let mut client = server.client().await;
+    let elsewhere = |n: u64| v1::GetRequest { namespace: "elsewhere".to_owned(), ..get(&format!("k:{n}")) };
+    let value = vec![5; 300_000];
+    for n in 0..100 {
+        client.store(v1::PutRequest { namespace: "elsewhere".to_owned(), ..put(&format!("k:{n}"), &value) }).await;
+    }
+    let mut pipe = Pipe::open(&mut client, "").await;
+    // Each fills what may wait to be sent: as many passes as there are operations.
+    pipe.send((0..100).map(|n| Operation::Get(elsewhere(n))).collect()).await;
+    assert!(pipe.answers(100).await.values().all(|said| value_of(found(said)) == value));
+}
+
+#[tokio::test]
+async fn a_put_needs_no_room_beside_that_of_its_message() {
+    let server = Local::with(|settings| settings.ledger.requests_bytes_max = 1 << 20).await;
+    let mut client = server.client().await;
+    let mut pipe = Pipe::open(&mut client, "").await;
+    for _ in 0..3 {
+        let said = pipe.ask(Operation::Put(put("k", vec![5; 700 << 10]))).await;
+        assert!(matches!(said, Said::Put(_)), "{said:?}");
+    }
+    drop(pipe);
+    until("nothing is held", || metric(server.http, "hotplate_ledger_bytes{use=\"requests\"}"), |held| *held == 0)
+        .await;
+}
+
+#[tokio::test]
 async fn those_that_waited_are_all_answered_although_their_answers_do_not_fit_at_once() {
     let server = Local::with(|settings| settings.ledger.sending_bytes_max = 64 << 10).await;
     let mut client = server.client().await;

@@ -98,6 +98,9 @@ impl Coming {
         waits.poll(cx).map(|permit| {
             self.waits = None;
             self.room = Some(permit?);
+            // Nothing was taken meanwhile: its pace is looked at from now on.
+            self.look.set(sleep(self.intake.patience / LOOKS));
+            self.came = 0;
             Ok(())
         })
     }
@@ -263,5 +266,35 @@ where
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::config::LedgerSettings;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pace_is_that_of_the_sender_and_not_of_who_gives_it_room() {
+        let settings = LedgerSettings { requests_bytes_max: 1 << 20, ..Default::default() };
+        let (ledger, second) = (Ledger::new(&settings), Duration::from_secs(1));
+        let (own, patience) = (Arc::default(), second * LOOKS);
+        let intake = Intake { ledger: Arc::clone(&ledger), own, caller: None, rate_min: 1 << 10, patience };
+        let all = ledger.take(Use::Requests, 1 << 20).unwrap();
+        let mut coming = Coming::new(&intake, 512 << 10);
+        let room = async |coming: &mut Coming| poll_fn(|cx| coming.poll_room(cx)).await.is_ok();
+        assert!(futures::poll!(std::pin::pin!(room(&mut coming))).is_pending());
+        let mut other = std::pin::pin!(ledger.wait(Use::Requests, 1 << 20));
+        assert!(futures::poll!(other.as_mut()).is_pending(), "others wait: it may not be slow for one look");
+        tokio::time::advance(second * 9 / 10).await;
+        drop(all);
+        assert!(room(&mut coming).await);
+        let pace = async |coming: &mut Coming| poll_fn(|cx| Poll::Ready(coming.poll_pace(cx))).await;
+        tokio::time::advance(second * 2 / 10).await;
+        assert!(pace(&mut coming).await.is_ok(), "it could send nothing before it had room");
+        tokio::time::advance(second).await;
+        assert_eq!(pace(&mut coming).await.unwrap_err().reason(), "OVERLOADED");
     }
 }

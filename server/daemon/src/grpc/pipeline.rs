@@ -182,16 +182,16 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
         while self.results.may_grow()
             && let Some(operation) = current.next(end)
         {
-            self.serve(&current.operations, &operation, cx);
+            self.serve(current, &operation, cx);
         }
     }
 
-    fn serve(&mut self, operations: &Operations, operation: &Operation, cx: &mut Context<'_>) {
+    fn serve(&mut self, current: &Current, operation: &Operation, cx: &mut Context<'_>) {
         if operation.kind == Kind::Cancel {
             self.waiting.cancel(operation.call_id);
             return;
         }
-        let served = self.stream.serve(operations, operation, self.waiting.turn());
+        let served = self.stream.serve((&current.operations, current.room.as_ref()), operation, self.waiting.turn());
         let bytes = operation.request.len();
         if let Some(said) = self.waiting.take_up(operation.call_id, bytes, served, cx) {
             self.results.said(operation.call_id, said);

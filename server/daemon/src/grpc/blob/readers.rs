@@ -149,9 +149,11 @@ impl Drop for Streaming {
 impl Stream {
     /// One piece more is handed out.
     pub(in crate::grpc) fn handed_out(&self) {
-        if self.unsent.fetch_add(1, Ordering::AcqRel) == 0 {
+        // Before it is due: who is due is judged by when it was seen.
+        if self.unsent.load(Ordering::Acquire) == 0 {
             self.seen();
         }
+        self.unsent.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether it is the reader who is waited for: a connection asks for more while it still holds what nobody took.

@@ -26,7 +26,7 @@ pub(crate) use lease::{
 };
 pub(crate) use request::{
     InvalidateMode, View, batch_namespace, check_batch, get_request, group_by, invalidate_mode, invalidate_request,
-    list_request, put_request, touch_request, view,
+    list_request, put_request, too_many_items, touch_request, view,
 };
 pub(crate) use stream::{
     preload_request, preload_response, update_request, update_response, watch_request, watch_responses,

@@ -145,17 +145,29 @@ where
         } else {
             self.put_by(PREFIX_BYTES.saturating_sub(self.begun.len()));
         }
-        let Some(length) = self.length(&self.begun)? else { return Ok(None) };
+        let Some(length) = self.length(&self.begun)? else {
+            self.leave();
+            return Ok(None);
+        };
         self.put_by((PREFIX_BYTES + length).saturating_sub(self.begun.len()));
         if self.begun.len() < PREFIX_BYTES + length {
             if length > SMALL_BYTES && self.coming.is_none() {
                 self.coming = Some(Coming::new(&self.intake, length));
             }
+            self.leave();
             return Ok(None);
         }
         let room = self.coming.take().and_then(Coming::into_room).map(Arc::new).or_else(|| self.room.take());
         self.room = room.clone().filter(|_| !self.here.is_empty());
         Ok(Some(Message { bytes: std::mem::take(&mut self.begun).freeze().slice(PREFIX_BYTES..), room }))
+    }
+
+    /// Gives back the room of what is not here any more. What was put by is small, or has room as part of its message: both
+    /// at once might never fit.
+    fn leave(&mut self) {
+        if self.here.is_empty() {
+            self.room = None;
+        }
     }
 
     fn put_by(&mut self, most: usize) {
@@ -223,6 +235,42 @@ mod tests {
             let expected: Vec<_> = messages.into_iter().map(|message| Ok(Bytes::from(message))).collect();
             assert_eq!(all(pieces, 40), expected);
         }
+    }
+
+    /// The messages of a stream that goes on after these pieces.
+    fn going_on(pieces: Vec<Vec<u8>>, intake: Intake) -> Messages<impl Body<Data = Bytes> + Unpin> {
+        let frames = pieces.into_iter().map(|piece| Ok::<_, std::convert::Infallible>(Frame::data(piece.into())));
+        let frames = stream::iter(frames).chain(stream::pending());
+        Messages::of(StreamBody::new(frames), intake, 4 << 20)
+    }
+
+    #[tokio::test]
+    async fn the_beginning_of_a_prefix_holds_no_room() {
+        let intake = intake(&LedgerSettings::default());
+        let ledger = Arc::clone(&intake.ledger);
+        let held = || ledger.state(Use::Requests).0;
+        for begun in [vec![0, 0, 0], vec![0, 0, 0, 0, 9, 1]] {
+            let first = [framed(&[vec![7; 1 << 20]]), begun].concat();
+            let mut messages = going_on(vec![first], intake.clone());
+            let mut next = std::pin::pin!(stream::poll_fn(|cx| messages.poll_next(cx)));
+            let message = next.next().await.unwrap().unwrap();
+            assert!(held() >= 1 << 20);
+            drop(message);
+            assert!(next.next().now_or_never().is_none(), "it is not all here");
+            assert_eq!(held(), 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_needs_no_room_beside_that_of_its_first_frame() {
+        let settings = LedgerSettings { requests_bytes_max: 1 << 20, ..Default::default() };
+        let intake = Intake { caller: Some("a".into()), ..intake(&settings) };
+        // All that one caller may hold, and a large part of it in the first frame.
+        let mut rest = framed(&[vec![7; 512 << 10]]);
+        let first: Vec<u8> = rest.drain(..200 << 10).collect();
+        let mut messages = going_on(vec![first, rest], intake);
+        let message = stream::poll_fn(|cx| messages.poll_next(cx)).next().await.unwrap();
+        assert_eq!(message.map(|message| message.bytes.len()).map_err(|failure| failure.reason()), Ok(512 << 10));
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ pub(super) struct Current {
     /// How many are looked at together: fewer when there was no room for all.
     together: usize,
     /// The room of the message.
-    _room: Option<Arc<Permit>>,
+    pub(super) room: Option<Arc<Permit>>,
 }
 
 /// What a pass over some operations came to.
@@ -43,7 +43,7 @@ impl Current {
     /// None of it is done.
     pub(super) fn new(operations: Operations, room: Option<Arc<Permit>>) -> Self {
         let together = operations.operations.len();
-        Self { answered: vec![false; together], operations, done: 0, together, _room: room }
+        Self { answered: vec![false; together], operations, done: 0, together, room }
     }
 
     /// Whether all is done.
@@ -66,7 +66,8 @@ impl Current {
     /// Answers those of the next operations that are plain Gets and that memory has fresh values for, as far as there is room; up
     /// to where the others may be carried out.
     pub(super) fn look(&mut self, stream: &Stream, results: &mut Results) -> usize {
-        let end = (self.done + self.together).min(self.operations.operations.len());
+        let all = self.operations.operations.len();
+        let end = self.done.saturating_add(self.together).min(all);
         let Stream { rpcs, admission, call, .. } = stream;
         let (namespace, cache) = (self.operations.namespace(), &rpcs.parts().cache);
         let allowed = call.caller.allows(Permission::Read, namespace);
@@ -76,7 +77,8 @@ impl Current {
         let pass = self.pass(end, stream, results);
         let hits = usize::try_from(pass.hits).unwrap_or(usize::MAX);
         // What is looked at in vain is looked at again: not many more than there is room for.
-        self.together = if pass.refused < end { (2 * hits).max(TOGETHER_MIN) } else { self.together.saturating_mul(2) };
+        let together = if pass.refused < end { hits } else { self.together };
+        self.together = together.saturating_mul(2).clamp(TOGETHER_MIN, all.max(TOGETHER_MIN));
         end.min(pass.refused)
     }
 

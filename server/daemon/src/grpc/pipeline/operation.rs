@@ -70,10 +70,10 @@ enum Asked {
 }
 
 impl Stream {
-    /// What serves an operation when it is its turn; its end is its answer, whatever happens.
+    /// What serves an operation of a message that has this room, when it is its turn; its end is its answer, whatever happens.
     pub(super) fn serve(
         self: &Arc<Self>,
-        operations: &Operations,
+        message: (&Operations, Option<&Arc<Permit>>),
         operation: &Operation,
         turn: Result<Turn, Failure>,
     ) -> BoxFuture<'static, Said> {
@@ -87,7 +87,7 @@ impl Stream {
                 return futures::future::ready(Said::Error(Failure::argument("operation", rule).item())).boxed();
             }
         };
-        let asked = operation.time().and_then(|time| Ok((time, self.take(operations, operation, turn?)?)));
+        let asked = operation.time().and_then(|time| Ok((time, self.take(message, operation, turn?)?)));
         let (time, asked) = match asked {
             Ok((time, asked)) => (time.map_or(self.deadline_max, |time| time.min(self.deadline_max)), Ok(asked)),
             Err(failure) => (self.deadline_max, Err(failure)),
@@ -112,24 +112,25 @@ impl Stream {
         .boxed()
     }
 
-    /// Lets an operation in, or makes room for it until it is its turn.
+    /// Lets an operation in, which keeps the room of its message, or makes room for it until it is its turn.
     fn take(
         &self,
-        operations: &Operations,
+        (operations, room): (&Operations, Option<&Arc<Permit>>),
         operation: &Operation,
         turn: Turn,
-    ) -> Result<(Asked, Option<Permit>), Failure> {
+    ) -> Result<(Asked, Option<Arc<Permit>>), Failure> {
         let (request, namespace) = (operations.request(operation), operations.namespace());
         match turn {
             Turn::Now(turn) => {
-                let room = (request.len() > SMALL_BYTES).then(|| self.room(request.len())).transpose()?;
+                // A second time what came in once might never fit beside it.
+                let room = room.filter(|_| request.len() > SMALL_BYTES).map(Arc::clone);
                 let begun = self.begin(operation.kind, (request, namespace), turn)?;
                 Ok((Asked::Now(Box::new(begun)), room))
             }
             Turn::Later(turns) => {
                 let room = self.room(request.len() + namespace.len() + WAITING_BYTES)?;
                 let about = (Bytes::copy_from_slice(request), namespace.to_owned());
-                Ok((Asked::Later(turns, operation.kind, about), Some(room)))
+                Ok((Asked::Later(turns, operation.kind, about), Some(Arc::new(room))))
             }
         }
     }

@@ -9,7 +9,7 @@ use prost::Message;
 
 use crate::grpc::{
     convert::positive_duration,
-    lane::read::{bytes, varint},
+    lane::read::{bytes, count, varint},
     status::Failure,
 };
 
@@ -56,6 +56,8 @@ pub(super) struct Operations {
 
 const NAMESPACE: u64 = 1 << 3 | 2;
 const OPERATION: u64 = 2 << 3 | 2;
+/// The number of the field of operations.
+const OPERATIONS: u32 = 2;
 const CALL_ID: u64 = 1 << 3;
 const TIMEOUT: u64 = 2 << 3 | 2;
 const SECONDS: u64 = 1 << 3;
@@ -76,6 +78,10 @@ impl Operations {
     }
 
     fn anew(message: &[u8], items_max: usize) -> Result<Self, Failure> {
+        // An operation of two bytes takes hundreds once it is decoded.
+        if count(message, OPERATIONS, items_max) > items_max {
+            return Err(too_many(items_max));
+        }
         let bad = |error| Failure::new("BAD_MESSAGE", format!("the request cannot be decoded: {error}"));
         let request = v1::PipelineRequest::decode(message).map_err(bad)?;
         let message = Bytes::from(request.encode_to_vec());
@@ -90,8 +96,7 @@ impl Operations {
             return Err(Failure::argument("operations", "a message of a pipeline has at least one operation"));
         }
         if self.operations.len() > items_max {
-            let rule = format!("a message of a pipeline has at most {items_max} operations");
-            return Err(Failure::new("BATCH_TOO_LARGE", rule).at("operations"));
+            return Err(too_many(items_max));
         }
         Ok(self)
     }
@@ -105,6 +110,11 @@ impl Operations {
     pub(super) fn request(&self, operation: &Operation) -> &[u8] {
         &self.message[operation.request.clone()]
     }
+}
+
+fn too_many(items_max: usize) -> Failure {
+    let rule = format!("a message of a pipeline has at most {items_max} operations");
+    Failure::new("BATCH_TOO_LARGE", rule).at("operations")
 }
 
 /// Reads what prost writes; `None`: it is something else. Stops behind one operation too many.
@@ -257,6 +267,11 @@ mod tests {
     fn messages_of_none_or_too_many_are_refused() {
         let reason = |bytes: Vec<u8>, most| Operations::of(bytes.into(), most).unwrap_err().reason();
         assert_eq!(reason(request().encode_to_vec(), 5), "BATCH_TOO_LARGE");
+        // Whatever else is in it, and before it is decoded: what comes behind is not looked at.
+        let many = [&[0x78, 1][..], &[0x12, 0].repeat(6)].concat();
+        assert_eq!(reason(many.clone(), 5), "BATCH_TOO_LARGE");
+        assert_eq!(reason([&many[..], &[0x12, 200]].concat(), 5), "BATCH_TOO_LARGE");
+        assert_eq!(reason([&many[..], &[0x12, 200]].concat(), 6), "BAD_MESSAGE");
         assert_eq!(reason(Vec::new(), 5), "BAD_ARGUMENT");
         assert_eq!(reason(vec![0x12, 200], 5), "BAD_MESSAGE");
         assert_eq!(reason(vec![0x0a, 1, 0xff], 5), "BAD_MESSAGE");

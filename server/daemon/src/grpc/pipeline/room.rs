@@ -64,7 +64,8 @@ impl Room {
         let taken = self.share.take(Use::Sending, step).or_else(|| self.share.take(Use::Sending, more));
         match taken {
             Some(permit) => self.add(permit, more),
-            None => self.missing = Some(more),
+            // All of it: what there is is given back while that is waited for.
+            None => self.missing = Some(bytes as u64),
         }
         self.bytes >= bytes as u64
     }
@@ -120,5 +121,36 @@ impl Room {
     /// From now on the reader is waited for.
     pub(super) fn wait_for_reader(&self) {
         self.sending.wait_for_reader();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, time::Duration};
+
+    use hotplate_engine::clock::Clock;
+
+    use super::*;
+    use crate::{config::LedgerSettings, ledger::Ledger};
+
+    #[tokio::test]
+    async fn what_was_waited_for_suffices_although_the_rest_was_given_back() {
+        let settings = LedgerSettings { sending_bytes_max: 1 << 20, ..Default::default() };
+        let (ledger, own) = (Ledger::new(&settings), Arc::default());
+        let share = Share::new(&ledger, &own, None);
+        let _own = share.take(Use::Sending, 64 << 10).unwrap();
+        let mut others = ledger.take(Use::Sending, 900 << 10).unwrap();
+        let readers = readers::Readers::new(Duration::from_secs(9), Arc::clone(&ledger), Clock::system());
+        let mut room = Room::new(share, readers.begin_counted());
+        assert!(room.suffices(100 << 10) && !room.suffices(300 << 10));
+        let missing = async |room: &mut Room| poll_fn(|cx| room.poll_missing(cx)).await;
+        assert!(missing(&mut room).now_or_never().is_none());
+        room.give_back();
+        // As much as was missing is not as much as is needed.
+        drop(others.split(100 << 10));
+        assert!(missing(&mut room).now_or_never().is_none());
+        drop(others.split(100 << 10));
+        missing(&mut room).await;
+        assert!(room.suffices(300 << 10));
     }
 }
