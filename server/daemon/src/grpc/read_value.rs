@@ -27,6 +27,7 @@ use super::{
     service::{Answer, Call},
     status::Failure,
 };
+use crate::ledger::Share;
 
 /// Bytes of a piece that a reader may ask for at least.
 const PIECE_BYTES_MIN: u32 = 4 << 10;
@@ -35,9 +36,9 @@ const OF_UPLOAD: &str = "upload-";
 
 /// Serves `ReadValue`.
 pub(super) async fn read_value(
-    parts: &Arc<Parts>,
+    parts: &Parts,
     call: &Call,
-    sent: Sent<Body>,
+    (sent, share): (Sent<Body>, Share),
     about: &mut About,
 ) -> Result<Answer<Response<Body>>, Failure> {
     let mut request: v1::ReadValueRequest = sent.only().await?;
@@ -51,19 +52,19 @@ pub(super) async fn read_value(
             if !upload.stands(&parts.cache) {
                 return Err(overtaken());
             }
-            return Ok(follow(parts, pending(), (upload, span)));
+            return Ok(follow((parts, share), pending(), (upload, span)));
         }
         request.version = stored_as(parts, &request)?;
-        return serve(parts, request, (None, span)).await;
+        return serve((parts, share), request, (None, span)).await;
     }
     // What was invalidated while it is written is of no use to who comes now.
     let upload = upload.filter(|_| request.follow && request.version.is_empty());
     let upload = upload.filter(|upload| upload.stands(&parts.cache));
-    serve(parts, request, (upload, span)).await
+    serve((parts, share), request, (upload, span)).await
 }
 
 async fn serve(
-    parts: &Parts,
+    (parts, share): (&Parts, Share),
     request: v1::ReadValueRequest,
     (upload, span): (Option<Arc<Upload>>, Span),
 ) -> Result<Answer<Response<Body>>, Failure> {
@@ -95,31 +96,39 @@ async fn serve(
         }
         (Some((source, size_bytes, etag)), _) => {
             let header = v1::ReadValueHeader { found: Some(found), version: etag.to_string(), size_bytes };
-            Ok(Answer { message: stream(parts, header, Some((source, span))), outcome })
+            Ok(Answer { message: stream((parts, share), header, Some((source, span))), outcome })
         }
-        (None, Some(upload)) if outcome == "miss" => Ok(follow(parts, found, (upload, span))),
+        (None, Some(upload)) if outcome == "miss" => Ok(follow((parts, share), found, (upload, span))),
         (None, _) => {
             let header = v1::ReadValueHeader { found: Some(found), ..Default::default() };
-            Ok(Answer { message: stream(parts, header, None), outcome })
+            Ok(Answer { message: stream((parts, share), header, None), outcome })
         }
     }
 }
 
 /// Sends an upload as it comes in.
-fn follow(parts: &Parts, found: v1::GetResponse, (upload, span): (Arc<Upload>, Span)) -> Answer<Response<Body>> {
+fn follow(
+    (parts, share): (&Parts, Share),
+    found: v1::GetResponse,
+    (upload, span): (Arc<Upload>, Span),
+) -> Answer<Response<Body>> {
     let found = v1::GetResponse { outcome: v1::GetOutcome::Pending.into(), ..found };
     let (version, size_bytes) = (upload.version.to_string(), upload.plan.size.unwrap_or(0));
     let header = v1::ReadValueHeader { found: Some(found), version, size_bytes };
     let source = Source::following(upload, &parts.cache);
-    Answer { message: stream(parts, header, Some((source, span))), outcome: "pending" }
+    Answer { message: stream((parts, share), header, Some((source, span))), outcome: "pending" }
 }
 
 fn pending() -> v1::GetResponse {
     v1::GetResponse { outcome: v1::GetOutcome::Pending.into(), ..Default::default() }
 }
 
-fn stream(parts: &Parts, header: v1::ReadValueHeader, source: Option<(Source, Span)>) -> Response<Body> {
-    let frames = frames_of(header, source, (&parts.readers, Arc::clone(&parts.ledger)));
+fn stream(
+    (parts, share): (&Parts, Share),
+    header: v1::ReadValueHeader,
+    source: Option<(Source, Span)>,
+) -> Response<Body> {
+    let frames = frames_of(header, source, (&parts.readers, Arc::clone(&parts.ledger), share));
     frames::response(Body::new(Pieces::new(frames)))
 }
 

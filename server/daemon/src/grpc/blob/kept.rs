@@ -25,6 +25,9 @@ pub(in crate::grpc) enum Value {
     Whole(Bytes),
 }
 
+/// Looks in a row at which others hold a value as well, until it needs no room of its own.
+const SHARED_LOOKS: u32 = 2;
+
 /// Where a value lies.
 type Place = usize;
 
@@ -40,8 +43,8 @@ pub(in crate::grpc) struct Values(Mutex<Table>);
 struct Table {
     read: HashMap<u64, Reading>,
     next: u64,
-    /// The room in memory of those that only readers hold.
-    rooms: HashMap<Place, Reservation>,
+    /// The room in memory of those that only readers hold, and for how many looks in a row others held them too.
+    rooms: HashMap<Place, (Reservation, u32)>,
 }
 
 /// A value, for one of its readers.
@@ -134,17 +137,18 @@ impl Values {
         for reading in table.read.values() {
             *readers.entry(reading.value.place()).or_default() += 1;
         }
-        let is_alone = |reading: &Reading| {
-            let (namespace, key) = &*reading.name;
-            let shown = || cache.glance(namespace, key).map(|view| view.payload);
-            reading.value.is_alone(readers.get(&reading.value.place()).copied().unwrap_or(0), shown)
-        };
-        let mut alone: Vec<_> = table.read.iter().filter(|(_, reading)| is_alone(reading)).collect();
-        alone.sort_unstable_by_key(|(number, _)| Reverse(**number));
-        let (mut seen, mut free, mut needy) = (HashSet::new(), most, Vec::new());
-        for (_, Reading { value, name, .. }) in alone {
+        let mut all: Vec<_> = table.read.iter().collect();
+        all.sort_unstable_by_key(|(number, _)| Reverse(**number));
+        let (mut seen, mut alone, mut free, mut needy) = (HashSet::new(), HashSet::new(), most, Vec::new());
+        for (_, Reading { value, name, .. }) in all {
             let (place, bytes) = (value.place(), value.bytes());
-            if !seen.insert(place) || table.rooms.contains_key(&place) {
+            let (namespace, key) = &**name;
+            let shown = || cache.glance(namespace, key).map(|view| view.payload);
+            if !seen.insert(place) || !value.is_alone(readers.get(&place).copied().unwrap_or(0), shown) {
+                continue;
+            }
+            alone.insert(place);
+            if table.rooms.contains_key(&place) {
                 continue;
             }
             match free.checked_sub(bytes) {
@@ -152,8 +156,11 @@ impl Values {
                 None => needy.push(Alone { place, bytes, name: Arc::clone(name) }),
             }
         }
-        // What others hold as well again has its room there.
-        table.rooms.retain(|place, _| seen.contains(place));
+        // What others hold as well again has its room there; who only looks at it now is gone at the next look.
+        table.rooms.retain(|place, (_, shared)| {
+            *shared = if alone.contains(place) { 0 } else { *shared + 1 };
+            *shared < SHARED_LOOKS
+        });
         needy
     }
 
@@ -182,7 +189,7 @@ impl Table {
     /// Its readers may have gone meanwhile.
     fn house(&mut self, place: Place, room: Reservation) {
         if self.is_read(place) {
-            self.rooms.insert(place, room);
+            self.rooms.insert(place, (room, 0));
         }
     }
 
@@ -284,6 +291,8 @@ mod tests {
         values.settle(&cache, 0).await;
         assert_eq!(values.state(), (1, 1));
         let again = reader.value();
+        values.settle(&cache, 0).await;
+        assert_eq!(values.state(), (1, 1), "it may only have been looked at");
         values.settle(&cache, 0).await;
         assert_eq!((values.state(), reserved(&cache)), ((1, 0), 0));
         drop(again);

@@ -117,7 +117,7 @@ impl BlobRpcs {
         let sent = Sent::new(request.into_body(), parts.chunk_bytes_max, intake.clone());
         let mut about = About::default();
         let served = match call.rpc {
-            "ReadValue" => read_value::read_value(parts, &call, sent, &mut about).await,
+            "ReadValue" => read_value::read_value(parts, &call, (sent, intake.share()), &mut about).await,
             "WriteValue" => whole(write_value::write_value(parts, &call, sent, &mut about).await),
             "QueryWrite" => whole(query_write::query_write(parts, &call, sent, &mut about).await),
             _ => Err(Failure::bug("a call came to a service that does not have it")),

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     grpc::status::Failure,
-    ledger::{Ledger, Permit, Use},
+    ledger::{Ledger, Permit, Share, Use},
 };
 
 /// Bytes that are handed to the connection at once at most: it holds one such slice, and one that is next.
@@ -176,6 +176,7 @@ struct Reader {
     source: Source,
     span: Span,
     ledger: Arc<Ledger>,
+    share: Share,
     streaming: Streaming,
     /// What is said before anything is read.
     header: Option<Bytes>,
@@ -209,7 +210,7 @@ impl AsRef<[u8]> for Held {
 pub(in crate::grpc) fn frames_of(
     header: v1::ReadValueHeader,
     source: Option<(Source, Span)>,
-    (readers, ledger): (&Arc<Readers>, Arc<Ledger>),
+    (readers, ledger, share): (&Arc<Readers>, Arc<Ledger>, Share),
 ) -> impl Stream<Item = Result<Bytes, Failure>> + Send + 'static {
     let header = frames::message(&v1::ReadValueResponse { message: Some(Message::Header(header)) });
     let Some((source, span)) = source else {
@@ -218,7 +219,7 @@ pub(in crate::grpc) fn frames_of(
     };
     let streaming = readers.begin(source.lost());
     let (header, rest, slice) = (Some(header), Bytes::new(), SLICE_BYTES_MIN);
-    let reader = Reader { source, span, ledger, streaming, header, rest, slice, over: false };
+    let reader = Reader { source, span, ledger, share, streaming, header, rest, slice, over: false };
     stream::unfold(Some(reader), |reader| async {
         let mut reader = reader?;
         reader.streaming.asked();
@@ -273,12 +274,12 @@ impl Reader {
             return bytes;
         }
         let wanted = bytes.len() as u64;
-        let room = match self.ledger.take(Use::Sending, wanted) {
-            Ok(room) => room,
-            Err(_full) => {
+        let room = match self.share.take(Use::Sending, wanted) {
+            Some(room) => room,
+            None => {
                 // Nobody waits for room and holds some.
                 self.streaming.all_sent().await;
-                self.ledger.wait(Use::Sending, wanted).await
+                self.share.clone().wait(Use::Sending, wanted).await
             }
         };
         let stream = Arc::clone(self.streaming.stream());
