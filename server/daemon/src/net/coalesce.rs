@@ -289,20 +289,26 @@ mod tests {
         }
     }
 
+    /// What is written of three large pieces, each after something small, where a write takes so much at most.
+    async fn three(most: usize) -> Vec<Vec<u8>> {
+        let (mut io, drain) = coalesce(Noting { most, ..Noting::default() });
+        let connection = async move {
+            for number in 0..3_u8 {
+                io.write_all(b"head ").await?;
+                io.write_all(&[number; LARGE]).await?;
+            }
+            std::future::pending::<io::Result<()>>().await
+        };
+        let mut flushed = FlushAfterPoll::new(connection, drain);
+        assert!(futures::poll!(&mut flushed).is_pending());
+        let mut shared = flushed.drain.0.lock();
+        std::mem::take(&mut shared.stream.writes)
+    }
+
     #[tokio::test]
     async fn what_waits_goes_out_with_the_next_large_write() {
         for most in [usize::MAX, LARGE, 7, 3] {
-            let (mut io, drain) = coalesce(Noting { most, ..Noting::default() });
-            let connection = async move {
-                for number in 0..3_u8 {
-                    io.write_all(b"head ").await?;
-                    io.write_all(&[number; LARGE]).await?;
-                }
-                std::future::pending::<io::Result<()>>().await
-            };
-            let mut flushed = FlushAfterPoll::new(connection, drain);
-            assert!(futures::poll!(&mut flushed).is_pending());
-            let writes = std::mem::take(&mut flushed.drain.0.lock().stream.writes);
+            let writes = three(most).await;
             let expected: Vec<u8> = (0..3).flat_map(|number| [&b"head "[..], &[number; LARGE]].concat()).collect();
             assert_eq!(writes.concat(), expected);
             assert!(most != usize::MAX || writes.len() == 3, "{} writes", writes.len());
