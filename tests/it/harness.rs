@@ -186,6 +186,14 @@ impl Server {
         line.trim_end_matches("kB").trim().parse::<u64>().unwrap() << 10
     }
 
+    /// Bytes of memory that the process takes now.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the system says so");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes << 10
+    }
+
     /// Waits for its end; `None` when it does not come in time.
     pub(crate) fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
         ended(&mut self.child, patience)

@@ -19,6 +19,7 @@ mod blob_finish;
 mod blob_follow;
 mod blob_readers;
 mod blob_room;
+mod blob_soak;
 mod client_large;
 mod client_parts;
 mod client_small;
