@@ -19,20 +19,23 @@ use crate::net::waits_for_reader;
 
 /// A message with its prefix, in the pieces that are sent: what comes before a large value, the value, what comes after. It is
 /// handed on whole, and written from where the pieces lie: in one frame, where the peer takes such large ones.
+///
+/// Most messages are one piece, and HTTP/2 moves them many times until they are sent: the others are told elsewhere.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Framed {
-    pieces: [Bytes; 3],
+    first: Bytes,
+    more: Option<Box<[Bytes; 2]>>,
 }
 
 impl Framed {
     /// A message in one piece, its prefix in front.
     pub(crate) fn whole(prefixed: Bytes) -> Self {
-        Self { pieces: [prefixed, Bytes::new(), Bytes::new()] }
+        Self { first: prefixed, more: None }
     }
 
     /// A message whose middle is sent as it lies. `head` begins with the prefix of the whole.
     pub(crate) fn around(head: Bytes, middle: Bytes, tail: Bytes) -> Self {
-        Self { pieces: [head, middle, tail] }
+        Self { first: head, more: Some(Box::new([middle, tail])) }
     }
 
     /// Encodes a message, its prefix in front, in one piece of exactly its size; `None`: it is longer than any may be.
@@ -46,23 +49,27 @@ impl Framed {
 
     /// The same with each of its pieces made into another of the same bytes.
     pub(crate) fn map(self, mut of: impl FnMut(Bytes) -> Bytes) -> Self {
-        Self { pieces: self.pieces.map(|piece| if piece.is_empty() { piece } else { of(piece) }) }
+        let mut each = |piece: Bytes| if piece.is_empty() { piece } else { of(piece) };
+        Self { first: each(self.first), more: self.more.map(|more| Box::new(more.map(each))) }
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        [&self.first].into_iter().chain(self.more.as_deref().into_iter().flatten()).filter(|piece| !piece.is_empty())
     }
 }
 
 impl Buf for Framed {
     fn remaining(&self) -> usize {
-        self.pieces.iter().map(Bytes::len).sum()
+        self.pieces().map(Bytes::len).sum()
     }
 
     fn chunk(&self) -> &[u8] {
-        self.pieces.iter().find(|piece| !piece.is_empty()).map_or(&[], |piece| piece)
+        self.pieces().next().map_or(&[], |piece| piece)
     }
 
     fn chunks_vectored<'a>(&'a self, into: &mut [IoSlice<'a>]) -> usize {
-        let pieces = self.pieces.iter().filter(|piece| !piece.is_empty());
         let mut count = 0;
-        for (slice, piece) in into.iter_mut().zip(pieces) {
+        for (slice, piece) in into.iter_mut().zip(self.pieces()) {
             *slice = IoSlice::new(piece);
             count += 1;
         }
@@ -72,7 +79,7 @@ impl Buf for Framed {
     fn advance(&mut self, count: usize) {
         assert!(count <= self.remaining(), "no more is taken than there is");
         let mut left = count;
-        for piece in &mut self.pieces {
+        for piece in [&mut self.first].into_iter().chain(self.more.as_deref_mut().into_iter().flatten()) {
             let taken = left.min(piece.len());
             if taken == piece.len() {
                 // What it holds is let go as soon as it is sent.
