@@ -4,6 +4,7 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -25,9 +26,6 @@ pub(in crate::grpc) enum Value {
     Whole(Bytes),
 }
 
-/// Looks in a row at which others hold a value as well, until it needs no room of its own.
-const SHARED_LOOKS: u32 = 2;
-
 /// Where a value lies.
 type Place = usize;
 
@@ -43,14 +41,23 @@ pub(in crate::grpc) struct Values(Mutex<Table>);
 struct Table {
     read: HashMap<u64, Reading>,
     next: u64,
-    /// The room in memory of those that only readers hold, and for how many looks in a row others held them too.
-    rooms: HashMap<Place, (Reservation, u32)>,
+    /// The room in memory of those that only readers hold.
+    rooms: HashMap<Place, Own>,
+}
+
+/// Room of a value that only readers hold.
+#[derive(Debug)]
+struct Own {
+    _room: Reservation,
+    /// Whether others were seen to hold it as well at the last look.
+    is_shared: bool,
 }
 
 /// A value, for one of its readers.
 #[derive(Debug)]
 struct Reading {
-    value: Value,
+    /// What is handed to its reader counts as this one.
+    value: Arc<Value>,
     name: Arc<(String, String)>,
     lost: Lost,
 }
@@ -112,7 +119,7 @@ impl Values {
         let mut table = self.0.lock();
         table.next += 1;
         let number = table.next;
-        table.read.insert(number, Reading { value, name, lost: lost.clone() });
+        table.read.insert(number, Reading { value: Arc::new(value), name, lost: lost.clone() });
         Kept { of: Arc::clone(self), number, lost }
     }
 
@@ -121,10 +128,15 @@ impl Values {
     pub(in crate::grpc) async fn settle(&self, cache: &Cache, most: u64) {
         for Alone { place, bytes, name } in self.alone(cache, most) {
             match room(cache, &name, bytes).await {
-                Ok(room) => self.0.lock().house(place, room),
+                // What nobody needs may be much: it goes with nothing locked.
+                Ok(room) => {
+                    let unused = self.0.lock().house(place, room);
+                    drop(unused);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "a value that was replaced is not kept for its readers");
-                    self.0.lock().let_go(place);
+                    let gone = self.0.lock().let_go(place);
+                    drop(gone);
                 }
             }
         }
@@ -156,11 +168,9 @@ impl Values {
                 None => needy.push(Alone { place, bytes, name: Arc::clone(name) }),
             }
         }
-        // What others hold as well again has its room there; who only looks at it now is gone at the next look.
-        table.rooms.retain(|place, (_, shared)| {
-            *shared = if alone.contains(place) { 0 } else { *shared + 1 };
-            *shared < SHARED_LOOKS
-        });
+        let shared = table.shared_again(&alone);
+        drop(table);
+        drop(shared);
         needy
     }
 
@@ -186,26 +196,35 @@ impl Table {
         self.read.values().any(|reading| reading.value.place() == place)
     }
 
-    /// Its readers may have gone meanwhile.
-    fn house(&mut self, place: Place, room: Reservation) {
-        if self.is_read(place) {
-            self.rooms.insert(place, (room, 0));
-        }
+    /// Takes the room of what is not alone any more: what others hold as well again has its room there. Who only looks at it
+    /// holds it for a moment: two looks in a row must have seen others.
+    fn shared_again(&mut self, alone: &HashSet<Place>) -> Vec<Own> {
+        let is_shared = |place: &Place, own: &mut Own| {
+            let before = mem::replace(&mut own.is_shared, !alone.contains(place));
+            before && own.is_shared
+        };
+        self.rooms.extract_if(is_shared).map(|(_, own)| own).collect()
     }
 
-    fn let_go(&mut self, place: Place) {
-        self.read.retain(|_, reading| {
-            let stays = reading.value.place() != place;
-            reading.lost.0.fetch_or(!stays, Ordering::AcqRel);
-            stays
-        });
+    /// Keeps room for a value. What is not needed is answered: its readers may have gone meanwhile.
+    fn house(&mut self, place: Place, room: Reservation) -> Option<Own> {
+        let own = Own { _room: room, is_shared: false };
+        if self.is_read(place) { self.rooms.insert(place, own) } else { Some(own) }
+    }
+
+    /// Takes a value from all its readers.
+    fn let_go(&mut self, place: Place) -> Vec<Reading> {
+        let gone = self.read.extract_if(|_, reading| reading.value.place() == place);
+        let gone: Vec<_> = gone.map(|(_, reading)| reading).collect();
+        gone.iter().for_each(|reading| reading.lost.0.store(true, Ordering::Release));
+        gone
     }
 }
 
 impl Kept {
-    /// The value, if it is kept still.
-    pub(in crate::grpc) fn value(&self) -> Option<Value> {
-        self.of.0.lock().read.get(&self.number).map(|reading| reading.value.clone())
+    /// The value, if it is kept still. Who has it counts as this reader, not as one more who holds it.
+    pub(in crate::grpc) fn value(&self) -> Option<Arc<Value>> {
+        self.of.0.lock().read.get(&self.number).map(|reading| Arc::clone(&reading.value))
     }
 
     /// Tells when it is not kept any more.
@@ -248,6 +267,11 @@ mod tests {
         Value::Chunks(Chunks::cut(&vec![1; size]))
     }
 
+    /// What a reader has, as one more who holds it.
+    fn shared(kept: &Kept) -> Value {
+        kept.value().as_deref().cloned().expect("it is kept")
+    }
+
     /// Which of these are kept still.
     fn kept<const N: usize>(all: [&Kept; N]) -> [bool; N] {
         all.map(|kept| {
@@ -287,14 +311,49 @@ mod tests {
     async fn one_that_is_stored_again_has_its_room_there() {
         let (cache, values) = (cache(10 * MIB), Arc::new(Values::default()));
         let stored = value(4 * MIB);
-        let reader = values.keep(("", "k"), stored);
+        let reader = values.keep(("", "k"), stored.clone());
+        let again = values.keep(("", "k"), stored.clone());
+        drop(stored);
         values.settle(&cache, 0).await;
-        assert_eq!(values.state(), (1, 1));
-        let again = reader.value();
+        assert_eq!(values.state(), (2, 1));
+        let stored = shared(&reader);
         values.settle(&cache, 0).await;
-        assert_eq!(values.state(), (1, 1), "it may only have been looked at");
+        assert_eq!(values.state(), (2, 1), "somebody may only look at it");
         values.settle(&cache, 0).await;
-        assert_eq!((values.state(), reserved(&cache)), ((1, 0), 0));
-        drop(again);
+        assert_eq!((values.state(), reserved(&cache)), ((2, 0), 0));
+        drop(stored);
+        values.settle(&cache, 0).await;
+        assert_eq!((values.state(), kept([&reader, &again])), ((2, 1), [true; 2]));
+    }
+
+    #[tokio::test]
+    async fn who_reads_on_while_it_is_looked_at_keeps_its_room() {
+        let (cache, values) = (cache(10 * MIB), Arc::new(Values::default()));
+        let reader = values.keep(("", "k"), value(6 * MIB));
+        values.settle(&cache, 0).await;
+        let other = cache.reserve(&ReserveRequest {
+            namespace: "",
+            key: "other",
+            bytes: 0,
+            announced: 0,
+            kind: "",
+            compute_cost: None,
+        });
+        let other = other.await.unwrap();
+        for _ in 0..3 {
+            let now = reader.value();
+            values.settle(&cache, 0).await;
+            drop(now);
+            assert_eq!(values.state(), (1, 1));
+        }
+        // Looks at it that come and go, each at a moment of its own.
+        for _ in 0..3 {
+            let moment = shared(&reader);
+            values.settle(&cache, 0).await;
+            drop(moment);
+            assert!(other.grow(5 << 20).await.is_err(), "its room is nobody else's");
+            values.settle(&cache, 0).await;
+            assert_eq!((values.state(), kept([&reader])), ((1, 1), [true]));
+        }
     }
 }

@@ -98,6 +98,21 @@ pub(in crate::grpc) enum Seen {
     Failed,
 }
 
+/// What an upload that was given up held: it is given back when this is dropped, and then who follows it hears of it. To be
+/// dropped with nothing locked: it may be much.
+#[must_use = "what it holds may be much: drop it with nothing locked"]
+pub(in crate::grpc) struct GivenUp {
+    held: Option<Phase>,
+    of: Arc<Upload>,
+}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.held = None;
+        self.of.changed.send_replace(());
+    }
+}
+
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upload").field("received", &self.received()).finish_non_exhaustive()
@@ -171,54 +186,47 @@ impl Upload {
     /// What of it is after an offset, which is in or after the chunk at `place`.
     pub(in crate::grpc) fn at(&self, offset: u64, place: &mut Place) -> Seen {
         let state = self.state.lock();
-        let (whole, etag) = match &state.phase {
+        match &state.phase {
             Phase::Collecting(collecting, _) | Phase::Closed(collecting) => {
-                return match chunk_at(collecting.chunks(), offset, place) {
+                match chunk_at(collecting.chunks(), offset, place) {
                     Some((chunk, within)) => Seen::Chunk(chunk, within),
                     None => Seen::Nothing,
-                };
+                }
             }
-            Phase::Failed => return Seen::Failed,
-            Phase::Finishing(chunks) => (Some(chunks.clone()), None),
-            Phase::Stored(kept, etag) => (chunks_of(kept), Some(etag.clone())),
-        };
-        let Some(whole) = whole else { return Seen::Failed };
-        match (whole.at(offset), etag) {
-            (Some((index, within)), _) => Seen::Chunk(whole.chunks()[index].clone(), within),
-            (None, Some(etag)) => Seen::Stored(whole, etag),
-            (None, None) => Seen::Nothing,
+            Phase::Failed => Seen::Failed,
+            Phase::Finishing(chunks) => chunk_of(chunks, offset).unwrap_or(Seen::Nothing),
+            Phase::Stored(kept, etag) => match kept.value().as_deref() {
+                Some(Value::Chunks(chunks)) => {
+                    chunk_of(chunks, offset).unwrap_or_else(|| Seen::Stored(chunks.clone(), Arc::clone(etag)))
+                }
+                Some(Value::Whole(_)) | None => Seen::Failed,
+            },
         }
     }
 
     /// Gives it up: whoever follows it hears that it is gone, and whoever writes it why.
-    pub(in crate::grpc) fn fail(&self, why: Failure) {
-        self.end(self.state.lock(), why);
+    pub(in crate::grpc) fn fail(self: &Arc<Self>, why: Failure) {
+        drop(self.end(self.state.lock(), why));
     }
 
-    /// The same, unless all is here: then it is too late, and false is answered.
-    pub(in crate::grpc) fn fail_if_open(&self, why: Failure) -> bool {
+    /// The same, unless all is here: `None`: then it is too late.
+    pub(in crate::grpc) fn fail_if_open(self: &Arc<Self>, why: Failure) -> Option<GivenUp> {
         let state = self.state.lock();
         let is_open = !matches!(state.phase, Phase::Closed(_) | Phase::Finishing(_) | Phase::Stored(..));
-        if is_open {
-            self.end(state, why);
-        }
-        is_open
+        is_open.then(|| self.end(state, why))
     }
 
-    fn end(&self, mut state: MutexGuard<'_, State>, why: Failure) {
-        let mut given_up = None;
+    fn end(self: &Arc<Self>, mut state: MutexGuard<'_, State>, why: Failure) -> GivenUp {
+        let mut held = None;
         if !matches!(state.phase, Phase::Stored(..)) {
-            given_up = Some(mem::replace(&mut state.phase, Phase::Failed));
+            held = Some(mem::replace(&mut state.phase, Phase::Failed));
         }
         if let Some((_, cut)) = state.writer.take() {
             state.ended = Some(why.clone());
             cut.cancel();
         }
         state.outcome.get_or_insert(Err(why));
-        drop(state);
-        // What it held may be much: it is given back with nothing locked, and before anybody hears of it.
-        drop(given_up);
-        self.changed.send_replace(());
+        GivenUp { held, of: Arc::clone(self) }
     }
 
     /// It was answered so. It is stored under this etag; `None`: it is not stored.
@@ -334,11 +342,9 @@ impl Phase {
     }
 }
 
-fn chunks_of(kept: &Kept) -> Option<Chunks> {
-    match kept.value()? {
-        Value::Chunks(chunks) => Some(chunks),
-        Value::Whole(_) => None,
-    }
+fn chunk_of(chunks: &Chunks, offset: u64) -> Option<Seen> {
+    let (index, within) = chunks.at(offset)?;
+    Some(Seen::Chunk(chunks.chunks()[index].clone(), within))
 }
 
 fn chunk_at(chunks: &[Chunk], offset: u64, place: &mut Place) -> Option<(Chunk, usize)> {

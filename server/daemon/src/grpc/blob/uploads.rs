@@ -104,6 +104,8 @@ impl Uploads {
     /// # Errors
     /// `UPLOAD_UNKNOWN`, `BAD_OFFSET`, `TOO_MANY_UPLOADS`; another key than it began with.
     pub(in crate::grpc) fn open(&self, name: &Name, plan: Plan, offset: u64) -> Result<Opened, Failure> {
+        // Dropped after the table is unlocked.
+        let given_up;
         let mut table = self.table.lock();
         if let Some(finished) = table.finished.get(name) {
             same_key(&finished.key, &plan)?;
@@ -113,8 +115,8 @@ impl Uploads {
             same_key(&upload.plan.put.key, &plan)?;
             let received = upload.received();
             let anew = offset == 0 && received > 0;
-            let is_closed =
-                if anew { !upload.fail_if_open(gone("the upload was begun anew")) } else { upload.is_closed() };
+            given_up = if anew { upload.fail_if_open(gone("the upload was begun anew")) } else { None };
+            let is_closed = if anew { given_up.is_none() } else { upload.is_closed() };
             if is_closed {
                 return Ok(Opened::Closed(upload));
             }
@@ -196,7 +198,7 @@ impl Uploads {
         }
         if waits {
             writer.let_go();
-        } else if upload.fail_if_open(why.clone()) {
+        } else if upload.fail_if_open(why.clone()).is_some() {
             self.forget(name, upload);
         }
     }
@@ -235,7 +237,7 @@ impl Uploads {
         };
         let mut ended = false;
         for (name, upload) in all {
-            if upload.overdue(now, pace).is_some_and(|why| upload.fail_if_open(why)) {
+            if upload.overdue(now, pace).is_some_and(|why| upload.fail_if_open(why).is_some()) {
                 self.forget(&name, &upload);
                 ended = true;
             }

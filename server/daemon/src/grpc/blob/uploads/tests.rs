@@ -1,6 +1,10 @@
 //! Tests of uploads without a stream: who may write, what is given up when, and what is never disturbed.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{FutureExt, poll};
@@ -109,6 +113,57 @@ async fn whoever_waits_hears_as_well_that_it_failed() {
     assert_eq!(waiting.await.unwrap_err().reason(), "DIGEST_MISMATCH");
     assert!(setup.known().is_none());
     assert!(matches!(setup.open(0), Opened::Writing(_)), "it may be begun anew");
+}
+
+/// Counts how often it was woken while somebody had the table.
+#[derive(Default)]
+struct Heard {
+    of: Option<Setup>,
+    times: AtomicUsize,
+    locked: AtomicUsize,
+}
+
+impl Wake for Heard {
+    fn wake(self: Arc<Self>) {
+        let is_locked = self.of.as_ref().is_some_and(|setup| setup.uploads.table.try_lock().is_none());
+        self.times.fetch_add(1, Ordering::SeqCst);
+        self.locked.fetch_add(usize::from(is_locked), Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn what_was_begun_anew_gives_back_what_it_held_with_nothing_locked() {
+    let heard = Arc::new(Heard { of: Some(Setup::new()), ..Heard::default() });
+    let setup = heard.of.as_ref().expect("it was made with one");
+    let writer = setup.writing(0);
+    writer.push(0, Chunk::new(vec![1; 2 * MIB].into())).unwrap();
+    let mut changes = writer.upload().changes();
+    let waker = Waker::from(Arc::clone(&heard));
+    let mut changed = changes.changed().boxed();
+    assert!(changed.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let _anew = setup.writing(0);
+    assert_eq!([&heard.times, &heard.locked].map(|count| count.load(Ordering::SeqCst)), [1, 0]);
+}
+
+#[tokio::test]
+async fn who_hears_that_an_upload_was_given_up_finds_its_room_given_back() {
+    let setup = Setup::new();
+    let writer = setup.writing(0);
+    let room = setup.cache.reserve(&hotplate_engine::flow::reserve::ReserveRequest {
+        namespace: "default",
+        key: "k",
+        bytes: 1 << 20,
+        announced: 0,
+        kind: "",
+        compute_cost: None,
+    });
+    drop(writer.keep(room.await.unwrap()).unwrap());
+    let held = || setup.cache.stats(None, hotplate_engine::stats::GroupBy::Nothing).unwrap().uploads_bytes;
+    let changes = writer.upload().changes();
+    let given_up = writer.upload().fail_if_open(gone("so")).expect("it was open");
+    assert_eq!((held(), changes.has_changed().unwrap()), (1 << 20, false), "until that is dropped");
+    drop(given_up);
+    assert_eq!((held(), changes.has_changed().unwrap()), (0, true));
 }
 
 #[test]
