@@ -13,6 +13,7 @@ use crate::{
     blob::*,
     blob_room::held,
     harness::Local,
+    raw::{Raw, framed},
     wire::{Calls as _, Failure, put, select, until},
 };
 
@@ -196,4 +197,40 @@ async fn streams_that_announce_much_and_send_little_hold_little_and_hinder_nobod
     let stored = send(&mut writer, messages(legit(), &pieces)).await.unwrap();
     assert_eq!(stored.put.unwrap().outcome(), PutOutcome::Stored);
     drop(silent);
+}
+
+/// The begin of an upload's messages: its header, and of a chunk of 1 MiB all but its data, and then some of that.
+fn begun_chunk(number: u64, data: usize) -> Vec<u8> {
+    let message = |message: Message| framed(&v1::WriteValueRequest { message: Some(message) });
+    let whole = message(chunk(0, &vec![7; MIB]));
+    let head = whole.len() - MIB;
+    let begin = message(Message::Header(header(&id(number), &format!("k{number}"))));
+    [&begin[..], &whole[..head + data]].concat()
+}
+
+#[tokio::test]
+async fn chunks_of_which_only_the_begin_comes_hold_little_and_evict_nothing() {
+    const STREAMS: u64 = 200;
+    let server = Local::with(|settings| settings.memory.bytes_max = 32 << 20).await;
+    let (mut client, mut writer) = (server.client().await, blobs(server.grpc).await);
+    let kept = pattern(3, 12 * MIB);
+    upload(&mut writer, &id(2000), "kept", &kept.chunks(MIB).collect::<Vec<_>>()).await;
+    let mut raw = Raw::connect(server.grpc).await;
+    let mut calls = Vec::new();
+    for number in 0..STREAMS {
+        let mut call = raw.open_at("hotplate.v1.BlobService/WriteValue", &[]).await;
+        call.body.send_data(begun_chunk(number, 48).into(), false).unwrap();
+        calls.push(call);
+    }
+    // Each has 16 KiB for what may come next.
+    let all = STREAMS * (16 << 10);
+    until("all of them hold room", || async { held(&server).await.0 }, |held| *held >= all).await;
+    assert!(held(&server).await.0 <= all + STREAMS * (1 << 10), "{:?}", held(&server).await);
+    let value = pattern(1, 4 * MIB);
+    let pieces: Vec<&[u8]> = value.chunks(MIB).collect();
+    let stored = upload(&mut writer, &id(1000), "k", &pieces).await;
+    assert_eq!(stored.put.unwrap().outcome(), PutOutcome::Stored, "there is room for who sends");
+    assert!(read_all(&mut writer, read("kept")).await.unwrap().data() == kept, "nothing went for what does not come");
+    client.store(put("small", "v")).await;
+    drop(calls);
 }

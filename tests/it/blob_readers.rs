@@ -124,6 +124,8 @@ async fn a_version_that_was_replaced_and_finds_no_room_ends_with_a_status() {
     let server = server.await;
     let (mut client, mut blobs) = (server.client().await, blobs(server.grpc).await);
     stored(&mut blobs, "k", 8 * MIB).await;
+    stored(&mut blobs, "older", 3 * MIB).await;
+    let _older = begun(&server, "older").await;
     let mut stream = begun(&server, "k").await;
     let coming = Writing::begin(&blobs, header(&id(2), "other")).await;
     for number in 0..4 {
@@ -131,8 +133,10 @@ async fn a_version_that_was_replaced_and_finds_no_room_ends_with_a_status() {
     }
     until("another has the room", || held(&server, "uploads"), |bytes| *bytes >= 4 << 20).await;
     client.store(put("k", "another")).await;
-    // The rest of a chunk that has begun is sent; time enough for a look at what is kept.
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    client.store(put("older", "another")).await;
+    // Newer readers are looked at first: when the older one's value has found its room the other's has found none.
+    until("the other value has room", || held(&server, "uploads"), |bytes| *bytes >= 7 << 20).await;
+    // The rest of a chunk that has begun is sent.
     let gone = rest(&mut stream, 0).await.unwrap_err();
     Failure::of(&gone).is(Code::Aborted, "VERSION_GONE");
     assert!(gone.message().contains("anew"), "{}", gone.message());

@@ -151,3 +151,29 @@ async fn the_largest_value_that_the_server_speaks_of_can_be_written() {
     let more = send(&mut blobs, vec![said(Message::Header(of_size(2, "k", limits.value_bytes_max + 1)))]).await;
     Failure::of(&more.unwrap_err()).is(Code::InvalidArgument, "VALUE_TOO_LARGE");
 }
+
+#[tokio::test]
+async fn an_upload_in_small_chunks_has_all_it_needs_whatever_a_later_one_takes() {
+    const SMALL: usize = 4 << 10;
+    let server = small().await;
+    let mut blobs = blobs(server.grpc).await;
+    let value = pattern(1, 4 * MIB);
+    let first = Writing::begin(&blobs, of_size(1, "a", 4 << 20)).await;
+    first.say(chunk(0, &value[..SMALL])).await;
+    until_received(&mut blobs, SMALL as u64).await;
+    // The largest that is let in beside it.
+    let mut size = 4 << 20;
+    for number in 2.. {
+        let later = vec![said(Message::Header(of_size(number, "b", size))), said(chunk(0, &value[..SMALL]))];
+        match send(&mut blobs, later).await {
+            Ok(_unfinished) => break,
+            Err(refused) => is_to_wait(&refused),
+        }
+        size -= 8 << 10;
+    }
+    assert!(size > 3 << 20, "{size}");
+    for (number, piece) in value.chunks(SMALL).enumerate().skip(1) {
+        first.say(chunk((number * SMALL) as u64, piece)).await;
+    }
+    assert_eq!(first.said(finish(4 << 20)).await.unwrap().put.unwrap().outcome(), PutOutcome::Stored);
+}

@@ -40,7 +40,8 @@ impl Settings {
         if own == 0 { self.memory.bytes_max / 2 } else { own.min(self.memory.bytes_max) }
     }
 
-    /// Bytes of the largest value that can be written: it comes in chunks, into the room of uploads, and becomes an entry.
+    /// Bytes of the largest value that can be written: it comes in chunks, as large as they may be, into the room of uploads, and
+    /// becomes an entry.
     #[must_use]
     pub fn written_bytes_max(&self) -> u64 {
         let memory = self.memory.bytes_max.saturating_sub(ENTRY_BYTES);

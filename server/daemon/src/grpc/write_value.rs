@@ -28,11 +28,13 @@ use super::{
     status::Failure,
 };
 
-/// Bytes that room is taken for at once at most, and no more than came before: an upload holds twice what came of it, whatever it
-/// says that will come.
+/// Bytes that room is taken for at once at most, and no more than came before: an upload holds twice what came of it, and what a
+/// chunk begins with, whatever it says that will come.
 const STEP_BYTES: u64 = 1 << 20;
+/// Bytes of a chunk that room is taken for before they are here, besides twice what is here of it.
+const BEGUN_BYTES: usize = 16 << 10;
 /// Bytes of the chunks of an upload that begins with a smaller one, as far as is known then.
-const CHUNK_BYTES_USUAL: u64 = 64 << 10;
+const CHUNK_BYTES_USUAL: u64 = 4 << 10;
 
 /// Serves `WriteValue`.
 pub(super) async fn write_value(
@@ -128,15 +130,20 @@ async fn chunk(parts: &Parts, writer: &Writer, sent: &mut Sent<Body>, head: Chun
         let rule = "more bytes come than the header said";
         return Err(Failure::argument("chunk.data", rule));
     }
-    make_room(parts, writer, head.length as u64).await?;
-    // The bytes are there from here on.
-    let data = sent.data(head.length).await?;
+    let data = loop {
+        // Room for what is here and what may come next: what is only announced holds none.
+        let most = head.length.min(BEGUN_BYTES + 2 * sent.here(head.length));
+        make_room(parts, writer, (most as u64, head.length)).await?;
+        if let Some(data) = sent.data(head.length, most).await? {
+            break data;
+        }
+    };
     let Some(chunk) = Chunk::checked(data, head.crc32c) else {
         let rule = "the bytes of the chunk do not have its checksum: send them again from received_bytes on";
         return Err(Failure::new("CHECKSUM_MISMATCH", rule).at("chunk.crc32c"));
     };
     // What it takes with what belongs to it may be a little more.
-    make_room(parts, writer, chunk.charged_bytes()).await?;
+    make_room(parts, writer, (chunk.charged_bytes(), head.length)).await?;
     let bytes = chunk.bytes().clone();
     writer.push(head.offset, chunk)?;
     if let Some(digesting) = &writer.upload().digesting {
@@ -145,14 +152,14 @@ async fn chunk(parts: &Parts, writer: &Writer, sent: &mut Sent<Body>, head: Chun
     Ok(())
 }
 
-/// Takes room for so many bytes more than there are.
-async fn make_room(parts: &Parts, writer: &Writer, bytes: u64) -> Result<(), Failure> {
+/// Takes room for so many bytes more than there are, of a chunk of this length.
+async fn make_room(parts: &Parts, writer: &Writer, (bytes, chunk): (u64, usize)) -> Result<(), Failure> {
     let plan = &writer.upload().plan;
     let came = writer.charged()?;
     let needed = came + bytes;
     let room = match writer.room()? {
         Some(room) => room,
-        None => first_room(parts, writer, bytes).await?,
+        None => first_room(parts, writer, chunk as u64).await?,
     };
     let more = needed.saturating_sub(room.bytes());
     if more == 0 {
@@ -174,13 +181,15 @@ async fn make_room(parts: &Parts, writer: &Writer, bytes: u64) -> Result<(), Fai
 
 /// The room of an upload whose first chunk has so many bytes: none yet, but all that it will take in such chunks is kept for
 /// it, if its header says how much it is. So of two that do not fit together one is told so before it holds anything.
-async fn first_room(parts: &Parts, writer: &Writer, bytes: u64) -> Result<Arc<Reservation>, Failure> {
+async fn first_room(parts: &Parts, writer: &Writer, chunk: u64) -> Result<Arc<Reservation>, Failure> {
     let plan = &writer.upload().plan;
+    // Those that follow may be larger: then it fits where it would not in such ones.
+    let all = |size| charge_in_chunks(size, chunk.max(CHUNK_BYTES_USUAL)).min(parts.uploads_bytes_max);
     let request = ReserveRequest {
         namespace: &plan.put.namespace,
         key: &plan.put.key,
         bytes: 0,
-        announced: plan.size.map_or(0, |size| charge_in_chunks(size, bytes.max(CHUNK_BYTES_USUAL))),
+        announced: plan.size.map_or(0, all),
         kind: &plan.put.description.kind,
         compute_cost: plan.put.description.compute_cost,
     };

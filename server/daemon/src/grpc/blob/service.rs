@@ -59,6 +59,8 @@ pub(crate) struct Parts {
     pub(crate) chunk_bytes_max: usize,
     /// Bytes of a value at most.
     pub(crate) value_bytes_max: u64,
+    /// Bytes that all uploads may hold.
+    pub(crate) uploads_bytes_max: u64,
     /// Cancelled when the server is on its way out.
     pub(crate) draining: CancellationToken,
     /// What outlives the call that began it.
@@ -94,6 +96,7 @@ impl BlobRpcs {
             ledger,
             chunk_bytes_max: settings.limits.chunk_bytes_max,
             value_bytes_max: settings.written_bytes_max(),
+            uploads_bytes_max: settings.uploads_bytes_max() as u64,
             draining,
             tasks: Lasting::here(),
             cache,

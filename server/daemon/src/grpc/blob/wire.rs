@@ -3,6 +3,7 @@
 
 use std::{
     future::poll_fn,
+    mem,
     pin::{Pin, pin},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -38,6 +39,8 @@ pub(in crate::grpc) struct Sent<B> {
     intake: Intake,
     /// The data of a chunk that could not be left where it was, and the room it has.
     gathered: Option<(Bytes, Option<Permit>)>,
+    /// What came of a chunk that is on its way.
+    coming: BytesMut,
 }
 
 /// A message that has begun; of a chunk the data is still to come.
@@ -66,7 +69,15 @@ where
 {
     /// The messages of this request.
     pub(in crate::grpc) fn new(body: B, chunk_bytes_max: usize, intake: Intake) -> Self {
-        Self { body, front: BytesMut::new(), rest: Bytes::new(), chunk_bytes_max, intake, gathered: None }
+        Self {
+            body,
+            front: BytesMut::new(),
+            rest: Bytes::new(),
+            chunk_bytes_max,
+            intake,
+            gathered: None,
+            coming: BytesMut::new(),
+        }
     }
 
     /// The only message of a request; cancellation loses it.
@@ -107,21 +118,41 @@ where
         }))
     }
 
-    /// The data of the chunk that has begun. One that lies in one frame is handed on as it lies there.
+    /// How many bytes of so many that were announced are here, taken or not.
+    pub(in crate::grpc) fn here(&self, length: usize) -> usize {
+        match &self.gathered {
+            Some((data, _)) => data.len(),
+            None => (self.coming.len() + self.front.len() + self.rest.len()).min(length),
+        }
+    }
+
+    /// The data of the chunk that has begun, of which so many bytes may be taken for now; `None`: as many are here. One that lies
+    /// in one frame is handed on as it lies there.
     ///
     /// # Errors
     /// A request that ends in the middle of it.
-    pub(in crate::grpc) async fn data(&mut self, length: usize) -> Result<Bytes, Failure> {
+    pub(in crate::grpc) async fn data(&mut self, length: usize, most: usize) -> Result<Option<Bytes>, Failure> {
         if let Some((data, _room)) = self.gathered.take() {
-            return Ok(data);
+            return Ok(Some(data));
         }
         if self.front.is_empty() && self.rest.is_empty() && !self.frame().await? {
             return Err(cut_short());
         }
-        if self.front.is_empty() && self.rest.len() >= length {
-            return Ok(self.rest.split_to(length));
+        if self.here(length) > most {
+            return Ok(None);
         }
-        self.gather(length, &AtomicUsize::new(0)).await
+        if self.coming.is_empty() && self.front.is_empty() && self.rest.len() >= length {
+            return Ok(Some(self.rest.split_to(length)));
+        }
+        let mut coming = mem::take(&mut self.coming);
+        // What nothing was written to takes addresses, and no memory.
+        coming.reserve(length - coming.len());
+        self.gather(&mut coming, most.min(length), &AtomicUsize::new(0)).await?;
+        if coming.len() == length {
+            return Ok(Some(coming.freeze()));
+        }
+        self.coming = coming;
+        Ok(None)
     }
 
     fn check(&self, length: usize) -> Result<(), Failure> {
@@ -157,13 +188,13 @@ where
     /// A message in one piece, and the room it has in the ledger if it is large: then it keeps its pace as well.
     async fn whole(&mut self, length: usize) -> Result<(Bytes, Option<Permit>), Failure> {
         if length <= SMALL_BYTES {
-            return Ok((self.gather(length, &AtomicUsize::new(0)).await?, None));
+            return Ok((self.piece(length, &AtomicUsize::new(0)).await?, None));
         }
         let mut coming = Coming::new(&self.intake, length);
         poll_fn(|cx| coming.poll_room(cx)).await?;
         let message = {
             let came = AtomicUsize::new(0);
-            let mut gather = pin!(self.gather(length, &came));
+            let mut gather = pin!(self.piece(length, &came));
             poll_fn(|cx| {
                 let message = gather.as_mut().poll(cx);
                 coming.came(came.swap(0, Ordering::Relaxed));
@@ -175,9 +206,15 @@ where
     }
 
     /// So many bytes in one piece; counts them as they come.
-    async fn gather(&mut self, length: usize, came: &AtomicUsize) -> Result<Bytes, Failure> {
+    async fn piece(&mut self, length: usize, came: &AtomicUsize) -> Result<Bytes, Failure> {
         let mut gathered = BytesMut::with_capacity(length);
-        let first = self.front.len().min(length);
+        self.gather(&mut gathered, length, came).await?;
+        Ok(gathered.freeze())
+    }
+
+    /// Adds what comes until there are so many bytes in all; counts those that came meanwhile.
+    async fn gather(&mut self, gathered: &mut BytesMut, length: usize, came: &AtomicUsize) -> Result<(), Failure> {
+        let first = self.front.len().min(length - gathered.len());
         gathered.extend_from_slice(&self.front.split_to(first));
         while gathered.len() < length {
             if self.rest.is_empty() && !self.frame().await? {
@@ -187,7 +224,7 @@ where
             gathered.extend_from_slice(&piece);
             came.fetch_add(piece.len(), Ordering::Relaxed);
         }
-        Ok(gathered.freeze())
+        Ok(())
     }
 
     /// Makes so many bytes, few, lie in one piece: in front when there is something in front, else in the rest.
@@ -322,7 +359,7 @@ mod tests {
         let Some(Begun::Chunk(ChunkHead { offset, crc32c, length })) = sent.next().await.unwrap() else {
             panic!("no chunk")
         };
-        v1::ValueChunk { offset, crc32c, data: sent.data(length).await.unwrap() }
+        v1::ValueChunk { offset, crc32c, data: sent.data(length, length).await.unwrap().expect("all of it may come") }
     }
 
     #[tokio::test]
@@ -346,6 +383,35 @@ mod tests {
         }
     }
 
+    /// The data of a chunk of this length, taken in such steps; how many these were.
+    async fn in_steps(sent: &mut Sent<Frames>, (length, step): (usize, usize), frame: usize) -> (Bytes, usize) {
+        let (mut most, mut steps) = (0, 0);
+        loop {
+            let here = sent.here(length);
+            assert!(here <= most + frame + HEAD, "{here} of {most} in frames of {frame}");
+            most = length.min(here + step);
+            steps += 1;
+            if let Some(data) = sent.data(length, most).await.unwrap() {
+                return (data, steps);
+            }
+            assert!(sent.here(length) >= most, "it is asked for when it is used up");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_chunk_no_more_is_taken_than_may_come() {
+        let data: Vec<u8> = (0..5000_u32).map(|number| number.to_le_bytes()[0]).collect();
+        let wire = framed([Message::Chunk(chunk(0, &data)), Message::Chunk(chunk(5000, b"!"))]);
+        for frame in [1, 47, 100, 1000, wire.len()] {
+            let mut sent = sent(&wire, frame);
+            assert!(matches!(sent.next().await.unwrap(), Some(Begun::Chunk(head)) if head.length == data.len()));
+            let (came, steps) = in_steps(&mut sent, (data.len(), 700), frame).await;
+            assert!(came == data, "{frame}");
+            assert!(frame == wire.len() || steps > 2, "{frame}: {steps} steps");
+            assert_eq!(chunk_of(&mut sent).await, chunk(5000, b"!"), "{frame}");
+        }
+    }
+
     #[tokio::test]
     async fn a_chunk_in_another_order_is_read_as_well() {
         // data, then the offset, then a field that nobody knows.
@@ -355,7 +421,7 @@ mod tests {
         let mut sent = sent(&wire, 4);
         let Some(Begun::Chunk(head)) = sent.next().await.unwrap() else { panic!("no chunk") };
         assert_eq!(
-            (head, &sent.data(3).await.unwrap()[..]),
+            (head, &sent.data(3, 3).await.unwrap().unwrap()[..]),
             (ChunkHead { offset: 9, crc32c: 0, length: 3 }, &b"abc"[..])
         );
     }
@@ -375,6 +441,6 @@ mod tests {
         let half = framed([Message::Chunk(chunk(0, &[7; 100]))]);
         let mut sent = sent(&half[..60], 11);
         let Some(Begun::Chunk(head)) = sent.next().await.unwrap() else { panic!("no chunk") };
-        assert_eq!(sent.data(head.length).await.unwrap_err().reason(), "BAD_MESSAGE");
+        assert_eq!(sent.data(head.length, head.length).await.unwrap_err().reason(), "BAD_MESSAGE");
     }
 }
