@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::{Clock, Moment},
@@ -39,7 +40,7 @@ pub(in crate::grpc) struct Readers {
 
 /// One stream to a reader.
 #[derive(Debug)]
-pub(in crate::grpc) struct Stream {
+struct Stream {
     cut: Cut,
     /// Whether what it reads is not kept for it any more.
     lost: Lost,
@@ -53,6 +54,25 @@ pub(in crate::grpc) struct Stream {
     /// Pieces that are handed out and not sent yet.
     unsent: AtomicUsize,
     sent: Notify,
+}
+
+/// Bytes on their way to a reader, and the room they have until they are sent.
+struct Held<R> {
+    bytes: Bytes,
+    _room: R,
+    stream: Arc<Stream>,
+}
+
+impl<R> Drop for Held<R> {
+    fn drop(&mut self) {
+        self.stream.is_sent();
+    }
+}
+
+impl<R> AsRef<[u8]> for Held<R> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// A stream's place among them.
@@ -114,9 +134,10 @@ impl Readers {
 }
 
 impl Streaming {
-    /// The stream.
-    pub(in crate::grpc) fn stream(&self) -> &Arc<Stream> {
-        &self.stream
+    /// Hands out bytes, which keep this room until they are sent.
+    pub(in crate::grpc) fn hand_out<R: Send + 'static>(&self, bytes: Bytes, room: R) -> Bytes {
+        self.stream.handed_out();
+        Bytes::from_owner(Held { bytes, _room: room, stream: Arc::clone(&self.stream) })
     }
 
     /// Something was handed out: from now on the reader is waited for.
@@ -148,7 +169,7 @@ impl Drop for Streaming {
 
 impl Stream {
     /// One piece more is handed out.
-    pub(in crate::grpc) fn handed_out(&self) {
+    fn handed_out(&self) {
         // Before it is due: who is due is judged by when it was seen.
         if self.unsent.load(Ordering::Acquire) == 0 {
             self.seen();
@@ -167,7 +188,7 @@ impl Stream {
     }
 
     /// One is sent.
-    pub(in crate::grpc) fn is_sent(&self) {
+    fn is_sent(&self) {
         self.seen();
         self.unsent.fetch_sub(1, Ordering::AcqRel);
         self.sent.notify_one();

@@ -12,12 +12,12 @@ use tokio::sync::watch;
 use super::{
     frames,
     kept::{Kept, Lost, Value},
-    readers::{Readers, Stream as Sending, Streaming},
+    readers::{Readers, Streaming},
     upload::{Place, Seen, Upload},
 };
 use crate::{
     grpc::status::Failure,
-    ledger::{Ledger, Permit, Share, Use},
+    ledger::{Ledger, Share, Use},
 };
 
 /// Bytes that are handed to the connection at once at most: it holds one such slice, and one that is next.
@@ -187,25 +187,6 @@ struct Reader {
     over: bool,
 }
 
-/// Bytes on their way, and the room they have until they are sent.
-struct Held {
-    bytes: Bytes,
-    _room: Permit,
-    stream: Arc<Sending>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.stream.is_sent();
-    }
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 /// All frames of a stream: a header, then what is read, then a trailer. No source: only the header.
 pub(in crate::grpc) fn frames_of(
     header: v1::ReadValueHeader,
@@ -282,8 +263,6 @@ impl Reader {
                 self.share.clone().wait(Use::Sending, wanted).await
             }
         };
-        let stream = Arc::clone(self.streaming.stream());
-        stream.handed_out();
-        Bytes::from_owner(Held { bytes, _room: room, stream })
+        self.streaming.hand_out(bytes, room)
     }
 }

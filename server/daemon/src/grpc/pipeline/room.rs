@@ -6,7 +6,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
@@ -27,25 +26,6 @@ pub(super) struct Room {
     /// What could not be taken.
     missing: Option<u64>,
     waits: Option<(u64, BoxFuture<'static, Permit>)>,
-}
-
-/// Bytes on their way, and the room of their message until all of it is sent.
-struct Held {
-    bytes: Bytes,
-    _room: Arc<Vec<Permit>>,
-    stream: Arc<readers::Stream>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.stream.is_sent();
-    }
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 impl Room {
@@ -111,11 +91,7 @@ impl Room {
         }
         self.bytes = self.bytes.saturating_sub(bytes as u64);
         let room = Arc::new(room);
-        framed.map(|bytes| {
-            let stream = Arc::clone(self.sending.stream());
-            stream.handed_out();
-            Bytes::from_owner(Held { bytes, _room: Arc::clone(&room), stream })
-        })
+        framed.map(|bytes| self.sending.hand_out(bytes, Arc::clone(&room)))
     }
 
     /// From now on the reader is waited for.
