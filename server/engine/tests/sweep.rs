@@ -13,6 +13,7 @@ use hotplate_engine::{
     event::{MissReason, RemovalReason, Silent},
     flow::{
         get::{GetRequest, Lookup},
+        hit::Wanted,
         invalidate::{InvalidateAnswer, InvalidateRequest},
         list::ListRequest,
         put::{Precondition, PutAnswer, PutRequest},
@@ -137,6 +138,27 @@ fn what_is_dead_already_is_not_counted_again() {
     fill(&cache, 1, "t");
     assert_eq!(total(&cache).entry_count, 1, "what came after the fence stays");
     assert_eq!(missed(&cache, "t:0"), None);
+}
+
+#[test]
+fn a_look_at_what_memory_has_finds_nothing_dead_down_to_the_last_of_a_shard() {
+    let cache = cache(|_| {});
+    fill(&cache, MANY, "t");
+    invalidate(&cache, tag("t"));
+    let shown = |key: &str| {
+        let mut shown = 0;
+        cache.hits("", &[Wanted { key, with_facts: false }], |_, _| {
+            shown += 1;
+            true
+        });
+        shown
+    };
+    let dead: u64 = (0..MANY).map(|n| shown(&format!("t:{n}"))).sum();
+    assert_eq!(dead, 0);
+    assert_eq!(total(&cache).entry_count, 0);
+    fill(&cache, 1, "t");
+    assert_eq!(shown("t:0"), 1, "what came after the fence is found");
+    cache.check_invariants().unwrap();
 }
 
 #[test]

@@ -123,8 +123,11 @@ fn look<'k>(
     let fresh = |record: &Record| record.freshness(now) == Freshness::Fresh && !record.is_negative();
     let record = shard.table(&space.shelf)?.get(slot).filter(|record| fresh(record))?;
     if record.selector() < newest {
-        let stands = store.settle(shard, (space, slot));
-        shard.table(&space.shelf)?.get(slot).filter(|record| stands && fresh(record))?;
+        // What does not stand is taken out, and its place may be gone with it.
+        if !store.settle(shard, (space, slot)) {
+            return None;
+        }
+        shard.table(&space.shelf)?.get(slot).filter(|record| fresh(record))?;
     }
     let (log, selector) = (LogId::of_hash(place.hash), Position { epoch: store.history.epoch(), number: newest });
     let as_of = AsOf { log, key: store.history.position(log), selector };

@@ -111,7 +111,7 @@ impl<V: Held> Table<V> {
         self.found.find(spread(half), |slot| self.places[*slot].hash == half).copied()
     }
 
-    /// The entry at a place.
+    /// The entry at a place of this table: one that was found, and not taken out since.
     #[inline]
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<&V> {

@@ -83,6 +83,11 @@ pub(crate) enum Operation {
         peek: bool,
         max_age: Option<Duration>,
     },
+    /// A look for what memory has of these keys, which is how most reads are answered.
+    Glance {
+        space: usize,
+        keys: Vec<usize>,
+    },
     Touch {
         id: Id,
         mode: TouchMode,
@@ -179,6 +184,8 @@ pub(crate) fn operations() -> BoxedStrategy<Operation> {
     let stale = select(&[StalePolicy::Refuse, StalePolicy::WhileRevalidate, StalePolicy::IfError][..]);
     let get = (ids(), stale, prop::bool::weighted(0.2), option::weighted(0.1, spans(1000)))
         .prop_map(|(id, stale, peek, max_age)| Operation::Get { id, stale, peek, max_age });
+    let glance =
+        (0..SPACES.len(), vec(0..KEYS.len(), 1..6)).prop_map(|(space, keys)| Operation::Glance { space, keys });
     let mode = select(&[TouchMode::Set, TouchMode::Extend, TouchMode::Shorten][..]);
     let touch = (ids(), mode, lifetimes()).prop_map(|(id, mode, lifetime)| Operation::Touch { id, mode, lifetime });
     let invalidate = (0..SPACES.len(), vec(selectors(), 1..4))
@@ -188,6 +195,7 @@ pub(crate) fn operations() -> BoxedStrategy<Operation> {
     prop_oneof![
         40 => put,
         30 => get,
+        8 => glance,
         8 => touch,
         4 => invalidate,
         2 => list,

@@ -49,6 +49,8 @@ pub(crate) enum Answer {
     Stale(Known),
     Negative(Known),
     Miss,
+    /// The fresh values among some keys, in the keys' order.
+    Glanced(Vec<Option<Known>>),
     /// Whether the lifetime changes; `None`: nothing is there.
     Touched(Option<bool>),
     /// What is selected.
@@ -105,6 +107,19 @@ impl Reference {
             known.read = self.now;
         }
         answer
+    }
+
+    fn glance(&mut self, space: usize, keys: &[usize]) -> Answer {
+        let mut glance = |key: &usize| {
+            let id = (space, *key);
+            let fresh = self.find(id).filter(|known| self.now < known.fresh_until && !known.written.is_negative());
+            fresh?;
+            match self.get(id, StalePolicy::Refuse, (false, None)) {
+                Answer::Hit(known) => Some(known),
+                _ => None,
+            }
+        };
+        Answer::Glanced(keys.iter().map(&mut glance).collect())
     }
 
     fn touch(&mut self, id: Id, mode: TouchMode, lifetime: Lifetime) -> Answer {
@@ -164,6 +179,7 @@ impl ReferenceStateMachine for Reference {
             Operation::Put { id, absent: true, .. } if state.find(*id).is_some() => Answer::InTheWay,
             Operation::Put { id, written, lifetime, .. } => state.put(*id, written, *lifetime),
             Operation::Get { id, stale, peek, max_age } => state.get(*id, *stale, (*peek, *max_age)),
+            Operation::Glance { space, keys } => state.glance(*space, keys),
             Operation::Touch { id, mode, lifetime } => state.touch(*id, *mode, *lifetime),
             Operation::Invalidate { space, selectors } => state.invalidate(*space, selectors),
             Operation::List { space, .. } => Answer::Selected(state.selected(*space, &[Selector::Everything])),

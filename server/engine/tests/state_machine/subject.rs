@@ -12,10 +12,11 @@ use std::{
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, EntryView, Expiration, Ttl},
+    entry::{Description, EntryView, Expiration, Facts, Payload, Ttl},
     event::{Event, MissReason, Observer, RemovalReason, Silent},
     flow::{
         get::{GetRequest, Lookup, StalePolicy},
+        hit::{Value, Wanted},
         invalidate::InvalidateRequest,
         list::ListRequest,
         put::{Precondition, PutAnswer, PutRequest},
@@ -217,6 +218,29 @@ impl Subject {
         }
     }
 
+    fn glance(&mut self, reference: &Reference, space: usize, keys: &[usize]) {
+        let Answer::Glanced(expected) = &reference.answer else { panic!("{:?}", reference.answer) };
+        let wanted: Vec<_> = keys.iter().map(|key| Wanted { key: KEYS[*key], with_facts: true }).collect();
+        let mut found = vec![None; keys.len()];
+        self.cache.hits(SPACES[space], &wanted, |number, hit| {
+            let payload = match hit.value {
+                Value::Here(bytes) => Payload::Value(bytes.to_vec().into()),
+                Value::Shared(payload) => payload,
+            };
+            found[number] = Some((payload, hit.facts.unwrap()));
+            true
+        });
+        for ((key, expected), found) in keys.iter().zip(expected).zip(found) {
+            let id = (space, *key);
+            let expected = expected.as_ref().filter(|_| !self.gone.contains(&id));
+            self.trace.push(format!("{found:?}"));
+            assert_eq!(found.is_some(), expected.is_some(), "glance at {id:?}");
+            let (Some((payload, facts)), Some(known)) = (found, expected) else { continue };
+            expect_facts(&facts, id, known, reference);
+            assert_eq!(payload, known.written.payload(), "{id:?}");
+        }
+    }
+
     fn touch(&mut self, reference: &Reference, id: Id, (mode, lifetime): (TouchMode, Lifetime)) {
         let request = TouchRequest {
             namespace: SPACES[id.0].to_owned(),
@@ -308,12 +332,17 @@ fn ask(id: Id) -> GetRequest {
 }
 
 fn expect_entry(view: &EntryView, id: Id, known: &Known, reference: &Reference) {
-    let (said, written) = (&view.facts.description, &known.written);
-    assert_eq!((&*view.key, &*said.kind, &said.tags), (KEYS[id.1], written.kind, &written.tags()));
+    assert_eq!(&*view.key, KEYS[id.1]);
+    expect_facts(&view.facts, id, known, reference);
+}
+
+fn expect_facts(facts: &Facts, id: Id, known: &Known, reference: &Reference) {
+    let (said, written) = (&facts.description, &known.written);
+    assert_eq!((&*said.kind, &said.tags), (written.kind, &written.tags()), "{id:?}");
     let (fresh_until, ends) = (known.fresh_until.min(known.ends()), known.ends());
-    assert_eq!(view.facts.fresh_for, fresh_until.since(reference.now), "{id:?} is fresh for");
-    assert_eq!(view.facts.usable_for, ends.since(reference.now), "{id:?} is usable for");
-    assert_eq!(view.facts.size_bytes, written.value.map_or(0, |(_, length)| length as u64), "{id:?}");
+    assert_eq!(facts.fresh_for, fresh_until.since(reference.now), "{id:?} is fresh for");
+    assert_eq!(facts.usable_for, ends.since(reference.now), "{id:?} is usable for");
+    assert_eq!(facts.size_bytes, written.value.map_or(0, |(_, length)| length as u64), "{id:?}");
 }
 
 /// A value may be refused when it can never fit or, except by the simplest policy, takes more than a hundredth.
@@ -344,6 +373,7 @@ impl StateMachineTest for Subject {
             Operation::Get { id, stale, peek, max_age } => {
                 self_.get(reference, id, &GetRequest { stale, peek, max_age, ..ask(id) });
             }
+            Operation::Glance { space, keys } => self_.glance(reference, space, &keys),
             Operation::Touch { id, mode, lifetime } => self_.touch(reference, id, (mode, lifetime)),
             Operation::Invalidate { space, selectors } => {
                 self_.invalidate(reference, &mut invalidation(space, selectors));
