@@ -9,6 +9,7 @@ mod harness;
 mod wire;
 
 mod access;
+mod answers;
 mod batch_get;
 mod batch_lease;
 mod batch_put;

@@ -38,6 +38,13 @@ impl Raw {
         Self::over(stream, h2::client::Builder::new().initial_window_size(0)).await
     }
 
+    /// A connection that takes so many bytes of each answer before its reader takes them, and of all together as many as come.
+    pub(crate) async fn narrow(address: SocketAddr, window: u32) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let mut builder = h2::client::Builder::new();
+        Self::over(stream, builder.initial_window_size(window).initial_connection_window_size(1 << 30)).await
+    }
+
     async fn over(stream: TcpStream, builder: &h2::client::Builder) -> Self {
         let (send, connection) = builder.handshake(stream).await.unwrap();
         let mut driver = JoinSet::new();
@@ -72,6 +79,23 @@ impl Raw {
 }
 
 impl RawCall {
+    /// Takes the answer, or only what comes without that: how much came, and why it ended early; `None`: it is whole.
+    pub(crate) async fn cut(self, takes: bool) -> (usize, Option<h2::Reason>) {
+        let response = within("a response", self.response).await.expect("a response");
+        let (mut body, mut bytes) = (response.into_body(), 0);
+        while let Some(chunk) = within("the body", body.data()).await {
+            match chunk {
+                Ok(chunk) => {
+                    bytes += chunk.len();
+                    let taken = chunk.len() * usize::from(takes);
+                    body.flow_control().release_capacity(taken).unwrap();
+                }
+                Err(broken) => return (bytes, broken.reason()),
+            }
+        }
+        (bytes, None)
+    }
+
     /// Sends the request's message and its end.
     pub(crate) fn finish(&mut self, message: &impl Message) {
         self.body.send_data(framed(message), true).unwrap();

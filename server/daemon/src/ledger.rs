@@ -8,7 +8,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -58,6 +58,8 @@ pub(crate) struct Ledger {
 struct Account {
     most: u64,
     waiting: AtomicUsize,
+    /// Bytes that are there already and wait.
+    queued: AtomicU64,
     free: Arc<Semaphore>,
 }
 
@@ -82,6 +84,7 @@ impl Ledger {
             Account {
                 most: units * UNIT,
                 waiting: AtomicUsize::new(0),
+                queued: AtomicU64::new(0),
                 free: Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1))),
             }
         };

@@ -25,6 +25,8 @@ use super::{
     blob::service::{BlobRpcs, blob_rpc_at},
     bounded::{guarded, panicked},
     coming::{Intake, Metered},
+    ending::Ending,
+    going::Outlet,
     lane::{
         Outgoing,
         prefix::{PREFIX_BYTES, only_message},
@@ -37,8 +39,8 @@ use super::{
     status::{Failure, unexplained},
 };
 use crate::{
-    access::{Access, Caller, Known, Need},
-    deadline::{Ending, asked_for},
+    access::{Access, Caller, Known, Need, Permission},
+    deadline::asked_for,
     ledger::Own,
     limits::Admission,
     telemetry::{CallRecord, Telemetry},
@@ -155,7 +157,7 @@ fn begin(gate: Gate, request: Request<Incoming>, cx: &mut Context<'_>) -> Result
     let rpc = rpc_at(request.uri().path()).or_else(|| blob_rpc_at(request.uri().path()));
     let span = rpc.map_or_else(Span::none, |rpc| parts.telemetry.call_span(rpc, request.headers()));
     let Some((rpc, lane)) = rpc.and_then(|rpc| Some((rpc, Lane::of(rpc, request.method(), request.headers())?))) else {
-        let answer = async move { parts.answer(request.map(Body::new), rpc, &connection).await.map(Outgoing::Other) };
+        let answer = async move { parts.answer(request.map(Body::new), rpc, &connection).await };
         return Err(Box::pin(answer.instrument(span)));
     };
     let at_once = span.in_scope(|| parts.at_once((rpc, lane), (request, &connection), cx));
@@ -166,7 +168,7 @@ fn begin(gate: Gate, request: Request<Incoming>, cx: &mut Context<'_>) -> Result
         }
         AtOnce::General(pass, request, started) => {
             let answer = async move { parts.answer_let_in(request, Some(rpc), (pass, started)).await };
-            Box::pin(async move { answer.await.map(Outgoing::Other) }.instrument(span))
+            Box::pin(answer.instrument(span))
         }
     };
     match open.as_mut().poll(cx) {
@@ -203,11 +205,11 @@ impl Parts {
         request: Request<Body>,
         rpc: Option<&'static str>,
         connection: &Connection,
-    ) -> Response<Body> {
+    ) -> Response<Outgoing> {
         let started = self.clock.now();
         match self.admit((request.uri().path(), request.headers(), connection), rpc, started) {
             Ok(pass) => self.answer_let_in(request, rpc, (pass, started)).await,
-            Err(refused) => self.refuse(rpc, None, started, refused),
+            Err(refused) => self.refuse(rpc, None, started, refused).map(Outgoing::Other),
         }
     }
 
@@ -216,16 +218,16 @@ impl Parts {
         request: Request<Body>,
         rpc: Option<&'static str>,
         (pass, started): (Pass, Moment),
-    ) -> Response<Body> {
+    ) -> Response<Outgoing> {
         let call = pass.call.clone();
         let served = guarded(pass.head, self.dispatch(request, call.clone(), &pass.intake)).await;
         let served = served.map_err(|cut| pass.why(cut));
         let response = match served {
             Ok(response) => response,
-            Err(failure) => return self.refuse(rpc, call.as_deref(), started, failure),
+            Err(failure) => return self.refuse(rpc, call.as_deref(), started, failure).map(Outgoing::Other),
         };
         match unexplained(&response) {
-            Some(failure) => self.refuse(rpc, call.as_deref(), started, failure),
+            Some(failure) => self.refuse(rpc, call.as_deref(), started, failure).map(Outgoing::Other),
             None => response.map(|body| self.ending(body, pass, started)),
         }
     }
@@ -259,7 +261,8 @@ impl Parts {
             },
         };
         let (Lane::Get, Some(call)) = (lane, &pass.call) else { return AtOnce::Message(pass, message, started) };
-        let hit = panic::catch_unwind(AssertUnwindSafe(|| self.rpcs.hit(call, &message)));
+        let outlet = self.outlet(&pass.intake);
+        let hit = panic::catch_unwind(AssertUnwindSafe(|| self.rpcs.hit(call, &message, outlet)));
         match hit {
             Ok(None) => AtOnce::Message(pass, message, started),
             Ok(Some(hit)) => AtOnce::Answered(Reply::response(hit, pass.place.take()).map(Outgoing::Reply)),
@@ -281,10 +284,11 @@ impl Parts {
 
     /// Lets a handler answer a message.
     async fn handle(&self, lane: Lane, message: Bytes, (pass, started): (Pass, Moment)) -> Response<Outgoing> {
-        let Pass { call: Some(call), place, head, .. } = pass else {
+        let Pass { call: Some(call), place, head, intake, .. } = pass else {
             return Failure::bug("a call of an RPC has no caller").response().map(Outgoing::Other);
         };
-        match guarded(head, self.rpcs.serve(lane, &call, message)).await {
+        let asked = (message, self.outlet(&intake));
+        match guarded(head, self.rpcs.serve(lane, &call, asked)).await {
             Ok(Ok(Served { message, degraded })) => {
                 let mut response = Reply::response(message, place);
                 if degraded {
@@ -333,6 +337,10 @@ impl Parts {
         Ok(Pass { intake, ends_with_server, call, place, head, end })
     }
 
+    fn outlet<'a>(&'a self, intake: &'a Intake) -> Outlet<'a> {
+        Outlet { intake, readers: self.blobs.readers() }
+    }
+
     fn intake(&self, connection: &Connection, caller: Option<&Arc<str>>) -> Intake {
         let (own, (rate_min, patience)) = (Arc::clone(&connection.own), self.pace);
         Intake { ledger: Arc::clone(self.blobs.ledger()), own, caller: caller.cloned(), rate_min, patience }
@@ -365,16 +373,20 @@ impl Parts {
         served.unwrap_or_else(|never| match never {})
     }
 
-    fn ending(&self, body: Body, pass: Pass, started: Moment) -> Body {
-        let Pass { place, end, ends_with_server, .. } = pass;
-        let mut body = Ending::new(body, place);
+    fn ending(&self, body: Body, pass: Pass, started: Moment) -> Outgoing {
+        let Pass { call, place, end, ends_with_server, intake, .. } = pass;
+        let is_done = call.is_none_or(|call| call.permission != Permission::Read);
+        let mut body = match place {
+            Some(place) => Ending::of_call(body, (place, is_done), (intake, Arc::clone(self.blobs.readers()))),
+            None => Ending::of_stream(body),
+        };
         if let Some((time, failure)) = end {
             body = body.after(time.saturating_sub(self.clock.now().since(started)), failure);
         }
         if ends_with_server {
             body = body.when_stopped(self.admission.draining().clone().cancelled_owned());
         }
-        Body::new(body)
+        Outgoing::Ending(Box::new(body))
     }
 
     fn refuse(

@@ -15,7 +15,7 @@ mod waiting;
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -256,6 +256,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Pipeline<B> {
             match &mut this.state {
                 State::Over => return Poll::Ready(None),
                 State::Ending(failure) if is_done => {
+                    // With its trailers it would leave our hands, however much of it is not sent.
+                    ready!(this.results.poll_sent(cx));
                     let failure = failure.take();
                     return Poll::Ready(Some(Ok(Frame::trailers(this.trailers(failure)))));
                 }

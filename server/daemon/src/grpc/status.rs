@@ -77,8 +77,8 @@ pub const REASONS: &[(&str, Code, &str)] = &[
         "OVERLOADED",
         Code::ResourceExhausted,
         "As many calls as `limits.calls_max` are in flight, too many operations of a Pipeline wait or too many for what replicas \
-         share, or a large request found no room (`ledger.requests_bytes_max`) or came too slowly (`limits.read_stall`): nothing \
-         was done.",
+         share, a large request found no room (`ledger.requests_bytes_max`) or came too slowly (`limits.read_stall`), or a large \
+         answer found no room (`ledger.sending_bytes_max`): nothing was done.",
     ),
     ("PERMISSION_DENIED", Code::PermissionDenied, "The caller's token has no grant for this in this namespace."),
     ("POSITION_NOT_REACHED", Code::Unavailable, "This server has not reached the position asked for, and may yet."),

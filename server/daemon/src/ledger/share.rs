@@ -1,11 +1,12 @@
 //! What one caller may hold over one connection: a little that is its own whatever others hold, and of what all have in common
 //! at most half, so that no caller with a token can keep all others out. What it is held for is not known here.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use tokio::sync::Semaphore;
 
 use super::{Free, Ledger, Permit, UNIT, USES, Use, Waiting, units};
+use crate::grpc::lane::unsent::Unsent;
 
 /// Bytes of each use that a connection may hold besides what all have in common.
 const OWN_BYTES: u64 = 64 << 10;
@@ -14,11 +15,36 @@ const CALLER_PART: u64 = 2;
 
 /// What a connection may hold besides what all have in common.
 #[derive(Debug)]
-pub(crate) struct Own([Arc<Semaphore>; 2]);
+pub(crate) struct Own {
+    free: [Arc<Semaphore>; 2],
+    unsent: Arc<Unsent>,
+}
 
 impl Default for Own {
     fn default() -> Self {
-        Self(USES.map(|_| Arc::new(Semaphore::new(usize::try_from(units(OWN_BYTES)).unwrap_or(1)))))
+        let free = USES.map(|_| Arc::new(Semaphore::new(usize::try_from(units(OWN_BYTES)).unwrap_or(1))));
+        Self { free, unsent: Arc::default() }
+    }
+}
+
+impl Own {
+    /// What is on its way over the connection without room.
+    pub(crate) fn unsent(&self) -> &Arc<Unsent> {
+        &self.unsent
+    }
+}
+
+/// Bytes that wait for room, counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    ledger: Arc<Ledger>,
+    of: Use,
+    bytes: u64,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.ledger.account(self.of).queued.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
@@ -42,7 +68,7 @@ impl Share {
     /// Room for so many bytes, at once; `None`: there is none.
     pub(crate) fn take(&self, of: Use, bytes: u64) -> Option<Permit> {
         let wanted = u32::try_from(units(bytes)).ok()?;
-        if let Ok(permit) = Arc::clone(&self.own.0[of as usize]).try_acquire_many_owned(wanted) {
+        if let Ok(permit) = Arc::clone(&self.own.free[of as usize]).try_acquire_many_owned(wanted) {
             return Some(Some(permit).into());
         }
         let of_caller = match &self.caller {
@@ -58,7 +84,7 @@ impl Share {
         if let Some(permit) = self.take(of, bytes) {
             return permit;
         }
-        let own = Arc::clone(&self.own.0[of as usize]);
+        let own = Arc::clone(&self.own.free[of as usize]);
         let wanted = u32::try_from(units(bytes)).unwrap_or(u32::MAX);
         if u64::from(wanted) * UNIT > OWN_BYTES {
             return self.wait_for_common(of, bytes).await;
@@ -67,6 +93,14 @@ impl Share {
             permit = own.acquire_many_owned(wanted) => permit.ok().into(),
             permit = self.wait_for_common(of, bytes) => permit,
         }
+    }
+
+    /// Counts so many bytes that are there already and wait for room; `None`: as many wait as may have some.
+    pub(crate) fn queue(&self, of: Use, bytes: u64) -> Option<Queued> {
+        let account = self.ledger.account(of);
+        let more = |queued: u64| queued.checked_add(bytes).filter(|all| *all <= account.most.max(bytes));
+        account.queued.try_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Queued { ledger: Arc::clone(&self.ledger), of, bytes })
     }
 
     async fn wait_for_common(&self, of: Use, bytes: u64) -> Permit {

@@ -53,6 +53,12 @@ impl Cut {
         self.0.waker.wake();
     }
 
+    /// Whether it was made.
+    #[cfg(test)]
+    pub(crate) fn was_made(&self) -> bool {
+        self.0.made.load(Ordering::Acquire)
+    }
+
     /// Whether the call is to end; it is woken when it is.
     fn is_made(&self, cx: &Context<'_>) -> bool {
         self.0.waker.register(cx.waker());

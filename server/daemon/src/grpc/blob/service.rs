@@ -109,6 +109,11 @@ impl BlobRpcs {
         &self.0.ledger
     }
 
+    /// Who reads what is large.
+    pub(in crate::grpc) fn readers(&self) -> &Arc<Readers> {
+        &self.0.readers
+    }
+
     /// A stream that begins, of the call that is being polled, and counts all it hands out.
     pub(in crate::grpc) fn begin_sending(&self) -> Streaming {
         self.0.readers.begin_counted()

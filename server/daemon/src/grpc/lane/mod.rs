@@ -7,6 +7,7 @@ pub(crate) mod read;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod unary;
+pub(crate) mod unsent;
 pub(crate) mod wire;
 
 use std::{
@@ -18,7 +19,7 @@ use http_body::{Frame, SizeHint};
 use tonic::{Status, body::Body};
 
 use self::reply::{Framed, Reply};
-use super::pipeline::Pipeline;
+use super::{ending::Ending, pipeline::Pipeline};
 
 /// The body of any response.
 pub(crate) enum Outgoing {
@@ -26,7 +27,9 @@ pub(crate) enum Outgoing {
     Reply(Reply),
     /// Answers of many operations.
     Pipeline(Box<Pipeline>),
-    /// Whatever else.
+    /// What another way answered.
+    Ending(Box<Ending>),
+    /// Nothing but a status.
     Other(Body),
 }
 
@@ -40,6 +43,7 @@ impl http_body::Body for Outgoing {
                 Pin::new(reply).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
             Self::Pipeline(pipeline) => Pin::new(pipeline).poll_frame(cx),
+            Self::Ending(ending) => Pin::new(ending).poll_frame(cx),
             Self::Other(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(Framed::whole)))),
@@ -50,6 +54,7 @@ impl http_body::Body for Outgoing {
         match self {
             Self::Reply(reply) => reply.is_end_stream(),
             Self::Pipeline(pipeline) => pipeline.is_end_stream(),
+            Self::Ending(ending) => ending.is_end_stream(),
             Self::Other(body) => body.is_end_stream(),
         }
     }
@@ -58,6 +63,7 @@ impl http_body::Body for Outgoing {
         match self {
             Self::Reply(reply) => reply.size_hint(),
             Self::Pipeline(pipeline) => pipeline.size_hint(),
+            Self::Ending(ending) => ending.size_hint(),
             Self::Other(body) => body.size_hint(),
         }
     }

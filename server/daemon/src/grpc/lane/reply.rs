@@ -5,8 +5,8 @@ use std::{
     convert::Infallible,
     io::IoSlice,
     pin::Pin,
-    sync::LazyLock,
-    task::{Context, Poll},
+    sync::{Arc, LazyLock},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, BufMut, Bytes};
@@ -14,28 +14,47 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::prefix::{PREFIX_BYTES, Prefix};
-use crate::net::waits_for_reader;
+use super::{
+    prefix::{PREFIX_BYTES, Prefix},
+    unsent::Unsent,
+};
+use crate::{
+    grpc::{
+        blob::readers::{OnWay, Streaming},
+        going::{Parcel, poll_sent},
+    },
+    net::waits_for_reader,
+};
 
 /// A message with its prefix, in the pieces that are sent: what comes before a large value, the value, what comes after. It is
 /// handed on whole, and written from where the pieces lie: in one frame, where the peer takes such large ones.
 ///
 /// Most messages are one piece, and HTTP/2 moves them many times until they are sent: the others are told elsewhere.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Framed {
     first: Bytes,
-    more: Option<Box<[Bytes; 2]>>,
+    more: Option<Box<More>>,
+    /// Where it is counted until it is sent.
+    unsent: Option<Arc<Unsent>>,
+}
+
+/// What few messages have.
+#[derive(Debug, Default)]
+struct More {
+    rest: [Bytes; 2],
+    /// Hears how it is sent, and keeps its room until it is.
+    way: Option<OnWay>,
 }
 
 impl Framed {
     /// A message in one piece, its prefix in front.
     pub(crate) fn whole(prefixed: Bytes) -> Self {
-        Self { first: prefixed, more: None }
+        Self { first: prefixed, more: None, unsent: None }
     }
 
     /// A message whose middle is sent as it lies. `head` begins with the prefix of the whole.
     pub(crate) fn around(head: Bytes, middle: Bytes, tail: Bytes) -> Self {
-        Self { first: head, more: Some(Box::new([middle, tail])) }
+        Self { first: head, more: Some(Box::new(More { rest: [middle, tail], way: None })), unsent: None }
     }
 
     /// Encodes a message, its prefix in front, in one piece of exactly its size; `None`: it is longer than any may be.
@@ -47,14 +66,30 @@ impl Framed {
         Some(Self::whole(whole.into()))
     }
 
-    /// The same with each of its pieces made into another of the same bytes.
-    pub(crate) fn map(self, mut of: impl FnMut(Bytes) -> Bytes) -> Self {
-        let mut each = |piece: Bytes| if piece.is_empty() { piece } else { of(piece) };
-        Self { first: each(self.first), more: self.more.map(|more| Box::new(more.map(each))) }
+    /// The same, with who hears how it is sent.
+    pub(crate) fn on_way(mut self, way: OnWay) -> Self {
+        self.more.get_or_insert_default().way = Some(way);
+        self
+    }
+
+    /// The same, counted here until it is sent.
+    pub(crate) fn counted_in(mut self, unsent: Arc<Unsent>) -> Self {
+        unsent.add(self.remaining());
+        self.unsent = Some(unsent);
+        self
     }
 
     fn pieces(&self) -> impl Iterator<Item = &Bytes> {
-        [&self.first].into_iter().chain(self.more.as_deref().into_iter().flatten()).filter(|piece| !piece.is_empty())
+        let rest = self.more.as_deref().map(|more| &more.rest);
+        [&self.first].into_iter().chain(rest.into_iter().flatten()).filter(|piece| !piece.is_empty())
+    }
+}
+
+impl Drop for Framed {
+    fn drop(&mut self) {
+        if let Some(unsent) = &self.unsent {
+            unsent.sent(self.remaining());
+        }
     }
 }
 
@@ -79,7 +114,8 @@ impl Buf for Framed {
     fn advance(&mut self, count: usize) {
         assert!(count <= self.remaining(), "no more is taken than there is");
         let mut left = count;
-        for piece in [&mut self.first].into_iter().chain(self.more.as_deref_mut().into_iter().flatten()) {
+        let rest = self.more.as_deref_mut().map(|more| &mut more.rest);
+        for piece in [&mut self.first].into_iter().chain(rest.into_iter().flatten()) {
             let taken = left.min(piece.len());
             if taken == piece.len() {
                 // What it holds is let go as soon as it is sent.
@@ -89,6 +125,14 @@ impl Buf for Framed {
             }
             left -= taken;
         }
+        if let Some(unsent) = &self.unsent {
+            unsent.sent(count);
+        }
+        let is_sent = !self.has_remaining();
+        if let Some(More { way, .. }) = self.more.as_deref_mut() {
+            way.iter_mut().for_each(|way| way.went(count));
+            way.take_if(|_| is_sent);
+        }
     }
 }
 
@@ -96,6 +140,8 @@ impl Buf for Framed {
 #[derive(Debug)]
 pub(crate) struct Reply {
     message: Option<Framed>,
+    /// What tells when it is sent, if the call lasts until then.
+    sending: Option<Box<Streaming>>,
     over: bool,
     /// The call counts as in flight until its response is sent.
     _place: Option<OwnedSemaphorePermit>,
@@ -120,8 +166,9 @@ pub(crate) fn response<B>(body: B) -> Response<B> {
 
 impl Reply {
     /// The response that is this message. The call keeps its place until it is sent.
-    pub(crate) fn response(message: Framed, place: Option<OwnedSemaphorePermit>) -> Response<Self> {
-        response(Self { message: Some(message), over: false, _place: place })
+    pub(crate) fn response(answer: Parcel, place: Option<OwnedSemaphorePermit>) -> Response<Self> {
+        let Parcel { message, sending } = answer;
+        response(Self { message: Some(message), sending, over: false, _place: place })
     }
 }
 
@@ -129,14 +176,19 @@ impl Body for Reply {
     type Data = Framed;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Framed>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Framed>, Infallible>>> {
         if let Some(message) = self.message.take() {
-            waits_for_reader(true);
+            // Who is counted is waited for elsewhere.
+            if self.sending.is_none() {
+                waits_for_reader(true);
+            }
             return Poll::Ready(Some(Ok(Frame::data(message))));
         }
         if self.over {
             return Poll::Ready(None);
         }
+        // With its trailers it would leave our hands, however much of it is not sent.
+        ready!(poll_sent(&mut self.sending, cx));
         self.over = true;
         Poll::Ready(Some(Ok(Frame::trailers(ok()))))
     }
@@ -155,6 +207,7 @@ mod tests {
     use futures::{FutureExt, StreamExt, stream::poll_fn};
 
     use super::*;
+    use crate::grpc::going::Going;
 
     fn frames(mut reply: Reply) -> Vec<Frame<Framed>> {
         let frames = poll_fn(|cx| Pin::new(&mut reply).poll_frame(cx));
@@ -165,7 +218,7 @@ mod tests {
     fn a_reply_is_one_frame_of_its_pieces_and_then_ok() {
         let value = Bytes::from(vec![7; 100_000]);
         let framed = Framed::around(Bytes::from_static(b"head"), value.clone(), Bytes::from_static(b"tail"));
-        let frames = frames(Reply::response(framed, None).into_body());
+        let frames = frames(Reply::response(Going::Tiny.with(framed), None).into_body());
         let mut slices = [IoSlice::new(&[]); 4];
         assert_eq!(frames[0].data_ref().unwrap().chunks_vectored(&mut slices), 3);
         assert_eq!([&*slices[0], &*slices[1], &*slices[2]], [&b"head"[..], &value, b"tail"]);
@@ -203,7 +256,8 @@ mod tests {
         let told = super::super::prefix::only_message(&piece, 1000).unwrap();
         assert_eq!(<hotplate_proto::v1::GetRequest as prost::Message>::decode(told).unwrap(), message);
         assert!(!framed.has_remaining());
-        let response = Reply::response(Framed::of(&hotplate_proto::v1::GetRequest::default()).unwrap(), None);
+        let response =
+            Reply::response(Going::Tiny.with(Framed::of(&hotplate_proto::v1::GetRequest::default()).unwrap()), None);
         assert_eq!(response.headers()["content-type"], "application/grpc");
         assert_eq!(frames(response.into_body()).len(), 2, "an empty message has a prefix");
     }

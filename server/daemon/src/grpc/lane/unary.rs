@@ -1,7 +1,7 @@
 //! One call of the lane, from its message to its answer: memory is asked first, in place; what that does not answer goes to
 //! the handler of its RPC. Who may call, and for how long, is the gate's business.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hotplate_engine::flow::hit::{Hit, Value, Wanted};
 use hotplate_proto::v1::Permission;
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
@@ -10,6 +10,7 @@ use prost::Message;
 use super::{prefix::PREFIX_BYTES, read::count, reply::Framed, wire::Backward};
 use crate::grpc::{
     batch_get, convert, get,
+    going::{Outlet, Parcel},
     service::{About, Answer, CacheRpcs, Call},
     status::Failure,
 };
@@ -47,21 +48,25 @@ impl Lane {
 /// An answer as it is sent, and whether what others changed may not be known here.
 pub(crate) struct Served {
     /// The message.
-    pub(crate) message: Framed,
+    pub(crate) message: Parcel,
     /// Whether the response says that.
     pub(crate) degraded: bool,
 }
 
 impl CacheRpcs {
     /// Answers a Get that asks for one entry which memory has, fresh; `None`: another way knows what there is to say.
-    pub(crate) fn hit(&self, call: &Call, message: &[u8]) -> Option<Framed> {
+    pub(crate) fn hit(&self, call: &Call, message: &[u8], outlet: Outlet<'_>) -> Option<Parcel> {
         let parts = self.parts();
         let convert::PlainGet { namespace, key, full } = convert::PlainGet::read(message)?;
         if !call.caller.allows(Permission::Read, namespace) || parts.cache.is_degraded(namespace) {
             return None;
         }
-        let (mut written, mut kept) = (None, None);
+        let (mut written, mut kept, mut going) = (None, None, None);
         parts.cache.hits(namespace, &[Wanted { key, with_facts: full }], |_, hit| {
+            going = outlet.take(convert::bytes_of_hit(key, &hit));
+            if going.is_none() {
+                return false;
+            }
             match hit.value {
                 Value::Here(_) => written = Some(write(key, hit)),
                 // Not while anything is locked: it may be held smaller.
@@ -73,18 +78,24 @@ impl CacheRpcs {
         });
         let framed = written.or_else(|| kept.map(|hit| write(key, hit)))?.framed()?;
         self.record(call, (namespace, Some(key)), Ok("hit"));
-        Some(framed)
+        Some(going?.with(framed))
     }
 
     /// Answers any call of the lane.
-    pub(crate) async fn serve(&self, lane: Lane, call: &Call, message: Bytes) -> Result<Served, Failure> {
+    pub(crate) async fn serve(
+        &self,
+        lane: Lane,
+        call: &Call,
+        (message, outlet): (Bytes, Outlet<'_>),
+    ) -> Result<Served, Failure> {
+        let asked = (message, outlet);
         match lane {
             Lane::Pipeline => Err(Failure::bug("a stream is served as a call")),
-            Lane::Get => self.one(call, message, async |request| get::get(self.parts(), call, request).await).await,
+            Lane::Get => self.one(call, asked, async |request| get::get(self.parts(), call, request).await).await,
             Lane::BatchGet => {
-                few_items(&message, self.parts().batch_items_max)
+                few_items(&asked.0, self.parts().batch_items_max)
                     .inspect_err(|failure| self.record(call, ("", None), Err(failure)))?;
-                self.one(call, message, async |request| batch_get::batch_get(self.parts(), call, request).await).await
+                self.one(call, asked, async |request| batch_get::batch_get(self.parts(), call, request).await).await
             }
         }
     }
@@ -92,7 +103,7 @@ impl CacheRpcs {
     async fn one<Q: About + Message + Default, A: Message>(
         &self,
         call: &Call,
-        message: Bytes,
+        (message, outlet): (Bytes, Outlet<'_>),
         handler: impl AsyncFnOnce(Q) -> Result<Answer<A>, Failure>,
     ) -> Result<Served, Failure> {
         let request = match Q::decode(message) {
@@ -104,12 +115,27 @@ impl CacheRpcs {
             }
         };
         let (namespace, key) = (request.namespace().to_owned(), request.key().map(str::to_owned));
-        let answered = handler(request).await;
-        let answer = self.recorded(call, (&namespace, key.as_deref()), answered)?;
-        let message = Framed::of(&answer)
-            .ok_or_else(|| Failure::new("MESSAGE_TOO_LARGE", "the answer is larger than any message may be"))?;
-        Ok(Served { message, degraded: self.parts().cache.is_degraded(&namespace) })
+        let written = handler(request).await.and_then(|Answer { message, outcome }| {
+            let too_large = || Failure::new("MESSAGE_TOO_LARGE", "the answer is larger than any message may be");
+            Ok((Framed::of(&message).ok_or_else(too_large)?, outcome))
+        });
+        let said = match written {
+            Ok((framed, outcome)) => with_room(framed, outlet).await.map(|parcel| (parcel, outcome)),
+            Err(failure) => Err(failure),
+        };
+        self.record(call, (&namespace, key.as_deref()), said.as_ref().map(|(_, outcome)| *outcome));
+        Ok(Served { message: said?.0, degraded: self.parts().cache.is_degraded(&namespace) })
     }
+}
+
+/// An answer that may be sent, once there is room for it.
+async fn with_room(framed: Framed, outlet: Outlet<'_>) -> Result<Parcel, Failure> {
+    let bytes = framed.remaining();
+    let going = match outlet.take(bytes) {
+        Some(going) => going,
+        None => Box::pin(outlet.wait(bytes)).await?,
+    };
+    Ok(going.with(framed))
 }
 
 /// Refuses a batch of too many items before it is decoded: one of two bytes takes hundreds then.

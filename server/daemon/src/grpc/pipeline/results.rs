@@ -163,6 +163,11 @@ impl Results {
         Some(next)
     }
 
+    /// Comes when all messages are sent that went.
+    pub(super) fn poll_sent(&self, cx: &Context<'_>) -> Poll<()> {
+        self.room.poll_all_sent(cx)
+    }
+
     /// Whether there is a message to send.
     pub(super) fn is_waiting(&self) -> bool {
         !self.whole.is_empty()

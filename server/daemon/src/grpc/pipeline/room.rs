@@ -1,10 +1,7 @@
 //! Room for the answers of one stream: taken from the ledger before they are written, given back as the connection has sent
 //! them. What they say is not known here.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::task::{Context, Poll, ready};
 
 use futures::{FutureExt, future::BoxFuture};
 
@@ -90,8 +87,12 @@ impl Room {
             room.push(permit);
         }
         self.bytes = self.bytes.saturating_sub(bytes as u64);
-        let room = Arc::new(room);
-        framed.map(|bytes| self.sending.hand_out(bytes, Arc::clone(&room)))
+        framed.on_way(self.sending.on_way(room))
+    }
+
+    /// Comes when all that was written is sent.
+    pub(super) fn poll_all_sent(&self, cx: &Context<'_>) -> Poll<()> {
+        self.sending.poll_all_sent(cx)
     }
 
     /// From now on the reader is waited for.
@@ -102,7 +103,7 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, time::Duration};
+    use std::{future::poll_fn, sync::Arc, time::Duration};
 
     use hotplate_engine::clock::Clock;
 
