@@ -31,7 +31,12 @@ fn package(bench: &str) -> &'static str {
 /// # Errors
 /// It cannot be built.
 pub(crate) fn built(bench: &str, profile: &str) -> Result<String, String> {
-    let mut build = cargo(["bench", "--package", package(bench), "--locked", "--no-run"]);
+    let mut build = cargo(["bench", "--locked", "--no-run"]);
+    match profile {
+        // With the features that everything else is built with then.
+        "dev" => build.arg("--workspace"),
+        _ => build.args(["--package", package(bench)]),
+    };
     build.args(["--profile", profile, "--bench", bench, "--message-format", "json-render-diagnostics"]);
     let output = build.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {

@@ -10,8 +10,7 @@ use crate::{
 /// Builds what is needed, starts a server of its own and runs examples/model-serving from Python and from Rust.
 pub(crate) fn run() -> Result<String, String> {
     crate::setup::run(&|line| println!("{line}"))?;
-    program::run(&mut program::cargo(["build", "--locked", "--bin", "hotplate"]))?;
-    program::run(&mut program::cargo(["build", "--locked", "-p", "hotplate", "--example", "model_serving"]))?;
+    program::build(&["hotplate"], &["model_serving"])?;
     let work = root().join("target/example");
     let stubs = work.join("stubs");
     std::fs::create_dir_all(&stubs).map_err(|error| format!("cannot create {}: {error}", stubs.display()))?;

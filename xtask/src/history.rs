@@ -3,7 +3,7 @@
 
 use std::process::{Command, ExitCode};
 
-use crate::program::{self, cargo, root};
+use crate::program::{self, root};
 
 /// Builds both and runs it with these arguments, where the caller stands and with the caller's terminal. Ends as it ends: 1
 /// when something does not hold, 2 when it could not run.
@@ -22,9 +22,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
 /// # Errors
 /// One of them cannot be built.
 pub(crate) fn build() -> Result<(), String> {
-    let mut build =
-        cargo(["build", "--quiet", "--locked", "--package", "hotplate-cli", "--package", "hotplate-history"]);
-    program::run(build.args(["--bin", "hotplate", "--bin", "hotplate-history"]))
+    program::build(&["hotplate", "hotplate-history"], &[])
 }
 
 /// The recorder.

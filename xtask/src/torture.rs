@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use clap::Subcommand;
 
-use crate::program::{self, cargo, root};
+use crate::program::{self, root};
 
 /// What is done to a server. Arguments go to the program: `--help` says which there are.
 #[derive(Subcommand)]
@@ -55,9 +55,7 @@ impl Torture {
 /// # Errors
 /// One of them cannot be built.
 pub(crate) fn build() -> Result<(), String> {
-    let mut build =
-        cargo(["build", "--quiet", "--locked", "--package", "hotplate-cli", "--package", "hotplate-torture"]);
-    program::run(build.args(["--bin", "hotplate", "--bin", "hotplate-torture"]))
+    program::build(&["hotplate", "hotplate-torture"], &[])
 }
 
 /// What does it.

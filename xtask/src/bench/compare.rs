@@ -37,11 +37,16 @@ pub(crate) fn built(quick: bool) -> Result<Command, String> {
     if !quick {
         eprintln!("building the server and what it is compared with as it is released: the first time takes minutes");
     }
-    let mut build = cargo(["build", "--quiet", "--locked", "--profile", profile]);
-    for (flag, names) in [("--package", &PACKAGES[..]), ("--bin", &PROGRAMS), ("--example", &EXAMPLES)] {
-        build.args(names.iter().flat_map(|name| [flag, *name]));
+    if quick {
+        program::build(&PROGRAMS, &EXAMPLES)?;
+    } else {
+        // With the features that each has where it is used.
+        let mut build = cargo(["build", "--quiet", "--locked", "--profile", profile]);
+        for (flag, names) in [("--package", &PACKAGES[..]), ("--bin", &PROGRAMS), ("--example", &EXAMPLES)] {
+            build.args(names.iter().flat_map(|name| [flag, *name]));
+        }
+        program::run(&mut build)?;
     }
-    program::run(&mut build)?;
     let folder = root().join("target").join(if quick { "debug" } else { profile });
     let mut command = Command::new(folder.join("hotplate-compare"));
     command.arg("--programs").arg(folder);
