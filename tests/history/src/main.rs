@@ -173,6 +173,9 @@ fn judge(folder: &Path, arguments: &Arguments, kept: Option<&Path>) -> Result<bo
         Format::Table => println!("{}", report.tables()),
     }
     if !good {
+        if matches!(arguments.output, Format::Json) {
+            report.objections().iter().for_each(|objection| eprintln!("{objection}"));
+        }
         eprintln!("{}", report.again(folder));
     }
     Ok(good)

@@ -106,8 +106,7 @@ impl Report {
     /// Whether everything holds, was looked at, and would have been found otherwise.
     #[must_use]
     pub fn good(&self) -> bool {
-        self.validators.iter().all(|verdict| verdict.violations == 0 && verdict.checked > 0)
-            && self.mutants.iter().all(|mutant| mutant.caught)
+        self.objections().is_empty()
     }
 
     /// Whether a server that was wrong in this way was found.
@@ -148,17 +147,27 @@ impl Report {
             table.add_row([verdict.name.to_owned(), verdict.checked.to_string(), verdict.violations.to_string()]);
         }
         text.push_str(&table.to_string());
-        for verdict in &self.validators {
-            for example in &verdict.examples {
-                text.push_str(&format!("\n{}: {example}", verdict.name));
-            }
-        }
         let found = self.mutants.iter().filter(|mutant| mutant.caught).count();
         text.push_str(&format!("\n{found} of {} broken versions of this history were found", self.mutants.len()));
-        for missed in self.mutants.iter().filter(|mutant| !mutant.caught) {
-            text.push_str(&format!("\nnot found by {}: {}", missed.validator, missed.mutant));
+        for objection in self.objections() {
+            text.push('\n');
+            text.push_str(&objection);
         }
         text
+    }
+
+    /// What keeps the report from being good, a line each; empty: nothing does.
+    #[must_use]
+    pub fn objections(&self) -> Vec<String> {
+        let broken = self
+            .validators
+            .iter()
+            .flat_map(|verdict| verdict.examples.iter().map(move |example| format!("{}: {example}", verdict.name)));
+        let idle = self.validators.iter().filter(|verdict| verdict.checked == 0);
+        let idle = idle.map(|verdict| format!("{}: nothing was there to judge", verdict.name));
+        let missed = self.mutants.iter().filter(|mutant| !mutant.caught);
+        let missed = missed.map(|missed| format!("not found by {}: {}", missed.validator, missed.mutant));
+        broken.chain(idle).chain(missed).collect()
     }
 
     /// How to see what went wrong again.
