@@ -19,11 +19,11 @@ use bytes::Bytes;
 use cpu_time::ThreadTime;
 use hotplate_engine::{
     clock::Clock,
-    entry::{Description, Expiration, Payload, Ttl},
+    entry::{Expiration, Payload, Ttl},
     event::Silent,
     flow::{
         get::{self, GetRequest, Lookup},
-        put::{self, Precondition, PutAnswer, PutRequest},
+        put::{self, PutAnswer, PutRequest},
         repeat::Repeats,
     },
     memory::{Store, pool::ENDED_PER_HOLD, reclaim::RECLAIM_PAUSE},
@@ -109,15 +109,8 @@ impl Run {
 
     fn put(&self, namespace: &str, number: u64, ttl: Duration) -> Result<(), Box<dyn Error>> {
         let request = PutRequest {
-            namespace: namespace.to_owned(),
-            key: format!("key:{number}"),
-            payload: Some(Payload::Value(Bytes::from(vec![0; 100]))),
-            digest: None,
-            description: Description::default(),
             expiration: Expiration { ttl: Ttl::Exact(ttl), ..Expiration::default() },
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
+            ..PutRequest::new(namespace, format!("key:{number}"), Payload::Value(Bytes::from(vec![0; 100])))
         };
         match put::put(&self.store, &self.repeats, request)? {
             PutAnswer::Stored { .. } | PutAnswer::Refreshed { .. } => Ok(()),

@@ -10,7 +10,7 @@ use hotplate_engine::{
     Cache,
     chunks::{Chunk, Collecting},
     clock::Clock,
-    entry::{Dependencies, Description, Expiration, Payload},
+    entry::{Dependencies, Description, Payload},
     event::Silent,
     flow::{invalidate::InvalidateRequest, put::PutRequest},
     namespace::{EngineConfig, NamespaceConfig},
@@ -33,10 +33,6 @@ type Sort = (usize, usize, usize, usize);
 
 fn put(namespace: &str, number: u64, (value_bytes, tags, labels, on): Sort) -> PutRequest {
     PutRequest {
-        namespace: namespace.to_owned(),
-        key: format!("model:metrics:{number:012}"),
-        payload: Some(Payload::Value(Bytes::from(vec![u8::try_from(number % 251).unwrap(); value_bytes]))),
-        digest: None,
         description: Description {
             kind: Arc::from("sklearn"),
             tags: (0..tags).map(|tag| Arc::from(format!("group-{tag}-{}", number / 10))).collect(),
@@ -44,10 +40,11 @@ fn put(namespace: &str, number: u64, (value_bytes, tags, labels, on): Sort) -> P
             depends_on: Dependencies::of((0..on).map(|on| Arc::from(format!("data:{on}:{}", number / 10)))),
             ..Description::default()
         },
-        expiration: Expiration::default(),
-        precondition: Default::default(),
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new(
+            namespace,
+            format!("model:metrics:{number:012}"),
+            Payload::Value(Bytes::from(vec![u8::try_from(number % 251).unwrap(); value_bytes])),
+        )
     }
 }
 

@@ -13,14 +13,14 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache, Error,
     clock::Clock,
-    entry::{Dependencies, Description, Expiration, Payload},
+    entry::{Dependencies, Description, Payload},
     error::Reason,
     event::Silent,
     flow::{
         bounds::{DEPENDS_ON_BYTES_MAX, DEPENDS_ON_MAX},
         invalidate::{InvalidateAnswer, InvalidateRequest},
         list::ListRequest,
-        put::{Precondition, PutRequest},
+        put::PutRequest,
     },
     key::KEY_BYTES_MAX,
     namespace::EngineConfig,
@@ -37,19 +37,12 @@ fn cache(change: impl FnOnce(&mut EngineConfig)) -> Arc<Cache> {
 
 fn put(cache: &Cache, key: &str, on: &[&str], tags: &[&str]) -> Result<(), Error> {
     let request = PutRequest {
-        namespace: String::new(),
-        key: key.to_owned(),
-        payload: Some(Payload::Value(Bytes::from_static(b"v"))),
-        digest: None,
         description: Description {
             tags: tags.iter().map(|tag| Arc::from(*tag)).collect(),
             depends_on: Dependencies::of(on.iter().map(|name| Arc::from(*name))),
             ..Description::default()
         },
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new("", key, Payload::Value(Bytes::from_static(b"v")))
     };
     cache.put(request).map(drop)
 }

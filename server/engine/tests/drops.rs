@@ -15,11 +15,7 @@ use hotplate_engine::{
     clock::Clock,
     entry::{Description, Expiration, Payload, Ttl},
     event::Silent,
-    flow::{
-        get::GetRequest,
-        invalidate::InvalidateRequest,
-        put::{Precondition, PutRequest},
-    },
+    flow::{get::GetRequest, invalidate::InvalidateRequest, put::PutRequest},
     namespace::EngineConfig,
     origin::Origins,
     selector::Selector,
@@ -76,15 +72,9 @@ impl Drops {
 
     fn put(&self, key: &str, value: Bytes) {
         let request = PutRequest {
-            namespace: String::new(),
-            key: key.to_owned(),
-            payload: Some(Payload::Value(value)),
-            digest: None,
             description: Description { tags: vec!["tag".into()], ..Description::default() },
             expiration: Expiration { ttl: Ttl::Exact(Duration::from_secs(60)), ..Expiration::default() },
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
+            ..PutRequest::new("", key, Payload::Value(value))
         };
         self.cache.put(request).unwrap();
     }

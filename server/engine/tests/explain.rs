@@ -15,7 +15,7 @@ use hotplate_engine::{
         explain::{EVENTS_MAX, Effect, ExplainAnswer, ExplainRequest, Happened},
         get::{GetRequest, Lookup},
         invalidate::InvalidateRequest,
-        put::{Precondition, PutRequest},
+        put::PutRequest,
         touch::{TouchMode, TouchRequest},
     },
     namespace::EngineConfig,
@@ -64,15 +64,10 @@ impl World {
         let ttl = Ttl::Exact(Duration::from_secs(60));
         self.cache
             .put(PutRequest {
-                namespace: String::new(),
-                key: key.to_owned(),
-                payload: Some(Payload::Value(Bytes::copy_from_slice(value.as_bytes()))),
-                digest: None,
                 description,
                 expiration: Expiration { ttl, stale_for: Some(Duration::from_secs(30)), ..Expiration::default() },
-                precondition: Precondition::Always,
-                request_id: String::new(),
                 client_id: Some("writer".into()),
+                ..PutRequest::new("", key, Payload::Value(Bytes::copy_from_slice(value.as_bytes())))
             })
             .unwrap();
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::Payload,
     event::Silent,
     flow::{insight::InsightRequest, put::PutRequest},
     namespace::EngineConfig,
@@ -16,19 +16,7 @@ use hotplate_engine::{
 #[tokio::test(start_paused = true)]
 async fn maintenance_closes_the_minutes() {
     let cache = Cache::new(EngineConfig::default(), Clock::system(), Arc::new(Silent), Origins::new()).unwrap();
-    cache
-        .put(PutRequest {
-            namespace: String::new(),
-            key: "k".to_owned(),
-            payload: Some(Payload::Value(Bytes::from_static(b"v"))),
-            digest: None,
-            description: Description::default(),
-            expiration: Expiration::default(),
-            precondition: Default::default(),
-            request_id: String::new(),
-            client_id: None,
-        })
-        .unwrap();
+    cache.put(PutRequest::new("", "k", Payload::Value(Bytes::from_static(b"v")))).unwrap();
     let wait = tokio::time::sleep(Duration::from_millis(121_500));
     tokio::select! {
         () = cache.clone().run_maintenance() => panic!("it ends when the cache closes"),

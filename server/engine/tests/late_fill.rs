@@ -9,13 +9,13 @@ use futures::{FutureExt, future::BoxFuture};
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Dependencies, Description, Expiration, Payload},
+    entry::{Dependencies, Description, Payload},
     event::Silent,
     flow::{
         get::{GetRequest, Lookup},
         invalidate::InvalidateRequest,
         preload::{PreloadItem, PreloadRequest, PreloadState},
-        put::{Precondition, PutAnswer, PutRequest},
+        put::{PutAnswer, PutRequest},
     },
     namespace::EngineConfig,
     origin::{Loaded, Origin, OriginAnswer, OriginError, OriginRequest, Origins},
@@ -52,19 +52,12 @@ fn put(cache: &Cache, value: &'static [u8]) -> PutAnswer {
 
 fn put_as(cache: &Cache, key: &str, (value, on): (&'static [u8], &[&str])) -> PutAnswer {
     let request = PutRequest {
-        namespace: String::new(),
-        key: key.to_owned(),
-        payload: Some(Payload::Value(Bytes::from_static(value))),
-        digest: None,
         description: Description {
             tags: vec!["t".into()],
             depends_on: Dependencies::of(on.iter().map(|name| Arc::from(*name))),
             ..Description::default()
         },
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new("", key, Payload::Value(Bytes::from_static(value)))
     };
     cache.put(request).unwrap()
 }

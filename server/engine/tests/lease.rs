@@ -16,14 +16,14 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::{Clock, Moment},
-    entry::{Description, Expiration, Payload, Ttl},
+    entry::{Expiration, Payload, Ttl},
     event::{LeaseTurn, Silent},
     fence::Stamp,
     flow::{
         get::GetRequest,
         invalidate::InvalidateRequest,
         lease::{LeasedAnswer, Release},
-        put::{Precondition, PutAnswer, PutRequest},
+        put::{PutAnswer, PutRequest},
     },
     key::Key,
     lease::{Asked, Census, LeaseLimits, Leases, News, Offer, Waiting},
@@ -293,15 +293,8 @@ struct Shared {
 
 fn put(value: u64, ttl: Ttl) -> PutRequest {
     PutRequest {
-        namespace: String::new(),
-        key: "k".to_owned(),
-        payload: Some(Payload::Value(Bytes::copy_from_slice(&value.to_be_bytes()))),
-        digest: None,
-        description: Description::default(),
         expiration: Expiration { ttl, ..Expiration::default() },
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new("", "k", Payload::Value(Bytes::copy_from_slice(&value.to_be_bytes())))
     }
 }
 

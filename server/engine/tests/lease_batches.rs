@@ -15,12 +15,12 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::Payload,
     event::Silent,
     flow::{
         get::GetRequest,
         lease::{LeasedAnswer, OnMiss, Release},
-        put::{Precondition, PutAnswer, PutRequest},
+        put::{PutAnswer, PutRequest},
     },
     namespace::EngineConfig,
     origin::Origins,
@@ -38,17 +38,7 @@ fn items(keys: &[String]) -> Vec<(GetRequest, OnMiss)> {
 }
 
 fn put(cache: &Cache, key: &str, token: u128) -> PutAnswer {
-    let request = PutRequest {
-        namespace: String::new(),
-        key: key.to_owned(),
-        payload: Some(Payload::Value(Bytes::from_static(b"v"))),
-        digest: None,
-        description: Description::default(),
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
-    };
+    let request = PutRequest::new("", key, Payload::Value(Bytes::from_static(b"v")));
     cache.put_leased(request, token).unwrap()
 }
 

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::{Description, Payload},
     event::Silent,
-    flow::put::{Precondition, PutRequest},
+    flow::put::PutRequest,
     namespace::EngineConfig,
     origin::Origins,
     stats::{Group, GroupBy},
@@ -30,15 +30,12 @@ const OVERHEAD_MEAN_MAX: u64 = 100;
 
 fn put(cache: &Cache, namespace: &str, number: u64) {
     let request = PutRequest {
-        namespace: namespace.to_owned(),
-        key: format!("summarize:{number:012}"),
-        payload: Some(Payload::Value(Bytes::from(vec![7; usize::try_from(VALUE_BYTES).unwrap()]))),
-        digest: None,
         description: Description { kind: Arc::from("summarize"), ..Description::default() },
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new(
+            namespace,
+            format!("summarize:{number:012}"),
+            Payload::Value(Bytes::from(vec![7; usize::try_from(VALUE_BYTES).unwrap()])),
+        )
     };
     cache.put(request).unwrap();
 }

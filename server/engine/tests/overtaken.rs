@@ -17,14 +17,14 @@ use futures::FutureExt;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Dependencies, Description, Expiration, Payload},
+    entry::{Dependencies, Description, Payload},
     event::Silent,
     fence::{DependencyFences, Hit, Stamp},
     flow::{
         get::GetRequest,
         invalidate::InvalidateRequest,
         lease::{LeasedAnswer, Release},
-        put::{Precondition, PutAnswer, PutRequest},
+        put::{PutAnswer, PutRequest},
     },
     key::Key,
     namespace::EngineConfig,
@@ -39,19 +39,12 @@ fn cache(shards: usize) -> Arc<Cache> {
 
 fn request(key: &str, on: &[&str], tags: &[&str]) -> PutRequest {
     PutRequest {
-        namespace: String::new(),
-        key: key.to_owned(),
-        payload: Some(Payload::Value(Bytes::from_static(b"v"))),
-        digest: None,
         description: Description {
             tags: tags.iter().map(|tag| Arc::from(*tag)).collect(),
             depends_on: Dependencies::of(on.iter().map(|name| Arc::from(*name))),
             ..Description::default()
         },
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new("", key, Payload::Value(Bytes::from_static(b"v")))
     }
 }
 

@@ -13,7 +13,7 @@ use hotplate_engine::{
     flow::{
         fill::{Admitted, Fill, Store as _},
         invalidate::{self, InvalidateRequest},
-        put::{self, Precondition, PutAnswer, PutRequest},
+        put::{self, PutAnswer, PutRequest},
         repeat::Repeats,
         touch::{self, TouchMode, TouchRequest},
     },
@@ -93,17 +93,7 @@ impl Kitchen {
     }
 
     fn put(&self, namespace: &str, key: &str, bytes: usize) -> PutAnswer {
-        let request = PutRequest {
-            namespace: namespace.to_owned(),
-            key: key.to_owned(),
-            payload: Some(Payload::Value(Bytes::from(vec![1; bytes]))),
-            digest: None,
-            description: Description::default(),
-            expiration: Expiration::default(),
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
-        };
+        let request = PutRequest::new(namespace, key, Payload::Value(Bytes::from(vec![1; bytes])));
         let answer = put::put(&self.store, &self.repeats, request).unwrap();
         self.store.check_invariants().unwrap();
         answer

@@ -13,11 +13,11 @@ use std::{
 use bytes::Bytes;
 use hotplate_engine::{
     clock::Clock,
-    entry::{Description, Expiration, Payload, Ttl},
+    entry::{Expiration, Payload, Ttl},
     event::{Event, Observer, RemovalReason},
     flow::{
         get::{self, GetRequest, Lookup},
-        put::{self, Precondition, PutRequest},
+        put::{self, PutRequest},
         repeat::Repeats,
     },
     memory::{Store, pool::ENDED_PER_HOLD, reclaim::ENDED_PER_PAUSE},
@@ -56,15 +56,8 @@ fn full(policy: &str, idle: bool) -> Full {
     for number in 0..ENTRIES {
         let ttl = Ttl::Exact(60 * SECOND + Duration::from_micros(number as u64 * 100));
         let request = PutRequest {
-            namespace: String::new(),
-            key: number.to_string(),
-            payload: Some(Payload::Value(Bytes::from_static(b"value"))),
-            digest: None,
-            description: Description::default(),
             expiration: Expiration { ttl, idle_ttl: idle.then_some(30 * SECOND), ..Expiration::default() },
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
+            ..PutRequest::new("", number.to_string(), Payload::Value(Bytes::from_static(b"value")))
         };
         put::put(&store, &repeats, request).unwrap();
     }

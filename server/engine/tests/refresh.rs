@@ -25,7 +25,7 @@ use hotplate_engine::{
         invalidate::{InvalidateAnswer, InvalidateRequest},
         list::ListRequest,
         preload::{PreloadItem, PreloadRequest, PreloadState},
-        put::{Precondition, PutRequest},
+        put::PutRequest,
     },
     namespace::EngineConfig,
     origin::{Loaded, Origin, OriginAnswer, OriginError, OriginRequest, Origins},
@@ -112,15 +112,9 @@ impl World {
             ..Description::default()
         };
         let request = PutRequest {
-            namespace: String::new(),
-            key: key.to_owned(),
-            payload: Some(Payload::Value(Bytes::from_static(b"old"))),
-            digest: None,
             description,
             expiration,
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
+            ..PutRequest::new("", key, Payload::Value(Bytes::from_static(b"old")))
         };
         self.cache.put(request).unwrap();
     }

@@ -11,7 +11,7 @@ use hotplate_engine::{
     Cache, Kind,
     chunks::{CHUNK_BYTES, Chunk, Chunks, Collecting},
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::{Description, Payload},
     error::Reason,
     event::Silent,
     flow::{
@@ -49,15 +49,8 @@ fn request<'a>(namespace: &'a str, key: &'a str, bytes: u64) -> ReserveRequest<'
 fn put(namespace: &str, key: &str, payload: Payload) -> PutRequest {
     let compute_cost = Some(Duration::from_secs(3600));
     PutRequest {
-        namespace: namespace.to_owned(),
-        key: key.to_owned(),
-        payload: Some(payload),
-        digest: None,
         description: Description { compute_cost, ..Description::default() },
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new(namespace, key, payload)
     }
 }
 

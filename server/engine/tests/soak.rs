@@ -21,7 +21,7 @@ use hotplate_engine::{
     flow::{
         get::{GetRequest, Lookup, StalePolicy},
         invalidate::InvalidateRequest,
-        put::{Precondition, PutRequest},
+        put::PutRequest,
         touch::{TouchMode, TouchRequest},
     },
     namespace::{EngineConfig, NamespaceConfig},
@@ -137,10 +137,6 @@ impl Soak {
         let length = (10_f64.powf(magnitude) as usize).min(VALUE_BYTES_MAX);
         let tags = if random.random_bool(0.3) { vec![format!("t{}", id.1 % 8).into()] } else { Vec::new() };
         let request = PutRequest {
-            namespace: id.namespace(),
-            key: id.key(),
-            payload: Some(Payload::Value(id.value(&self.bytes, length))),
-            digest: None,
             description: Description {
                 tags,
                 compute_cost: Some(Duration::from_micros(length as u64)),
@@ -153,9 +149,7 @@ impl Soak {
                 jitter: None,
                 refresh_ahead: None,
             },
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
+            ..PutRequest::new(id.namespace(), id.key(), Payload::Value(id.value(&self.bytes, length)))
         };
         self.cache.put(request).unwrap();
     }

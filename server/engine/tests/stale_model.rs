@@ -15,7 +15,7 @@ use hotplate_engine::{
     flow::{
         get::{GetRequest, Lookup, StalePolicy},
         invalidate::InvalidateRequest,
-        put::{Precondition, PutRequest},
+        put::PutRequest,
         touch::{TouchMode, TouchRequest},
     },
     namespace::EngineConfig,
@@ -146,15 +146,9 @@ impl World {
         self.stored += 1;
         let stale_for = (!stale.is_zero()).then_some(stale);
         let request = PutRequest {
-            namespace: self.namespace.clone(),
-            key: key.to_owned(),
-            payload: Some(Payload::Value(Bytes::from(self.stored.to_string()))),
-            digest: None,
             description: Description { tags: tags.clone(), kind: Arc::from(kind), ..Description::default() },
             expiration: Expiration { ttl: Ttl::Exact(ttl), stale_for, ..Expiration::default() },
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
+            ..PutRequest::new(self.namespace.clone(), key, Payload::Value(Bytes::from(self.stored.to_string())))
         };
         self.cache.put(request).unwrap();
         let fresh_until = self.clock.now().after(ttl);

@@ -14,7 +14,7 @@ use hotplate_engine::{
     flow::{
         bounds,
         get::{GetRequest, Lookup},
-        put::{Precondition, PutRequest},
+        put::PutRequest,
     },
     namespace::{EngineConfig, NamespaceConfig},
     origin::Origins,
@@ -30,17 +30,7 @@ fn cache() -> Arc<Cache> {
 }
 
 fn request() -> PutRequest {
-    PutRequest {
-        namespace: String::new(),
-        key: "k".to_owned(),
-        payload: Some(Payload::Value(Bytes::from_static(b"v"))),
-        digest: None,
-        description: Description::default(),
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
-    }
+    PutRequest::new("", "k", Payload::Value(Bytes::from_static(b"v")))
 }
 
 fn text(bytes: usize) -> Arc<str> {

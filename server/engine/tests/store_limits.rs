@@ -16,7 +16,7 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::{Description, Payload},
     event::{MissReason, RemovalReason, Silent},
     flow::{
         get::{GetRequest, Lookup},
@@ -46,17 +46,7 @@ fn cache(mut config: EngineConfig) -> Arc<Cache> {
 }
 
 fn request(namespace: &str, key: &str, value: Vec<u8>) -> PutRequest {
-    PutRequest {
-        namespace: namespace.to_owned(),
-        key: key.to_owned(),
-        payload: Some(Payload::Value(Bytes::from(value))),
-        digest: None,
-        description: Description::default(),
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
-    }
+    PutRequest::new(namespace, key, Payload::Value(Bytes::from(value)))
 }
 
 fn get(cache: &Cache, namespace: &str, key: &str, peek: bool) -> Lookup {

@@ -15,12 +15,12 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::{Description, Payload},
     event::Silent,
     flow::{
         get::{GetRequest, Lookup},
         invalidate::InvalidateRequest,
-        put::{Precondition, PutRequest},
+        put::PutRequest,
     },
     namespace::EngineConfig,
     origin::Origins,
@@ -42,15 +42,8 @@ fn key(writer: usize, number: usize) -> String {
 
 fn put(cache: &Cache, writer: usize, number: usize, value: u64) {
     let request = PutRequest {
-        namespace: String::new(),
-        key: key(writer, number),
-        payload: Some(Payload::Value(Bytes::copy_from_slice(&value.to_be_bytes()))),
-        digest: None,
         description: Description { tags: vec![format!("t{writer}").into()], ..Description::default() },
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new("", key(writer, number), Payload::Value(Bytes::copy_from_slice(&value.to_be_bytes())))
     };
     cache.put(request).unwrap();
 }

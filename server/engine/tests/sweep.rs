@@ -16,7 +16,7 @@ use hotplate_engine::{
         hit::Wanted,
         invalidate::{InvalidateAnswer, InvalidateRequest},
         list::ListRequest,
-        put::{Precondition, PutAnswer, PutRequest},
+        put::{PutAnswer, PutRequest},
     },
     namespace::EngineConfig,
     origin::Origins,
@@ -45,15 +45,9 @@ fn description(tags: &[&str], depends_on: &[&str]) -> Description {
 fn store(cache: &Cache, key: &str, said: Description) -> PutAnswer {
     let ttl = Ttl::Exact(Duration::from_secs(60));
     let request = PutRequest {
-        namespace: String::new(),
-        key: key.to_owned(),
-        payload: Some(Payload::Value(Bytes::from(vec![7; 100]))),
-        digest: None,
         description: said,
         expiration: Expiration { ttl, ..Expiration::default() },
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new("", key, Payload::Value(Bytes::from(vec![7; 100])))
     };
     cache.put(request).unwrap()
 }
@@ -203,15 +197,8 @@ fn a_large_value_is_stored_in_the_room_of_dead_ones() {
     fill(&cache, MANY, "dead");
     invalidate(&cache, tag("dead"));
     let request = |n: usize| PutRequest {
-        payload: Some(Payload::Value(Bytes::from(vec![7; n]))),
-        namespace: String::new(),
-        key: "large".to_owned(),
-        digest: None,
-        description: Description::default(),
         expiration: Expiration { ttl: Ttl::Exact(Duration::from_secs(60)), ..Expiration::default() },
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new("", "large", Payload::Value(Bytes::from(vec![7; n])))
     };
     let answer = cache.put(request(900 << 10)).unwrap();
     assert!(matches!(answer, PutAnswer::Stored { .. }), "{answer:?}");

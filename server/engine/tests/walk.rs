@@ -7,10 +7,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 use hotplate_engine::{
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::{Description, Payload},
     event::Silent,
     flow::{
-        put::{self, Precondition, PutRequest},
+        put::{self, PutRequest},
         repeat::Repeats,
     },
     memory::{
@@ -25,15 +25,8 @@ const ENTRIES: usize = 5000;
 
 fn put(store: &Store, number: usize) {
     let request = PutRequest {
-        namespace: String::new(),
-        key: format!("{}:{number}", number % 2),
-        payload: Some(Payload::Value(Bytes::from(number.to_string()))),
-        digest: None,
         description: Description { tags: vec![(number % 3).to_string().into()], ..Description::default() },
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new("", format!("{}:{number}", number % 2), Payload::Value(Bytes::from(number.to_string())))
     };
     put::put(store, &Repeats::new(1), request).unwrap();
 }

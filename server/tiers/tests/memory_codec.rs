@@ -12,7 +12,7 @@ use hotplate_engine::{
     event::Silent,
     flow::{
         get::{GetRequest, Lookup},
-        put::{Precondition, PutAnswer, PutRequest},
+        put::{PutAnswer, PutRequest},
     },
     namespace::{EngineConfig, NamespaceConfig},
     origin::Origins,
@@ -32,15 +32,9 @@ fn cache() -> Arc<Cache> {
 
 fn put(cache: &Cache, namespace: &str, value: &Bytes, stale_for: Option<Duration>) -> EntryView {
     let request = PutRequest {
-        namespace: namespace.to_owned(),
-        key: "key".to_owned(),
-        payload: Some(Payload::Value(value.clone())),
-        digest: None,
         description: Description { content_type: "application/json".into(), ..Description::default() },
         expiration: Expiration { stale_for, ..Expiration::default() },
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new(namespace, "key", Payload::Value(value.clone()))
     };
     match cache.put(request).unwrap() {
         PutAnswer::Stored { entry, .. } | PutAnswer::Refreshed { entry, .. } => entry,

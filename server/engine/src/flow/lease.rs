@@ -11,7 +11,7 @@ use super::{
     bounds,
     failure::{self, Kept},
     get::{GetAnswer, GetRequest, Looked, Lookup, Seen, StalePolicy, look_up},
-    put::{self, Precondition, PutAnswer, PutRequest},
+    put::{self, PutAnswer, PutRequest},
     refresh::is_due,
     repeat::Repeats,
 };
@@ -372,15 +372,9 @@ pub fn release(
 
 fn failure_put(key: &Key, Failed { negative, description, expiration }: Failed) -> PutRequest {
     PutRequest {
-        namespace: key.namespace().to_string(),
-        key: key.text().to_string(),
-        payload: Some(Payload::Negative(negative)),
-        digest: None,
         description,
         expiration,
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new(key.namespace().to_string(), key.text().to_string(), Payload::Negative(negative))
     }
 }
 

@@ -48,6 +48,25 @@ pub struct PutRequest {
     pub client_id: Option<Arc<str>>,
 }
 
+impl PutRequest {
+    /// Stores this under the key as it is: nothing else is said of it, it lasts as long as the namespace says, on no
+    /// condition.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, key: impl Into<String>, payload: Payload) -> Self {
+        Self {
+            namespace: namespace.into(),
+            key: key.into(),
+            payload: Some(payload),
+            digest: None,
+            description: Description::default(),
+            expiration: Expiration::default(),
+            precondition: Precondition::Always,
+            request_id: String::new(),
+            client_id: None,
+        }
+    }
+}
+
 /// A condition on what is stored now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Precondition {

@@ -12,7 +12,7 @@ use hotplate_engine::{
         get::{GetRequest, Lookup, StalePolicy},
         invalidate::{InvalidateAnswer, InvalidateRequest},
         lease::{LeasedAnswer, OnMiss},
-        put::{Precondition, PutAnswer, PutRequest},
+        put::{PutAnswer, PutRequest},
         touch::{TouchAnswer, TouchMode, TouchRequest},
     },
     namespace::{Besides, Coherence, EngineConfig, NamespaceConfig},
@@ -138,15 +138,9 @@ impl Replica {
 /// A number as a value; every key has a tag of its own.
 pub(crate) fn put(key: &str, value: u64) -> PutRequest {
     PutRequest {
-        namespace: SPACE.to_owned(),
-        key: key.to_owned(),
-        payload: Some(Payload::Value(Bytes::from(value.to_string()))),
-        digest: None,
         description: Description { tags: vec![Arc::from(format!("t-{key}"))], ..Description::default() },
         expiration: Expiration { ttl: Ttl::Exact(Duration::from_secs(3600)), ..Expiration::default() },
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
+        ..PutRequest::new(SPACE, key, Payload::Value(Bytes::from(value.to_string())))
     }
 }
 

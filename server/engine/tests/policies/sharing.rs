@@ -6,11 +6,11 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::{Description, Payload},
     event::Silent,
     flow::{
         get::{GetRequest, Lookup},
-        put::{Precondition, PutRequest},
+        put::PutRequest,
     },
     namespace::{EngineConfig, NamespaceConfig},
     origin::Origins,
@@ -36,15 +36,8 @@ fn put(cache: &Cache, (namespace, key): (&str, u64), cost: Duration) {
     let description = Description { compute_cost: Some(cost), ..Description::default() };
     cache
         .put(PutRequest {
-            namespace: namespace.to_owned(),
-            key: key.to_string(),
-            payload: Some(Payload::Value(Bytes::from_static(&[7; 100]))),
-            digest: None,
             description,
-            expiration: Expiration::default(),
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
+            ..PutRequest::new(namespace, key.to_string(), Payload::Value(Bytes::from_static(&[7; 100])))
         })
         .unwrap();
 }

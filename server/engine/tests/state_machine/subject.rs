@@ -124,10 +124,6 @@ impl Subject {
             return;
         }
         let request = PutRequest {
-            namespace: SPACES[id.0].to_owned(),
-            key: KEYS[id.1].to_owned(),
-            payload: Some(written.payload()),
-            digest: None,
             description: Description {
                 kind: written.kind.into(),
                 tags: written.tags(),
@@ -136,8 +132,7 @@ impl Subject {
             },
             expiration: expiration(lifetime),
             precondition: if absent { Precondition::Absent } else { Precondition::Always },
-            request_id: String::new(),
-            client_id: None,
+            ..PutRequest::new(SPACES[id.0].to_owned(), KEYS[id.1].to_owned(), written.payload())
         };
         if matches!(reference.answer, Answer::InTheWay) {
             let answer = self.cache.put(request).unwrap();

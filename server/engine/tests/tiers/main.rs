@@ -95,17 +95,7 @@ impl Here {
 }
 
 pub(crate) fn put_of(key: &str, value: &str, description: Description) -> PutRequest {
-    PutRequest {
-        namespace: String::new(),
-        key: key.to_owned(),
-        payload: Some(Payload::Value(Bytes::copy_from_slice(value.as_bytes()))),
-        digest: None,
-        description,
-        expiration: Expiration::default(),
-        precondition: Precondition::Always,
-        request_id: String::new(),
-        client_id: None,
-    }
+    PutRequest { description, ..PutRequest::new("", key, Payload::Value(Bytes::copy_from_slice(value.as_bytes()))) }
 }
 
 pub(crate) fn drop_of(selectors: Vec<Selector>) -> InvalidateRequest {

@@ -9,12 +9,7 @@ use std::{
 use bytes::Bytes;
 use futures::{FutureExt, poll};
 use hotplate_engine::{
-    Cache,
-    chunks::Chunk,
-    entry::{Description, Expiration, Payload},
-    flow::put::{Precondition, PutRequest},
-    namespace::EngineConfig,
-    origin::Origins,
+    Cache, chunks::Chunk, entry::Payload, flow::put::PutRequest, namespace::EngineConfig, origin::Origins,
 };
 
 use super::*;
@@ -38,17 +33,7 @@ impl Setup {
     }
 
     fn plan(&self) -> Plan {
-        let put = PutRequest {
-            namespace: "default".to_owned(),
-            key: "k".to_owned(),
-            payload: Some(Payload::Value(Bytes::new())),
-            digest: None,
-            description: Description::default(),
-            expiration: Expiration::default(),
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
-        };
+        let put = PutRequest::new("default", "k", Payload::Value(Bytes::new()));
         Plan { put, lease: None, begun: self.cache.ticket("default", "k").unwrap(), size: None }
     }
 
