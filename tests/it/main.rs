@@ -45,6 +45,7 @@ mod mark_stale;
 mod memory_codec;
 mod near;
 mod origin;
+mod parts;
 mod pipeline;
 mod pipeline_bounds;
 mod preload;

@@ -19,6 +19,7 @@ use crate::{
         reflection,
         server_info::describe,
         service::{self, CacheRpcs},
+        shape::Shapes,
     },
     http::HttpState,
     ledger::Ledger,
@@ -66,6 +67,7 @@ pub(crate) async fn compose(
         telemetry: Arc::clone(&telemetry),
         batch_items_max: settings.limits.batch_items_max,
         message_bytes_max: settings.limits.message_bytes_max,
+        shapes: Arc::new(Shapes::of_contract(settings.limits.batch_items_max, settings.limits.message_bytes_max)),
         lease_wait_max: settings.leases.wait_max,
         info: describe(settings, clock.wall(clock.now())),
     });

@@ -345,9 +345,12 @@ const ROWS: &[Row] = &[
     row("limits.calls_max", (1, 1_000_000), "Unary calls at once on the server at most.", |s| {
         Slot::Count(&mut s.limits.calls_max)
     }),
-    row("limits.message_bytes_max", (64 * KIB, 64 * MIB), "Bytes of a request or response at most.", |s| {
-        Slot::Bytes(&mut s.limits.message_bytes_max)
-    }),
+    row(
+        "limits.message_bytes_max",
+        (64 * KIB, 64 * MIB),
+        "Bytes of a request or response at most; taken apart, the parts of a request may take four times as many, or 16 MiB.",
+        |s| Slot::Bytes(&mut s.limits.message_bytes_max),
+    ),
     row("limits.metadata_bytes_max", (KIB, 64 * KIB), "Bytes of the metadata of a call at most.", |s| {
         Slot::Bytes(&mut s.limits.metadata_bytes_max)
     }),

@@ -2,6 +2,7 @@
 //! holds room for what does not come. What requests say is not known here.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -147,15 +148,17 @@ impl Coming {
     }
 }
 
-/// The body of a request with one message, which has room and keeps its pace if it is large.
-pub(crate) struct Metered<B> {
+/// The body of a request with one message, which has room and keeps its pace if it is large, and is looked at when it is whole.
+pub(crate) struct Metered<B, C> {
     body: B,
     intake: Intake,
     message_bytes_max: usize,
+    check: C,
     state: State,
-    /// What came before the length of the message is known, and the frame that waits for room.
+    /// What came before the length of the message is known.
     front: BytesMut,
-    frame: Option<Bytes>,
+    /// The frames that wait until they are passed on.
+    frames: VecDeque<Bytes>,
 }
 
 enum State {
@@ -163,20 +166,42 @@ enum State {
     Begin,
     /// It is large, so many bytes of it are missing.
     Coming(Box<Coming>, usize),
-    /// All of it is here, or it is small or refused elsewhere; its room if it has some.
-    Whole { _room: Option<Permit> },
+    /// All of it is here, or it is small, so many bytes of it are missing; its room if it has some.
+    Passing { missing: usize, _room: Option<Permit> },
+    /// It is refused elsewhere.
+    Refused,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Metered<B> {
+impl<B, C> Metered<B, C>
+where
+    B: Body<Data = Bytes> + Unpin,
+    C: Fn(&[Bytes]) -> Result<(), Failure> + Unpin,
+{
     /// A message of so many bytes at most: what is longer is left to whoever reads it.
-    pub(crate) fn new(body: B, intake: Intake, message_bytes_max: usize) -> Self {
-        Self { body, intake, message_bytes_max, state: State::Begin, front: BytesMut::new(), frame: None }
+    pub(crate) fn new(body: B, intake: Intake, message_bytes_max: usize, check: C) -> Self {
+        let (front, frames) = (BytesMut::new(), VecDeque::new());
+        Self { body, intake, message_bytes_max, check, state: State::Begin, front, frames }
     }
 
-    fn take(&mut self, data: Bytes) {
+    /// Takes what came, if it is part of the message.
+    fn came(&mut self, frame: Result<Frame<Bytes>, Status>) -> Option<Result<Frame<Bytes>, Status>> {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => self.take(data).err().map(|failure| Err(failure.into())),
+            Ok(Err(trailers)) => Some(Ok(trailers)),
+            Err(broken) => Some(Err(broken)),
+        }
+    }
+
+    /// The next of what is here of a message that ended before it was whole: it is refused by whoever reads it.
+    fn rest(&mut self) -> Option<Bytes> {
+        self.state = State::Refused;
+        let front = std::mem::take(&mut self.front).freeze();
+        self.frames.pop_front().or_else(|| Some(front).filter(|front| !front.is_empty()))
+    }
+
+    fn take(&mut self, data: Bytes) -> Result<(), Failure> {
         if !matches!(self.state, State::Begin) {
-            self.pass(data);
-            return;
+            return self.pass(data);
         }
         // Most prefixes come with what follows them.
         let data = if self.front.is_empty() && data.len() >= PREFIX_BYTES {
@@ -184,57 +209,86 @@ impl<B: Body<Data = Bytes> + Unpin> Metered<B> {
         } else {
             self.front.extend_from_slice(&data);
             if self.front.len() < PREFIX_BYTES {
-                return;
+                return Ok(());
             }
             std::mem::take(&mut self.front).freeze()
         };
         let length = Prefix::read(&data).map_or(0, |prefix| prefix.length);
-        self.state = if (SMALL_BYTES + 1..=self.message_bytes_max).contains(&length) {
+        self.state = if length > self.message_bytes_max {
+            State::Refused
+        } else if length > SMALL_BYTES {
             State::Coming(Box::new(Coming::new(&self.intake, length)), PREFIX_BYTES + length)
         } else {
-            State::Whole { _room: None }
+            State::Passing { missing: PREFIX_BYTES + length, _room: None }
         };
-        self.pass(data);
+        self.pass(data)
     }
 
-    fn pass(&mut self, data: Bytes) {
-        if let State::Coming(coming, missing) = &mut self.state {
-            coming.came(data.len());
-            *missing = missing.saturating_sub(data.len());
+    fn pass(&mut self, data: Bytes) -> Result<(), Failure> {
+        match &mut self.state {
+            State::Coming(_, missing) | State::Passing { missing, .. } if *missing < data.len() => {
+                return Err(Failure::new("BAD_MESSAGE", "a call has one message, this one has more"));
+            }
+            State::Coming(coming, missing) => {
+                coming.came(data.len());
+                *missing -= data.len();
+            }
+            State::Passing { missing, .. } => *missing -= data.len(),
+            State::Begin | State::Refused => {}
         }
-        self.frame = Some(data);
+        self.frames.push_back(data);
+        Ok(())
     }
 
     /// Comes when the message comes too slowly.
     fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         match &mut self.state {
             State::Coming(coming, _) => coming.poll_pace(cx).map_or_else(Poll::Ready, |()| Poll::Pending),
-            State::Begin | State::Whole { .. } => Poll::Pending,
+            State::Begin | State::Passing { .. } | State::Refused => Poll::Pending,
         }
     }
 
-    /// The frame that is here, once there is room for its message.
+    /// The next frame that may go on: of a large message when there is room for it, it is whole and was looked at.
     fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
-        if self.frame.is_none() {
+        if self.frames.is_empty() {
             return Poll::Ready(None);
         }
         if let State::Coming(coming, missing) = &mut self.state {
             if let Err(failure) = std::task::ready!(coming.poll_room(cx)) {
                 return Poll::Ready(Some(Err(failure)));
             }
-            if *missing == 0
-                && let State::Coming(coming, _) = std::mem::replace(&mut self.state, State::Whole { _room: None })
-            {
-                self.state = State::Whole { _room: coming.into_room() };
+            if *missing > 0 {
+                return Poll::Ready(None);
+            }
+            if let Err(failure) = self.look() {
+                return Poll::Ready(Some(Err(failure)));
+            }
+            let passing = State::Passing { missing: 0, _room: None };
+            if let State::Coming(coming, _) = std::mem::replace(&mut self.state, passing) {
+                self.state = State::Passing { missing: 0, _room: coming.into_room() };
             }
         }
-        Poll::Ready(self.frame.take().map(Ok))
+        Poll::Ready(self.frames.pop_front().map(Ok))
+    }
+
+    /// Looks at the message that is whole.
+    fn look(&mut self) -> Result<(), Failure> {
+        // Its prefix is in the first: that is known since it came.
+        if let Some(first) = self.frames.front_mut() {
+            let prefix = first.split_to(PREFIX_BYTES);
+            let checked = (self.check)(self.frames.make_contiguous());
+            self.frames.push_front(prefix);
+            return checked;
+        }
+        Ok(())
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Metered<B>
+impl<B, C> Body for Metered<B, C>
 where
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Status>,
+    C: Fn(&[Bytes]) -> Result<(), Failure> + Unpin,
 {
     type Data = Bytes;
     type Error = Status;
@@ -245,23 +299,19 @@ where
             if let Some(data) = std::task::ready!(this.poll_here(cx)) {
                 return Poll::Ready(Some(data.map(Frame::data).map_err(Into::into)));
             }
-            match Pin::new(&mut this.body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => this.take(data),
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-                },
-                Poll::Ready(Some(Err(broken))) => return Poll::Ready(Some(Err(broken.into()))),
-                Poll::Ready(None) if !this.front.is_empty() => {
-                    return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.front).freeze()))));
-                }
-                Poll::Ready(None) => return Poll::Ready(None),
+            let other = match Pin::new(&mut this.body).poll_frame(cx) {
+                Poll::Ready(Some(frame)) => this.came(frame.map_err(Into::into)),
+                Poll::Ready(None) => return Poll::Ready(this.rest().map(|data| Ok(Frame::data(data)))),
                 Poll::Pending => return this.poll_pace(cx).map(|slow| Some(Err(slow.into()))),
+            };
+            if other.is_some() {
+                return Poll::Ready(other);
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.front.is_empty() && self.frame.is_none() && self.body.is_end_stream()
+        self.front.is_empty() && self.frames.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -363,7 +363,9 @@ impl Parts {
                 return Box::pin(self.blobs.serve(request, call, intake)).await;
             }
             Some(call) => {
-                let metered = |body| Body::new(Metered::new(body, intake.clone(), self.message_bytes_max));
+                let (shapes, rpc) = (Arc::clone(&self.rpcs.parts().shapes), call.rpc);
+                let check = move |message: &[Bytes]| shapes.check(rpc, message);
+                let metered = |body| Body::new(Metered::new(body, intake.clone(), self.message_bytes_max, check));
                 let mut request = request.map(metered);
                 request.extensions_mut().insert(call);
                 self.server.clone().call(request).await

@@ -26,6 +26,7 @@ pub(crate) mod release_lease;
 pub(crate) mod revalidate;
 pub(crate) mod server_info;
 pub(crate) mod service;
+pub(crate) mod shape;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod touch;

@@ -165,7 +165,7 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
 
     fn take_up(&mut self, message: Result<Message, Failure>) {
         let current = message.and_then(|Message { bytes, room }| {
-            let operations = Operations::of(bytes, self.items_max)?;
+            let operations = Operations::of(bytes, self.items_max, &self.stream.rpcs.parts().shapes)?;
             self.check_ids(&operations)?;
             Ok(Current::new(operations, room))
         });

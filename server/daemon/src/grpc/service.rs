@@ -9,7 +9,7 @@ use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue}
 
 use super::{
     batch_get, batch_put, explain_key, extend_lease, get, invalidate, list_entries, preload, put, release_lease,
-    revalidate, server_info, stats, status::Failure, touch, update_watch, watch,
+    revalidate, server_info, shape::Shapes, stats, status::Failure, touch, update_watch, watch,
 };
 use crate::{
     access::{Caller, Permission},
@@ -63,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) batch_items_max: usize,
     /// Bytes of a response at most.
     pub(crate) message_bytes_max: usize,
+    /// What requests may become once they are taken apart.
+    pub(crate) shapes: Arc<Shapes>,
     /// Longest time a Get waits for who has the lease.
     pub(crate) lease_wait_max: Duration,
     /// What `GetServerInfo` answers.

@@ -56,7 +56,12 @@ pub const REASONS: &[(&str, Code, &str)] = &[
     ("DIGEST_MISMATCH", Code::InvalidArgument, "The digest sent is not the value's."),
     ("DRAINING", Code::Unavailable, "The server is shutting down: go on at another or try again."),
     ("JOB_UNKNOWN", Code::NotFound, "No preload job has this id."),
-    ("MESSAGE_TOO_LARGE", Code::ResourceExhausted, "A message is larger than `limits.message_bytes_max`."),
+    (
+        "MESSAGE_TOO_LARGE",
+        Code::ResourceExhausted,
+        "A message is larger than `limits.message_bytes_max`, or has so many parts that they would take more than four times that, \
+         and 16 MiB, once it is taken apart.",
+    ),
     ("NAMESPACE_UNKNOWN", Code::NotFound, "The namespace is not configured and may not be created."),
     (
         "NOT_ADMITTED",

@@ -7,16 +7,15 @@ use hotplate_proto::v1::Permission;
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
 use prost::Message;
 
-use super::{prefix::PREFIX_BYTES, read::count, reply::Framed, wire::Backward};
+use super::{prefix::PREFIX_BYTES, reply::Framed, wire::Backward};
 use crate::grpc::{
-    batch_get, convert, get,
+    batch_get,
+    coming::SMALL_BYTES,
+    convert, get,
     going::{Outlet, Parcel},
     service::{About, Answer, CacheRpcs, Call},
     status::Failure,
 };
-
-/// Field of the items of a batch.
-const ITEMS: u32 = 2;
 
 /// RPCs that are served here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,13 +87,15 @@ impl CacheRpcs {
         call: &Call,
         (message, outlet): (Bytes, Outlet<'_>),
     ) -> Result<Served, Failure> {
+        if message.len() > SMALL_BYTES {
+            let checked = self.parts().shapes.check(call.rpc, std::slice::from_ref(&message));
+            checked.inspect_err(|failure| self.record(call, ("", None), Err(failure)))?;
+        }
         let asked = (message, outlet);
         match lane {
             Lane::Pipeline => Err(Failure::bug("a stream is served as a call")),
             Lane::Get => self.one(call, asked, async |request| get::get(self.parts(), call, request).await).await,
             Lane::BatchGet => {
-                few_items(&asked.0, self.parts().batch_items_max)
-                    .inspect_err(|failure| self.record(call, ("", None), Err(failure)))?;
                 self.one(call, asked, async |request| batch_get::batch_get(self.parts(), call, request).await).await
             }
         }
@@ -138,12 +139,6 @@ async fn with_room(framed: Framed, outlet: Outlet<'_>) -> Result<Parcel, Failure
     Ok(going.with(framed))
 }
 
-/// Refuses a batch of too many items before it is decoded: one of two bytes takes hundreds then.
-fn few_items(message: &[u8], items_max: usize) -> Result<(), Failure> {
-    let items = count(message, ITEMS, items_max);
-    if items > items_max { Err(convert::too_many_items(items_max)) } else { Ok(()) }
-}
-
 fn write(key: &str, hit: Hit<'_>) -> Backward {
     let mut out = Backward::with_room(PREFIX_BYTES + convert::room_for_hit(key, &hit));
     convert::write_hit(&mut out, key, hit);
@@ -155,14 +150,6 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-
-    #[test]
-    fn batches_of_too_many_are_refused_before_they_are_decoded() {
-        // Behind them comes what cannot be decoded.
-        let message = |items| [&[0x12, 0].repeat(items)[..], &[0x12, 9]].concat();
-        assert_eq!(few_items(&message(4), 3).unwrap_err().reason(), "BATCH_TOO_LARGE");
-        assert!(few_items(&message(3), 3).is_ok());
-    }
 
     #[test]
     fn only_plain_calls_of_known_rpcs_are_in_the_lane() {

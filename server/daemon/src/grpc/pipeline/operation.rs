@@ -146,6 +146,9 @@ impl Stream {
         turn: OwnedSemaphorePermit,
     ) -> Result<Begun, Failure> {
         self.admission.open()?;
+        if bytes.len() > SMALL_BYTES {
+            self.rpcs.parts().shapes.check(rpc_of(kind), &[bytes])?;
+        }
         let request = match kind {
             Kind::Put => Request::Put(read(bytes, namespace, |put: &mut v1::PutRequest| &mut put.namespace)?),
             Kind::Touch => Request::Touch(read(bytes, namespace, |touch: &mut v1::TouchRequest| &mut touch.namespace)?),
@@ -203,6 +206,16 @@ impl Stream {
         let (namespace, key) = (request.namespace().to_owned(), request.key().map(str::to_owned));
         let answer = handler(self.rpcs.parts(), call, request).await;
         self.rpcs.recorded(call, (&namespace, key.as_deref()), answer)
+    }
+}
+
+/// The RPC that an operation is one of.
+fn rpc_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Put => "Put",
+        Kind::Touch => "Touch",
+        Kind::Invalidate => "Invalidate",
+        Kind::Get | Kind::Cancel | Kind::Missing => "Get",
     }
 }
 

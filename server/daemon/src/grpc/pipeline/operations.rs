@@ -10,6 +10,7 @@ use prost::Message;
 use crate::grpc::{
     convert::positive_duration,
     lane::read::{bytes, count, varint},
+    shape::Shapes,
     status::Failure,
 };
 
@@ -68,20 +69,21 @@ impl Operations {
     ///
     /// # Errors
     /// It is none, or has no operations or too many.
-    pub(super) fn of(message: Bytes, items_max: usize) -> Result<Self, Failure> {
+    pub(super) fn of(message: Bytes, items_max: usize, shapes: &Shapes) -> Result<Self, Failure> {
         let (namespace, operations) = match read(&message, items_max) {
             Some(read) => read,
             // Whatever another writer may have put there besides: in the order and form in which prost writes it.
-            None => return Self::anew(&message, items_max),
+            None => return Self::anew(&message, items_max, shapes),
         };
         Self { message, namespace, operations }.checked(items_max)
     }
 
-    fn anew(message: &[u8], items_max: usize) -> Result<Self, Failure> {
+    fn anew(message: &[u8], items_max: usize, shapes: &Shapes) -> Result<Self, Failure> {
         // An operation of two bytes takes hundreds once it is decoded.
         if count(message, OPERATIONS, items_max) > items_max {
             return Err(too_many(items_max));
         }
+        shapes.check("Pipeline", &[message])?;
         let bad = |error| Failure::new("BAD_MESSAGE", format!("the request cannot be decoded: {error}"));
         let request = v1::PipelineRequest::decode(message).map_err(bad)?;
         let message = Bytes::from(request.encode_to_vec());
@@ -236,10 +238,14 @@ mod tests {
         v1::PipelineRequest { namespace: "team/a".to_owned(), operations }
     }
 
+    fn shapes() -> Shapes {
+        Shapes::of_contract(8, 1 << 10)
+    }
+
     #[test]
     fn operations_are_what_prost_reads() {
         let request = request();
-        let read = Operations::of(request.encode_to_vec().into(), 6).unwrap();
+        let read = Operations::of(request.encode_to_vec().into(), 6, &shapes()).unwrap();
         assert_eq!(read.namespace(), "team/a");
         let kinds: Vec<Kind> = read.operations.iter().map(|operation| operation.kind).collect();
         assert_eq!(kinds, [Kind::Get, Kind::Put, Kind::Cancel, Kind::Missing, Kind::Touch, Kind::Invalidate]);
@@ -256,7 +262,7 @@ mod tests {
         let mut bytes = request().encode_to_vec();
         bytes.extend([0x12, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x78, 1]);
         bytes.extend([0x12, 6, 0x1a, 0, 0x1a, 2, 0x40, 3]);
-        let read = Operations::of(bytes.into(), 8).unwrap();
+        let read = Operations::of(bytes.into(), 8, &shapes()).unwrap();
         assert_eq!(read.operations.len(), 8);
         assert_eq!(read.operations[6].call_id, u64::MAX);
         let get = v1::GetRequest::decode(read.request(&read.operations[7])).unwrap();
@@ -265,7 +271,7 @@ mod tests {
 
     #[test]
     fn messages_of_none_or_too_many_are_refused() {
-        let reason = |bytes: Vec<u8>, most| Operations::of(bytes.into(), most).unwrap_err().reason();
+        let reason = |bytes: Vec<u8>, most| Operations::of(bytes.into(), most, &shapes()).unwrap_err().reason();
         assert_eq!(reason(request().encode_to_vec(), 5), "BATCH_TOO_LARGE");
         // Whatever else is in it, and before it is decoded: what comes behind is not looked at.
         let many = [&[0x78, 1][..], &[0x12, 0].repeat(6)].concat();
@@ -275,5 +281,9 @@ mod tests {
         assert_eq!(reason(Vec::new(), 5), "BAD_ARGUMENT");
         assert_eq!(reason(vec![0x12, 200], 5), "BAD_MESSAGE");
         assert_eq!(reason(vec![0x0a, 1, 0xff], 5), "BAD_MESSAGE");
+        let tags = v1::PutRequest { tags: vec![String::new(); 600_000], ..Default::default() };
+        let put = v1::PipelineOperation { operation: Some(Wire::Put(tags)), ..Default::default() };
+        let message = v1::PipelineRequest { operations: vec![put], ..Default::default() }.encode_to_vec();
+        assert_eq!(reason([&[0x78, 1][..], &message].concat(), 5), "MESSAGE_TOO_LARGE");
     }
 }
