@@ -64,7 +64,11 @@ async fn large_answers_that_nobody_takes_are_in_the_ledger_and_end() {
         server.advance(STALL / 2);
         until("it is given back", held, |held| *held == 0).await;
         for call in calls {
-            assert_eq!(call.cut(false).await, (window as usize, Some(h2::Reason::CANCEL)), "window {window}");
+            assert_eq!(
+                within("its end", call.cut(false)).await,
+                (window as usize, Some(h2::Reason::CANCEL)),
+                "window {window}"
+            );
         }
         drop(raw);
     }
@@ -87,7 +91,7 @@ async fn small_answers_that_nobody_takes_are_few_or_in_the_ledger() {
     until("it is given back", held, |held| *held == 0).await;
     let (mut ended, mut whole) = (0, 0);
     for call in calls {
-        match call.cut(true).await {
+        match within("its end", call.cut(true)).await {
             (1024, Some(h2::Reason::CANCEL)) => ended += 1,
             (bytes, None) if bytes > 50_000 => whole += 1,
             other => panic!("{other:?}"),
@@ -108,5 +112,5 @@ async fn what_nobody_takes_of_a_stream_that_is_over_ends_as_well() {
     until("its answer is held", held, |held| *held >= MIB).await;
     server.advance(STALL);
     until("it is given back", held, |held| *held == 0).await;
-    assert_eq!(call.cut(false).await, (64 << 10, Some(h2::Reason::CANCEL)));
+    assert_eq!(within("its end", call.cut(false)).await, (64 << 10, Some(h2::Reason::CANCEL)));
 }

@@ -1,18 +1,26 @@
 //! Readers of large values that are slow, silent or cut, and those that meet a large value where they asked for a small one.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use hotplate_faultproxy::{End, Faults, Proxy, Way};
 use hotplate_proto::v1::{
     self, EventType, GetOutcome, batch_get_result::Result as Item, pipeline_operation::Operation,
     pipeline_result::Result as Said,
 };
+use tokio::task::JoinSet;
 use tonic::{Code, Streaming, transport::Endpoint};
 
 use crate::{
     blob::*,
     follower::Follower,
     harness::{Local, Server},
+    raw::Raw,
     reflection::grpcurl,
     wire::*,
 };
@@ -70,23 +78,78 @@ async fn where_no_room_is_left_who_takes_nothing_is_ended_in_a_bounded_time() {
     let server = Local::with(|settings| settings.ledger.sending_bytes_max = 1 << 20).await;
     let mut blobs = blobs(server.grpc).await;
     let value = stored(&mut blobs, "k", 2 * MIB).await;
-    let silent = silent(&server, ("k", 65_535), 200).await;
+    let mut silent = stalled(&server, ("k", 65_535), 200).await;
     until("all room is taken", || held(&server, "sending"), |bytes| *bytes >= 1 << 20).await;
     // Time stands still: a connection has a little room that is its own.
     assert!(read_all(&mut blobs, read("k")).await.unwrap().data() == value);
-    let mut passed = Duration::ZERO;
-    loop {
+    let (mut passed, with_room) = (Duration::ZERO, (1 << 20) / SLICE);
+    while silent.open() >= with_room {
+        // Some of it is with who goes on once the others are gone.
+        let settled = 200 - silent.open() + with_room / 4 * 3;
+        until("the room is with who takes no more", async || silent.full(), |full| *full >= settled).await;
+        let before = silent.open();
         server.advance(Duration::from_secs(3));
         passed += Duration::from_secs(3);
-        // A look at them.
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        if held(&server, "sending").await < 1 << 20 {
-            break;
-        }
-        assert!(passed < Duration::from_secs(15), "each time as many are ended as have room: 64 of two hundred");
+        assert!(
+            passed < Duration::from_secs(15),
+            "each time as many are ended as have room: most of 64 of two hundred"
+        );
+        silent.until_open(before - with_room / 4 * 3).await;
     }
-    drop(silent);
+    until("room is left", || held(&server, "sending"), |bytes| *bytes < 1 << 20).await;
     assert!(read_all(&mut blobs, read("k")).await.unwrap().data() == value);
+}
+
+/// Bytes that a reader is handed at first.
+const SLICE: usize = 16 << 10;
+
+/// Readers that take nothing, as long as they are not ended.
+struct Stalled {
+    calls: JoinSet<(usize, Option<h2::Reason>)>,
+    window: usize,
+    /// How much has come over each.
+    came: Vec<Arc<AtomicUsize>>,
+    _connections: Vec<Raw>,
+}
+
+/// So many streams of a key whose reader takes nothing beyond this window, over a connection each hundred.
+async fn stalled(server: &Local, (key, window): (&str, u32), count: usize) -> Stalled {
+    let (mut connections, mut calls, mut came) = (Vec::new(), JoinSet::new(), Vec::new());
+    for number in 0..count {
+        if number % 100 == 0 {
+            connections.push(Raw::narrow(server.grpc, window).await);
+        }
+        let connection = connections.last_mut().unwrap();
+        let mut call = connection.open_at("hotplate.v1.BlobService/ReadValue", &[]).await;
+        call.finish(&read(key));
+        let bytes = Arc::new(AtomicUsize::new(0));
+        came.push(Arc::clone(&bytes));
+        calls.spawn(call.cut_after(false, move |more| _ = bytes.fetch_add(more, Ordering::SeqCst)));
+    }
+    Stalled { calls, window: window as usize, came, _connections: connections }
+}
+
+impl Stalled {
+    /// How many are not ended.
+    fn open(&mut self) -> usize {
+        while let Some(ended) = self.calls.try_join_next() {
+            assert_eq!(ended.unwrap().1, Some(h2::Reason::CANCEL));
+        }
+        self.calls.len()
+    }
+
+    /// How many have taken all they take, or had when they were ended.
+    fn full(&self) -> usize {
+        self.came.iter().filter(|came| came.load(Ordering::SeqCst) == self.window).count()
+    }
+
+    /// Waits until no more than so many are open; each of the others was ended by the server.
+    async fn until_open(&mut self, count: usize) {
+        while self.open() > count {
+            let (_, why) = within("an end", self.calls.join_next()).await.unwrap().unwrap();
+            assert_eq!(why, Some(h2::Reason::CANCEL));
+        }
+    }
 }
 
 /// A reader of a key who has its header, and takes no more than a window of the rest for now.

@@ -53,7 +53,9 @@ async fn who_sends_slowly_but_keeps_the_pace_is_served() {
     let message = framed(&put("k", vec![7; 20_000]));
     for piece in message.chunks(1_000) {
         call.body.send_data(piece.to_vec().into(), false).unwrap();
-        tokio::time::sleep(Duration::from_millis(70)).await;
+        // Time has passed for the server when it has ended a call for lack of it.
+        let late = raw.open("Put", &[("grpc-timeout", "70m")]).await;
+        assert_eq!(late.status().await.code(), Code::DeadlineExceeded);
     }
     call.body.send_data(bytes::Bytes::new(), true).unwrap();
     assert_eq!(call.status().await.code(), Code::Ok);

@@ -81,11 +81,17 @@ impl Raw {
 impl RawCall {
     /// Takes the answer, or only what comes without that: how much came, and why it ended early; `None`: it is whole.
     pub(crate) async fn cut(self, takes: bool) -> (usize, Option<h2::Reason>) {
-        let response = within("a response", self.response).await.expect("a response");
+        self.cut_after(takes, drop).await
+    }
+
+    /// The same; what came is told as it comes.
+    pub(crate) async fn cut_after(self, takes: bool, came: impl Fn(usize)) -> (usize, Option<h2::Reason>) {
+        let response = self.response.await.expect("a response");
         let (mut body, mut bytes) = (response.into_body(), 0);
-        while let Some(chunk) = within("the body", body.data()).await {
+        while let Some(chunk) = body.data().await {
             match chunk {
                 Ok(chunk) => {
+                    came(chunk.len());
                     bytes += chunk.len();
                     let taken = chunk.len() * usize::from(takes);
                     body.flow_control().release_capacity(taken).unwrap();
