@@ -85,8 +85,8 @@ impl Calls {
     ///
     /// # Errors
     /// What the server refused, or that it could not be reached in time.
-    pub async fn get(&self, request: v1::GetRequest) -> Result<v1::GetResponse> {
-        self.gathered(self.small(Repeat::Safe), request).await
+    pub async fn get(&self, mut request: v1::GetRequest) -> Result<v1::GetResponse> {
+        self.gathered(self.small(Repeat::Safe), &mut request).await.map(|answer| *answer)
     }
 
     /// Finds several entries.
@@ -103,7 +103,7 @@ impl Calls {
     /// As [`Calls::get`].
     pub async fn put(&self, mut request: v1::PutRequest) -> Result<v1::PutResponse> {
         identify_put(&mut request);
-        self.gathered(self.small(Repeat::Safe), request).await
+        self.gathered(self.small(Repeat::Safe), &mut request).await.map(|answer| *answer)
     }
 
     /// Stores several entries.
@@ -120,9 +120,9 @@ impl Calls {
     ///
     /// # Errors
     /// As [`Calls::get`].
-    pub async fn touch(&self, request: v1::TouchRequest) -> Result<v1::TouchResponse> {
+    pub async fn touch(&self, mut request: v1::TouchRequest) -> Result<v1::TouchResponse> {
         let plan = self.small(Repeat::Never);
-        self.gathered(plan, request).await
+        self.gathered(plan, &mut request).await.map(|answer| *answer)
     }
 
     /// Drops entries. Without `request_id` it gets one, so that a retry reports what the first try dropped.
@@ -132,7 +132,7 @@ impl Calls {
     pub async fn invalidate(&self, mut request: v1::InvalidateRequest) -> Result<v1::InvalidateResponse> {
         identify(&mut request.request_id);
         let plan = self.bulk(Repeat::Safe);
-        self.gathered(plan, request).await
+        self.gathered(plan, &mut request).await.map(|answer| *answer)
     }
 
     /// Counts what happened and what is held.

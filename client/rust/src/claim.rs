@@ -117,13 +117,13 @@ impl<C: Codec> Namespace<C> {
         Ok((request, time))
     }
 
-    fn claimed<T>(&self, key: &str, mut response: v1::GetResponse, may_write: bool) -> Result<Claim<T>>
+    fn claimed<T>(&self, key: &str, mut response: Box<v1::GetResponse>, may_write: bool) -> Result<Claim<T>>
     where
         C: Decode<T>,
     {
         let lease = response.lease.take();
         let held = lease.map(|lease| Box::new(Held::new(self.client.clone(), &self.name, key, lease)));
-        match lookup(&self.codec, response) {
+        match lookup(&self.codec, &mut response) {
             Ok(Lookup::Hit(hit)) => return Ok(Claim::Found(hit.value, held)),
             Ok(Lookup::Negative(negative)) => return Ok(Claim::Negative(negative)),
             Ok(Lookup::Miss(_)) => {}

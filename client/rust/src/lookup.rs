@@ -255,13 +255,16 @@ pub enum Refreshing {
 }
 
 /// Turns an answer into what the caller asked for.
-pub(crate) fn lookup<T, C: Decode<T>>(codec: &C, response: v1::GetResponse) -> Result<Lookup<T>> {
+///
+/// What is left of the answer has no payload any more. It is read where it lies: it is half a kilobyte, and goes through many
+/// hands.
+pub(crate) fn lookup<T, C: Decode<T>>(codec: &C, response: &mut v1::GetResponse) -> Result<Lookup<T>> {
     let (outcome, reason) = (response.outcome(), response.miss_reason());
     let tier = response.served_from();
-    let Some(entry) = response.entry else { return Ok(Lookup::Miss(reason.into())) };
-    let metadata = entry.metadata.unwrap_or_default();
+    let Some(entry) = &mut response.entry else { return Ok(Lookup::Miss(reason.into())) };
+    let metadata = &*entry.metadata.get_or_insert_default();
     let fresh_for = ttl::from_wire(metadata.fresh_for.as_ref()).unwrap_or_default();
-    match entry.payload {
+    match entry.payload.take() {
         Some(v1::entry::Payload::Negative(negative)) => {
             Ok(Lookup::Negative(Negative { reason: negative.reason, message: negative.message, fresh_for }))
         }
@@ -288,11 +291,11 @@ pub(crate) fn of_stream(header: &v1::ReadValueHeader) -> Lookup<u64> {
             _ => Lookup::Miss(reason.into()),
         };
     }
-    hit(header.size_bytes, metadata, (outcome, tier))
+    hit(header.size_bytes, &metadata, (outcome, tier))
 }
 
 /// A value that the server found, with what it says of it.
-fn hit<T>(value: T, metadata: v1::EntryMetadata, (outcome, tier): (v1::GetOutcome, v1::Tier)) -> Lookup<T> {
+fn hit<T>(value: T, metadata: &v1::EntryMetadata, (outcome, tier): (v1::GetOutcome, v1::Tier)) -> Lookup<T> {
     Lookup::Hit(Hit {
         value,
         stale: outcome == v1::GetOutcome::Stale,
@@ -300,7 +303,7 @@ fn hit<T>(value: T, metadata: v1::EntryMetadata, (outcome, tier): (v1::GetOutcom
         fresh_for: ttl::from_wire(metadata.fresh_for.as_ref()).unwrap_or_default(),
         usable_for: ttl::from_wire(metadata.usable_for.as_ref()).unwrap_or_default(),
         tier,
-        etag: metadata.etag.into(),
+        etag: Etag(metadata.etag.as_str().into()),
         near: false,
     })
 }

@@ -124,9 +124,9 @@ impl<C: Codec> Namespace<C> {
         let request = self.get_request(key.to_owned(), options)?;
         let fill = self.near_fill(options);
         match self.client.gate().read(Box::pin(self.client.raw().get_whole(request))).await? {
-            Attempt::Answer(response) => {
+            Attempt::Answer(mut response) => {
                 fill.iter().for_each(|fill| fill.offer(key, &response));
-                lookup(&self.codec, response)
+                lookup(&self.codec, &mut response)
             }
             Attempt::Away(reason) => Ok(Lookup::Miss(reason)),
         }
@@ -180,9 +180,9 @@ impl<C: Codec> Namespace<C> {
                 Some(v1::batch_get_result::Result::Response(response)) if is_large(&response) => {
                     self.get(item.key.as_str()).await
                 }
-                Some(v1::batch_get_result::Result::Response(response)) => {
+                Some(v1::batch_get_result::Result::Response(mut response)) => {
                     fill.iter().for_each(|fill| fill.offer(&item.key, &response));
-                    lookup(&self.codec, response)
+                    lookup(&self.codec, &mut response)
                 }
                 Some(v1::batch_get_result::Result::Error(error)) => Err(Error::from_item(&error)),
                 Some(v1::batch_get_result::Result::Deferred(_)) | None => self.get(item.key.as_str()).await,

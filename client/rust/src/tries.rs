@@ -44,17 +44,18 @@ impl Calls {
         Plan { timeout: self.bulk_time(), attempts: self.attempts, repeat }
     }
 
-    /// A small call, which shares a stream with others where it can. What is tried again goes alone.
-    pub(crate) async fn gathered<Q: Operation>(&self, plan: Plan, mut request: Q) -> Result<Q::Answer> {
+    /// A small call, which shares a stream with others where it can. What is tried again goes alone. The request is whole
+    /// afterwards.
+    pub(crate) async fn gathered<Q: Operation>(&self, plan: Plan, request: &mut Q) -> Result<Box<Q::Answer>> {
         let (now, mut course) = self.begun(plan);
         let turn = course.turn;
-        if let Some(pipes) = self.wire.pipes.as_ref().filter(|pipes| pipes.takes(turn, &request)) {
-            let said = pipes.ask(turn, &mut request, (now, course.ends - now)).await;
+        if let Some(pipes) = self.wire.pipes.as_ref().filter(|pipes| pipes.takes(turn, request)) {
+            let said = pipes.ask(turn, request, (now, course.ends - now)).await;
             if let Some(answer) = self.settled(said, &mut course).await? {
                 return Ok(answer);
             }
         }
-        Box::pin(self.alone(course, request, Q::alone)).await
+        Box::pin(self.alone(course, request.clone(), Q::alone)).await.map(Box::new)
     }
 
     /// Several look-ups, which share a stream with others where they can.

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Calls, Error, ErrorKind, Result, v1};
+use crate::{Calls, Error, ErrorKind, Result, retry::Repeat, v1};
 use v1::{entry::Payload as Found, put_request::Payload};
 
 /// Bytes of a value that every server takes with a call, unless it says otherwise.
@@ -16,19 +16,36 @@ const RESERVED_MAX: u64 = 64 << 20;
 
 impl Calls {
     /// A Get whose answer has the value, however large it is.
-    pub(crate) async fn get_whole(&self, request: v1::GetRequest) -> Result<v1::GetResponse> {
-        // Where the value is, is only known when it is too large: then all this is small beside it.
-        let again = (request.namespace.clone(), request.key.clone(), request.stale_policy);
-        let mut response = self.get(request).await?;
+    pub(crate) async fn get_whole(&self, mut request: v1::GetRequest) -> Result<Box<v1::GetResponse>> {
+        let response = self.gathered(self.small(Repeat::Safe), &mut request).await?;
+        match response.entry.as_ref().map(|entry| &entry.payload) {
+            Some(Some(Found::Large(_))) => Box::pin(self.with_large(request, response)).await,
+            _ => Ok(response),
+        }
+    }
+
+    /// Reads the value that is too large for this answer, and puts it there.
+    async fn with_large(
+        &self,
+        asked: v1::GetRequest,
+        mut response: Box<v1::GetResponse>,
+    ) -> Result<Box<v1::GetResponse>> {
+        let v1::GetRequest { namespace, key, stale_policy, .. } = asked;
         for _ in 0..VERSIONS_MAX {
             let Some(entry) = &mut response.entry else { return Ok(response) };
             if !matches!(entry.payload, Some(Found::Large(_))) {
                 return Ok(response);
             }
             let version = entry.metadata.as_ref().map(|metadata| metadata.etag.clone()).unwrap_or_default();
-            let (namespace, key, stale_policy) = again.clone();
-            let wanted = v1::ReadValueRequest { namespace, key, version, stale_policy, ..Default::default() };
-            match Box::pin(self.all_of(wanted)).await {
+            let (namespace, key) = (namespace.clone(), key.clone());
+            let wanted = v1::ReadValueRequest {
+                namespace: namespace.clone(),
+                key: key.clone(),
+                version,
+                stale_policy,
+                ..Default::default()
+            };
+            match self.all_of(wanted).await {
                 Ok(Some(value)) => {
                     entry.payload = Some(Found::Value(value));
                     return Ok(response);
@@ -37,9 +54,8 @@ impl Calls {
                 Err(error) if error.reason.as_deref() == Some("VERSION_GONE") => {}
                 Err(error) => return Err(error),
             }
-            let (namespace, key, stale_policy) = again.clone();
-            let request = v1::GetRequest { namespace, key, stale_policy, ..v1::GetRequest::default() };
-            response = self.get(request).await?;
+            let mut request = v1::GetRequest { namespace, key, stale_policy, ..v1::GetRequest::default() };
+            response = self.gathered(self.small(Repeat::Safe), &mut request).await?;
         }
         Err(Error::new(ErrorKind::Unavailable, "the value was replaced each time it was read")
             .with_reason("VERSION_GONE"))

@@ -10,7 +10,7 @@ pub(super) fn said(outcomes: Vec<Outcome>) -> Said<v1::BatchGetResponse> {
     for (number, outcome) in outcomes.into_iter().enumerate() {
         let answer = match outcome {
             Outcome::Answered(answer) => answer,
-            Outcome::Lost { error, sent: true } => return Said::Failed(error),
+            Outcome::Lost { error, sent: true } => return Said::Failed(*error),
             // It only reads: what was answered already may be asked for again.
             Outcome::Lost { sent: false, .. } | Outcome::Absent => return Said::Unsent,
             Outcome::TooMany => return Said::TooMany,

@@ -24,7 +24,7 @@ pub(crate) enum Outcome {
     /// The server's answer.
     Answered(Answer),
     /// The stream ended first. `sent`: the server may have the operation.
-    Lost { error: Error, sent: bool },
+    Lost { error: Box<Error>, sent: bool },
     /// The server has no such streams.
     Absent,
     /// The server takes fewer operations with a message, and has begun none of those it did not answer.

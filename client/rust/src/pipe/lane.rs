@@ -218,7 +218,7 @@ impl Lane {
                 (true, _) => Outcome::Absent,
                 // What came before it was answered, and what came with it or after it was not begun.
                 (_, true) => Outcome::TooMany,
-                _ => Outcome::Lost { error: error.clone(), sent },
+                _ => Outcome::Lost { error: Box::new(error.clone()), sent },
             };
             let _left = tell.send(outcome);
         }
@@ -226,7 +226,7 @@ impl Lane {
 }
 
 fn unheard() -> Outcome {
-    Outcome::Lost { error: closed(), sent: true }
+    Outcome::Lost { error: Box::new(closed()), sent: true }
 }
 
 fn closed() -> Error {

@@ -98,7 +98,7 @@ impl Pipes {
         turn: usize,
         request: &mut Q,
         time: (Instant, Duration),
-    ) -> Said<Q::Answer> {
+    ) -> Said<Box<Q::Answer>> {
         for lane in &self.server(turn).lanes {
             if let Some(outcome) = lane.ask(request, time, &self.tasks).await {
                 return said::<Q>(outcome);
@@ -133,22 +133,27 @@ impl Pipes {
     }
 }
 
-fn said<Q: Operation>(outcome: Outcome) -> Said<Q::Answer> {
+fn said<Q: Operation>(outcome: Outcome) -> Said<Box<Q::Answer>> {
     match outcome {
         Outcome::Answered(answer) => match read::<Q>(answer) {
             Ok(answer) => Said::Answer(answer),
             Err(error) => Said::Failed(error),
         },
-        Outcome::Lost { error, sent: true } => Said::Failed(error),
+        Outcome::Lost { error, sent: true } => Said::Failed(*error),
         Outcome::Lost { sent: false, .. } | Outcome::Absent => Said::Unsent,
         Outcome::TooMany => Said::TooMany,
         Outcome::Expired => Said::Expired,
     }
 }
 
-fn read<Q: Operation>(answer: Answer) -> Result<Q::Answer> {
+/// An answer is read into the place where it stays: it is large, and its call has many layers.
+fn read<Q: Operation>(answer: Answer) -> Result<Box<Q::Answer>> {
     match answer.field {
-        field if field == Q::ANSWER => prost::Message::decode(answer.body).map_err(|_unreadable| senseless()),
+        field if field == Q::ANSWER => {
+            let mut read = Box::<Q::Answer>::default();
+            read.merge(answer.body).map_err(|_unreadable| senseless())?;
+            Ok(read)
+        }
         answer::ERROR => {
             let item: v1::ItemError = prost::Message::decode(answer.body).map_err(|_unreadable| senseless())?;
             Err(Error::from_item(&item))
