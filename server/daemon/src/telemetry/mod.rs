@@ -40,7 +40,7 @@ use crate::{config::LogSettings, ledger::Ledger};
 use calls::code_name;
 use log::Output;
 use metrics::Metrics;
-use trace::Traces;
+use trace::{Sampling, Traces};
 
 /// Target of the spans that become traces.
 const SPAN_TARGET: &str = "hotplate::trace";
@@ -72,7 +72,8 @@ pub struct Telemetry {
     key_seed: u64,
     connections: AtomicU64,
     counting_calls: AtomicBool,
-    tracing_calls: bool,
+    /// Unset when no traces are asked for.
+    sampling: Option<Sampling>,
     traces: Mutex<Option<Traces>>,
     ledger: OnceLock<Arc<Ledger>>,
 }
@@ -141,7 +142,7 @@ impl Telemetry {
             connections: AtomicU64::new(0),
             counting_calls: AtomicBool::new(true),
             ledger: OnceLock::new(),
-            tracing_calls: traces.is_some(),
+            sampling: traces.as_ref().map(Traces::sampling),
             traces: Mutex::new(traces),
         }
     }
@@ -179,8 +180,11 @@ impl Telemetry {
             _ if tracing::enabled!(target: CALL_TARGET, Level::DEBUG) => self.log_call(record),
             _ => {}
         }
-        if self.tracing_calls {
-            self.tell_span(record);
+        if self.sampling.is_some() {
+            let span = Span::current();
+            if !span.is_none() {
+                self.tell_span(&span, record);
+            }
         }
     }
 
@@ -193,12 +197,12 @@ impl Telemetry {
     }
 
     /// The span of a call, continuing the caller's trace when its headers carry a W3C `traceparent`. Run the call
-    /// inside with `tracing::Instrument`. Costs nothing when no traces are asked for.
+    /// inside with `tracing::Instrument`. There is none of a call that is not traced.
     #[must_use]
     pub fn call_span(&self, rpc: &'static str, headers: &HeaderMap) -> Span {
-        if !self.tracing_calls {
+        let Some(context) = self.sampling.as_ref().and_then(|sampling| sampling.traced(headers)) else {
             return Span::none();
-        }
+        };
         let service = if blob_rpc(rpc) { "hotplate.v1.BlobService" } else { "hotplate.v1.CacheService" };
         let span = tracing::info_span!(
             target: SPAN_TARGET,
@@ -218,7 +222,7 @@ impl Telemetry {
             hotplate.key_hash = Empty,
         );
         // Fails only for a span that nobody follows, which needs no parent.
-        let _ = span.set_parent(trace::context_of(headers));
+        let _ = span.set_parent(context);
         span
     }
 
@@ -314,8 +318,8 @@ impl Telemetry {
         );
     }
 
-    fn tell_span(&self, record: &CallRecord<'_>) {
-        let (span, told) = (Span::current(), Told::of(self, record));
+    fn tell_span(&self, span: &Span, record: &CallRecord<'_>) {
+        let told = Told::of(self, record);
         span.record("rpc.grpc.status_code", record.code as i32);
         span.record("hotplate.namespace", told.namespace);
         let optional = [

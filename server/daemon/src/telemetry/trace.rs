@@ -2,17 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use opentelemetry::{
     Context,
     propagation::{Extractor, TextMapPropagator},
-    trace::TracerProvider,
+    trace::{SpanKind, TraceContextExt, TraceId, TracerProvider},
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig, tonic_types::transport::ClientTlsConfig};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
-    trace::{SdkTracer, SdkTracerProvider},
+    trace::{IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, SdkTracer, SdkTracerProvider, ShouldSample},
 };
 
 use super::TelemetryError;
@@ -22,6 +22,8 @@ use super::TelemetryError;
 pub(super) struct Wanted {
     endpoint: String,
     service: Option<String>,
+    /// Which calls are traced, and of how many one where that says so.
+    sampler: (Option<String>, Option<String>),
 }
 
 /// Reads the standard variables; `None`: no traces.
@@ -44,13 +46,15 @@ pub(super) fn wanted(variables: &BTreeMap<String, String>) -> Result<Option<Want
     let named_by_attribute = attributes.split(',').any(|pair| pair.trim_start().starts_with("service.name="));
     let own = (!named_by_attribute).then_some("hotplate");
     let service = value("OTEL_SERVICE_NAME").or(own).map(str::to_owned);
-    Ok(Some(Wanted { endpoint: endpoint.to_owned(), service }))
+    let sampler = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"].map(|name| value(name).map(str::to_owned));
+    Ok(Some(Wanted { endpoint: endpoint.to_owned(), service, sampler: sampler.into() }))
 }
 
 /// Sends spans away. Needs a tokio runtime around it that lives as long.
 #[derive(Clone, Debug)]
 pub(super) struct Traces {
     provider: SdkTracerProvider,
+    sampling: Sampling,
 }
 
 impl Traces {
@@ -59,7 +63,7 @@ impl Traces {
     /// # Errors
     /// An endpoint that is no URL, or no runtime.
     pub(super) fn start(wanted: Wanted) -> Result<Self, TelemetryError> {
-        let Wanted { endpoint, service } = wanted;
+        let Wanted { endpoint, service, sampler } = wanted;
         tokio::runtime::Handle::try_current()
             .map_err(|error| TelemetryError::new(format!("traces to {endpoint}: {error}")))?;
         let builder = SpanExporter::builder().with_tonic().with_endpoint(&endpoint);
@@ -75,9 +79,18 @@ impl Traces {
             Some(name) => resource.with_service_name(name),
             None => resource,
         };
-        let provider =
-            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
-        Ok(Self { provider })
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_resource(resource.build())
+            // It was decided before the span was made.
+            .with_sampler(Sampler::AlwaysOn)
+            .build();
+        Ok(Self { provider, sampling: Sampling::of(sampler) })
+    }
+
+    /// What decides which calls are traced.
+    pub(super) fn sampling(&self) -> Sampling {
+        self.sampling.clone()
     }
 
     /// What makes spans.
@@ -94,8 +107,41 @@ impl Traces {
     }
 }
 
+/// Decides of each call whether it is traced, before a span of it is made: of calls that are not, nothing is.
+#[derive(Clone, Debug)]
+pub(super) struct Sampling(Sampler);
+
+impl Sampling {
+    /// As the standard variables say it. What they may not say is told by the library, which reads them too, and means all
+    /// calls.
+    fn of((sampler, argument): (Option<String>, Option<String>)) -> Self {
+        let some = || Sampler::TraceIdRatioBased(argument.and_then(|ratio| ratio.parse().ok()).unwrap_or(1.0));
+        let with_parent = |root| Sampler::ParentBased(Box::new(root));
+        Self(match sampler.as_deref() {
+            Some("always_on") => Sampler::AlwaysOn,
+            Some("always_off") => Sampler::AlwaysOff,
+            Some("traceidratio") => some(),
+            Some("parentbased_always_off") => with_parent(Sampler::AlwaysOff),
+            Some("parentbased_traceidratio") => with_parent(some()),
+            _ => with_parent(Sampler::AlwaysOn),
+        })
+    }
+
+    /// What the span of a call continues, be it nothing; `None`: the call is not traced.
+    pub(super) fn traced(&self, headers: &HeaderMap) -> Option<Context> {
+        let context = if headers.contains_key(&TRACEPARENT) { context_of(headers) } else { Context::new() };
+        let parent = context.span().span_context().trace_id();
+        let trace = if parent == TraceId::INVALID { RandomIdGenerator::default().new_trace_id() } else { parent };
+        let said = self.0.should_sample(Some(&context), trace, "", &SpanKind::Server, &[], &[]);
+        (said.decision == SamplingDecision::RecordAndSample).then_some(context)
+    }
+}
+
+/// The header that names the caller's trace.
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The caller's trace, as its headers tell it.
-pub(super) fn context_of(headers: &HeaderMap) -> Context {
+fn context_of(headers: &HeaderMap) -> Context {
     TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers))
 }
 

@@ -122,6 +122,48 @@ async fn a_call_without_trace_starts_one_and_failures_of_the_server_are_marked()
     assert_eq!(span.status.unwrap().code, StatusCode::Error as i32);
 }
 
+/// Of how many calls with these headers a span is made, where these variables say which are traced.
+async fn sampled(sampler: &[(&str, &str)], headers: &HeaderMap) -> usize {
+    let environment = [sampler, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")]].concat();
+    let environment = environment.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let output = Output { writer: std::io::sink, terminal: false };
+    let log = settings(LogLevel::Info, LogFormat::Json);
+    let (telemetry, dispatch) = Telemetry::build(&log, output, Clock::manual(), environment).unwrap();
+    let made = || (0..CALLS).filter(|_| !telemetry.call_span("Get", headers).is_none()).count();
+    tracing::dispatcher::with_default(&dispatch, made)
+}
+
+const CALLS: usize = 2_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_span_is_made_of_a_call_that_is_not_traced_and_a_traced_parent_is_followed() {
+    let parent = |flag: &str| {
+        let text = format!("00-{TRACE_ID}-{PARENT_ID}-{flag}").parse().unwrap();
+        HeaderMap::from_iter([(http::HeaderName::from_static("traceparent"), text)])
+    };
+    let (none, on, off) = (HeaderMap::new(), parent("01"), parent("00"));
+    let sampler = |name| [("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", "0.1")];
+    for (name, alone, with_traced, with_other) in [
+        ("always_on", CALLS, CALLS, CALLS),
+        ("always_off", 0, 0, 0),
+        ("parentbased_always_on", CALLS, CALLS, 0),
+        ("parentbased_always_off", 0, CALLS, 0),
+        ("nonsense", CALLS, CALLS, 0),
+    ] {
+        let counts = [sampled(&sampler(name), &none).await, sampled(&sampler(name), &on).await];
+        assert_eq!(counts, [alone, with_traced], "{name}");
+        assert_eq!(sampled(&sampler(name), &off).await, with_other, "{name}");
+    }
+    assert_eq!([sampled(&[], &none).await, sampled(&[], &off).await], [CALLS, 0], "as nothing says otherwise");
+    for name in ["traceidratio", "parentbased_traceidratio"] {
+        let some = sampled(&sampler(name), &none).await;
+        assert!((CALLS / 20..CALLS / 5).contains(&some), "{name}: {some}");
+    }
+    assert_eq!(sampled(&sampler("parentbased_traceidratio"), &on).await, CALLS);
+    // Everybody who sees a trace decides the same of it.
+    assert!([0, CALLS].contains(&sampled(&sampler("traceidratio"), &on).await));
+}
+
 #[test]
 fn without_traces_no_span_is_made() {
     let telemetry = Telemetry::detached(Clock::manual());
