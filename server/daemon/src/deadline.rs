@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::grpc::status::Failure;
 
+/// A name that is text is read anew at each look.
+static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Digits of a `grpc-timeout` at most, as the protocol says.
 const DIGITS_MAX: usize = 8;
 
@@ -14,7 +16,7 @@ const DIGITS_MAX: usize = 8;
 /// # Errors
 /// A header that is not 1 to 8 digits and a unit.
 pub(crate) fn asked_for(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
-    let Some(value) = headers.get("grpc-timeout") else { return Ok(None) };
+    let Some(value) = headers.get(&GRPC_TIMEOUT) else { return Ok(None) };
     let rule = "grpc-timeout is 1 to 8 digits and a unit: H, M, S, m, u or n";
     let parsed = value.to_str().ok().and_then(parse).ok_or_else(|| Failure::new("BAD_ARGUMENT", rule))?;
     Ok(Some(parsed))

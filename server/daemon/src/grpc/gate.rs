@@ -96,9 +96,27 @@ struct Pass {
     /// Time until the answer must begin; `None` for probes that gave no deadline.
     head: Option<Duration>,
     /// When a response that has begun ends, and why.
-    end: Option<(Duration, Failure)>,
+    end: Option<(Duration, Why)>,
     /// Whether an open response ends when the server goes. Watches end with a word of their own.
     ends_with_server: bool,
+}
+
+/// Why a response that has begun ends. Most calls are answered before that, and need no failure made.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// The call's time is over.
+    Deadline,
+    /// Its caller's token expired.
+    Expired,
+}
+
+impl Why {
+    fn failure(self) -> Failure {
+        match self {
+            Self::Deadline => Failure::deadline(),
+            Self::Expired => Failure::new("TOKEN_EXPIRED", "the token has expired while the stream was open"),
+        }
+    }
 }
 
 impl Pass {
@@ -106,7 +124,7 @@ impl Pass {
     fn why(&self, cut: Failure) -> Failure {
         let is_late = cut.code() == Code::DeadlineExceeded;
         let end = self.end.as_ref().filter(|(time, _)| is_late && Some(*time) == self.head);
-        end.map_or(cut, |(_, why)| why.clone())
+        end.map_or(cut, |(_, why)| why.failure())
     }
 }
 
@@ -163,10 +181,12 @@ fn begin(gate: Gate, request: Request<Incoming>, cx: &mut Context<'_>) -> Result
     let at_once = span.in_scope(|| parts.at_once((rpc, lane), (request, &connection), cx));
     let mut open: Open = match at_once {
         AtOnce::Answered(response) => return Ok(response),
-        AtOnce::Message(pass, message, started) => {
+        AtOnce::Message(later) => {
+            let (pass, message, started) = *later;
             Box::pin(async move { parts.handle(lane, message, (pass, started)).await }.instrument(span))
         }
-        AtOnce::General(pass, request, started) => {
+        AtOnce::General(later) => {
+            let (pass, request, started) = *later;
             let answer = async move { parts.answer_let_in(request, Some(rpc), (pass, started)).await };
             Box::pin(answer.instrument(span))
         }
@@ -182,9 +202,9 @@ enum AtOnce {
     /// It is.
     Answered(Response<Outgoing>),
     /// A handler is to answer this message.
-    Message(Pass, Bytes, Moment),
+    Message(Box<(Pass, Bytes, Moment)>),
     /// The general way is to answer it.
-    General(Pass, Request<Body>, Moment),
+    General(Box<(Pass, Request<Body>, Moment)>),
 }
 
 impl Gate {
@@ -252,7 +272,7 @@ impl Parts {
         }
         let (head, body) = request.into_parts();
         let most = self.message_bytes_max;
-        let general = |pass, body| AtOnce::General(pass, Request::from_parts(head, body), started);
+        let general = |pass, body| AtOnce::General(Box::new((pass, Request::from_parts(head, body), started)));
         let message = match take(body, PREFIX_BYTES + most, cx) {
             Taken::Not(untaken) => return general(pass, Body::new(untaken)),
             Taken::Whole(whole) => match only_message(&whole, most) {
@@ -260,11 +280,13 @@ impl Parts {
                 None => return general(pass, Body::new(Full::from(whole))),
             },
         };
-        let (Lane::Get, Some(call)) = (lane, &pass.call) else { return AtOnce::Message(pass, message, started) };
+        let (Lane::Get, Some(call)) = (lane, &pass.call) else {
+            return AtOnce::Message(Box::new((pass, message, started)));
+        };
         let outlet = self.outlet(&pass.intake);
         let hit = panic::catch_unwind(AssertUnwindSafe(|| self.rpcs.hit(call, &message, outlet)));
         match hit {
-            Ok(None) => AtOnce::Message(pass, message, started),
+            Ok(None) => AtOnce::Message(Box::new((pass, message, started))),
             Ok(Some(hit)) => AtOnce::Answered(Reply::response(hit, pass.place.take()).map(Outgoing::Reply)),
             Err(_panic) => {
                 let refused = self.refuse(Some(rpc), Some(call), started, panicked());
@@ -279,7 +301,8 @@ impl Parts {
         let stream = Stream { rpcs, admission, call, deadline_max: self.deadline_max, intake: pass.intake };
         let bounds = (self.rpcs.parts().batch_items_max, self.message_bytes_max);
         let pipeline = Pipeline::new(stream, body, self.blobs.begin_sending(), bounds);
-        response(Outgoing::Pipeline(Box::new(pipeline.until(pass.end))))
+        let end = pass.end.map(|(time, why)| (time, why.failure()));
+        response(Outgoing::Pipeline(Box::new(pipeline.until(end))))
     }
 
     /// Lets a handler answer a message.
@@ -311,7 +334,7 @@ impl Parts {
         let permission = match self.access.need(path) {
             Need::NoSuchRpc => return Err(Failure::new("NO_SUCH_RPC", "the server has no RPC of this name")),
             Need::Nothing => {
-                let end = asked.map(|time| (time, Failure::deadline()));
+                let end = asked.map(|time| (time, Why::Deadline));
                 let intake = self.intake(connection, None);
                 return Ok(Pass { intake, call: None, place: None, head: asked, end, ends_with_server: true });
             }
@@ -328,7 +351,7 @@ impl Parts {
         let streaming =
             rpc.is_none_or(|rpc| matches!(rpc, "Watch" | "Preload" | "Pipeline" | "ReadValue" | "WriteValue"));
         let place = if streaming { None } else { Some(self.admission.place()?) };
-        let end = if streaming { self.stream_end(asked, &caller) } else { Some((head, Failure::deadline())) };
+        let end = if streaming { self.stream_end(asked, &caller) } else { Some((head, Why::Deadline)) };
         let intake = self.intake(connection, caller.token_id());
         let call = rpc.map(|rpc| Arc::new(Call { rpc, caller, permission, started, time: head }));
         let (ends_with_server, is_upload) = (rpc.is_none_or(|rpc| rpc == "ReadValue"), rpc == Some("WriteValue"));
@@ -347,12 +370,12 @@ impl Parts {
     }
 
     /// A stream ends at its own deadline, if it has one, or when its caller's token expires.
-    fn stream_end(&self, asked: Option<Duration>, caller: &Caller) -> Option<(Duration, Failure)> {
+    fn stream_end(&self, asked: Option<Duration>, caller: &Caller) -> Option<(Duration, Why)> {
         let token = self.access.time_left(caller);
         match (asked, token) {
-            (Some(asked), Some(token)) if token < asked => Some((token, expired())),
-            (Some(asked), _) => Some((asked, Failure::deadline())),
-            (None, Some(token)) => Some((token, expired())),
+            (Some(asked), Some(token)) if token < asked => Some((token, Why::Expired)),
+            (Some(asked), _) => Some((asked, Why::Deadline)),
+            (None, Some(token)) => Some((token, Why::Expired)),
             (None, None) => None,
         }
     }
@@ -382,8 +405,8 @@ impl Parts {
             Some(place) => Ending::of_call(body, (place, is_done), (intake, Arc::clone(self.blobs.readers()))),
             None => Ending::of_stream(body),
         };
-        if let Some((time, failure)) = end {
-            body = body.after(time.saturating_sub(self.clock.now().since(started)), failure);
+        if let Some((time, why)) = end {
+            body = body.after(time.saturating_sub(self.clock.now().since(started)), why.failure());
         }
         if ends_with_server {
             body = body.when_stopped(self.admission.draining().clone().cancelled_owned());
@@ -413,8 +436,4 @@ impl Parts {
         }
         failure.response()
     }
-}
-
-fn expired() -> Failure {
-    Failure::new("TOKEN_EXPIRED", "the token has expired while the stream was open")
 }

@@ -4,8 +4,7 @@
 
 use std::{
     cell::Cell,
-    future::poll_fn,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -67,33 +66,48 @@ impl Cut {
 }
 
 /// Runs a call to its end, or until it is cut, or until its reader took nothing for so long.
-pub(super) async fn unless_cut(stall: Duration, work: impl Future) {
-    let (mut work, mut cut) = (pin!(work), None::<Cut>);
-    let mut stalled = None::<Pin<Box<Sleep>>>;
-    poll_fn(|cx| {
+///
+/// By hand, because it is moved several times before it is polled: an async block would keep the work twice, as what it was given
+/// and as what it runs, and each block around it as often again.
+pub(super) struct UnlessCut<F> {
+    work: F,
+    stall: Duration,
+    cut: Option<Cut>,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+/// Runs a call.
+pub(super) fn unless_cut<F: Future + Unpin>(stall: Duration, work: F) -> UnlessCut<F> {
+    UnlessCut { work, stall, cut: None, stalled: None }
+}
+
+impl<F: Future + Unpin> Future for UnlessCut<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { work, stall, cut, stalled } = &mut *self;
         if cut.as_ref().is_some_and(|cut| cut.is_made(cx)) {
             return Poll::Ready(());
         }
-        let polled = work.as_mut().poll(cx).map(drop);
+        let polled = Pin::new(work).poll(cx).map(drop);
         match WAITS.take() {
             None => {}
-            Some(false) => stalled = None,
+            Some(false) => *stalled = None,
             // Most answers are taken at once.
-            Some(true) => stalled = polled.is_pending().then(|| Box::pin(sleep(stall))),
+            Some(true) => *stalled = polled.is_pending().then(|| Box::pin(sleep(*stall))),
         }
         if let Some(new) = NEW.take() {
             // It may have been made already.
             if new.is_made(cx) {
                 cx.waker().wake_by_ref();
             }
-            cut = Some(new);
+            *cut = Some(new);
         }
-        match &mut stalled {
+        match stalled {
             Some(stalled) if polled.is_pending() => stalled.as_mut().poll(cx),
             _ => polled,
         }
-    })
-    .await;
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +128,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_of_an_answer_ends_its_call_and_who_asks_again_does_not() {
-        let ends = async |said| tokio::time::timeout(LONG * 3, unless_cut(LONG, answers(said))).await.is_ok();
+        let ends = async |said| tokio::time::timeout(LONG * 3, unless_cut(LONG, Box::pin(answers(said)))).await.is_ok();
         assert!(ends([Some(true), None, None]).await, "it was handed out once, and never taken");
         assert!(ends([Some(true), Some(true), None]).await, "some was taken, and then nothing");
         assert!(!ends([Some(true), Some(false), None]).await, "all was taken: it waits for itself");
@@ -124,22 +138,28 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_hangs_is_cut_and_others_are_not() {
         let mut made = None;
-        let mut call = Box::pin(unless_cut(LONG, async {
-            made = Some(Cut::of_this_call());
-            pending::<()>().await;
-        }));
-        assert!(futures::poll!(call.as_mut()).is_pending());
-        let mut other = pin!(unless_cut(LONG, pending::<()>()));
-        assert!(futures::poll!(other.as_mut()).is_pending());
+        let mut call = unless_cut(
+            LONG,
+            Box::pin(async {
+                made = Some(Cut::of_this_call());
+                pending::<()>().await;
+            }),
+        );
+        assert!(futures::poll!(&mut call).is_pending());
+        let mut other = unless_cut(LONG, pending::<()>());
+        assert!(futures::poll!(&mut other).is_pending());
         drop(call);
         let cut = made.expect("it was made");
-        let mut again = Box::pin(unless_cut(LONG, async {
-            NEW.set(Some(cut.clone()));
-            pending::<()>().await;
-        }));
-        assert!(futures::poll!(again.as_mut()).is_pending());
+        let mut again = unless_cut(
+            LONG,
+            Box::pin(async {
+                NEW.set(Some(cut.clone()));
+                pending::<()>().await;
+            }),
+        );
+        assert!(futures::poll!(&mut again).is_pending());
         cut.make();
-        assert!(futures::poll!(again.as_mut()).is_ready());
-        assert!(futures::poll!(other.as_mut()).is_pending());
+        assert!(futures::poll!(&mut again).is_ready());
+        assert!(futures::poll!(&mut other).is_pending());
     }
 }

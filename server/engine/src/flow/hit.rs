@@ -23,6 +23,9 @@ use crate::{
 /// Keys that are looked at in one hold of a shard's lock at most.
 const KEYS_PER_HOLD: usize = 32;
 
+/// Values up to this size are shown where they lie: to copy them under the lock takes less than to count one more who shares them.
+const HERE_BYTES_MAX: usize = 4 << 10;
+
 /// One key to look for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'k> {
@@ -139,9 +142,10 @@ fn look<'k>(
         let (hits, order_bytes) = (table.hits(slot), space.shelf.order_bytes());
         record.facts(said, Look { now, hits, order_bytes, pinned_until, marked: None })
     });
-    let value = match record.packed() {
-        Some(packed) => Value::Here(packed),
-        None => Value::Shared(in_one_piece(record.payload(), store.config.unary_value_bytes_max)?),
+    let bytes_max = store.config.unary_value_bytes_max;
+    let value = match record.plain().filter(|value| value.len() <= HERE_BYTES_MAX && value.len() as u64 <= bytes_max) {
+        Some(value) => Value::Here(value),
+        None => Value::Shared(in_one_piece(record.payload(), bytes_max)?),
     };
     if !show(Hit { value, as_of, facts }) {
         return None;

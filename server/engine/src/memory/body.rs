@@ -200,11 +200,14 @@ impl Body {
         }
     }
 
-    /// The value after a key of this length, where it lies with that.
-    pub(super) fn packed(&self, length: usize) -> Option<&[u8]> {
+    /// The value after a key of this length where it lies, if it is held in one piece as it came.
+    pub(super) fn plain(&self, length: usize) -> Option<&[u8]> {
         match self {
             Self::Packed(bytes) => Some(&bytes[length..]),
-            Self::Whole(_) => None,
+            Self::Whole(whole) => match &whole.value {
+                Value::Plain(value) => Some(value),
+                Value::Other(_) => None,
+            },
         }
     }
 

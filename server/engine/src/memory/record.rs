@@ -141,10 +141,10 @@ impl Record {
         self.body.key(self.key_length()).first().copied().unwrap_or_default()
     }
 
-    /// The value where it lies with its key: what is small and of which there is no more to tell.
+    /// The value where it lies, if it is held in one piece as it came. A remembered absence has one of no bytes.
     #[must_use]
-    pub fn packed(&self) -> Option<&[u8]> {
-        self.body.packed(self.key_length())
+    pub fn plain(&self) -> Option<&[u8]> {
+        self.body.plain(self.key_length())
     }
 
     /// Whether it is a remembered absence or failure.

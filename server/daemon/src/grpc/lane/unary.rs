@@ -4,7 +4,7 @@
 use bytes::{Buf, Bytes};
 use hotplate_engine::flow::hit::{Hit, Value, Wanted};
 use hotplate_proto::v1::Permission;
-use http::{HeaderMap, Method, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method, header::CONTENT_TYPE};
 use prost::Message;
 
 use super::{prefix::PREFIX_BYTES, reply::Framed, wire::Backward};
@@ -16,6 +16,9 @@ use crate::grpc::{
     service::{About, Answer, CacheRpcs, Call},
     status::Failure,
 };
+
+/// A name that is text is read anew at each look.
+static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// RPCs that are served here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl Lane {
         let plain = headers
             .get(CONTENT_TYPE)
             .is_some_and(|form| form == "application/grpc" || form == "application/grpc+proto");
-        (plain && method == Method::POST && !headers.contains_key("grpc-encoding")).then_some(lane)
+        (plain && method == Method::POST && !headers.contains_key(&GRPC_ENCODING)).then_some(lane)
     }
 }
 
