@@ -17,10 +17,10 @@ use crate::ledger::{Permit, Use, full};
 /// Answers up to here are not counted: one for each call that there may be over a connection is little.
 pub(crate) const TINY_BYTES: usize = 1 << 10;
 /// Answers up to here have no room as long as few bytes of such are on their way over their connection: they are sent in one
-/// piece with their end.
-const SMALL_BYTES: usize = 64 << 10;
-/// Those few bytes.
-const FEW_BYTES: usize = 1 << 20;
+/// piece with their end. A value of 64 KiB and what is told with it is one.
+const SMALL_BYTES: usize = (64 << 10) + TINY_BYTES;
+/// Those few bytes: sixteen of the largest such answers.
+const FEW_BYTES: usize = 16 * SMALL_BYTES;
 
 /// What an answer has until it is sent.
 pub(crate) enum Going {
