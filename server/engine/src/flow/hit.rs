@@ -42,8 +42,8 @@ pub struct Hit<'a> {
     pub value: Value<'a>,
     /// How current that is.
     pub as_of: AsOf,
-    /// What is known about it, where that was wanted.
-    pub facts: Option<Facts>,
+    /// What is known about it, where that was wanted. Boxed: mostly it is not, and a hit goes through several hands.
+    pub facts: Option<Box<Facts>>,
 }
 
 /// A value as it is held.
@@ -61,6 +61,8 @@ struct Place {
     shard: usize,
     number: usize,
     hash: u64,
+    /// By which its shard's table finds it.
+    found_by: u64,
 }
 
 /// Looks for keys of one namespace, each shard's together, and shows those that are fresh values, by their number. `found` runs
@@ -74,7 +76,8 @@ pub fn hits<'k>(store: &Store, namespace: &str, wanted: &[Wanted<'k>], mut found
     }
     let place = |(number, wanted): (usize, &Wanted<'k>)| {
         let hash = stable_hash(&space.name, wanted.key);
-        Place { shard: LogId::of_hash(hash).index() & (store.pool.shards() - 1), number, hash }
+        let shard = LogId::of_hash(hash).index() & (store.pool.shards() - 1);
+        Place { shard, number, hash, found_by: store.hash_of(wanted.key) }
     };
     let (one, mut many);
     let places: &[Place] = if let [only] = wanted {
@@ -85,11 +88,22 @@ pub fn hits<'k>(store: &Store, namespace: &str, wanted: &[Wanted<'k>], mut found
         many.sort_unstable_by_key(|place| place.shard);
         &many
     };
-    let mut tally = Tally { store, space: &space, now, groups: None, kinds: None, hits: 0, bytes: 0, priced: 0 };
+    let Some(runs_max) = places.len().checked_sub(1) else { return };
+    let mut tally = Tally {
+        store,
+        space: &space,
+        now,
+        groups: None,
+        before: Vec::with_capacity(runs_max),
+        kinds: None,
+        hits: 0,
+        bytes: 0,
+        priced: 0,
+    };
     for group in places.chunk_by(|one, other| one.shard == other.shard).flat_map(|group| group.chunks(KEYS_PER_HOLD)) {
         let mut shard = store.pool.lock(group[0].shard);
         if group.len() > 1 {
-            approach(&shard, group, (store, &space), wanted);
+            approach(&shard, group, &space);
         }
         for place in group {
             let (wanted, show) = (&wanted[place.number], |hit: Hit<'_>| found(place.number, hit));
@@ -101,11 +115,11 @@ pub fn hits<'k>(store: &Store, namespace: &str, wanted: &[Wanted<'k>], mut found
 
 /// Looks where entries lie before they are looked at one after the other: what is not in the processor's own memory then comes
 /// for all of them at once.
-fn approach(shard: &Guard<'_>, group: &[Place], (store, space): (&Store, &Space), wanted: &[Wanted<'_>]) {
+fn approach(shard: &Guard<'_>, group: &[Place], space: &Space) {
     let Some(table) = shard.table(&space.shelf) else { return };
     let mut slots = [None; KEYS_PER_HOLD];
     for (slot, place) in slots.iter_mut().zip(group) {
-        *slot = table.near(store.hash_of(wanted[place.number].key));
+        *slot = table.near(place.found_by);
     }
     let seen =
         slots.iter().flatten().filter_map(|slot| table.get(*slot)).fold(0, |seen, record| seen ^ record.glance());
@@ -122,7 +136,7 @@ fn look<'k>(
     let Tally { store, space, now, .. } = *tally;
     // Before the test: what is fresh then is so up to there.
     let newest = store.newest_fence();
-    let slot = shard.table(&space.shelf)?.find(store.hash_of(wanted.key), wanted.key.as_bytes())?;
+    let slot = shard.table(&space.shelf)?.find(place.found_by, wanted.key.as_bytes())?;
     let fresh = |record: &Record| record.freshness(now) == Freshness::Fresh && !record.is_negative();
     let record = shard.table(&space.shelf)?.get(slot).filter(|record| fresh(record))?;
     if record.selector() < newest {
@@ -140,7 +154,7 @@ fn look<'k>(
     let facts = wanted.with_facts.then(|| {
         let pinned_until = table.pin_of(slot).map(|pin| pin.until);
         let (hits, order_bytes) = (table.hits(slot), space.shelf.order_bytes());
-        record.facts(said, Look { now, hits, order_bytes, pinned_until, marked: None })
+        Box::new(record.facts(said, Look { now, hits, order_bytes, pinned_until, marked: None }))
     });
     let bytes_max = store.config.unary_value_bytes_max;
     let value = match record.plain().filter(|value| value.len() <= HERE_BYTES_MAX && value.len() as u64 <= bytes_max) {
@@ -172,6 +186,8 @@ struct Tally<'s, 'k> {
     space: &'s Space,
     now: Moment,
     groups: Option<Run<&'k str>>,
+    /// Those before that run, counted together at the end.
+    before: Vec<Run<&'k str>>,
     kinds: Option<Run<Arc<Description>>>,
     hits: u64,
     bytes: u64,
@@ -210,8 +226,7 @@ impl<'k> Tally<'_, 'k> {
         (self.hits, self.bytes, self.priced) =
             (self.hits + 1, self.bytes + bytes, self.priced + u64::from(cost.is_some()));
         let (group, saved) = (group_of(key), cost.unwrap_or_default());
-        let before = Run::add(&mut self.groups, |other| *other == group, || group, saved);
-        self.count_group(before);
+        self.before.extend(Run::add(&mut self.groups, |other| *other == group, || group, saved));
         let before = Run::add(&mut self.kinds, |other| Arc::ptr_eq(other, said), || said.clone(), saved);
         self.count_kind(before);
         self.space.insight.top.read((key, hash), TopRead { bytes, cost: saved });
@@ -219,12 +234,6 @@ impl<'k> Tally<'_, 'k> {
             let known = (record.charged(self.space.shelf.order_bytes()), cost, record.ends());
             let answered = Answered::Found(item(self.space, &said.kind, known));
             self.store.insight.what_if.read((self.space.shelf.number(), hash), answered, self.now);
-        }
-    }
-
-    fn count_group(&self, run: Option<Run<&str>>) {
-        if let Some(Run { place, hits, saved }) = run {
-            self.space.stats.on_hits_of(place, (hits, saved));
         }
     }
 
@@ -239,8 +248,8 @@ impl<'k> Tally<'_, 'k> {
         if self.hits == 0 {
             return;
         }
-        let (group, kind) = (self.groups.take(), self.kinds.take());
-        self.count_group(group);
+        let (groups, kind) = (self.before.drain(..).chain(self.groups.take()), self.kinds.take());
+        self.space.stats.on_hits_of(groups.map(|Run { place, hits, saved }| (place, (hits, saved))));
         self.count_kind(kind);
         let elapsed = self.store.clock.now().since(self.now);
         self.space.stats.on_served(self.bytes, self.priced);

@@ -222,7 +222,7 @@ impl Subject {
                 Value::Here(bytes) => Payload::Value(bytes.to_vec().into()),
                 Value::Shared(payload) => payload,
             };
-            found[number] = Some((payload, hit.facts.unwrap()));
+            found[number] = Some((payload, *hit.facts.unwrap()));
             true
         });
         for ((key, expected), found) in keys.iter().zip(expected).zip(found) {

@@ -5,12 +5,17 @@ use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
 /// Bytes of the longest number.
 const VARINT_BYTES_MAX: usize = 10;
 
-/// A number of variable length; `None`: it is cut off or too long.
+/// A number of variable length; `None`: it is cut off or too long. Nearly all have one byte.
+#[inline]
 pub(crate) fn varint(message: &mut &[u8]) -> Option<u64> {
     if let [byte @ 0..0x80, rest @ ..] = message {
         *message = rest;
         return Some(u64::from(*byte));
     }
+    long_varint(message)
+}
+
+fn long_varint(message: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for (place, byte) in message.iter().take(VARINT_BYTES_MAX).enumerate() {
         if place + 1 == VARINT_BYTES_MAX && *byte > 1 {

@@ -135,17 +135,16 @@ impl Backward {
     }
 
     fn varint(&mut self, mut number: u64) {
-        if number < 0x80 {
-            return self.place(1).fill(number.to_le_bytes()[0]);
-        }
-        let (mut bytes, mut length) = ([0; VARINT_BYTES_MAX], 0);
-        while number >= 0x80 {
-            bytes[length] = number.to_le_bytes()[0] | 0x80;
+        // Seven bits to a byte, and one byte for none.
+        let length = (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize;
+        let place = self.place(length);
+        for byte in &mut *place {
+            *byte = number.to_le_bytes()[0] | 0x80;
             number >>= 7;
-            length += 1;
         }
-        bytes[length] = number.to_le_bytes()[0];
-        self.raw(&bytes[..=length]);
+        if let Some(last) = place.last_mut() {
+            *last &= 0x7f;
+        }
     }
 
     fn raw(&mut self, bytes: &[u8]) {

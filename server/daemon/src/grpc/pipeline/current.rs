@@ -93,8 +93,11 @@ impl Current {
             let same = get.namespace.is_empty() || get.namespace == namespace;
             (same && operation.time().is_ok()).then_some((number, Wanted { key: get.key, with_facts: get.full }))
         };
-        let open = (*done..end).filter(|number| !answered[*number]);
-        let (numbers, wanted): (Vec<usize>, Vec<Wanted<'_>>) = open.filter_map(plain).unzip();
+        let (mut numbers, mut wanted) = (Vec::with_capacity(end - *done), Vec::with_capacity(end - *done));
+        for (number, asked) in (*done..end).filter(|number| !answered[*number]).filter_map(plain) {
+            numbers.push(number);
+            wanted.push(asked);
+        }
         let id = |number: usize| operations.operations[number].call_id;
         let (mut told, mut shared) = (Vec::with_capacity(numbers.len()), Vec::new());
         let mut refused = usize::MAX;

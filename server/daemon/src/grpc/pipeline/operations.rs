@@ -55,6 +55,9 @@ pub(super) struct Operations {
     pub(super) operations: Vec<Operation>,
 }
 
+/// Bytes of an operation in a message, with its tag and length: few have less.
+const OPERATION_BYTES: usize = 24;
+
 const NAMESPACE: u64 = 1 << 3 | 2;
 const OPERATION: u64 = 2 << 3 | 2;
 /// The number of the field of operations.
@@ -121,7 +124,8 @@ fn too_many(items_max: usize) -> Failure {
 
 /// Reads what prost writes; `None`: it is something else. Stops behind one operation too many.
 fn read(message: &[u8], items_max: usize) -> Option<(Range<usize>, Vec<Operation>)> {
-    let (mut rest, mut namespace, mut operations) = (message, 0..0, Vec::new());
+    let expected = items_max.min(message.len() / OPERATION_BYTES);
+    let (mut rest, mut namespace, mut operations) = (message, 0..0, Vec::with_capacity(expected));
     while !rest.is_empty() && operations.len() <= items_max {
         match varint(&mut rest)? {
             NAMESPACE => {
