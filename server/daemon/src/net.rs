@@ -1,7 +1,6 @@
 //! Connections of the gRPC port: the accept loop, the workers that serve them and how each begins and ends. What is
 //! called over them is the gate's business.
 
-mod arena;
 mod coalesce;
 mod connection;
 mod cut;
@@ -105,7 +104,6 @@ impl Worker {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name(format!("hotplate-{number}"));
         thread.spawn(move || {
-            arena::share(number);
             runtime.block_on(self.run());
             drop(runtime);
             // Nobody listens when the server was dropped instead of stopped.
