@@ -10,7 +10,7 @@ use crate::{
 /// Builds what is needed, starts a server of its own and runs examples/model-serving from Python and from Rust.
 pub(crate) fn run() -> Result<String, String> {
     crate::setup::run(&|line| println!("{line}"))?;
-    program::build(&["hotplate"], &["model_serving"])?;
+    program::run(&mut program::build(&["hotplate"], &["model_serving"]))?;
     let work = root().join("target/example");
     let stubs = work.join("stubs");
     std::fs::create_dir_all(&stubs).map_err(|error| format!("cannot create {}: {error}", stubs.display()))?;

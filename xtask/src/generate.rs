@@ -14,7 +14,7 @@ const PAGES: [(&str, &str); 4] = [
 
 /// Writes every generated file; with `check`, changes nothing and fails when one differs.
 pub(crate) fn run(check: bool) -> Result<String, String> {
-    program::build(&["hotplate"], &[])?;
+    program::run(&mut program::build(&["hotplate"], &[]))?;
     let binary = program::root().join("target/debug/hotplate");
     let mut stale = Vec::new();
     for (page, path) in PAGES {

@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
 /// # Errors
 /// One of them cannot be built.
 pub(crate) fn build() -> Result<(), String> {
-    program::build(&["hotplate", "hotplate-history"], &[])
+    program::run(&mut program::build(&["hotplate", "hotplate-history"], &[]))
 }
 
 /// The recorder.

@@ -44,17 +44,14 @@ pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     command
 }
 
-/// Builds programs and examples of the workspace for debugging, with the features that its tests are built with: whatever else
+/// What builds programs and examples of the workspace for debugging, with the features that its tests are built with: whatever else
 /// was built before, no dependency is built a second time. (Cargo unites the features of what it is asked for; a test
 /// among that adds those that only tests need.)
-///
-/// # Errors
-/// One of them cannot be built.
-pub(crate) fn build(programs: &[&str], examples: &[&str]) -> Result<(), String> {
+pub(crate) fn build(programs: &[&str], examples: &[&str]) -> Command {
     let mut build = cargo(["build", "--quiet", "--locked", "--workspace", "--test", "tidy"]);
     build.args(programs.iter().flat_map(|name| ["--bin", *name]));
     build.args(examples.iter().flat_map(|name| ["--example", *name]));
-    run(&mut build)
+    build
 }
 
 /// Runs a command with its output on the terminal. The error names the command.

@@ -55,7 +55,7 @@ impl Torture {
 /// # Errors
 /// One of them cannot be built.
 pub(crate) fn build() -> Result<(), String> {
-    program::build(&["hotplate", "hotplate-torture"], &[])
+    program::run(&mut program::build(&["hotplate", "hotplate-torture"], &[]))
 }
 
 /// What does it.

@@ -55,7 +55,7 @@ impl Calls {
                 return Ok(answer);
             }
         }
-        Box::pin(self.alone(course, request.clone(), Q::alone)).await.map(Box::new)
+        Box::pin(self.alone(course, request, Q::alone)).await.map(Box::new)
     }
 
     /// Several look-ups, which share a stream with others where they can.
@@ -72,7 +72,7 @@ impl Calls {
                 return Ok(answer);
             }
         }
-        Box::pin(self.alone(course, batch, |mut stub, batch| async move { stub.batch_get(batch).await })).await
+        Box::pin(self.alone(course, &batch, |mut stub, batch| async move { stub.batch_get(batch).await })).await
     }
 
     /// What came of a call on a stream; `None`: it is to go alone.
@@ -104,10 +104,10 @@ impl Calls {
         F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
         R: Future<Output = Result<Response<A>, Status>>,
     {
-        self.alone(self.begun(plan).1, message, send).await
+        self.alone(self.begun(plan).1, &message, send).await
     }
 
-    async fn alone<Q, A, F, R>(&self, course: Course, message: Q, send: F) -> Result<A>
+    async fn alone<Q, A, F, R>(&self, course: Course, message: &Q, send: F) -> Result<A>
     where
         Q: Clone,
         F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,

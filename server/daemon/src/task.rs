@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// How long tasks that were stopped have to end.
 const STOPPING: Duration = Duration::from_millis(100);
 
-/// Tasks. Cheap to clone; clones track the same tasks. As hyper's executor it tracks calls as well.
+/// Tasks. Cheap to clone; clones track the same tasks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tasks(TaskTracker);
 
@@ -64,16 +64,6 @@ impl Lasting {
             let _ = timeout(STOPPING, self.tasks.wait()).await;
         }
         in_time
-    }
-}
-
-impl<F> hyper::rt::Executor<F> for Tasks
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, work: F) {
-        self.0.spawn(work);
     }
 }
 

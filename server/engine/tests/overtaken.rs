@@ -287,6 +287,7 @@ fn cook(cache: &Arc<Cache>, shared: &Shared, (key, from): (&str, Option<&str>)) 
 #[test]
 fn no_interleaving_of_a_cascade_and_a_late_value_leaves_anything_old() {
     const ROUNDS: u64 = 3000;
+    const LOOKS_MAX: u64 = 100_000_000;
     let (cache, shared) = (cache(64), Arc::new(Shared::default()));
     let cooks = [("a", None), ("b", Some("a")), ("c", Some("b"))].map(|step| {
         let (cache, shared) = (cache.clone(), shared.clone());
@@ -304,7 +305,12 @@ fn no_interleaving_of_a_cascade_and_a_late_value_leaves_anything_old() {
         invalidate(&cache, way, true);
         shared.answered.store(round, SeqCst);
         // What was dropped is computed again: some rounds let that happen, the others come in between.
-        while round % 8 == 0 && shared.cooked() == before && !cooks.iter().any(thread::JoinHandle::is_finished) {
+        // Not a multiple of the ways, so that each of them is waited for.
+        let mut looks = 0_u64;
+        while round % 7 == 0 && shared.cooked() == before {
+            assert!(!cooks.iter().any(thread::JoinHandle::is_finished), "who computes has ended");
+            assert!(looks < LOOKS_MAX, "round {round}: nothing was computed again");
+            looks += 1;
             thread::yield_now();
         }
     }

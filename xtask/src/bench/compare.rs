@@ -38,7 +38,7 @@ pub(crate) fn built(quick: bool) -> Result<Command, String> {
         eprintln!("building the server and what it is compared with as it is released: the first time takes minutes");
     }
     if quick {
-        program::build(&PROGRAMS, &EXAMPLES)?;
+        program::run(&mut program::build(&PROGRAMS, &EXAMPLES))?;
     } else {
         // With the features that each has where it is used.
         let mut build = cargo(["build", "--quiet", "--locked", "--profile", profile]);

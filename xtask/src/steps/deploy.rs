@@ -27,7 +27,7 @@ pub(crate) fn check(log: &Log) -> Outcome {
 
 /// The server takes the configuration that each way of deploying gives it, for the addresses it is to listen on.
 fn configurations(log: &Log) -> Result<(), String> {
-    program::build(&["hotplate"], &[])?;
+    log.run(&mut program::build(&["hotplate"], &[]))?;
     let secret = root().join("deploy/kubernetes/secret.yaml");
     let secret = fs::read_to_string(&secret).map_err(|error| format!("cannot read {}: {error}", secret.display()))?;
     let file = root().join("target/ci/secret.toml");

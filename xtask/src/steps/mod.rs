@@ -55,7 +55,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("proto", "buf lint, format, breaking", contract::check),
         step("doc", "cargo doc, no warning", document),
         step("deny", "licences, bans and sources of dependencies", deny),
-        step("build", "all programs and tests", build),
+        step("build", "every test, and the programs that they start", build),
         step("gen", "generated files are up to date", generated),
         step("test", "cargo test --workspace", test),
         step("interleavings", "the memory tier under a scheduler that chooses who goes on", interleavings),
@@ -115,7 +115,8 @@ fn test(log: &Log) -> Outcome {
     run_tests(log, &mut cargo(["test", "--workspace", "--locked", "--no-fail-fast"]))
 }
 
-/// The feature is turned on for these tests alone: with it, the engine does not work outside of them.
+/// The feature is turned on for these tests alone: with it, the engine does not work outside of them. Asked for of the whole
+/// workspace, so that all else has the features that it was built with before.
 fn interleavings(log: &Log) -> Outcome {
     let tests = ["test", "--workspace", "--locked", "--features", "hotplate-engine/shuttle"];
     run_tests(log, cargo(tests).args(["--test", "interleavings"]))

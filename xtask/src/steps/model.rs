@@ -8,7 +8,7 @@ use crate::{
 
 /// Checks everything. Its package is optimized in a debug build as well, so nothing is built for this alone.
 pub(crate) fn check(log: &Log) -> Outcome {
-    program::build(&["hotplate-model"], &[])?;
+    log.run(&mut program::build(&["hotplate-model"], &[]))?;
     let output = log.run(command(root().join("target/debug/hotplate-model")).args(["-o", "json"]));
     let counts = count(&output.as_ref().map_or_else(|_| log.tail(usize::MAX), Clone::clone));
     if let Err(reason) = output {

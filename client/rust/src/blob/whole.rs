@@ -37,7 +37,6 @@ impl Calls {
                 return Ok(response);
             }
             let version = entry.metadata.as_ref().map(|metadata| metadata.etag.clone()).unwrap_or_default();
-            let (namespace, key) = (namespace.clone(), key.clone());
             let wanted = v1::ReadValueRequest {
                 namespace: namespace.clone(),
                 key: key.clone(),
@@ -54,6 +53,7 @@ impl Calls {
                 Err(error) if error.reason.as_deref() == Some("VERSION_GONE") => {}
                 Err(error) => return Err(error),
             }
+            let (namespace, key) = (namespace.clone(), key.clone());
             let mut request = v1::GetRequest { namespace, key, stale_policy, ..v1::GetRequest::default() };
             response = self.gathered(self.small(Repeat::Safe), &mut request).await?;
         }

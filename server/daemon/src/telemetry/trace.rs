@@ -127,7 +127,9 @@ impl Sampling {
         })
     }
 
-    /// What the span of a call continues, be it nothing; `None`: the call is not traced.
+    /// What the span of a call continues, be it nothing; `None`: the call is not traced. A trace that begins here gets its id
+    /// with its first span: of those the share that is traced is as asked for, and who decides by the id of one that was
+    /// continued decides the same of it.
     pub(super) fn traced(&self, headers: &HeaderMap) -> Option<Context> {
         let context = if headers.contains_key(&TRACEPARENT) { context_of(headers) } else { Context::new() };
         let parent = context.span().span_context().trace_id();

@@ -132,7 +132,7 @@ impl Subject {
             },
             expiration: expiration(lifetime),
             precondition: if absent { Precondition::Absent } else { Precondition::Always },
-            ..PutRequest::new(SPACES[id.0].to_owned(), KEYS[id.1].to_owned(), written.payload())
+            ..PutRequest::new(SPACES[id.0], KEYS[id.1], written.payload())
         };
         if matches!(reference.answer, Answer::InTheWay) {
             let answer = self.cache.put(request).unwrap();
