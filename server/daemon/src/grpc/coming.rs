@@ -2,23 +2,16 @@
 //! holds room for what does not come. What requests say is not known here.
 
 use std::{
-    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, future::BoxFuture};
-use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
-use tonic::Status;
 
-use super::{
-    lane::prefix::{PREFIX_BYTES, Prefix},
-    status::Failure,
-};
+use super::status::Failure;
 use crate::ledger::{Ledger, Own, Permit, Share, Use, full};
 
 /// Messages up to here need no room and keep no pace: all that may come at once over a connection are few bytes.
@@ -145,177 +138,6 @@ impl Coming {
     /// The room of the message that is whole now.
     pub(crate) fn into_room(self) -> Option<Permit> {
         self.room
-    }
-}
-
-/// The body of a request with one message, which has room and keeps its pace if it is large, and is looked at when it is whole.
-pub(crate) struct Metered<B, C> {
-    body: B,
-    intake: Intake,
-    message_bytes_max: usize,
-    check: C,
-    state: State,
-    /// What came before the length of the message is known.
-    front: BytesMut,
-    /// The frames that wait until they are passed on.
-    frames: VecDeque<Bytes>,
-}
-
-enum State {
-    /// How long the message is is not known yet.
-    Begin,
-    /// It is large, so many bytes of it are missing.
-    Coming(Box<Coming>, usize),
-    /// All of it is here, or it is small, so many bytes of it are missing; its room if it has some.
-    Passing { missing: usize, _room: Option<Permit> },
-    /// It is refused elsewhere.
-    Refused,
-}
-
-impl<B, C> Metered<B, C>
-where
-    B: Body<Data = Bytes> + Unpin,
-    C: Fn(&[Bytes]) -> Result<(), Failure> + Unpin,
-{
-    /// A message of so many bytes at most: what is longer is left to whoever reads it.
-    pub(crate) fn new(body: B, intake: Intake, message_bytes_max: usize, check: C) -> Self {
-        let (front, frames) = (BytesMut::new(), VecDeque::new());
-        Self { body, intake, message_bytes_max, check, state: State::Begin, front, frames }
-    }
-
-    /// Takes what came, if it is part of the message.
-    fn came(&mut self, frame: Result<Frame<Bytes>, Status>) -> Option<Result<Frame<Bytes>, Status>> {
-        match frame.map(Frame::into_data) {
-            Ok(Ok(data)) => self.take(data).err().map(|failure| Err(failure.into())),
-            Ok(Err(trailers)) => Some(Ok(trailers)),
-            Err(broken) => Some(Err(broken)),
-        }
-    }
-
-    /// The next of what is here of a message that ended before it was whole: it is refused by whoever reads it.
-    fn rest(&mut self) -> Option<Bytes> {
-        self.state = State::Refused;
-        let front = std::mem::take(&mut self.front).freeze();
-        self.frames.pop_front().or_else(|| Some(front).filter(|front| !front.is_empty()))
-    }
-
-    fn take(&mut self, data: Bytes) -> Result<(), Failure> {
-        if !matches!(self.state, State::Begin) {
-            return self.pass(data);
-        }
-        // Most prefixes come with what follows them.
-        let data = if self.front.is_empty() && data.len() >= PREFIX_BYTES {
-            data
-        } else {
-            self.front.extend_from_slice(&data);
-            if self.front.len() < PREFIX_BYTES {
-                return Ok(());
-            }
-            std::mem::take(&mut self.front).freeze()
-        };
-        let length = Prefix::read(&data).map_or(0, |prefix| prefix.length);
-        self.state = if length > self.message_bytes_max {
-            State::Refused
-        } else if length > SMALL_BYTES {
-            State::Coming(Box::new(Coming::new(&self.intake, length)), PREFIX_BYTES + length)
-        } else {
-            State::Passing { missing: PREFIX_BYTES + length, _room: None }
-        };
-        self.pass(data)
-    }
-
-    fn pass(&mut self, data: Bytes) -> Result<(), Failure> {
-        match &mut self.state {
-            State::Coming(_, missing) | State::Passing { missing, .. } if *missing < data.len() => {
-                return Err(Failure::new("BAD_MESSAGE", "a call has one message, this one has more"));
-            }
-            State::Coming(coming, missing) => {
-                coming.came(data.len());
-                *missing -= data.len();
-            }
-            State::Passing { missing, .. } => *missing -= data.len(),
-            State::Begin | State::Refused => {}
-        }
-        self.frames.push_back(data);
-        Ok(())
-    }
-
-    /// Comes when the message comes too slowly.
-    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
-        match &mut self.state {
-            State::Coming(coming, _) => coming.poll_pace(cx).map_or_else(Poll::Ready, |()| Poll::Pending),
-            State::Begin | State::Passing { .. } | State::Refused => Poll::Pending,
-        }
-    }
-
-    /// The next frame that may go on: of a large message when there is room for it, it is whole and was looked at.
-    fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
-        if self.frames.is_empty() {
-            return Poll::Ready(None);
-        }
-        if let State::Coming(coming, missing) = &mut self.state {
-            if let Err(failure) = std::task::ready!(coming.poll_room(cx)) {
-                return Poll::Ready(Some(Err(failure)));
-            }
-            if *missing > 0 {
-                return Poll::Ready(None);
-            }
-            if let Err(failure) = self.look() {
-                return Poll::Ready(Some(Err(failure)));
-            }
-            let passing = State::Passing { missing: 0, _room: None };
-            if let State::Coming(coming, _) = std::mem::replace(&mut self.state, passing) {
-                self.state = State::Passing { missing: 0, _room: coming.into_room() };
-            }
-        }
-        Poll::Ready(self.frames.pop_front().map(Ok))
-    }
-
-    /// Looks at the message that is whole.
-    fn look(&mut self) -> Result<(), Failure> {
-        // Its prefix is in the first: that is known since it came.
-        if let Some(first) = self.frames.front_mut() {
-            let prefix = first.split_to(PREFIX_BYTES);
-            let checked = (self.check)(self.frames.make_contiguous());
-            self.frames.push_front(prefix);
-            return checked;
-        }
-        Ok(())
-    }
-}
-
-impl<B, C> Body for Metered<B, C>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Status>,
-    C: Fn(&[Bytes]) -> Result<(), Failure> + Unpin,
-{
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = &mut *self;
-        loop {
-            if let Some(data) = std::task::ready!(this.poll_here(cx)) {
-                return Poll::Ready(Some(data.map(Frame::data).map_err(Into::into)));
-            }
-            let other = match Pin::new(&mut this.body).poll_frame(cx) {
-                Poll::Ready(Some(frame)) => this.came(frame.map_err(Into::into)),
-                Poll::Ready(None) => return Poll::Ready(this.rest().map(|data| Ok(Frame::data(data)))),
-                Poll::Pending => return this.poll_pace(cx).map(|slow| Some(Err(slow.into()))),
-            };
-            if other.is_some() {
-                return Poll::Ready(other);
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.front.is_empty() && self.frames.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
     }
 }
 

@@ -24,7 +24,7 @@ use tracing::{Instrument, Span};
 use super::{
     blob::service::{BlobRpcs, blob_rpc_at},
     bounded::{guarded, panicked},
-    coming::{Intake, Metered},
+    coming::Intake,
     ending::Ending,
     going::Outlet,
     lane::{
@@ -34,6 +34,7 @@ use super::{
         request::{Taken, take},
         unary::{Lane, Served},
     },
+    metered::Metered,
     pipeline::{Pipeline, Stream},
     service::{COHERENCE, CacheRpcs, Call, RpcServer, rpc_at},
     status::{Failure, unexplained},

@@ -16,6 +16,7 @@ pub(crate) mod health;
 pub(crate) mod invalidate;
 pub(crate) mod lane;
 pub(crate) mod list_entries;
+mod metered;
 pub(crate) mod pipeline;
 pub(crate) mod preload;
 pub(crate) mod put;
