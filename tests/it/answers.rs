@@ -28,6 +28,16 @@ async fn server(small: usize) -> Local {
     server
 }
 
+/// Sends a request of which not all is here when it is looked at: it goes the general way.
+async fn finish_in_parts(raw: &mut Raw, call: &mut RawCall, request: &v1::BatchGetRequest) {
+    let (begin, rest) = (framed(request).slice(..7), framed(request).slice(7..));
+    call.body.send_data(begin, false).unwrap();
+    let mut between = raw.open("Nothing", &[]).await;
+    between.finish(&get("k"));
+    assert_eq!(between.status().await.code(), Code::Unimplemented);
+    call.body.send_data(rest, true).unwrap();
+}
+
 /// Asks for a key so many times in each way there is, over a connection with these windows, and reads nothing.
 async fn ask(server: &Local, window: u32, count: usize) -> (Raw, Vec<RawCall>) {
     let (mut raw, mut calls) = (Raw::narrow(server.grpc, window).await, Vec::new());
@@ -37,14 +47,8 @@ async fn ask(server: &Local, window: u32, count: usize) -> (Raw, Vec<RawCall>) {
         one.finish(&get("k"));
         let mut many = raw.open("BatchGet", &[]).await;
         many.finish(&batch);
-        // Not all here when it is looked at: this goes the general way.
         let mut general = raw.open("BatchGet", &[]).await;
-        let (begin, rest) = (framed(&batch).slice(..7), framed(&batch).slice(7..));
-        general.body.send_data(begin, false).unwrap();
-        let mut between = raw.open("Nothing", &[]).await;
-        between.finish(&get("k"));
-        assert_eq!(between.status().await.code(), Code::Unimplemented);
-        general.body.send_data(rest, true).unwrap();
+        finish_in_parts(&mut raw, &mut general, &batch).await;
         calls.extend([one, many, general]);
     }
     (raw, calls)
@@ -113,4 +117,60 @@ async fn what_nobody_takes_of_a_stream_that_is_over_ends_as_well() {
     server.advance(STALL);
     until("it is given back", held, |held| *held == 0).await;
     assert_eq!(within("its end", call.cut(false)).await, (64 << 10, Some(h2::Reason::CANCEL)));
+}
+
+/// A Get of a stale value, which comes with its lease.
+fn stale(key: &str) -> v1::GetRequest {
+    v1::GetRequest { stale_policy: v1::StalePolicy::WhileRevalidate.into(), ..lease(key) }
+}
+
+/// Asks for a stale key over this connection, at once or on the general way.
+async fn ask_stale(raw: &mut Raw, key: &str, general: bool, timeout: &str) -> RawCall {
+    let rpc = if general { "BatchGet" } else { "Get" };
+    let mut call = raw.open(rpc, &[("grpc-timeout", timeout)]).await;
+    if general {
+        finish_in_parts(raw, &mut call, &v1::BatchGetRequest { items: vec![stale(key)], ..Default::default() }).await;
+    } else {
+        call.finish(&stale(key));
+    }
+    call
+}
+
+#[tokio::test]
+async fn leases_are_given_back_when_there_is_no_room_or_no_time_to_tell_of_them() {
+    let server = Local::with(|settings| {
+        settings.ledger.sending_bytes_max = 1 << 20;
+        settings.limits.read_stall = STALL;
+    })
+    .await;
+    let mut client = server.client().await;
+    client.store(put("held", vec![7; 900 << 10])).await;
+    client.store(put("waits", vec![7; 600 << 10])).await;
+    let expiration = Some(v1::Expiration { stale_for: seconds(600), ..ttl(1) });
+    for key in ["a", "b", "c", "d"] {
+        client.store(v1::PutRequest { expiration: expiration.clone(), ..put(key, vec![7; 600 << 10]) }).await;
+    }
+    server.advance(Duration::from_secs(2));
+    let mut raw = Raw::narrow(server.grpc, 1 << 10).await;
+    let mut held = raw.open("Get", &[]).await;
+    held.finish(&get("held"));
+    until("there is no room", || metric(server.http, SENDING), |bytes| *bytes >= 900 << 10).await;
+    let ask_small = |key: &'static str| {
+        let (mut client, small) =
+            (client.clone(), v1::GetRequest { view: v1::EntryView::Metadata.into(), ..stale(key) });
+        async move { client.ask(small).await.lease.is_some() }
+    };
+    for (key, general) in [("a", false), ("b", true)] {
+        let failure = Failure::of(&ask_stale(&mut raw, key, general, "100m").await.status().await);
+        assert_eq!(failure.reason, "DEADLINE_EXCEEDED");
+        until("its lease is free", || ask_small(key), |free| *free).await;
+    }
+    let mut waits = raw.open("Get", &[]).await;
+    waits.finish(&get("waits"));
+    for (key, general) in [("c", false), ("d", true)] {
+        let failure = Failure::of(&ask_stale(&mut raw, key, general, "20S").await.status().await);
+        failure.is(Code::ResourceExhausted, "OVERLOADED");
+        until("its lease is free", || ask_small(key), |free| *free).await;
+    }
+    drop((raw, held, waits));
 }

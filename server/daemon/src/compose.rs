@@ -26,6 +26,7 @@ use crate::{
     limits::Admission,
     net::Setup,
     serve::StartError,
+    task::Lasting,
     telemetry::Telemetry,
     tls,
 };
@@ -62,6 +63,7 @@ pub(crate) async fn compose(
     let cache = Cache::with_tiers(engine, clock.clone(), observer, (origins, tiers));
     let cache = cache.map_err(StartError::Cache)?;
     let draining = CancellationToken::new();
+    let tasks = Lasting::here();
     let rpcs = CacheRpcs::new(service::Parts {
         cache: Arc::clone(&cache),
         telemetry: Arc::clone(&telemetry),
@@ -69,12 +71,13 @@ pub(crate) async fn compose(
         message_bytes_max: settings.limits.message_bytes_max,
         shapes: Arc::new(Shapes::of_contract(settings.limits.batch_items_max, settings.limits.message_bytes_max)),
         lease_wait_max: settings.leases.wait_max,
+        tasks: tasks.clone(),
         info: describe(settings, clock.wall(clock.now())),
     });
     let ledger = Ledger::new(&settings.ledger);
     telemetry.tell_of(Arc::clone(&ledger));
-    let blobs =
-        BlobRpcs::new(settings, (Arc::clone(&cache), Arc::clone(&telemetry), Arc::clone(&ledger)), draining.clone());
+    let shared = (Arc::clone(&cache), Arc::clone(&telemetry), Arc::clone(&ledger));
+    let blobs = BlobRpcs::new(settings, shared, (tasks, draining.clone()));
     let (health, health_server) = health().await;
     let others = reflection::add_to(Routes::new(health_server)).map_err(StartError::Reflection)?;
     let method = access.method();

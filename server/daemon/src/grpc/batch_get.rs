@@ -38,7 +38,11 @@ pub(crate) async fn batch_get(
     if asked.iter().any(|(_, on_miss)| *on_miss != OnMiss::Report) {
         call.allow_also(Permission::Write, &request.namespace)?;
     }
-    let mut found = parts.cache.read_many(&asked).await.into_iter().zip(&asked);
+    let found = parts.cache.read_many(&asked).await;
+    for (answer, (request, _)) in found.iter().zip(&asked) {
+        answer.iter().for_each(|answer| call.granted.add((&parts.cache, &parts.tasks), request, answer));
+    }
+    let mut found = found.into_iter().zip(&asked);
     let degraded = parts.cache.is_degraded(&request.namespace);
     let mut results: Vec<v1::BatchGetResult> = Vec::with_capacity(wishes.len());
     for (number, wish) in wishes.into_iter().enumerate() {

@@ -24,9 +24,10 @@ use super::{
     coming::Intake,
     going::{Going, Outlet, Parcel, poll_sent},
     lane::{reply::Framed, unsent::Unsent},
+    service::Call,
     status::Failure,
 };
-use crate::net::waits_for_reader;
+use crate::{access::Permission, net::waits_for_reader};
 
 /// The body of a response that ends early, with a status, when its time is over. Its end is held back until what came before
 /// is sent: with it, what HTTP/2 holds of the response would leave our hands.
@@ -51,8 +52,8 @@ enum Way {
 /// The answer of a call.
 struct Answer {
     outlet: (Intake, Arc<Readers>),
-    /// Whether something may have been done that its caller is to hear of, however long that takes.
-    is_done: bool,
+    /// Whose it is. What it was given is given back unless the answer goes out.
+    call: Option<Arc<Call>>,
     /// What waits for room.
     waits: Option<(Bytes, BoxFuture<'static, Result<Going, Failure>>)>,
     sending: Option<Box<Streaming>>,
@@ -62,7 +63,9 @@ struct Answer {
 
 impl Answer {
     fn add(&mut self, bytes: Bytes) {
-        let ((intake, readers), is_done, length) = (self.outlet.clone(), self.is_done, bytes.len());
+        let ((intake, readers), length) = (self.outlet.clone(), bytes.len());
+        // Something may have been done that its caller is to hear of, however long that takes.
+        let is_done = self.call.as_ref().is_none_or(|call| call.permission != Permission::Read);
         let room = async move {
             let outlet = Outlet { intake: &intake, readers: &readers };
             match outlet.wait(length).await {
@@ -80,6 +83,7 @@ impl Answer {
         let bytes = std::mem::take(bytes);
         self.waits = None;
         Poll::Ready(Some(going.map(|going| {
+            self.call.iter().for_each(|call| call.granted.told());
             let Parcel { message, sending } = going.with(Framed::whole(bytes));
             // Who is counted is waited for elsewhere.
             if sending.is_none() {
@@ -92,13 +96,13 @@ impl Answer {
 }
 
 impl Ending {
-    /// Of a call, whose place is kept until its answer is sent. `is_done`: it may have done something.
+    /// Of a call, whose place is kept until its answer is sent.
     pub(crate) fn of_call(
         inner: Body,
-        (place, is_done): (OwnedSemaphorePermit, bool),
+        (place, call): (OwnedSemaphorePermit, Option<Arc<Call>>),
         outlet: (Intake, Arc<Readers>),
     ) -> Self {
-        let answer = Answer { outlet, is_done, waits: None, sending: None, _place: place };
+        let answer = Answer { outlet, call, waits: None, sending: None, _place: place };
         Self::new(inner, Way::Call(Box::new(answer)))
     }
 
@@ -228,7 +232,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::{config::LedgerSettings, ledger::Ledger, ledger::Use};
+    use crate::{access::Caller, config::LedgerSettings, grpc::granted::Granted, ledger::Ledger, ledger::Use};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -236,6 +240,12 @@ mod tests {
     fn saying(bytes: usize) -> Body {
         let data = Ok::<_, Status>(Frame::data(Bytes::from(vec![7; bytes])));
         Body::new(StreamBody::new(stream::iter([data]).chain(stream::pending())))
+    }
+
+    /// A call that changes nothing, or something.
+    fn called(permission: Permission) -> Option<Arc<Call>> {
+        let (caller, started) = (Caller::anyone(), Clock::manual().now());
+        Some(Arc::new(Call { rpc: "Get", caller, permission, started, time: SECOND, granted: Granted::default() }))
     }
 
     /// What a body says first.
@@ -267,7 +277,8 @@ mod tests {
         let place = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let call = |bytes| {
             let outlet = (intake.clone(), Arc::clone(&readers));
-            Ending::of_call(saying(bytes), (place(), false), outlet).after(SECOND, Failure::deadline())
+            Ending::of_call(saying(bytes), (place(), called(Permission::Read)), outlet)
+                .after(SECOND, Failure::deadline())
         };
         let mut large = call(1 << 20);
         let held = first(&mut large).await;
@@ -291,12 +302,13 @@ mod tests {
         let readers = Readers::new(SECOND, Arc::clone(&ledger), Clock::manual());
         let intake =
             Intake { ledger: Arc::clone(&ledger), own: Arc::default(), caller: None, rate_min: 1, patience: SECOND };
-        let call = |is_done| {
+        let call = |permission| {
             let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-            Ending::of_call(saying(600 << 10), (place, is_done), (intake.clone(), Arc::clone(&readers)))
+            Ending::of_call(saying(600 << 10), (place, called(permission)), (intake.clone(), Arc::clone(&readers)))
         };
-        let held = first(&mut call(false)).await;
-        let (mut waits, mut refused, mut done) = (call(false), call(false), call(true));
+        let read = || call(Permission::Read);
+        let held = first(&mut read()).await;
+        let (mut waits, mut refused, mut done) = (read(), read(), call(Permission::Write));
         assert!(poll!(std::pin::pin!(waits.frame())).is_pending());
         let trailers = refused.frame().await.unwrap().unwrap().into_trailers().unwrap();
         assert_eq!(trailers["grpc-status"], "8", "as much waits as may have room");

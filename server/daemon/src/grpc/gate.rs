@@ -27,6 +27,7 @@ use super::{
     coming::Intake,
     ending::Ending,
     going::Outlet,
+    granted::Granted,
     lane::{
         Outgoing,
         prefix::{PREFIX_BYTES, only_message},
@@ -40,7 +41,7 @@ use super::{
     status::{Failure, unexplained},
 };
 use crate::{
-    access::{Access, Caller, Known, Need, Permission},
+    access::{Access, Caller, Known, Need},
     deadline::asked_for,
     ledger::Own,
     limits::Admission,
@@ -314,6 +315,7 @@ impl Parts {
         let asked = (message, self.outlet(&intake));
         match guarded(head, self.rpcs.serve(lane, &call, asked)).await {
             Ok(Ok(Served { message, degraded })) => {
+                call.granted.told();
                 let mut response = Reply::response(message, place);
                 if degraded {
                     response.headers_mut().insert(COHERENCE, HeaderValue::from_static("degraded"));
@@ -354,7 +356,8 @@ impl Parts {
         let place = if streaming { None } else { Some(self.admission.place()?) };
         let end = if streaming { self.stream_end(asked, &caller) } else { Some((head, Why::Deadline)) };
         let intake = self.intake(connection, caller.token_id());
-        let call = rpc.map(|rpc| Arc::new(Call { rpc, caller, permission, started, time: head }));
+        let call =
+            rpc.map(|rpc| Arc::new(Call { rpc, caller, permission, started, time: head, granted: Granted::default() }));
         let (ends_with_server, is_upload) = (rpc.is_none_or(|rpc| rpc == "ReadValue"), rpc == Some("WriteValue"));
         // Its answer begins when all has come: that takes as long as its caller gives it.
         let head = if is_upload { end.as_ref().map(|(time, _)| *time) } else { Some(head) };
@@ -401,9 +404,8 @@ impl Parts {
 
     fn ending(&self, body: Body, pass: Pass, started: Moment) -> Outgoing {
         let Pass { call, place, end, ends_with_server, intake, .. } = pass;
-        let is_done = call.is_none_or(|call| call.permission != Permission::Read);
         let mut body = match place {
-            Some(place) => Ending::of_call(body, (place, is_done), (intake, Arc::clone(self.blobs.readers()))),
+            Some(place) => Ending::of_call(body, (place, call), (intake, Arc::clone(self.blobs.readers()))),
             None => Ending::of_stream(body),
         };
         if let Some((time, why)) = end {

@@ -29,6 +29,7 @@ pub(crate) async fn get(
         call.allow_also(Permission::Write, &request.namespace)?;
     }
     let found = parts.cache.read(&request, on_miss).await?;
+    call.granted.add((&parts.cache, &parts.tasks), &request, &found);
     let degraded = parts.cache.is_degraded(&request.namespace);
     let mut answer = answer(found, (view, degraded));
     leave_large(parts, &mut answer.message);

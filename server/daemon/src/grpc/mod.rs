@@ -12,6 +12,7 @@ pub(crate) mod extend_lease;
 pub(crate) mod gate;
 pub(crate) mod get;
 pub(crate) mod going;
+pub(crate) mod granted;
 pub(crate) mod health;
 pub(crate) mod invalidate;
 pub(crate) mod lane;

@@ -157,9 +157,9 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
 
     fn take_done(&mut self, cx: &mut Context<'_>) {
         while self.results.may_grow()
-            && let Poll::Ready(Some(Done { call_id, said, .. })) = self.waiting.poll_done(cx)
+            && let Poll::Ready(Some(Done { call_id, told, .. })) = self.waiting.poll_done(cx)
         {
-            self.results.said(call_id, said);
+            self.results.told(call_id, told);
         }
     }
 
@@ -193,8 +193,8 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
         }
         let served = self.stream.serve((&current.operations, current.room.as_ref()), operation, self.waiting.turn());
         let bytes = operation.request.len();
-        if let Some(said) = self.waiting.take_up(operation.call_id, bytes, served, cx) {
-            self.results.said(operation.call_id, said);
+        if let Some(told) = self.waiting.take_up(operation.call_id, bytes, served, cx) {
+            self.results.told(operation.call_id, told);
         }
     }
 

@@ -8,11 +8,12 @@ use hotplate_proto::v1::{self, cache_service_server::CacheService};
 use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue};
 
 use super::{
-    batch_get, batch_put, explain_key, extend_lease, get, invalidate, list_entries, preload, put, release_lease,
-    revalidate, server_info, shape::Shapes, stats, status::Failure, touch, update_watch, watch,
+    batch_get, batch_put, explain_key, extend_lease, get, granted::Granted, invalidate, list_entries, preload, put,
+    release_lease, revalidate, server_info, shape::Shapes, stats, status::Failure, touch, update_watch, watch,
 };
 use crate::{
     access::{Caller, Permission},
+    task::Lasting,
     telemetry::{CallRecord, Telemetry},
 };
 
@@ -67,6 +68,8 @@ pub(crate) struct Parts {
     pub(crate) shapes: Arc<Shapes>,
     /// Longest time a Get waits for who has the lease.
     pub(crate) lease_wait_max: Duration,
+    /// What outlives the call that began it.
+    pub(crate) tasks: Lasting,
     /// What `GetServerInfo` answers.
     pub(crate) info: v1::GetServerInfoResponse,
 }
@@ -91,6 +94,8 @@ pub(crate) struct Call {
     pub(crate) started: Moment,
     /// Time it has from then on until its answer must begin.
     pub(crate) time: Duration,
+    /// The leases it was given.
+    pub(crate) granted: Granted,
 }
 
 impl Call {

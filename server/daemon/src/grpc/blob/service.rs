@@ -81,11 +81,11 @@ pub(crate) struct About {
 }
 
 impl BlobRpcs {
-    /// The service over these parts. What outlives its calls runs on the runtime of the caller.
+    /// The service over these parts. `tasks` are what outlives its calls.
     pub(crate) fn new(
         settings: &Settings,
         (cache, telemetry, ledger): (Arc<Cache>, Arc<Telemetry>, Arc<Ledger>),
-        draining: CancellationToken,
+        (tasks, draining): (Lasting, CancellationToken),
     ) -> Self {
         let uploads = Uploads::new(settings, cache.clock().clone());
         let stall = settings.limits.read_stall;
@@ -98,7 +98,7 @@ impl BlobRpcs {
             value_bytes_max: settings.written_bytes_max(),
             uploads_bytes_max: settings.uploads_bytes_max() as u64,
             draining,
-            tasks: Lasting::here(),
+            tasks,
             cache,
             telemetry,
         }))

@@ -14,13 +14,15 @@ use tokio::{
 
 use super::{
     operations::{Kind, Operation, Operations},
-    results::Said,
+    results::{Said, Told},
     waiting::Turn,
 };
 use crate::{
     grpc::{
         coming::{Intake, SMALL_BYTES},
-        get, invalidate, put,
+        get,
+        granted::Granted,
+        invalidate, put,
         service::{About, Answer, CacheRpcs, Call, Parts},
         status::Failure,
         touch,
@@ -76,7 +78,7 @@ impl Stream {
         message: (&Operations, Option<&Arc<Permit>>),
         operation: &Operation,
         turn: Result<Turn, Failure>,
-    ) -> BoxFuture<'static, Said> {
+    ) -> BoxFuture<'static, Told> {
         let (rpc, permission) = match operation.kind {
             Kind::Get => ("Get", Permission::Read),
             Kind::Put => ("Put", Permission::Write),
@@ -84,7 +86,7 @@ impl Stream {
             Kind::Invalidate => ("Invalidate", Permission::Invalidate),
             Kind::Cancel | Kind::Missing => {
                 let rule = "an operation says what it is: get, put, touch or invalidate";
-                return futures::future::ready(Said::Error(Failure::argument("operation", rule).item())).boxed();
+                return futures::future::ready(Told::plain(Failure::argument("operation", rule))).boxed();
             }
         };
         let asked = operation.time().and_then(|time| Ok((time, self.take(message, operation, turn?)?)));
@@ -93,21 +95,22 @@ impl Stream {
             Err(failure) => (self.deadline_max, Err(failure)),
         };
         let started = self.rpcs.parts().cache.clock().now();
-        let call = Call { rpc, caller: self.call.caller.clone(), permission, started, time };
+        let call =
+            Call { rpc, caller: self.call.caller.clone(), permission, started, time, granted: Granted::default() };
         let stream = Arc::clone(self);
         async move {
             let failure = match asked {
                 // Its room is kept until it is answered.
                 Ok((asked, _room)) => match stream.answered(&call, asked).await {
-                    Ok(Ok(said)) => return said,
+                    Ok(Ok(said)) => return Told { said, granted: call.granted.handed_on() },
                     // Its handler has recorded that.
-                    Ok(Err(failure)) => return Said::Error(failure.item()),
+                    Ok(Err(failure)) => return Told::plain(failure),
                     Err(cut) => cut,
                 },
                 Err(failure) => failure,
             };
             stream.rpcs.record(&call, ("", None), Err(&failure));
-            Said::Error(failure.item())
+            Told::plain(failure)
         }
         .boxed()
     }

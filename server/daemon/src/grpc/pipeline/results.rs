@@ -14,7 +14,9 @@ use prost::Message;
 use super::room::Room;
 use crate::grpc::{
     convert,
+    granted::Granted,
     lane::{prefix::PREFIX_BYTES, reply::Framed, wire::Backward},
+    status::Failure,
 };
 
 /// Bytes of a message that holds several answers at most; the smallest bound of messages is twice that.
@@ -33,6 +35,19 @@ const GET: u32 = 2;
 /// The answer of an operation that a handler served.
 pub(super) type Said = v1::pipeline_result::Result;
 
+/// The same, and the leases it tells of, which are given back if it is not told.
+pub(super) struct Told {
+    pub(super) said: Said,
+    pub(super) granted: Granted,
+}
+
+impl Told {
+    /// One that tells of no lease.
+    pub(super) fn plain(failure: Failure) -> Self {
+        Self { said: Said::Error(failure.item()), granted: Granted::default() }
+    }
+}
+
 /// Answers that are to be sent.
 pub(super) struct Results {
     open: Option<Backward>,
@@ -41,7 +56,7 @@ pub(super) struct Results {
     /// Bytes of those that will be written next.
     promised: usize,
     /// One for which there was no room. Nothing is answered before it.
-    late: Option<(u64, Said)>,
+    late: Option<(u64, Told)>,
     room: Room,
     /// Bytes that are made ready for the next message: what the last one took.
     ready: usize,
@@ -66,8 +81,8 @@ impl Results {
                 return Poll::Pending;
             }
             ready!(self.room.poll_missing(cx));
-            let Some((call_id, said)) = self.late.take() else { return Poll::Ready(()) };
-            self.said(call_id, said);
+            let Some((call_id, told)) = self.late.take() else { return Poll::Ready(()) };
+            self.told(call_id, told);
         }
     }
 
@@ -95,8 +110,8 @@ impl Results {
     }
 
     /// What a handler said.
-    pub(super) fn said(&mut self, call_id: u64, said: Said) {
-        let bytes = match &said {
+    pub(super) fn told(&mut self, call_id: u64, told: Told) {
+        let bytes = match &told.said {
             Said::Get(found) => found.encoded_len(),
             Said::Put(stored) => stored.encoded_len(),
             Said::Touch(touched) => touched.encoded_len(),
@@ -104,10 +119,11 @@ impl Results {
             Said::Error(error) => error.encoded_len(),
         };
         if !self.promise(bytes) {
-            self.late = Some((call_id, said));
+            self.late = Some((call_id, told));
             return;
         }
-        self.add(call_id, bytes, |out| match &said {
+        told.granted.told();
+        self.add(call_id, bytes, |out| match &told.said {
             Said::Get(found) => out.written(GET, found),
             Said::Put(stored) => out.written(3, stored),
             Said::Touch(touched) => out.written(4, touched),

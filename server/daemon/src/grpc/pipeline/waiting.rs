@@ -14,7 +14,7 @@ use futures::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::results::Said;
+use super::results::Told;
 use crate::grpc::status::Failure;
 
 /// Operations of one stream that are served at once.
@@ -27,7 +27,7 @@ const BYTES_MAX: usize = 4 << 20;
 /// What came of an operation that waited.
 pub(super) struct Done {
     pub(super) call_id: u64,
-    pub(super) said: Said,
+    pub(super) told: Told,
     bytes: usize,
 }
 
@@ -87,19 +87,19 @@ impl Waiting {
         &mut self,
         call_id: u64,
         bytes: usize,
-        served: BoxFuture<'static, Said>,
+        served: BoxFuture<'static, Told>,
         cx: &mut Context<'_>,
-    ) -> Option<Said> {
+    ) -> Option<Told> {
         let mut served = served;
-        if let Poll::Ready(said) = served.as_mut().poll(cx) {
-            return Some(said);
+        if let Poll::Ready(told) = served.as_mut().poll(cx) {
+            return Some(told);
         }
         let (end, ends) = AbortHandle::new_pair();
         self.ends.insert(call_id, end);
         self.bytes += bytes;
-        let done = Abortable::new(served, ends).map(move |said| {
-            let said = said.unwrap_or_else(|Aborted| Said::Error(Failure::cancelled().item()));
-            Done { call_id, said, bytes }
+        let done = Abortable::new(served, ends).map(move |told| {
+            let told = told.unwrap_or_else(|Aborted| Told::plain(Failure::cancelled()));
+            Done { call_id, told, bytes }
         });
         self.unanswered.push(done.boxed());
         None
