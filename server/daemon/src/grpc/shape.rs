@@ -1,7 +1,7 @@
 //! How large requests become when they are taken apart: a part of two bytes may take hundreds then. Looked at where they lie,
 //! before that is done. What their parts mean is not known here.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Display};
 
 use bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
@@ -77,12 +77,11 @@ impl Shapes {
     /// Looks at the request of an RPC, in the pieces in which it came.
     ///
     /// # Errors
-    /// It has too many items, or so many parts that they would take too much.
+    /// It has too many items, or so many parts that they would take too much; or it cannot be read.
     pub(crate) fn check<P: AsRef<[u8]>>(&self, rpc: &str, pieces: &[P]) -> Result<(), Failure> {
         let Some(request) = self.by_rpc.get(rpc) else { return Ok(()) };
         let mut look = Look { of: self, request, cursor: Cursor::over(pieces), items: 0, bytes: 0 };
-        // What cannot be decoded ends it: nothing behind that is.
-        look.message(request.shape, true).map(|_readable| ())
+        look.message(request.shape, true)
     }
 }
 
@@ -139,17 +138,17 @@ struct Look<'a, P> {
 }
 
 impl<P: AsRef<[u8]>> Look<'_, P> {
-    /// Looks at a message up to where the cursor is to stop; whether it can be read up to there.
-    fn message(&mut self, shape: usize, is_request: bool) -> Result<bool, Failure> {
+    /// Looks at a message up to where the cursor is to stop. What cannot be read within that ends the call: who decodes it reads
+    /// on behind the end of the message, and makes parts of all that lies there, before it sees that it does not fit.
+    fn message(&mut self, shape: usize, is_request: bool) -> Result<(), Failure> {
         while self.cursor.has_remaining() {
-            let Ok((number, form)) = decode_key(&mut self.cursor) else { return Ok(false) };
-            let length = match form {
-                WireType::LengthDelimited => self.length(),
-                _ => skip_field(form, number, &mut self.cursor, DecodeContext::default()).ok().map(|()| None),
-            };
-            let Some(length) = length else { return Ok(false) };
-            // Of anything else there is nothing to look at.
-            let Some(length) = length else { continue };
+            let (number, form) = decode_key(&mut self.cursor).map_err(unreadable)?;
+            if form != WireType::LengthDelimited {
+                // Of those there is nothing to look at.
+                skip_field(form, number, &mut self.cursor, DecodeContext::default()).map_err(unreadable)?;
+                continue;
+            }
+            let length = self.length()?;
             let is_item = is_request && self.request.items == Some(number);
             let part = self.of.all[shape].parts.iter().find(|(part, _)| *part == number).map(|(_, part)| *part);
             if is_item {
@@ -157,20 +156,21 @@ impl<P: AsRef<[u8]>> Look<'_, P> {
             } else {
                 self.bytes += part.map_or(0, |part| part.bytes);
             }
-            if !self.part(part, length)? {
-                return Ok(false);
-            }
+            self.part(part, length)?;
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// How long the next part is; `None`: it is not all there.
-    fn length(&mut self) -> Option<Option<usize>> {
-        let length = usize::try_from(decode_varint(&mut self.cursor).ok()?).ok()?;
-        (length <= self.cursor.remaining()).then_some(Some(length))
+    /// How long the next part is, all of which is there.
+    fn length(&mut self) -> Result<usize, Failure> {
+        let length = usize::try_from(decode_varint(&mut self.cursor).map_err(unreadable)?).map_err(unreadable)?;
+        if length > self.cursor.remaining() {
+            return Err(unreadable("a part is longer than what it is a part of"));
+        }
+        Ok(length)
     }
 
-    fn part(&mut self, part: Option<Part>, length: usize) -> Result<bool, Failure> {
+    fn part(&mut self, part: Option<Part>, length: usize) -> Result<(), Failure> {
         if self.items > self.of.items_max {
             return Err(too_many_items(self.of.items_max));
         }
@@ -183,13 +183,17 @@ impl<P: AsRef<[u8]>> Look<'_, P> {
         }
         let Some(shape) = part.and_then(|part| part.shape) else {
             self.cursor.advance(length);
-            return Ok(true);
+            return Ok(());
         };
         let left = std::mem::replace(&mut self.cursor.left, length);
-        let readable = self.message(shape, false)?;
+        self.message(shape, false)?;
         self.cursor.left = left - length;
-        Ok(readable)
+        Ok(())
     }
+}
+
+fn unreadable(why: impl Display) -> Failure {
+    Failure::new("BAD_MESSAGE", format!("the request cannot be decoded: {why}"))
 }
 
 /// Where a look is, in bytes that lie in pieces, and how many come before it stops.
@@ -268,9 +272,9 @@ mod tests {
         let message = |items| [&[0x12, 0].repeat(items)[..], &[0x12, 9]].concat();
         for (rpc, _) in BATCHES {
             assert_eq!(reason(rpc, &message(4)), Err("BATCH_TOO_LARGE"));
-            assert_eq!(reason(rpc, &message(3)), Ok(()));
+            assert_eq!(reason(rpc, &message(3)), Err("BAD_MESSAGE"));
         }
-        assert_eq!(reason("Preload", &message(4)), Ok(()), "its bound is another");
+        assert_eq!(reason("Preload", &[0x12, 0].repeat(4)), Ok(()), "its bound is another");
     }
 
     #[test]
@@ -290,9 +294,27 @@ mod tests {
     }
 
     #[test]
-    fn what_no_message_is_ends_the_look() {
+    fn what_no_message_is_is_refused_as_it_is_when_it_is_decoded() {
         for message in [&[0x12][..], &[0x12, 5, 0], &[0xff; 12], &[0x1b, 0x12, 0], &[0x12, 2, 0x5a, 9, 0x12, 0]] {
-            assert_eq!(reason("BatchPut", message), Ok(()));
+            assert_eq!(reason("BatchPut", message), Err("BAD_MESSAGE"));
+            assert!(v1::BatchPutRequest::decode(message).is_err());
+        }
+        // A number, a group with a field of a known number inside, and an unknown field.
+        let message = [0x78, 1, 0x1b, 0x12, 0, 0x1c, 0x12, 0, 0xfa, 0x06, 1, 9];
+        assert_eq!(reason("BatchPut", &message), Ok(()));
+        assert!(v1::BatchPutRequest::decode(&message[..]).is_ok());
+    }
+
+    /// What is decoded reads on where a message ends that says it is longer: its parts must not escape the count.
+    #[test]
+    fn a_part_that_is_longer_than_its_message_is_refused() {
+        let tags = [0x5a, 0].repeat(1000);
+        let mut length = Vec::new();
+        prost::encoding::encode_varint(tags.len() as u64, &mut length);
+        for (rpc, tag) in [("Pipeline", 0x22), ("BatchPut", 0x5a), ("BatchGet", 0x32), ("Invalidate", 0x2a)] {
+            let begin = [&[tag][..], &length].concat();
+            let outer = [0x12, u8::try_from(begin.len()).unwrap()];
+            assert_eq!(reason(rpc, &[&outer[..], &begin, &tags].concat()), Err("BAD_MESSAGE"), "{rpc}");
         }
     }
 
