@@ -172,5 +172,12 @@ async fn leases_are_given_back_when_there_is_no_room_or_no_time_to_tell_of_them(
         failure.is(Code::ResourceExhausted, "OVERLOADED");
         until("its lease is free", || ask_small(key), |free| *free).await;
     }
+    // The handler had recorded that it went well.
+    for (rpc, code) in
+        [("Get", "RESOURCE_EXHAUSTED"), ("BatchGet", "RESOURCE_EXHAUSTED"), ("BatchGet", "DEADLINE_EXCEEDED")]
+    {
+        let name = format!("hotplate_calls_total{{rpc=\"{rpc}\",code=\"{code}\"}}");
+        assert_eq!(metric(server.http, &name).await, 1, "{name}");
+    }
     drop((raw, held, waits));
 }

@@ -6,7 +6,7 @@ use prost::Message;
 use tonic::Code;
 
 use crate::{
-    harness::Local,
+    harness::{Local, metric},
     pipeline::{Pipe, reason},
     raw::{Raw, framed},
     wire::*,
@@ -44,6 +44,8 @@ async fn batches_of_too_many_items_are_refused_before_they_are_decoded() {
             let failure = refused(&server, rpc, many(2, b"", count), in_parts).await;
             failure.is(Code::InvalidArgument, "BATCH_TOO_LARGE").blames("items");
         }
+        let name = format!("hotplate_calls_total{{rpc=\"{rpc}\",code=\"INVALID_ARGUMENT\"}}");
+        assert_eq!(metric(server.http, &name).await, 4, "no handler records that");
     }
 }
 

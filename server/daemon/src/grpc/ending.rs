@@ -24,7 +24,7 @@ use super::{
     coming::Intake,
     going::{Going, Outlet, Parcel, poll_sent},
     lane::{reply::Framed, unsent::Unsent},
-    service::Call,
+    service::{CacheRpcs, Call},
     status::Failure,
 };
 use crate::{access::Permission, net::waits_for_reader};
@@ -54,6 +54,9 @@ struct Answer {
     outlet: (Intake, Arc<Readers>),
     /// Whose it is. What it was given is given back unless the answer goes out.
     call: Option<Arc<Call>>,
+    /// Where it is recorded when it does not.
+    rpcs: CacheRpcs,
+    goes_out: bool,
     /// What waits for room.
     waits: Option<(Bytes, BoxFuture<'static, Result<Going, Failure>>)>,
     sending: Option<Box<Streaming>>,
@@ -83,6 +86,7 @@ impl Answer {
         let bytes = std::mem::take(bytes);
         self.waits = None;
         Poll::Ready(Some(going.map(|going| {
+            self.goes_out = true;
             self.call.iter().for_each(|call| call.granted.told());
             let Parcel { message, sending } = going.with(Framed::whole(bytes));
             // Who is counted is waited for elsewhere.
@@ -99,10 +103,11 @@ impl Ending {
     /// Of a call, whose place is kept until its answer is sent.
     pub(crate) fn of_call(
         inner: Body,
-        (place, call): (OwnedSemaphorePermit, Option<Arc<Call>>),
+        place: OwnedSemaphorePermit,
+        (rpcs, call): (CacheRpcs, Option<Arc<Call>>),
         outlet: (Intake, Arc<Readers>),
     ) -> Self {
-        let answer = Answer { outlet, call, waits: None, sending: None, _place: place };
+        let answer = Answer { outlet, call, rpcs, goes_out: false, waits: None, sending: None, _place: place };
         Self::new(inner, Way::Call(Box::new(answer)))
     }
 
@@ -137,6 +142,17 @@ impl Ending {
         stopped.then(Failure::draining)
     }
 
+    /// Ends with a failure. Its handler has recorded that it went well.
+    fn fail(&mut self, failure: Failure) {
+        if let Way::Call(answer) = &self.way
+            && !answer.goes_out
+            && let Some(call) = &answer.call
+        {
+            answer.rpcs.record(call, ("", None), Err(&failure));
+        }
+        self.end(Some(failure.trailers()));
+    }
+
     /// Nothing else comes.
     fn end(&mut self, trailers: Option<HeaderMap>) {
         // What is not sent yet is dropped or taken: a watch gives its place back although its reader may be slow to notice.
@@ -164,7 +180,7 @@ impl Ending {
             match ready!(answer.poll_here(cx)) {
                 Some(Ok(framed)) => return Poll::Ready(Ok(Some(framed))),
                 Some(Err(full)) => {
-                    self.end(Some(full.trailers()));
+                    self.fail(full);
                     return Poll::Ready(Ok(None));
                 }
                 None => {}
@@ -203,7 +219,7 @@ impl http_body::Body for Ending {
                 return Poll::Ready(this.end.take().flatten().map(|trailers| Ok(Frame::trailers(trailers))));
             }
             if let Some(failure) = this.due(cx) {
-                this.end(Some(failure.trailers()));
+                this.fail(failure);
                 continue;
             }
             if let Some(framed) = ready!(this.poll_next(cx))? {
@@ -277,8 +293,8 @@ mod tests {
         let place = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let call = |bytes| {
             let outlet = (intake.clone(), Arc::clone(&readers));
-            Ending::of_call(saying(bytes), (place(), called(Permission::Read)), outlet)
-                .after(SECOND, Failure::deadline())
+            let of = (CacheRpcs::detached(), called(Permission::Read));
+            Ending::of_call(saying(bytes), place(), of, outlet).after(SECOND, Failure::deadline())
         };
         let mut large = call(1 << 20);
         let held = first(&mut large).await;
@@ -304,7 +320,8 @@ mod tests {
             Intake { ledger: Arc::clone(&ledger), own: Arc::default(), caller: None, rate_min: 1, patience: SECOND };
         let call = |permission| {
             let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-            Ending::of_call(saying(600 << 10), (place, called(permission)), (intake.clone(), Arc::clone(&readers)))
+            let of = (CacheRpcs::detached(), called(permission));
+            Ending::of_call(saying(600 << 10), place, of, (intake.clone(), Arc::clone(&readers)))
         };
         let read = || call(Permission::Read);
         let held = first(&mut read()).await;

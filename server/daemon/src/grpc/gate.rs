@@ -391,9 +391,11 @@ impl Parts {
             }
             Some(call) => {
                 let (shapes, rpc) = (Arc::clone(&self.rpcs.parts().shapes), call.rpc);
+                let (rpcs, of) = (self.rpcs.clone(), Arc::clone(&call));
                 let check = move |message: &[Bytes]| shapes.check(rpc, message);
-                let metered = |body| Body::new(Metered::new(body, intake.clone(), self.message_bytes_max, check));
-                let mut request = request.map(metered);
+                let refused = move |failure: &Failure| rpcs.record(&of, ("", None), Err(failure));
+                let (intake, most) = (intake.clone(), self.message_bytes_max);
+                let mut request = request.map(|body| Body::new(Metered::new(body, intake, most, (check, refused))));
                 request.extensions_mut().insert(call);
                 self.server.clone().call(request).await
             }
@@ -405,7 +407,10 @@ impl Parts {
     fn ending(&self, body: Body, pass: Pass, started: Moment) -> Outgoing {
         let Pass { call, place, end, ends_with_server, intake, .. } = pass;
         let mut body = match place {
-            Some(place) => Ending::of_call(body, (place, call), (intake, Arc::clone(self.blobs.readers()))),
+            Some(place) => {
+                let outlet = (intake, Arc::clone(self.blobs.readers()));
+                Ending::of_call(body, place, (self.rpcs.clone(), call), outlet)
+            }
             None => Ending::of_stream(body),
         };
         if let Some((time, why)) = end {

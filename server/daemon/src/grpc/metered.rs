@@ -23,11 +23,12 @@ use crate::ledger::Permit;
 const PIECE_BYTES: usize = 64 << 10;
 
 /// The body of a request with one message, which has room and keeps its pace if it is large, and is looked at when it is whole.
-pub(crate) struct Metered<B, C> {
+pub(crate) struct Metered<B, C, R> {
     body: B,
     intake: Intake,
     message_bytes_max: usize,
     check: C,
+    refused: R,
     state: State,
     /// What came before the length of the message is known.
     front: BytesMut,
@@ -90,24 +91,31 @@ enum State {
     Refused,
 }
 
-impl<B, C> Metered<B, C>
+impl<B, C, R> Metered<B, C, R>
 where
     B: Body<Data = Bytes> + Unpin,
     C: Fn(&[Bytes]) -> Result<(), Failure> + Unpin,
+    R: Fn(&Failure) + Unpin,
 {
-    /// A message of so many bytes at most: what is longer is left to whoever reads it.
-    pub(crate) fn new(body: B, intake: Intake, message_bytes_max: usize, check: C) -> Self {
+    /// A message of so many bytes at most: what is longer is left to whoever reads it. `check` looks at it, `refused` hears why it
+    /// is refused here: no handler does.
+    pub(crate) fn new(body: B, intake: Intake, message_bytes_max: usize, (check, refused): (C, R)) -> Self {
         let (front, pieces) = (BytesMut::new(), Pieces::default());
-        Self { body, intake, message_bytes_max, check, state: State::Begin, front, pieces }
+        Self { body, intake, message_bytes_max, check, refused, state: State::Begin, front, pieces }
     }
 
     /// Takes what came, if it is part of the message.
     fn came(&mut self, frame: Result<Frame<Bytes>, Status>) -> Option<Result<Frame<Bytes>, Status>> {
         match frame.map(Frame::into_data) {
-            Ok(Ok(data)) => self.take(data).err().map(|failure| Err(failure.into())),
+            Ok(Ok(data)) => self.take(data).err().map(|failure| Err(self.refuse(failure))),
             Ok(Err(trailers)) => Some(Ok(trailers)),
             Err(broken) => Some(Err(broken)),
         }
+    }
+
+    fn refuse(&self, failure: Failure) -> Status {
+        (self.refused)(&failure);
+        failure.into()
     }
 
     /// The next of what is here of a message that ended before it was whole: it is refused by whoever reads it.
@@ -204,11 +212,12 @@ where
     }
 }
 
-impl<B, C> Body for Metered<B, C>
+impl<B, C, R> Body for Metered<B, C, R>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Status>,
     C: Fn(&[Bytes]) -> Result<(), Failure> + Unpin,
+    R: Fn(&Failure) + Unpin,
 {
     type Data = Bytes;
     type Error = Status;
@@ -217,12 +226,12 @@ where
         let this = &mut *self;
         loop {
             if let Some(data) = ready!(this.poll_here(cx)) {
-                return Poll::Ready(Some(data.map(Frame::data).map_err(Into::into)));
+                return Poll::Ready(Some(data.map(Frame::data).map_err(|failure| this.refuse(failure))));
             }
             let other = match Pin::new(&mut this.body).poll_frame(cx) {
                 Poll::Ready(Some(frame)) => this.came(frame.map_err(Into::into)),
                 Poll::Ready(None) => return Poll::Ready(this.rest().map(|data| Ok(Frame::data(data)))),
-                Poll::Pending => return this.poll_pace(cx).map(|slow| Some(Err(slow.into()))),
+                Poll::Pending => return this.poll_pace(cx).map(|slow| Some(Err(this.refuse(slow)))),
             };
             if other.is_some() {
                 return Poll::Ready(other);
@@ -308,16 +317,23 @@ mod tests {
             seen.store(pieces.iter().map(Bytes::len).sum(), SeqCst);
             Ok(())
         };
-        let mut body = Metered::new(StreamBody::new(Box::pin(frames)), intake(), 4 << 20, check);
+        let told = Arc::new(AtomicUsize::new(0));
+        let hears = Arc::clone(&told);
+        let refused = move |_: &Failure| {
+            hears.fetch_add(1, SeqCst);
+        };
+        let mut body = Metered::new(StreamBody::new(Box::pin(frames)), intake(), 4 << 20, (check, refused));
         let mut passed = Vec::new();
         while let Some(frame) = body.frame().await {
             let is_over = frame.is_err();
             passed.push(frame.map(|frame| frame.into_data().unwrap()));
             if is_over {
+                assert_eq!(told.load(SeqCst), 1, "who keeps the record hears of it");
                 return (passed, most.load(SeqCst));
             }
         }
         assert_eq!(looked.load(SeqCst), message.len(), "it was looked at when it was whole");
+        assert_eq!(told.load(SeqCst), 0);
         (passed, most.load(SeqCst))
     }
 

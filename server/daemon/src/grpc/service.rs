@@ -400,3 +400,25 @@ impl CacheService for CacheRpcs {
         Err(Failure::new("NO_SUCH_RPC", rule).into())
     }
 }
+
+#[cfg(test)]
+impl CacheRpcs {
+    /// Those of an empty cache, whose records nobody hears.
+    pub(crate) fn detached() -> Self {
+        use hotplate_engine::{clock::Clock, namespace::EngineConfig, origin::Origins};
+        let clock = Clock::manual();
+        let telemetry = Telemetry::detached(clock.clone());
+        let observer = Arc::clone(&telemetry);
+        let cache = Cache::new(EngineConfig::default(), clock, observer, Origins::new());
+        Self::new(Parts {
+            cache: cache.expect("the configuration is the default"),
+            telemetry,
+            batch_items_max: 1000,
+            message_bytes_max: 4 << 20,
+            shapes: Arc::new(Shapes::of_contract(1000, 4 << 20)),
+            lease_wait_max: Duration::from_secs(30),
+            tasks: Lasting::here(),
+            info: v1::GetServerInfoResponse::default(),
+        })
+    }
+}
