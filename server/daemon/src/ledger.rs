@@ -15,6 +15,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::share::OfCaller;
 pub(crate) use self::share::{Own, Share};
 use crate::{config::LedgerSettings, grpc::status::Failure};
 
@@ -43,15 +44,12 @@ impl Use {
     }
 }
 
-/// What may still be taken, by use.
-type Free = Arc<[Arc<Semaphore>; 2]>;
-
 /// How many bytes are held, by use.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     accounts: [Account; 2],
-    /// What each caller with a token may still take, by the token's id: as many as are configured.
-    callers: Mutex<HashMap<Arc<str>, Free>>,
+    /// What each caller with a token holds and lets wait, by the token's id: as many as are configured.
+    callers: Mutex<HashMap<Arc<str>, Arc<OfCaller>>>,
 }
 
 #[derive(Debug)]

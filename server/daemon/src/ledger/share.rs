@@ -1,11 +1,14 @@
 //! What one caller may hold over one connection: a little that is its own whatever others hold, and of what all have in common
 //! at most half, so that no caller with a token can keep all others out. What it is held for is not known here.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tokio::sync::Semaphore;
 
-use super::{Free, Ledger, Permit, UNIT, USES, Use, Waiting, units};
+use super::{Ledger, Permit, UNIT, USES, Use, Waiting, units};
 use crate::grpc::lane::unsent::Unsent;
 
 /// Bytes of each use that a connection may hold besides what all have in common.
@@ -34,17 +37,27 @@ impl Own {
     }
 }
 
+/// What one caller with a token holds and lets wait, over all of its connections, by use.
+#[derive(Debug)]
+pub(super) struct OfCaller {
+    free: [Arc<Semaphore>; 2],
+    /// Bytes that are there already and wait.
+    queued: [AtomicU64; 2],
+}
+
 /// Bytes that wait for room, counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Queued {
-    ledger: Arc<Ledger>,
+    share: Share,
     of: Use,
     bytes: u64,
 }
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        self.ledger.account(self.of).queued.fetch_sub(self.bytes, Ordering::AcqRel);
+        for (queued, _) in self.share.queues(self.of) {
+            queued.fetch_sub(self.bytes, Ordering::AcqRel);
+        }
     }
 }
 
@@ -54,7 +67,7 @@ pub(crate) struct Share {
     ledger: Arc<Ledger>,
     own: Arc<Own>,
     /// What it may take of what all have in common; `None`: all, as there are no other callers.
-    caller: Option<Free>,
+    caller: Option<Arc<OfCaller>>,
 }
 
 impl Share {
@@ -72,7 +85,7 @@ impl Share {
             return Some(Some(permit).into());
         }
         let of_caller = match &self.caller {
-            Some(caller) => Some(Arc::clone(&caller[of as usize]).try_acquire_many_owned(wanted).ok()?),
+            Some(caller) => Some(Arc::clone(&caller.free[of as usize]).try_acquire_many_owned(wanted).ok()?),
             None => None,
         };
         let permit = self.ledger.take(of, bytes).ok()?;
@@ -95,12 +108,28 @@ impl Share {
         }
     }
 
-    /// Counts so many bytes that are there already and wait for room; `None`: as many wait as may have some.
+    /// Counts so many bytes that are there already and wait for room; `None`: as many wait as may have some, of this caller or of
+    /// all.
     pub(crate) fn queue(&self, of: Use, bytes: u64) -> Option<Queued> {
+        let fits = |(queued, most): &(&AtomicU64, u64)| {
+            let more = |queued: u64| queued.checked_add(bytes).filter(|all| *all <= (*most).max(bytes));
+            queued.try_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+        };
+        let counted: Vec<_> = self.queues(of).take_while(fits).map(|(queued, _)| queued).collect();
+        if counted.len() == self.queues(of).count() {
+            return Some(Queued { share: self.clone(), of, bytes });
+        }
+        for queued in counted {
+            queued.fetch_sub(bytes, Ordering::AcqRel);
+        }
+        None
+    }
+
+    /// What waits of this caller and of all, and how much may.
+    fn queues(&self, of: Use) -> impl Iterator<Item = (&AtomicU64, u64)> {
         let account = self.ledger.account(of);
-        let more = |queued: u64| queued.checked_add(bytes).filter(|all| *all <= account.most.max(bytes));
-        account.queued.try_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Queued { ledger: Arc::clone(&self.ledger), of, bytes })
+        let of_caller = self.caller.as_ref().map(|caller| (&caller.queued[of as usize], part(account.most)));
+        of_caller.into_iter().chain([(&account.queued, account.most)])
     }
 
     async fn wait_for_common(&self, of: Use, bytes: u64) -> Permit {
@@ -111,7 +140,7 @@ impl Share {
                 // Whoever of the same caller takes nothing is to be found out as well.
                 let _waiting = Waiting::new(&account.waiting);
                 let wanted = u32::try_from(units(bytes)).unwrap_or(u32::MAX);
-                Arc::clone(&caller[of as usize]).acquire_many_owned(wanted).await.ok()
+                Arc::clone(&caller.free[of as usize]).acquire_many_owned(wanted).await.ok()
             }
             None => None,
         };
@@ -121,7 +150,7 @@ impl Share {
 }
 
 impl Ledger {
-    fn caller(&self, id: &str) -> Free {
+    fn caller(&self, id: &str) -> Arc<OfCaller> {
         let mut callers = self.callers.lock();
         if let Some(known) = callers.get(id) {
             return Arc::clone(known);
@@ -130,7 +159,7 @@ impl Ledger {
             let units = units(part(self.account(of).most)).min(Semaphore::MAX_PERMITS as u64);
             Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1)))
         };
-        let new = Arc::new(USES.map(free));
+        let new = Arc::new(OfCaller { free: USES.map(free), queued: Default::default() });
         callers.insert(Arc::from(id), Arc::clone(&new));
         new
     }
@@ -172,6 +201,22 @@ mod tests {
         assert!(share(&ledger, Some("c")).take(Use::Requests, 1).is_some());
         drop(other);
         assert!(share(&ledger, None).take(Use::Requests, 512 << 10).is_some());
+    }
+
+    #[test]
+    fn a_caller_lets_half_wait_at_most_over_all_of_its_connections() {
+        let ledger = ledger();
+        let [one, again, other, third] = ["a", "a", "b", "c"].map(|caller| share(&ledger, Some(caller)));
+        let first = one.queue(Use::Sending, 512 << 10).unwrap();
+        assert!(again.queue(Use::Sending, 1).is_none());
+        assert!(again.queue(Use::Requests, 1).is_some(), "of this use");
+        let second = other.queue(Use::Sending, 512 << 10).expect("others may have as much waiting");
+        assert!(third.queue(Use::Sending, 1).is_none(), "as much waits as may have room");
+        drop(second);
+        let third = third.queue(Use::Sending, 512 << 10).expect("what was refused is not counted");
+        drop((first, third));
+        assert!(one.queue(Use::Sending, 600 << 10).is_some(), "one that is larger waits alone");
+        assert!(share(&ledger, None).queue(Use::Sending, 1 << 20).is_some(), "nothing is left");
     }
 
     #[test]
