@@ -72,7 +72,7 @@ impl Answer {
         let room = async move {
             let outlet = Outlet { intake: &intake, readers: &readers };
             match outlet.wait(length).await {
-                Err(_full) if is_done => Ok(outlet.wait_for_it(length).await),
+                Err(_full) if is_done => Ok(outlet.wait_anyway(length).await),
                 waited => waited,
             }
         };

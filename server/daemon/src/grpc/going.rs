@@ -75,7 +75,12 @@ impl Outlet<'_> {
     }
 
     /// The same, however much waits.
-    pub(crate) async fn wait_for_it(self, bytes: usize) -> Going {
+    pub(crate) async fn wait_anyway(self, bytes: usize) -> Going {
+        let _queued = self.intake.share().queue_anyway(Use::Sending, bytes as u64);
+        self.wait_for_it(bytes).await
+    }
+
+    async fn wait_for_it(self, bytes: usize) -> Going {
         let room = self.intake.share().wait(Use::Sending, bytes as u64).await;
         Going::Counted(room, self.readers.begin_counted())
     }

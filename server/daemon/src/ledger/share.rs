@@ -125,6 +125,14 @@ impl Share {
         None
     }
 
+    /// The same of what waits however much does: what may be refused makes way for it.
+    pub(crate) fn queue_anyway(&self, of: Use, bytes: u64) -> Queued {
+        for (queued, _) in self.queues(of) {
+            queued.fetch_add(bytes, Ordering::AcqRel);
+        }
+        Queued { share: self.clone(), of, bytes }
+    }
+
     /// What waits of this caller and of all, and how much may.
     fn queues(&self, of: Use) -> impl Iterator<Item = (&AtomicU64, u64)> {
         let account = self.ledger.account(of);
@@ -215,6 +223,9 @@ mod tests {
         drop(second);
         let third = third.queue(Use::Sending, 512 << 10).expect("what was refused is not counted");
         drop((first, third));
+        let anyway = [(); 3].map(|()| one.queue_anyway(Use::Sending, 512 << 10));
+        assert!(one.queue(Use::Sending, 1).is_none() && other.queue(Use::Sending, 1).is_none(), "others make way");
+        drop(anyway);
         assert!(one.queue(Use::Sending, 600 << 10).is_some(), "one that is larger waits alone");
         assert!(share(&ledger, None).queue(Use::Sending, 1 << 20).is_some(), "nothing is left");
     }
