@@ -120,9 +120,9 @@ impl<B: Body<Data = Bytes> + Unpin> Pipeline<B> {
         }
     }
 
-    /// Ends now, with what is answered already.
+    /// Ends now, with what is answered already. What is done is not undone by the time that its last answers take to be sent.
     fn cut(&mut self, failure: Failure) {
-        if !matches!(self.state, State::Over) {
+        if !matches!(self.state, State::Over) && !self.is_done() {
             self.waiting = Waiting::new();
             self.current = None;
             self.results.give_up();
@@ -275,5 +275,68 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Pipeline<B> {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Buf;
+    use futures::{StreamExt, poll, stream};
+    use hotplate_engine::clock::Clock;
+    use hotplate_proto::v1::{self, Permission};
+    use http_body_util::{BodyExt, StreamBody};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{
+        access::Caller,
+        config::LedgerSettings,
+        grpc::{
+            blob::readers::Readers,
+            coming::Intake,
+            granted::Granted,
+            service::{CacheRpcs, Call},
+        },
+        ledger::Ledger,
+        limits::Admission,
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A stream with one operation, which goes on or not, and has a second.
+    fn pipeline(goes_on: bool) -> Pipeline<impl Body<Data = Bytes> + Unpin> {
+        let (ledger, clock) = (Ledger::new(&LedgerSettings::default()), Clock::manual());
+        let readers = Readers::new(SECOND, Arc::clone(&ledger), clock.clone());
+        let intake = Intake { ledger, own: Arc::default(), caller: None, rate_min: 1, patience: SECOND };
+        let (caller, permission, granted) = (Caller::anyone(), Permission::Authenticated, Granted::default());
+        let call = Call { rpc: "Pipeline", caller, permission, started: clock.now(), time: SECOND, granted };
+        let (rpcs, admission) = (CacheRpcs::detached(), Admission::new(10, CancellationToken::new()));
+        let stream = Stream { rpcs, admission, call: Arc::new(call), deadline_max: SECOND, intake };
+        let get = v1::GetRequest { key: "k".to_owned(), ..Default::default() };
+        let operation = Some(v1::pipeline_operation::Operation::Get(get));
+        let operations = vec![v1::PipelineOperation { call_id: 1, operation, ..Default::default() }];
+        let mut message = Framed::of(&v1::PipelineRequest { operations, ..Default::default() }).unwrap();
+        let frame = Ok::<_, Status>(Frame::data(message.copy_to_bytes(message.remaining())));
+        let rest = if goes_on { stream::pending().boxed() } else { stream::empty().boxed() };
+        let body = StreamBody::new(stream::iter([frame]).chain(rest));
+        Pipeline::new(stream, body, readers.begin_counted(), (1000, 4 << 20)).until(Some((SECOND, Failure::deadline())))
+    }
+
+    /// How a stream ends whose answer is sent after its time is over.
+    async fn ended(goes_on: bool) -> HeaderMap {
+        let mut pipeline = pipeline(goes_on);
+        let held = pipeline.frame().await.unwrap().unwrap().into_data().unwrap();
+        let mut end = std::pin::pin!(pipeline.frame());
+        assert!(poll!(end.as_mut()).is_pending(), "its answer is not sent");
+        tokio::time::advance(SECOND * 2).await;
+        assert!(poll!(end.as_mut()).is_pending());
+        drop(held);
+        end.await.unwrap().unwrap().into_trailers().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_is_done_ends_well_however_long_its_answers_take() {
+        assert_eq!(ended(false).await["grpc-status"], "0");
+        assert_eq!(ended(true).await["grpc-status"], "4", "more might have come");
     }
 }
