@@ -64,13 +64,18 @@ async fn requests_of_very_many_small_parts_are_refused_before_they_are_decoded()
         ("Watch", (11, 1_500_000), vec![]),
         ("UpdateWatch", (4, 1_500_000), vec![]),
         ("ListEntries", selectors, vec![]),
-        ("Preload", (2, 1_500_000), vec![]),
+        ("Preload", (2, 15_000), [0x32, 0].repeat(100)),
         ("ReleaseLease", (8, 1_500_000), vec![]),
         ("Get", (6, 15_000), [0x0a, 0].repeat(100)),
     ] {
         let failure = refused(&server, rpc, many(field, &content, count), rpc == "Get").await;
         assert_eq!(failure.reason, "MESSAGE_TOO_LARGE", "{rpc}: {failure:?}");
     }
+    // Announced is how many items a job may have: that is what is told.
+    refused(&server, "Preload", many(2, b"", 1_500_000), false)
+        .await
+        .is(Code::InvalidArgument, "BAD_ARGUMENT")
+        .blames("items");
     let mut pipe = Pipe::open(&mut server.client().await, "").await;
     let said = pipe.ask(Operation::Put(v1::PutRequest { tags: vec![String::new(); 1_500_000], ..put("k", "v") })).await;
     assert_eq!(reason(&said), "MESSAGE_TOO_LARGE");

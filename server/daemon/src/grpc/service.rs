@@ -405,6 +405,7 @@ impl CacheService for CacheRpcs {
 impl CacheRpcs {
     /// Those of an empty cache, whose records nobody hears.
     pub(crate) fn detached() -> Self {
+        use super::shape::Most;
         use hotplate_engine::{clock::Clock, namespace::EngineConfig, origin::Origins};
         let clock = Clock::manual();
         let telemetry = Telemetry::detached(clock.clone());
@@ -415,7 +416,7 @@ impl CacheRpcs {
             telemetry,
             batch_items_max: 1000,
             message_bytes_max: 4 << 20,
-            shapes: Arc::new(Shapes::of_contract(1000, 4 << 20)),
+            shapes: Arc::new(Shapes::of_contract(Most { items: 1000, preload_items: 10_000, message_bytes: 4 << 20 })),
             lease_wait_max: Duration::from_secs(30),
             tasks: Lasting::here(),
             info: v1::GetServerInfoResponse::default(),

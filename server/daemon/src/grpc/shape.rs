@@ -22,15 +22,32 @@ const PART_BYTES: usize = 32;
 /// Bytes of anything else.
 const NUMBER_BYTES: usize = 8;
 /// RPCs whose items are counted, and what those are called: there may be as many, whatever they take.
-const BATCHES: [(&str, &str); 4] =
-    [("BatchGet", "items"), ("BatchPut", "items"), ("Revalidate", "items"), ("Pipeline", "operations")];
+const BATCHES: [(&str, &str); 5] = [
+    ("BatchGet", "items"),
+    ("BatchPut", "items"),
+    ("Revalidate", "items"),
+    ("Pipeline", "operations"),
+    (PRELOAD, "items"),
+];
+/// Its items are those of a job, and have a bound of their own.
+const PRELOAD: &str = "Preload";
+
+/// What a request may have at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    /// Items of a batch.
+    pub(crate) items: usize,
+    /// Items of a preload job.
+    pub(crate) preload_items: usize,
+    /// Bytes of a message.
+    pub(crate) message_bytes: usize,
+}
 
 /// The shapes of all requests of the contract, and what they may become.
 #[derive(Debug)]
 pub(crate) struct Shapes {
     all: Vec<Shape>,
     by_rpc: HashMap<String, Request>,
-    items_max: usize,
     bytes_max: usize,
 }
 
@@ -38,8 +55,25 @@ pub(crate) struct Shapes {
 #[derive(Clone, Copy, Debug)]
 struct Request {
     shape: usize,
-    /// The field that is counted.
-    items: Option<u32>,
+    items: Option<Items>,
+}
+
+/// The field of a request that is counted.
+#[derive(Clone, Copy, Debug)]
+struct Items {
+    number: u32,
+    most: usize,
+    is_job: bool,
+}
+
+impl Items {
+    fn too_many(self) -> Failure {
+        if self.is_job {
+            let rule = format!("a job has 1 to {} items, this one has more", self.most);
+            return Failure::argument("items", rule);
+        }
+        too_many_items(self.most)
+    }
 }
 
 /// A message's parts of which there may be many, or that may have such.
@@ -59,7 +93,7 @@ struct Part {
 
 impl Shapes {
     /// Reads them from the contract's descriptor set.
-    pub(crate) fn of_contract(items_max: usize, message_bytes_max: usize) -> Self {
+    pub(crate) fn of_contract(most: Most) -> Self {
         let pool = DescriptorPool::decode(hotplate_proto::FILE_DESCRIPTOR_SET)
             .expect("the descriptor set was written by the build of the contract");
         let mut reading = Reading::default();
@@ -67,11 +101,15 @@ impl Shapes {
         for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
             let input = method.input();
             let batch = BATCHES.iter().find(|(rpc, _)| *rpc == method.name());
-            let items = batch.and_then(|(_, items)| input.get_field_by_name(items));
-            let request = Request { shape: reading.shape(&input), items: items.map(|field| field.number()) };
+            let items = batch.and_then(|(rpc, items)| {
+                let (field, is_job) = (input.get_field_by_name(items)?, *rpc == PRELOAD);
+                let most = if is_job { most.preload_items } else { most.items };
+                Some(Items { number: field.number(), most, is_job })
+            });
+            let request = Request { shape: reading.shape(&input), items };
             by_rpc.insert(method.name().to_owned(), request);
         }
-        Self { all: reading.all, by_rpc, items_max, bytes_max: message_bytes_max.saturating_mul(TIMES).max(BYTES_MIN) }
+        Self { all: reading.all, by_rpc, bytes_max: most.message_bytes.saturating_mul(TIMES).max(BYTES_MIN) }
     }
 
     /// Looks at the request of an RPC, in the pieces in which it came.
@@ -149,10 +187,13 @@ impl<P: AsRef<[u8]>> Look<'_, P> {
                 continue;
             }
             let length = self.length()?;
-            let is_item = is_request && self.request.items == Some(number);
+            let items = self.request.items.filter(|items| is_request && items.number == number);
             let part = self.of.all[shape].parts.iter().find(|(part, _)| *part == number).map(|(_, part)| *part);
-            if is_item {
+            if let Some(items) = items {
                 self.items += 1;
+                if self.items > items.most {
+                    return Err(items.too_many());
+                }
             } else {
                 self.bytes += part.map_or(0, |part| part.bytes);
             }
@@ -171,9 +212,6 @@ impl<P: AsRef<[u8]>> Look<'_, P> {
     }
 
     fn part(&mut self, part: Option<Part>, length: usize) -> Result<(), Failure> {
-        if self.items > self.of.items_max {
-            return Err(too_many_items(self.of.items_max));
-        }
         if self.bytes > self.of.bytes_max {
             let rule = format!(
                 "the parts of a request take at most {} bytes once it is taken apart: this one has too many",
@@ -250,7 +288,7 @@ mod tests {
     use super::*;
 
     fn shapes() -> Shapes {
-        Shapes::of_contract(3, 1 << 10)
+        Shapes::of_contract(Most { items: 3, preload_items: 100_000, message_bytes: 1 << 10 })
     }
 
     /// Texts that a request may have.
@@ -270,11 +308,18 @@ mod tests {
     fn batches_of_too_many_are_refused_before_they_are_decoded() {
         // Behind them comes what cannot be decoded.
         let message = |items| [&[0x12, 0].repeat(items)[..], &[0x12, 9]].concat();
-        for (rpc, _) in BATCHES {
+        for (rpc, _) in BATCHES.into_iter().filter(|(rpc, _)| *rpc != PRELOAD) {
             assert_eq!(reason(rpc, &message(4)), Err("BATCH_TOO_LARGE"));
             assert_eq!(reason(rpc, &message(3)), Err("BAD_MESSAGE"));
         }
-        assert_eq!(reason("Preload", &[0x12, 0].repeat(4)), Ok(()), "its bound is another");
+        // They would take more than others may.
+        assert_eq!(reason(PRELOAD, &[0x12, 0].repeat(100_000)), Ok(()), "its bound is another");
+        assert_eq!(reason(PRELOAD, &[0x12, 0].repeat(100_001)), Err("BAD_ARGUMENT"));
+        let job = v1::PreloadRequest {
+            items: vec![v1::PreloadItem { tags: vec![String::new(); MOST + 1], ..Default::default() }],
+            ..Default::default()
+        };
+        assert_eq!(reason(PRELOAD, &job.encode_to_vec()), Err("MESSAGE_TOO_LARGE"));
     }
 
     #[test]

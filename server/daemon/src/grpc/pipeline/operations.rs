@@ -214,6 +214,7 @@ mod tests {
     use hotplate_proto::v1::pipeline_operation::Operation as Wire;
 
     use super::*;
+    use crate::grpc::shape::Most;
 
     fn wire(call_id: u64, operation: Option<Wire>) -> v1::PipelineOperation {
         let timeout = call_id.is_multiple_of(2).then_some(prost_types::Duration { seconds: 3, nanos: 7 });
@@ -243,7 +244,7 @@ mod tests {
     }
 
     fn shapes() -> Shapes {
-        Shapes::of_contract(8, 1 << 10)
+        Shapes::of_contract(Most { items: 8, preload_items: 8, message_bytes: 1 << 10 })
     }
 
     #[test]
