@@ -21,6 +21,8 @@ const ENTRY_BYTES: usize = 128;
 const PART_BYTES: usize = 32;
 /// Bytes of anything else.
 const NUMBER_BYTES: usize = 8;
+/// How deep messages lie in others at most: what is decoded goes as deep, and fails beyond.
+const DEPTH_MAX: usize = 100;
 /// RPCs whose items are counted, and what those are called: there may be as many, whatever they take.
 const BATCHES: [(&str, &str); 5] = [
     ("BatchGet", "items"),
@@ -118,8 +120,8 @@ impl Shapes {
     /// It has too many items, or so many parts that they would take too much; or it cannot be read.
     pub(crate) fn check<P: AsRef<[u8]>>(&self, rpc: &str, pieces: &[P]) -> Result<(), Failure> {
         let Some(request) = self.by_rpc.get(rpc) else { return Ok(()) };
-        let mut look = Look { of: self, request, cursor: Cursor::over(pieces), items: 0, bytes: 0 };
-        look.message(request.shape, true)
+        let mut look = Look { of: self, request, cursor: Cursor::over(pieces), items: 0, bytes: 0, depth: 0 };
+        look.message(request.shape)
     }
 }
 
@@ -173,12 +175,13 @@ struct Look<'a, P> {
     cursor: Cursor<'a, P>,
     items: usize,
     bytes: usize,
+    depth: usize,
 }
 
 impl<P: AsRef<[u8]>> Look<'_, P> {
     /// Looks at a message up to where the cursor is to stop. What cannot be read within that ends the call: who decodes it reads
     /// on behind the end of the message, and makes parts of all that lies there, before it sees that it does not fit.
-    fn message(&mut self, shape: usize, is_request: bool) -> Result<(), Failure> {
+    fn message(&mut self, shape: usize) -> Result<(), Failure> {
         while self.cursor.has_remaining() {
             let (number, form) = decode_key(&mut self.cursor).map_err(unreadable)?;
             if form != WireType::LengthDelimited {
@@ -187,7 +190,7 @@ impl<P: AsRef<[u8]>> Look<'_, P> {
                 continue;
             }
             let length = self.length()?;
-            let items = self.request.items.filter(|items| is_request && items.number == number);
+            let items = self.request.items.filter(|items| self.depth == 0 && items.number == number);
             let part = self.of.all[shape].parts.iter().find(|(part, _)| *part == number).map(|(_, part)| *part);
             if let Some(items) = items {
                 self.items += 1;
@@ -223,8 +226,13 @@ impl<P: AsRef<[u8]>> Look<'_, P> {
             self.cursor.advance(length);
             return Ok(());
         };
+        if self.depth == DEPTH_MAX {
+            return Err(unreadable("messages lie too deep in others"));
+        }
         let left = std::mem::replace(&mut self.cursor.left, length);
-        self.message(shape, false)?;
+        self.depth += 1;
+        self.message(shape)?;
+        self.depth -= 1;
         self.cursor.left = left - length;
         Ok(())
     }
@@ -361,6 +369,27 @@ mod tests {
             let outer = [0x12, u8::try_from(begin.len()).unwrap()];
             assert_eq!(reason(rpc, &[&outer[..], &begin, &tags].concat()), Err("BAD_MESSAGE"), "{rpc}");
         }
+    }
+
+    #[test]
+    fn a_message_that_has_itself_as_a_part_is_looked_at_as_deep_as_it_is_decoded() {
+        let shape = Shape { parts: vec![(1, Part { bytes: 1, shape: Some(0) })], bytes: 1 };
+        let by_rpc = HashMap::from([("Deep".to_owned(), Request { shape: 0, items: None })]);
+        let shapes = Shapes { all: vec![shape], by_rpc, bytes_max: usize::MAX };
+        let deep = |depth: usize| {
+            // Its end first, backwards.
+            let mut message = Vec::new();
+            for _ in 0..depth {
+                let mut begin = vec![0x0a];
+                prost::encoding::encode_varint(message.len() as u64, &mut begin);
+                message.extend(begin.into_iter().rev());
+            }
+            message.reverse();
+            shapes.check("Deep", &[message]).map_err(|failure| failure.reason())
+        };
+        assert_eq!(deep(DEPTH_MAX), Ok(()));
+        assert_eq!(deep(DEPTH_MAX + 1), Err("BAD_MESSAGE"));
+        assert_eq!(deep(300_000), Err("BAD_MESSAGE"));
     }
 
     /// What a list of messages takes is what they take in this build, or more, or nearly as much.
