@@ -64,17 +64,23 @@ struct Request {
 #[derive(Clone, Copy, Debug)]
 struct Items {
     number: u32,
+    name: &'static str,
     most: usize,
     is_job: bool,
 }
 
 impl Items {
+    fn of(input: &MessageDescriptor, (rpc, name): (&str, &'static str), most: Most) -> Option<Self> {
+        let (number, is_job) = (input.get_field_by_name(name)?.number(), rpc == PRELOAD);
+        Some(Self { number, name, most: if is_job { most.preload_items } else { most.items }, is_job })
+    }
+
     fn too_many(self) -> Failure {
         if self.is_job {
             let rule = format!("a job has 1 to {} items, this one has more", self.most);
-            return Failure::argument("items", rule);
+            return Failure::argument(self.name, rule);
         }
-        too_many_items(self.most)
+        too_many_items(self.name, self.most)
     }
 }
 
@@ -103,11 +109,7 @@ impl Shapes {
         for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
             let input = method.input();
             let batch = BATCHES.iter().find(|(rpc, _)| *rpc == method.name());
-            let items = batch.and_then(|(rpc, items)| {
-                let (field, is_job) = (input.get_field_by_name(items)?, *rpc == PRELOAD);
-                let most = if is_job { most.preload_items } else { most.items };
-                Some(Items { number: field.number(), most, is_job })
-            });
+            let items = batch.and_then(|batch| Items::of(&input, *batch, most));
             let request = Request { shape: reading.shape(&input), items };
             by_rpc.insert(method.name().to_owned(), request);
         }
@@ -192,17 +194,18 @@ impl<P: AsRef<[u8]>> Look<'_, P> {
             let length = self.length()?;
             let items = self.request.items.filter(|items| self.depth == 0 && items.number == number);
             let part = self.of.all[shape].parts.iter().find(|(part, _)| *part == number).map(|(_, part)| *part);
-            if let Some(items) = items {
-                self.items += 1;
-                if self.items > items.most {
-                    return Err(items.too_many());
-                }
-            } else {
-                self.bytes += part.map_or(0, |part| part.bytes);
+            match items {
+                Some(items) => self.item(items)?,
+                None => self.bytes += part.map_or(0, |part| part.bytes),
             }
             self.part(part, length)?;
         }
         Ok(())
+    }
+
+    fn item(&mut self, items: Items) -> Result<(), Failure> {
+        self.items += 1;
+        if self.items > items.most { Err(items.too_many()) } else { Ok(()) }
     }
 
     /// How long the next part is, all of which is there.

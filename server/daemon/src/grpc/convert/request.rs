@@ -81,15 +81,15 @@ pub(crate) fn check_batch(items: usize, items_max: usize) -> Result<(), Failure>
         return Err(argument("items".to_owned(), "a batch has at least one item"));
     }
     if items > items_max {
-        return Err(too_many_items(items_max));
+        return Err(too_many_items("items", items_max));
     }
     Ok(())
 }
 
-/// Why a batch is refused that has more items than this.
-pub(crate) fn too_many_items(items_max: usize) -> Failure {
-    let rule = format!("a batch has at most {items_max} items, this one has more");
-    Failure::new("BATCH_TOO_LARGE", rule).at("items")
+/// Why a batch is refused that has more than this in its field of this name.
+pub(crate) fn too_many_items(field: &'static str, items_max: usize) -> Failure {
+    let rule = format!("a batch has at most {items_max} {field}, this one has more");
+    Failure::new("BATCH_TOO_LARGE", rule).at(field)
 }
 
 /// Puts an item into the namespace of its batch; one that names another is refused.

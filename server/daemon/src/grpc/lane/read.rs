@@ -1,7 +1,5 @@
 //! Reads the pieces of a message's wire form where they lie. Which messages there are is not known here.
 
-use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
-
 /// Bytes of the longest number.
 const VARINT_BYTES_MAX: usize = 10;
 
@@ -38,19 +36,6 @@ pub(crate) fn bytes<'m>(message: &mut &'m [u8]) -> Option<&'m [u8]> {
     Some(bytes)
 }
 
-/// How many fields of this number a message has, up to one more than `most`: as prost would read them one after another, in
-/// no memory. What it would not read ends the count.
-pub(crate) fn count(mut message: &[u8], field: u32, most: usize) -> usize {
-    let mut count = 0;
-    while count <= most
-        && let Ok((number, form)) = decode_key(&mut message)
-        && skip_field(form, number, &mut message, DecodeContext::default()).is_ok()
-    {
-        count += usize::from(number == field && form == WireType::LengthDelimited);
-    }
-    count
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,13 +52,5 @@ mod tests {
         assert_eq!(varint(&mut &[0xff; 10][..]), None);
         assert_eq!(bytes(&mut &[2, 7, 8, 9][..]), Some(&[7, 8][..]));
         assert_eq!(bytes(&mut &[3, 7, 8][..]), None);
-    }
-
-    #[test]
-    fn fields_are_counted_wherever_they_lie() {
-        // A number, a group with a field of the same number inside, and one that is cut off.
-        let message = [0x12, 0, 0x78, 1, 0x12, 1, 9, 0x1b, 0x12, 0, 0x1c, 0x10, 7, 0x12, 0, 0x12, 5];
-        assert_eq!([count(&message, 2, 9), count(&message, 2, 3), count(&message, 2, 1)], [3, 3, 2]);
-        assert_eq!([count(&message, 3, 9), count(&[], 2, 9), count(&[0xff; 12], 2, 9)], [0; 3]);
     }
 }

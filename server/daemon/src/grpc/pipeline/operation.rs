@@ -149,8 +149,10 @@ impl Stream {
         turn: OwnedSemaphorePermit,
     ) -> Result<Begun, Failure> {
         self.admission.open()?;
-        if bytes.len() > SMALL_BYTES {
-            self.rpcs.parts().shapes.check(rpc_of(kind), &[bytes])?;
+        if bytes.len() > SMALL_BYTES
+            && let Some(rpc) = rpc_of(kind)
+        {
+            self.rpcs.parts().shapes.check(rpc, &[bytes])?;
         }
         let request = match kind {
             Kind::Put => Request::Put(read(bytes, namespace, |put: &mut v1::PutRequest| &mut put.namespace)?),
@@ -212,13 +214,14 @@ impl Stream {
     }
 }
 
-/// The RPC that an operation is one of.
-fn rpc_of(kind: Kind) -> &'static str {
+/// The RPC that an operation is a call of; `None`: it is none.
+fn rpc_of(kind: Kind) -> Option<&'static str> {
     match kind {
-        Kind::Put => "Put",
-        Kind::Touch => "Touch",
-        Kind::Invalidate => "Invalidate",
-        Kind::Get | Kind::Cancel | Kind::Missing => "Get",
+        Kind::Get => Some("Get"),
+        Kind::Put => Some("Put"),
+        Kind::Touch => Some("Touch"),
+        Kind::Invalidate => Some("Invalidate"),
+        Kind::Cancel | Kind::Missing => None,
     }
 }
 

@@ -8,8 +8,8 @@ use hotplate_proto::v1;
 use prost::Message;
 
 use crate::grpc::{
-    convert::positive_duration,
-    lane::read::{bytes, count, varint},
+    convert::{positive_duration, too_many_items},
+    lane::read::{bytes, varint},
     shape::Shapes,
     status::Failure,
 };
@@ -60,8 +60,6 @@ const OPERATION_BYTES: usize = 24;
 
 const NAMESPACE: u64 = 1 << 3 | 2;
 const OPERATION: u64 = 2 << 3 | 2;
-/// The number of the field of operations.
-const OPERATIONS: u32 = 2;
 const CALL_ID: u64 = 1 << 3;
 const TIMEOUT: u64 = 2 << 3 | 2;
 const SECONDS: u64 = 1 << 3;
@@ -83,9 +81,6 @@ impl Operations {
 
     fn anew(message: &[u8], items_max: usize, shapes: &Shapes) -> Result<Self, Failure> {
         // An operation of two bytes takes hundreds once it is decoded.
-        if count(message, OPERATIONS, items_max) > items_max {
-            return Err(too_many(items_max));
-        }
         shapes.check("Pipeline", &[message])?;
         let bad = |error| Failure::new("BAD_MESSAGE", format!("the request cannot be decoded: {error}"));
         let request = v1::PipelineRequest::decode(message).map_err(bad)?;
@@ -101,7 +96,7 @@ impl Operations {
             return Err(Failure::argument("operations", "a message of a pipeline has at least one operation"));
         }
         if self.operations.len() > items_max {
-            return Err(too_many(items_max));
+            return Err(too_many_items("operations", items_max));
         }
         Ok(self)
     }
@@ -115,11 +110,6 @@ impl Operations {
     pub(super) fn request(&self, operation: &Operation) -> &[u8] {
         &self.message[operation.request.clone()]
     }
-}
-
-fn too_many(items_max: usize) -> Failure {
-    let rule = format!("a message of a pipeline has at most {items_max} operations");
-    Failure::new("BATCH_TOO_LARGE", rule).at("operations")
 }
 
 /// Reads what prost writes; `None`: it is something else. Stops behind one operation too many.
@@ -243,14 +233,14 @@ mod tests {
         v1::PipelineRequest { namespace: "team/a".to_owned(), operations }
     }
 
-    fn shapes() -> Shapes {
-        Shapes::of_contract(Most { items: 8, preload_items: 8, message_bytes: 1 << 10 })
+    fn shapes(items: usize) -> Shapes {
+        Shapes::of_contract(Most { items, preload_items: 8, message_bytes: 1 << 10 })
     }
 
     #[test]
     fn operations_are_what_prost_reads() {
         let request = request();
-        let read = Operations::of(request.encode_to_vec().into(), 6, &shapes()).unwrap();
+        let read = Operations::of(request.encode_to_vec().into(), 6, &shapes(6)).unwrap();
         assert_eq!(read.namespace(), "team/a");
         let kinds: Vec<Kind> = read.operations.iter().map(|operation| operation.kind).collect();
         assert_eq!(kinds, [Kind::Get, Kind::Put, Kind::Cancel, Kind::Missing, Kind::Touch, Kind::Invalidate]);
@@ -267,7 +257,7 @@ mod tests {
         let mut bytes = request().encode_to_vec();
         bytes.extend([0x12, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x78, 1]);
         bytes.extend([0x12, 6, 0x1a, 0, 0x1a, 2, 0x40, 3]);
-        let read = Operations::of(bytes.into(), 8, &shapes()).unwrap();
+        let read = Operations::of(bytes.into(), 8, &shapes(8)).unwrap();
         assert_eq!(read.operations.len(), 8);
         assert_eq!(read.operations[6].call_id, u64::MAX);
         let get = v1::GetRequest::decode(read.request(&read.operations[7])).unwrap();
@@ -276,12 +266,14 @@ mod tests {
 
     #[test]
     fn messages_of_none_or_too_many_are_refused() {
-        let reason = |bytes: Vec<u8>, most| Operations::of(bytes.into(), most, &shapes()).unwrap_err().reason();
+        let failure = |bytes: Vec<u8>, most| Operations::of(bytes.into(), most, &shapes(most)).unwrap_err();
+        let reason = |bytes: Vec<u8>, most| failure(bytes, most).reason();
         assert_eq!(reason(request().encode_to_vec(), 5), "BATCH_TOO_LARGE");
         // Whatever else is in it, and before it is decoded: what comes behind is not looked at.
         let many = [&[0x78, 1][..], &[0x12, 0].repeat(6)].concat();
         assert_eq!(reason(many.clone(), 5), "BATCH_TOO_LARGE");
         assert_eq!(reason([&many[..], &[0x12, 200]].concat(), 5), "BATCH_TOO_LARGE");
+        assert_eq!(failure(many.clone(), 5).item().field, "operations");
         assert_eq!(reason([&many[..], &[0x12, 200]].concat(), 6), "BAD_MESSAGE");
         assert_eq!(reason(Vec::new(), 5), "BAD_ARGUMENT");
         assert_eq!(reason(vec![0x12, 200], 5), "BAD_MESSAGE");
