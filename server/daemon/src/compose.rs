@@ -81,7 +81,7 @@ pub(crate) async fn compose(
     let ledger = Ledger::new(&settings.ledger);
     telemetry.tell_of(Arc::clone(&ledger));
     let shared = (Arc::clone(&cache), Arc::clone(&telemetry), Arc::clone(&ledger));
-    let blobs = BlobRpcs::new(settings, shared, (tasks, draining.clone()));
+    let blobs = BlobRpcs::new(settings, shared, (tasks, draining.clone()), Arc::clone(&rpcs.parts().shapes));
     let (health, health_server) = health().await;
     let others = reflection::add_to(Routes::new(health_server)).map_err(StartError::Reflection)?;
     let method = access.method();

@@ -19,6 +19,7 @@ use crate::{
         coming::Intake,
         query_write, read_value,
         service::{Answer, Call},
+        shape::Shapes,
         status::Failure,
         write_value,
     },
@@ -65,6 +66,8 @@ pub(crate) struct Parts {
     pub(crate) draining: CancellationToken,
     /// What outlives the call that began it.
     pub(crate) tasks: Lasting,
+    /// What requests may become once they are taken apart.
+    pub(crate) shapes: Arc<Shapes>,
 }
 
 /// The RPCs. Cheap to clone.
@@ -86,6 +89,7 @@ impl BlobRpcs {
         settings: &Settings,
         (cache, telemetry, ledger): (Arc<Cache>, Arc<Telemetry>, Arc<Ledger>),
         (tasks, draining): (Lasting, CancellationToken),
+        shapes: Arc<Shapes>,
     ) -> Self {
         let uploads = Uploads::new(settings, cache.clock().clone());
         let stall = settings.limits.read_stall;
@@ -99,6 +103,7 @@ impl BlobRpcs {
             uploads_bytes_max: settings.uploads_bytes_max() as u64,
             draining,
             tasks,
+            shapes,
             cache,
             telemetry,
         }))
@@ -122,7 +127,12 @@ impl BlobRpcs {
     /// Serves a call that the gate let in.
     pub(crate) async fn serve(&self, request: Request<Body>, call: Arc<Call>, intake: &Intake) -> Response<Body> {
         let parts = &self.0;
-        let sent = Sent::new(request.into_body(), parts.chunk_bytes_max, intake.clone());
+        let sent = Sent::new(
+            request.into_body(),
+            parts.chunk_bytes_max,
+            intake.clone(),
+            (Arc::clone(&parts.shapes), call.rpc),
+        );
         let mut about = About::default();
         let served = match call.rpc {
             "ReadValue" => read_value::read_value(parts, &call, (sent, intake.share()), &mut about).await,

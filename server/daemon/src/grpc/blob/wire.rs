@@ -5,7 +5,10 @@ use std::{
     future::poll_fn,
     mem,
     pin::{Pin, pin},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -16,6 +19,7 @@ use prost::{Message as _, encoding::decode_varint};
 use crate::{
     grpc::{
         coming::{Coming, Intake, SMALL_BYTES},
+        shape::Shapes,
         status::Failure,
     },
     ledger::Permit,
@@ -37,6 +41,8 @@ pub(in crate::grpc) struct Sent<B> {
     rest: Bytes,
     chunk_bytes_max: usize,
     intake: Intake,
+    /// What looks at large messages before they are decoded, and the RPC they are of.
+    shapes: (Arc<Shapes>, &'static str),
     /// The data of a chunk that could not be left where it was, and the room it has.
     gathered: Option<(Bytes, Option<Permit>)>,
     /// What came of a chunk that is on its way.
@@ -68,13 +74,19 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     /// The messages of this request.
-    pub(in crate::grpc) fn new(body: B, chunk_bytes_max: usize, intake: Intake) -> Self {
+    pub(in crate::grpc) fn new(
+        body: B,
+        chunk_bytes_max: usize,
+        intake: Intake,
+        shapes: (Arc<Shapes>, &'static str),
+    ) -> Self {
         Self {
             body,
             front: BytesMut::new(),
             rest: Bytes::new(),
             chunk_bytes_max,
             intake,
+            shapes,
             gathered: None,
             coming: BytesMut::new(),
         }
@@ -202,6 +214,8 @@ where
             })
             .await?
         };
+        let (shapes, rpc) = &self.shapes;
+        shapes.check(rpc, std::slice::from_ref(&message))?;
         Ok((message, coming.into_room()))
     }
 
@@ -313,7 +327,7 @@ mod tests {
     use http_body::Frame;
 
     use super::*;
-    use crate::{config::LedgerSettings, ledger::Ledger};
+    use crate::{config::LedgerSettings, grpc::shape::Most, ledger::Ledger};
 
     /// A request that comes in these frames.
     struct Frames(VecDeque<Bytes>);
@@ -334,7 +348,8 @@ mod tests {
         let frames = wire.chunks(frame).map(Bytes::copy_from_slice).collect();
         let (ledger, patience) = (Ledger::new(&LedgerSettings::default()), std::time::Duration::from_secs(30));
         let intake = Intake { ledger, own: Default::default(), caller: None, rate_min: 1, patience };
-        Sent::new(Frames(frames), 8 << 10, intake)
+        let most = Most { items: 1000, preload_items: 1000, message_bytes: 4 << 20 };
+        Sent::new(Frames(frames), 8 << 10, intake, (Arc::new(Shapes::of_contract(most)), "WriteValue"))
     }
 
     fn framed(messages: impl IntoIterator<Item = Message>) -> Vec<u8> {
@@ -424,6 +439,22 @@ mod tests {
             (head, &sent.data(3, 3).await.unwrap().unwrap()[..]),
             (ChunkHead { offset: 9, crc32c: 0, length: 3 }, &b"abc"[..])
         );
+    }
+
+    #[tokio::test]
+    async fn what_has_too_many_parts_is_refused_before_it_is_decoded() {
+        let within = |tag: u8, content: &[u8]| {
+            let mut message = vec![tag];
+            prost::encoding::encode_varint(content.len() as u64, &mut message);
+            [&message, content].concat()
+        };
+        // A header with a Put that has so many labels.
+        for (labels, expected) in [(100_000, Ok(())), (200_000, Err("MESSAGE_TOO_LARGE"))] {
+            let mut wire = Vec::new();
+            raw(&within(0x0a, &within(0x12, &[0x62, 0].repeat(labels))), &mut wire);
+            let next = sent(&wire, 9_000).next().await;
+            assert_eq!(next.map(|_header| ()).map_err(|failure| failure.reason()), expected);
+        }
     }
 
     #[tokio::test]
