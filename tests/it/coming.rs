@@ -9,7 +9,7 @@ use tonic::Code;
 
 use crate::{
     harness::{Local, grant, metric, with_token},
-    raw::{Raw, RawCall, framed},
+    raw::{Raw, RawCall},
     wire::*,
 };
 
@@ -39,27 +39,6 @@ async fn half_sent_requests_have_room_in_the_ledger_and_give_it_back() {
         Failure::of(&call.status().await).is(Code::ResourceExhausted, "OVERLOADED");
         until("its room is given back", held, |held| *held == 0).await;
     }
-}
-
-#[tokio::test]
-async fn who_sends_slowly_but_keeps_the_pace_is_served() {
-    let server = Local::with(|settings| {
-        settings.limits.read_stall = Duration::from_secs(1);
-        settings.uploads.rate_min = 1 << 10;
-    })
-    .await;
-    let mut raw = Raw::connect(server.grpc).await;
-    let mut call = raw.open("Put", &[]).await;
-    let message = framed(&put("k", vec![7; 20_000]));
-    for piece in message.chunks(1_000) {
-        call.body.send_data(piece.to_vec().into(), false).unwrap();
-        // Time has passed for the server when it has ended a call for lack of it.
-        let late = raw.open("Put", &[("grpc-timeout", "70m")]).await;
-        assert_eq!(late.status().await.code(), Code::DeadlineExceeded);
-    }
-    call.body.send_data(bytes::Bytes::new(), true).unwrap();
-    assert_eq!(call.status().await.code(), Code::Ok);
-    assert_eq!(server.client().await.value("k").await.unwrap().len(), 20_000);
 }
 
 #[tokio::test]
