@@ -27,7 +27,7 @@ const UNIT: u64 = 1 << 10;
 pub(crate) enum Use {
     /// Requests that are still coming in.
     Requests,
-    /// Values on their way to readers.
+    /// Answers on their way to readers.
     Sending,
 }
 
@@ -172,7 +172,7 @@ fn units(bytes: u64) -> u64 {
 pub(crate) fn full(of: Use) -> Failure {
     let what = match of {
         Use::Requests => "requests that are coming in hold as many bytes as ledger.requests_bytes_max",
-        Use::Sending => "values on their way to readers hold as many bytes as ledger.sending_bytes_max",
+        Use::Sending => "answers on their way to readers hold as many bytes as ledger.sending_bytes_max",
     };
     Failure::new("OVERLOADED", what)
 }

@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Row] = &[
         (100, DAY),
         "Time in which a reader takes nothing of a ReadValue, or not 64 KiB of a Pipeline or a unary answer or the rest of a message, \
          after which that is ended, and a request above 4 KiB comes slower than `uploads.rate_min`; a tenth of it when others wait \
-         for its room. Small unary answers, 1.5 MiB of them over a connection, are left to the connection once it has begun to take them.",
+         for its room. Small unary answers, 1 MiB over a connection and 1 KiB for each of its streams, are left to it once it has begun to take them.",
         |s| Slot::Duration(&mut s.limits.read_stall),
     ),
 ];
