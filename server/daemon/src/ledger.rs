@@ -2,6 +2,7 @@
 //! buffers are. What the bytes are is not known here.
 
 mod share;
+mod unsent;
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,10 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::share::OfCaller;
-pub(crate) use self::share::{Own, Share};
+pub(crate) use self::{
+    share::{Own, Share},
+    unsent::Unsent,
+};
 use crate::{config::LedgerSettings, grpc::status::Failure};
 
 /// Bytes of one permit of a semaphore: counted in these, a permit holds up to 4 TiB.

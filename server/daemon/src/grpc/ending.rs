@@ -20,14 +20,14 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Status, body::Body};
 
 use super::{
-    blob::readers::{Readers, Streaming},
     coming::Intake,
     going::{Going, Outlet, Parcel, poll_sent},
-    lane::{reply::Framed, unsent::Unsent},
+    lane::reply::Framed,
+    readers::{Readers, Streaming},
     service::{CacheRpcs, Call},
     status::Failure,
 };
-use crate::{access::Permission, net::waits_for_reader};
+use crate::{access::Permission, ledger::Unsent, net::waits_for_reader};
 
 /// The body of a response that ends early, with a status, when its time is over. Its end is held back until what came before
 /// is sent: with it, what HTTP/2 holds of the response would leave our hands.

@@ -7,20 +7,20 @@ use std::{
 };
 
 use super::{
-    blob::readers::{Readers, Streaming},
     coming::Intake,
-    lane::{reply::Framed, unsent::Unsent},
+    lane::reply::Framed,
+    readers::{Readers, Streaming},
     status::Failure,
 };
-use crate::ledger::{Permit, Use, full};
+use crate::ledger::{Permit, Unsent, Use, full};
 
 /// Answers up to here are not counted: one for each call that there may be over a connection is little.
 pub(crate) const TINY_BYTES: usize = 1 << 10;
 /// Answers up to here have no room as long as few bytes of such are on their way over their connection: they are sent in one
 /// piece with their end. A value of 64 KiB and what is told with it is one.
-const SMALL_BYTES: usize = (64 << 10) + TINY_BYTES;
+const FEW_EACH_BYTES: usize = (64 << 10) + TINY_BYTES;
 /// Those few bytes: sixteen of the largest such answers.
-const FEW_BYTES: usize = 16 * SMALL_BYTES;
+const FEW_BYTES: usize = 16 * FEW_EACH_BYTES;
 
 /// What an answer has until it is sent.
 pub(crate) enum Going {
@@ -55,7 +55,7 @@ impl Outlet<'_> {
         }
         let unsent = self.intake.own.unsent();
         // Tested, and added when the answer is written: the calls of a connection run on one thread.
-        if bytes <= SMALL_BYTES && unsent.bytes() + bytes <= FEW_BYTES {
+        if bytes <= FEW_EACH_BYTES && unsent.bytes() + bytes <= FEW_BYTES {
             return Some(Going::Few(Arc::clone(unsent)));
         }
         let room = self.intake.share().take(Use::Sending, bytes as u64)?;

@@ -23,6 +23,7 @@ pub(crate) mod preload;
 pub(crate) mod put;
 pub(crate) mod query_write;
 pub(crate) mod read_value;
+mod readers;
 pub(crate) mod reflection;
 pub(crate) mod release_lease;
 pub(crate) mod revalidate;

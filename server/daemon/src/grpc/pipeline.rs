@@ -36,11 +36,11 @@ use self::{
     waiting::{Done, Waiting},
 };
 use super::{
-    blob::readers::Streaming,
     lane::{
         deframe::{Message, Messages},
         reply::Framed,
     },
+    readers::Streaming,
     status::Failure,
 };
 
@@ -292,9 +292,9 @@ mod tests {
         access::Caller,
         config::LedgerSettings,
         grpc::{
-            blob::readers::Readers,
             coming::Intake,
             granted::Granted,
+            readers::Readers,
             service::{CacheRpcs, Call},
         },
         ledger::Ledger,

@@ -8,8 +8,7 @@ use std::sync::{
 
 use tokio::sync::Semaphore;
 
-use super::{Ledger, Permit, UNIT, USES, Use, Waiting, units};
-use crate::grpc::lane::unsent::Unsent;
+use super::{Ledger, Permit, UNIT, USES, Unsent, Use, Waiting, units};
 
 /// Bytes of each use that a connection may hold besides what all have in common.
 const OWN_BYTES: u64 = 64 << 10;

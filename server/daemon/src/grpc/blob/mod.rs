@@ -4,7 +4,6 @@
 pub(super) mod digest;
 pub(super) mod frames;
 pub(super) mod kept;
-pub(super) mod readers;
 pub(crate) mod service;
 pub(super) mod source;
 pub(super) mod upload;

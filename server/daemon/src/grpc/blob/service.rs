@@ -7,17 +7,13 @@ use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, body::Body};
 
-use super::{
-    frames,
-    readers::{Readers, Streaming},
-    uploads::Uploads,
-    wire::Sent,
-};
+use super::{frames, uploads::Uploads, wire::Sent};
 use crate::{
     config::Settings,
     grpc::{
         coming::Intake,
         query_write, read_value,
+        readers::{Readers, Streaming},
         service::{Answer, Call},
         shape::Shapes,
         status::Failure,

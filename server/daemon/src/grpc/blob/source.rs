@@ -12,11 +12,13 @@ use tokio::sync::watch;
 use super::{
     frames,
     kept::{Kept, Lost, Value},
-    readers::{Readers, Streaming},
     upload::{Place, Seen, Upload},
 };
 use crate::{
-    grpc::status::Failure,
+    grpc::{
+        readers::{Readers, Streaming},
+        status::Failure,
+    },
     ledger::{Ledger, Share, Use},
 };
 

@@ -18,10 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     digest::Digesting,
     kept::{Kept, Value},
-    readers::Readers,
     writer::Writer,
 };
-use crate::grpc::status::Failure;
+use crate::grpc::{readers::Readers, status::Failure};
 
 /// An upload of so many bytes may be slow: of tokens, which come as they are made, for one.
 const SLOW_BYTES_MAX: u64 = 1 << 20;

@@ -7,7 +7,6 @@ pub(crate) mod read;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod unary;
-pub(crate) mod unsent;
 pub(crate) mod wire;
 
 use std::{

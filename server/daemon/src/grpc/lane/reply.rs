@@ -14,15 +14,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
-    prefix::{PREFIX_BYTES, Prefix},
-    unsent::Unsent,
-};
+use super::prefix::{PREFIX_BYTES, Prefix};
 use crate::{
     grpc::{
-        blob::readers::{OnWay, Streaming},
         going::{Parcel, poll_sent},
+        readers::{OnWay, Streaming},
     },
+    ledger::Unsent,
     net::waits_for_reader,
 };
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
-    grpc::{blob::readers, lane::reply::Framed},
+    grpc::{lane::reply::Framed, readers},
     ledger::{Permit, Share, Use},
 };
 

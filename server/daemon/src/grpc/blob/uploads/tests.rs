@@ -78,7 +78,7 @@ async fn whoever_comes_to_a_closed_upload_waits_for_what_becomes_of_it() {
     assert!(matches!(setup.open(0), Opened::Closed(_)), "nor while it is stored");
     let answer = v1::WriteValueResponse { received_bytes: chunks.size(), put: Some(v1::PutResponse::default()) };
     setup.uploads.finish(&name(), &upload, answer.clone());
-    let readers = crate::grpc::blob::readers::Readers::new(
+    let readers = crate::grpc::readers::Readers::new(
         Duration::from_secs(1),
         crate::ledger::Ledger::new(&crate::config::LedgerSettings::default()),
         setup.clock.clone(),

@@ -1,4 +1,5 @@
-//! Who reads large values now, and who of them takes nothing of what it is sent. What is read, and how, is not known here.
+//! Who is sent something now that is counted, and who of them takes nothing of it: readers of large values, of answers and of
+//! streams of them. What is sent, and how, is not known here.
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ use hotplate_engine::{
 };
 use parking_lot::Mutex;
 
-use super::kept::{Kept, Lost, Value, Values};
+use super::blob::kept::{Kept, Lost, Value, Values};
 use crate::{
     ledger::{Ledger, Permit, Use},
     net::Cut,

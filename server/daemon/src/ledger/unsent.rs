@@ -22,12 +22,12 @@ impl Unsent {
     }
 
     /// So many more.
-    pub(super) fn add(&self, bytes: usize) {
+    pub(crate) fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
     /// So many are sent, or dropped.
-    pub(super) fn sent(&self, bytes: usize) {
+    pub(crate) fn sent(&self, bytes: usize) {
         if self.bytes.fetch_sub(bytes, Ordering::AcqRel) == bytes {
             self.none.wake();
         }
