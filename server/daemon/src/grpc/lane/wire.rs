@@ -58,15 +58,26 @@ impl Backward {
 
     /// Begins, in front of what was written since the mark, the message that this is, as a field.
     pub(crate) fn message(&mut self, field: u32, end: Mark) {
-        self.varint((self.length() - end.0) as u64);
-        self.tag(field, LENGTH_DELIMITED);
+        self.tagged((field, LENGTH_DELIMITED), (self.length() - end.0) as u64);
     }
 
     /// A number; zero is left out.
     pub(crate) fn number(&mut self, field: u32, number: u64) {
         if number != 0 {
+            self.tagged((field, VARINT), number);
+        }
+    }
+
+    /// A number, or a length, with the tag of its field in front. Nearly all are of one byte each.
+    #[inline]
+    fn tagged(&mut self, (field, kind): (u32, u32), number: u64) {
+        if field < ONE_BYTE_FIELDS && number < 0x80 {
+            // Both below 128, which fit.
+            let two = [(field << 3 | kind).to_le_bytes()[0], number.to_le_bytes()[0]];
+            self.place(2).copy_from_slice(&two);
+        } else {
             self.varint(number);
-            self.tag(field, VARINT);
+            self.tag(field, kind);
         }
     }
 
@@ -80,8 +91,7 @@ impl Backward {
     /// Bytes or text that are there although they are empty.
     pub(crate) fn present_bytes(&mut self, field: u32, bytes: &[u8]) {
         self.raw(bytes);
-        self.varint(bytes.len() as u64);
-        self.tag(field, LENGTH_DELIMITED);
+        self.tagged((field, LENGTH_DELIMITED), bytes.len() as u64);
     }
 
     /// A message as prost writes it, as a field.
@@ -135,6 +145,9 @@ impl Backward {
     }
 
     fn varint(&mut self, mut number: u64) {
+        if number < 0x80 {
+            return self.raw(&[number.to_le_bytes()[0]]);
+        }
         // Seven bits to a byte, and one byte for none.
         let length = (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize;
         let place = self.place(length);
@@ -152,6 +165,7 @@ impl Backward {
     }
 
     /// Room for so many bytes in front of what was written.
+    #[inline]
     fn place(&mut self, bytes: usize) -> &mut [u8] {
         if self.start < bytes {
             self.grow(bytes);
