@@ -95,7 +95,7 @@ pub(super) const LEDGER_BYTES: Metric = metric(
     Kind::Gauge,
     &["use"],
     "bytes",
-    "Bytes held for requests that come in, for unfinished uploads and for large values on their way to readers",
+    "Bytes held for requests that come in, for unfinished uploads and for what is on its way to readers",
 );
 /// How many may be.
 pub(super) const LEDGER_BYTES_MAX: Metric =

@@ -44,8 +44,8 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "ledger.sending_bytes_max",
         (64 * KIB, TIB),
-        "Bytes at most of large values, unary answers above 64 KiB and answers of Pipelines that are on their way to readers at \
-         once; a token's callers get half at most, a connection has 64 KiB besides, and 1 MiB for smaller answers.",
+        "Bytes at most of large values, unary answers above 65 KiB and answers of Pipelines that are on their way to readers at \
+         once; a token's callers get half at most, a connection has 64 KiB besides, and 1,040 KiB for smaller answers.",
         |s| Slot::Bytes(&mut s.ledger.sending_bytes_max),
     ),
     row(
@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Row] = &[
         (100, DAY),
         "Time in which a reader takes nothing of a ReadValue, or not 64 KiB of a Pipeline or a unary answer or the rest of a message, \
          after which that is ended, and a request above 4 KiB comes slower than `uploads.rate_min`; a tenth of it when others wait \
-         for its room. Small unary answers, 1 MiB over a connection and 1 KiB for each of its streams, are left to it once it has begun to take them.",
+         for its room. Small unary answers, 1,040 KiB over a connection and 1 KiB for each of its streams, are left to it once it has begun to take them.",
         |s| Slot::Duration(&mut s.limits.read_stall),
     ),
 ];
