@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Instant};
 
 use crate::{
     program::{Log, root},
-    report::Report,
+    report::{Report, failed_tests},
     steps::{self, Failure, Step},
 };
 
@@ -45,12 +45,18 @@ fn one(step: &Step) -> (u64, u64) {
         }
         Err(Failure { passed, failed, reason }) => {
             println!("FAIL  {:<10} {seconds:>6.1} s  {}: {reason}", step.name, step.what);
-            println!("{}", log.tail(60));
+            println!("{}", told(&log));
             println!("      all of it: {}", log.path().display());
             println!("      again:     cargo x ci --only {}", step.name);
             (passed, failed.max(1))
         }
     }
+}
+
+/// Why a step failed: the tests that did, else the end of what it printed.
+fn told(log: &Log) -> String {
+    let tests = failed_tests(&log.tail(usize::MAX));
+    if tests.is_empty() { log.tail(60) } else { tests }
 }
 
 fn in_parentheses(note: &str) -> String {
