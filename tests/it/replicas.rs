@@ -113,7 +113,7 @@ async fn the_callers_of_three_servers_cost_one_computation() {
 
 /// What a server says of how current its answers are, when that is less than it should be.
 async fn coherence(client: &Client) -> Option<String> {
-    let answer = client.clone().get(get("other")).await.expect("get");
+    let answer = client.clone().get(get("k")).await.expect("get");
     answer.metadata().get("x-hotplate-coherence").map(|said| said.to_str().expect("text").to_owned())
 }
 

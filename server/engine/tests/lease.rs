@@ -20,7 +20,7 @@ use hotplate_engine::{
     event::{LeaseTurn, Silent},
     fence::Stamp,
     flow::{
-        get::GetRequest,
+        get::{GetRequest, Lookup},
         invalidate::InvalidateRequest,
         lease::{LeasedAnswer, Release},
         put::{PutAnswer, PutRequest},
@@ -367,6 +367,32 @@ async fn what_nobody_takes_goes_to_the_next() {
     drop(first);
     let answer = second.await.unwrap();
     assert!(matches!(answer, LeasedAnswer::Found(_, Some(_))), "{answer:?}");
+}
+
+/// A value is stored before who was given the lease has heard of that: it is a hit, and nobody computes.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_a_value_ended_before_it_was_heard_of_is_given_to_nobody() {
+    let cache = cache();
+    let request = GetRequest { key: "k".to_owned(), ..GetRequest::default() };
+    for stays in [true, false] {
+        let LeasedAnswer::Found(_, Some(grant)) = cache.get_leased(&request, None).await.unwrap() else {
+            panic!("the first gets the lease")
+        };
+        let mut next = Box::pin(cache.get_leased(&request, Some(SECOND)));
+        assert!(futures::poll!(&mut next).is_pending());
+        cache.release_lease(("", "k"), grant.token, Release::Next).unwrap();
+        cache.put(put(7, Ttl::Default)).unwrap();
+        if !stays {
+            cache.invalidate(&invalidate(true)).unwrap();
+        }
+        let answer = next.await.unwrap();
+        match answer {
+            LeasedAnswer::Found(found, None) if stays => assert!(matches!(found.outcome, Lookup::Hit(_)), "{found:?}"),
+            LeasedAnswer::Pending(..) if !stays => {}
+            other => panic!("{other:?}"),
+        }
+        cache.invalidate(&invalidate(true)).unwrap();
+    }
 }
 
 fn cache() -> Arc<Cache> {

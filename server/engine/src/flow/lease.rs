@@ -261,7 +261,15 @@ fn settle(store: &Store, (mut looked, request): (Looked, &GetRequest), news: Opt
             (looked.outcome, looked.counted) = heard(filled, request);
             answer(store, looked, None)
         }
-        Some(News::Granted(grant)) => answer(store, looked, Some(grant)),
+        Some(News::Granted(grant)) if is_held(store, &looked.key, grant.token) => answer(store, looked, Some(grant)),
+        Some(News::Granted(_)) => {
+            // It ended before this was heard of: what ended it may be there.
+            look_again(store, &mut looked, request);
+            match looked.outcome.view() {
+                Some(_) => answer(store, served(looked, None), None),
+                None => pending(store, &looked, RETRY_MIN),
+            }
+        }
         // A stale value is better than none.
         None if looked.outcome.view().is_some() => answer(store, served(looked, None), None),
         None => pending(store, &looked, RETRY_MIN),
@@ -291,11 +299,19 @@ fn heard(Filled { view, stale, .. }: Filled, request: &GetRequest) -> (Lookup, R
     }
 }
 
+/// Whether a lease is held here.
+pub(super) fn is_held(store: &Store, key: &Key, token: u128) -> bool {
+    store.shard(key).beside.leases.claim(key, token, store.clock.now()).is_some()
+}
+
 /// Looks again at a stale value that one who waited saw before: it may have been dropped meanwhile.
 fn drop_what_ended(store: &Store, looked: &mut Looked, request: &GetRequest) {
-    if looked.outcome.view().is_none() {
-        return;
+    if looked.outcome.view().is_some() {
+        look_again(store, looked, request);
     }
+}
+
+fn look_again(store: &Store, looked: &mut Looked, request: &GetRequest) {
     let again = look_up(store, request, |_, _| ());
     looked.tier = TierName::Memory;
     (looked.outcome, looked.counted, looked.as_of) = match again {

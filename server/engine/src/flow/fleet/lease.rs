@@ -14,7 +14,7 @@ use crate::{
     flow::{
         fill::{Store as _, Ticket},
         get::{GetRequest, Lookup, StalePolicy},
-        lease::LeasedAnswer,
+        lease::{LeasedAnswer, is_held},
         promote::promote,
     },
     key::Key,
@@ -40,6 +40,8 @@ pub(in crate::flow) enum Turn {
     Found(Box<Kept>, Ticket),
     /// Another server computes it, for so long.
     Taken(Duration),
+    /// This server's lease ended meanwhile: what ended it may be here.
+    Over,
 }
 
 /// Asks for the lease of the fleet, and waits for it, or for the value, as long as `wait`. `older`: what is here was stored
@@ -81,7 +83,7 @@ pub(in crate::flow) async fn turn(
         // Who waits here waits for who has this server's lease: it lasts while that waits for another server.
         let mut shard = store.shard(key);
         if shard.beside.leases.extend(key, grant.token, store.clock.now()).is_none() {
-            return Turn::Taken(taken);
+            return Turn::Over;
         }
     }
 }
@@ -108,7 +110,17 @@ pub(in crate::flow) async fn agree(
     let serves = found.outcome.view().is_some();
     let wait = if serves { Duration::ZERO } else { wait };
     let here = stored_here(store, &key, &found.outcome);
-    Ok(match turn_for(store, fleet, (&key, grant), (request, here, wait)).await {
+    // What came to this server since it was looked for has ended the lease, and is nothing to be renewed.
+    let turn = match is_held(store, &key, grant.token) {
+        true => turn_for(store, fleet, (&key, grant), (request, here, wait)).await,
+        false => Turn::Over,
+    };
+    Ok(match turn {
+        Turn::Computes if !is_held(store, &key, grant.token) => {
+            ended(store, &key, grant.token).await;
+            serves.then_some(LeasedAnswer::Found(found, None))
+        }
+        Turn::Over => serves.then_some(LeasedAnswer::Found(found, None)),
         Turn::Computes => {
             held.ends = false;
             Some(LeasedAnswer::Found(found, Some(grant)))
