@@ -104,11 +104,11 @@ impl Uplink {
     /// After a failure: waits, asks how much the server has, and answers where to go on.
     pub(super) async fn recover(&mut self, error: Error) -> Result<Recovered> {
         self.open = None;
+        if is_unknown(&error) {
+            return self.failures.count(error).map(|()| Recovered::At(0));
+        }
         let mut error = error;
         loop {
-            if reason(&error) == Some("UPLOAD_UNKNOWN") {
-                return self.failures.count(error).map(|()| Recovered::At(0));
-            }
             self.failures.pause(&self.calls, error).await?;
             if self.failures.0.is_multiple_of(FAILURES_PER_SERVER) {
                 self.turn += 1;
@@ -119,6 +119,8 @@ impl Uplink {
                     self.has(found.received_bytes);
                     return Ok(Recovered::At(found.received_bytes));
                 }
+                // That it never heard of the upload is the same failure: what broke is counted.
+                Err(failed) if is_unknown(&failed) => return Ok(Recovered::At(0)),
                 Err(failed) => error = failed,
             }
         }
@@ -146,8 +148,9 @@ impl Uplink {
     }
 }
 
-fn reason(error: &Error) -> Option<&str> {
-    error.reason.as_deref()
+/// Whether the server has nothing of the upload.
+fn is_unknown(error: &Error) -> bool {
+    error.reason.as_deref() == Some("UPLOAD_UNKNOWN")
 }
 
 fn broken() -> Error {

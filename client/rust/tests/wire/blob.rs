@@ -158,6 +158,16 @@ async fn a_writer_whose_stream_breaks_sends_again_what_is_missing() {
 }
 
 #[tokio::test]
+async fn a_stream_that_breaks_before_the_server_knows_of_it_is_one_failure() {
+    let (double, space) = double();
+    double.state.blobs.cut_writes.lock().extend([0; 5]);
+    let whole = value(3 << 20, 12);
+    space.put("k", &whole).await.expect("stored");
+    assert_eq!(double.state.blobs.values.lock()["k"].0, whole);
+    assert_eq!(double.state.blobs.writes.lock().len(), 6);
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_a_miss_and_no_error() {
     let (_double, space) = double();
     let mut stream = space.read_stream("none").await.expect("answered");

@@ -36,7 +36,8 @@ pub(crate) struct Blobs {
     pub(crate) writes: Mutex<Vec<v1::WriteValueHeader>>,
     /// The next streams for reading end after so many bytes.
     pub(crate) cut_reads: Mutex<Vec<u64>>,
-    /// The next streams for writing end after so many bytes; with their answer lost when that is `u64::MAX`.
+    /// The next streams for writing end after so many bytes: at zero, before anything is known of the upload; with their
+    /// answer lost when that is `u64::MAX`.
     pub(crate) cut_writes: Mutex<Vec<u64>>,
     /// The next chunk that is read has another bit.
     pub(crate) flips: Mutex<bool>,
@@ -101,8 +102,11 @@ impl BlobService for Service {
             return Err(refused(Code::InvalidArgument, "BAD_ARGUMENT"));
         };
         blobs.writes.lock().push(header.clone());
-        self.begin(&header)?;
         let cut = pop(&blobs.cut_writes);
+        if cut == Some(0) {
+            return Err(Status::unavailable("cut"));
+        }
+        self.begin(&header)?;
         let mut came = 0;
         while let Some(message) = next(&mut stream).await? {
             match message {

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use hotplate_engine::{
     Cache,
     clock::Clock,
-    entry::{Description, Expiration, Payload},
+    entry::Payload,
     event::Silent,
     flow::{
         get::{GetRequest, Lookup},
-        put::{Precondition, PutRequest},
+        put::PutRequest,
     },
     namespace::EngineConfig,
     origin::Origins,
@@ -37,18 +37,7 @@ impl Whole {
 
     fn put(&self, key: String, value: &Value) {
         // Copied, as the value of a request off the wire is.
-        let payload = Some(Payload::Value(Bytes::copy_from_slice(value)));
-        let request = PutRequest {
-            namespace: String::new(),
-            key,
-            payload,
-            digest: None,
-            description: Description::default(),
-            expiration: Expiration::default(),
-            precondition: Precondition::Always,
-            request_id: String::new(),
-            client_id: None,
-        };
+        let request = PutRequest::new("", key, Payload::Value(Bytes::copy_from_slice(value)));
         // Whether it was taken shows in later gets.
         let _stored = black_box(self.0.put(request));
     }
