@@ -34,8 +34,11 @@ async fn a_sound_directory_is_said_to_be_and_a_damaged_one_not() {
     let in_use = checked(directory.path()).unwrap_err();
     assert_eq!(in_use.kind(), ErrorKind::ResourceBusy, "what is being written would look damaged");
     tier.close().await;
+    // With or without the last one that was handed over, which may be forgotten before it is written.
+    let entries = tier.state().puts;
+    assert!((3..=4).contains(&entries), "{entries}");
     let sound = checked(directory.path()).unwrap();
-    assert_eq!((sound.segments, sound.entries, sound.blobs, sound.damaged), (1, 3, 1, 0));
+    assert_eq!((sound.segments, sound.entries, sound.blobs, sound.damaged), (1, entries, 1, 0));
     assert!(sound.records >= 4);
     let blob = fs::read_dir(directory.path().join("blobs")).unwrap().next().unwrap().unwrap().path();
     let mut bytes = fs::read(&blob).unwrap();
