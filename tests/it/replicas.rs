@@ -17,14 +17,9 @@ use crate::{
 
 /// Redis and so many servers that share it. Calls to it have time: these machines may be busy.
 fn replicas(count: usize) -> (Redis, Vec<Server>) {
-    replicas_that_wait(count, "500ms")
-}
-
-/// Servers that share a Redis, and wait so long for an answer of it before they go on without.
-fn replicas_that_wait(count: usize, timeout: &str) -> (Redis, Vec<Server>) {
     let redis = Redis::start().expect("redis-server starts");
     let url = redis.url();
-    let setup = || Setup::default().env("HOTPLATE_SHARED_URL", &url).env("HOTPLATE_SHARED_TIMEOUT", timeout);
+    let setup = || Setup::default().env("HOTPLATE_SHARED_URL", &url).env("HOTPLATE_SHARED_TIMEOUT", "500ms");
     let servers = (0..count).map(|_| setup().spawn()).collect();
     (redis, servers)
 }
@@ -92,14 +87,8 @@ async fn a_position_of_one_server_holds_on_another() {
 
 #[tokio::test]
 async fn the_callers_of_three_servers_cost_one_computation() {
-    // Whoever goes on without Redis computes for itself: not because this machine is slow for a moment, nor because a
-    // server was asked before it had joined.
-    let (_redis, servers) = replicas_that_wait(3, "10s");
+    let (_redis, servers) = replicas(3);
     let clients = clients(&servers).await;
-    for client in &clients {
-        let degraded = || async { coherence(client).await };
-        until("it has joined", degraded, Option::is_none).await;
-    }
     let mut callers = JoinSet::new();
     for number in 0..60 {
         callers.spawn(get_or_compute(clients[number % 3].clone()));
@@ -109,12 +98,6 @@ async fn the_callers_of_three_servers_cost_one_computation() {
         computed += did.unwrap();
     }
     assert_eq!(computed, 1);
-}
-
-/// What a server says of how current its answers are, when that is less than it should be.
-async fn coherence(client: &Client) -> Option<String> {
-    let answer = client.clone().get(get("k")).await.expect("get");
-    answer.metadata().get("x-hotplate-coherence").map(|said| said.to_str().expect("text").to_owned())
 }
 
 /// How often it computed.
