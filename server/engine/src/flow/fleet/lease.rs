@@ -111,15 +111,15 @@ pub(in crate::flow) async fn agree(
     let wait = if serves { Duration::ZERO } else { wait };
     let here = stored_here(store, &key, &found.outcome);
     // What came to this server since it was looked for has ended the lease, and is nothing to be renewed.
-    let turn = match is_held(store, &key, grant.token) {
+    let mut turn = match is_held(store, &key, grant.token) {
         true => turn_for(store, fleet, (&key, grant), (request, here, wait)).await,
         false => Turn::Over,
     };
+    if matches!(turn, Turn::Computes) && !is_held(store, &key, grant.token) {
+        ended(store, &key, grant.token).await;
+        turn = Turn::Over;
+    }
     Ok(match turn {
-        Turn::Computes if !is_held(store, &key, grant.token) => {
-            ended(store, &key, grant.token).await;
-            serves.then_some(LeasedAnswer::Found(found, None))
-        }
         Turn::Over => serves.then_some(LeasedAnswer::Found(found, None)),
         Turn::Computes => {
             held.ends = false;
