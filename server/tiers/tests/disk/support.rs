@@ -1,6 +1,11 @@
 //! A tier in a directory of its own, and entries for it. What is tested with them is in the files beside.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use hotplate_engine::{
@@ -112,7 +117,8 @@ pub(crate) async fn written(tier: &DiskTier) {
     tier.settled().await.unwrap();
 }
 
-/// Copies a directory as it is at this moment, as if the process had ended then.
+/// Copies a directory as it is at this moment, as if the process had ended then. A file that is removed meanwhile is not
+/// there, as if it had ended a moment later.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -121,27 +127,36 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), target).unwrap();
+            let copied = std::fs::copy(entry.path(), target).map_err(|error| error.kind());
+            assert!(matches!(copied, Ok(_) | Err(std::io::ErrorKind::NotFound)), "{copied:?}");
         }
     }
 }
 
 /// The segments of a directory, in order.
-pub(crate) fn segments(path: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn segments(path: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let mut segments: Vec<_> = files.filter(|file| file.extension().is_some_and(|end| end == "seg")).collect();
     segments.sort();
     segments
 }
 
+/// All files of a directory and how long they are.
+pub(crate) fn files(path: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
+        // It may be removed meanwhile.
+        let Ok(facts) = entry.metadata() else { continue };
+        if facts.is_dir() {
+            files.extend(self::files(&entry.path()));
+        } else {
+            files.insert(entry.path(), facts.len());
+        }
+    }
+    files
+}
+
 /// Bytes of all files of a directory.
 pub(crate) fn bytes_on_disk(path: &Path) -> u64 {
-    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
-    entries
-        .map(|entry| {
-            // It may be removed meanwhile.
-            let Ok(facts) = entry.metadata() else { return 0 };
-            if facts.is_dir() { bytes_on_disk(&entry.path()) } else { facts.len() }
-        })
-        .sum()
+    files(path).values().sum()
 }
