@@ -386,7 +386,7 @@ async fn its_task_ends_with_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_call_gets_through() {
     let (fake, tier) = guarded(options());
     let position = tier::position();
