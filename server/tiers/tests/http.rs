@@ -48,7 +48,7 @@ impl Server {
             name: "test".to_owned(),
             url_template: format!("http://{}{path}", self.address),
             headers: BTreeMap::new(),
-            timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
             bytes_max: 1024,
             allow_private_addresses: true,
         }

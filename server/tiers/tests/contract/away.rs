@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use hotplate_engine::{
     clock::Clock,
     entry::Payload,
@@ -18,8 +19,6 @@ use crate::harness::*;
 
 /// How long a call may take.
 const TIMEOUT: Duration = Duration::from_millis(200);
-/// Longer than a call takes that waits for nothing, on a machine that does other things too.
-const AT_ONCE: Duration = Duration::from_millis(20);
 /// Keys that are written and read.
 const KEYS: usize = 20;
 
@@ -80,6 +79,11 @@ impl Ground {
         }
         right
     }
+
+    /// Until all is written and read. On a machine that does other things too a call may take longer than it may.
+    async fn works(&self) {
+        eventually("all of it is right", || async { self.work(KEYS).await == KEYS }).await;
+    }
 }
 
 fn named(number: usize) -> hotplate_engine::key::Key {
@@ -98,20 +102,19 @@ fn now() -> Instant {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_out_of_reach_costs_nothing_and_is_used_again() {
     let ground = Ground::new(1).await;
-    assert_eq!(ground.work(KEYS).await, KEYS);
+    ground.works().await;
     for end in [None, Some(End::Reset)] {
         ground.proxy.set(if end.is_none() { Faults::silent() } else { Faults::refusing() });
         if let Some(end) = end {
             ground.proxy.cut(end);
         }
         ground.until_away().await;
-        let began = now();
         for _ in 0..100 {
-            let read = ground.tier.read(&named(1), None, None).await;
-            assert_eq!(read.unwrap_err().kind, TierErrorKind::Away);
-            assert_eq!(ground.tier.raise(&[of_tag("red")], None).await.unwrap_err().kind, TierErrorKind::Away);
+            let read = ground.tier.read(&named(1), None, None).now_or_never();
+            assert_eq!(read.expect("no waiting at all").unwrap_err().kind, TierErrorKind::Away);
+            let raised = ground.tier.raise(&[of_tag("red")], None).now_or_never();
+            assert_eq!(raised.expect("no waiting at all").unwrap_err().kind, TierErrorKind::Away);
         }
-        assert!(began.elapsed() < AT_ONCE * 10, "two hundred calls took {:?}", began.elapsed());
         let state = ground.tier.state();
         assert_eq!(
             (state.health, state.calls.map(|calls| calls.breaker)),
@@ -119,7 +122,8 @@ async fn a_redis_that_is_out_of_reach_costs_nothing_and_is_used_again() {
         );
         ground.proxy.heal();
         ground.up().await;
-        assert_eq!(ground.work(KEYS).await, KEYS, "as if nothing had been");
+        // As if nothing had been.
+        ground.works().await;
     }
 }
 
@@ -133,13 +137,13 @@ async fn answers_that_are_cut_anywhere_are_never_taken_for_others() {
         ground.proxy.heal();
         ground.up().await;
     }
-    assert_eq!(ground.work(KEYS).await, KEYS);
+    ground.works().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_bits_are_never_a_value() {
     let ground = Ground::new(3).await;
-    assert_eq!(ground.work(KEYS).await, KEYS);
+    ground.works().await;
     for one_in in [100, 1_000, 10_000] {
         ground.proxy.set(Faults::flipping(one_in));
         ground.work(3 * KEYS).await;
@@ -149,7 +153,7 @@ async fn changed_bits_are_never_a_value() {
     ground.proxy.cut(End::Reset);
     ground.up().await;
     // What was changed on its way to Redis lies there changed: it is dropped, and written anew.
-    eventually("all of it is right again", || async { ground.work(KEYS).await == KEYS }).await;
+    ground.works().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,8 +166,9 @@ async fn one_that_is_up_and_down_is_connected_to_seldom() {
         ground.work(5).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let connections = ground.proxy.seen().connections - before;
-    assert!(connections < 60, "{connections} connections in three seconds");
+    let (connections, took) = (ground.proxy.seen().connections - before, began.elapsed());
+    // Sixty in three seconds.
+    assert!(u128::from(connections) * 50 < took.as_millis(), "{connections} connections in {took:?}");
     ground.up().await;
-    assert_eq!(ground.work(KEYS).await, KEYS);
+    ground.works().await;
 }

@@ -10,7 +10,7 @@ use hotplate_engine::{
     position::{LogId, Position},
     selector::Selector,
     tier::{
-        Kept,
+        Kept, TierErrorKind,
         shared::{FenceName, FleetStamp, LogNow, SharedTier, Since},
     },
 };
@@ -61,7 +61,7 @@ impl Redis {
 
     /// The same behind its guard, with time enough for a machine that does other things too.
     pub(crate) fn guarded(&self) -> Arc<dyn SharedTier> {
-        let options = GuardOptions::shared(Duration::from_secs(5));
+        let options = GuardOptions::shared(Duration::from_secs(20));
         Guarded::shared(self.tier(), options, Clock::system())
     }
 }
@@ -124,16 +124,29 @@ pub(crate) fn of_tag(tag: &str) -> FenceName {
     FenceName { namespace: "models".into(), selector: Selector::tag(tag).unwrap() }
 }
 
+/// Where logs are. On a machine that does other things too the first attempt to connect may have ended, or what a Sentinel
+/// said be too old, when it is asked: both are tried again.
+async fn polled(tier: &dyn SharedTier, at: &[(LogId, Option<Position>)]) -> Vec<LogNow> {
+    for _look in 0..2000 {
+        match tier.poll(at).await {
+            Err(error) if matches!(error.kind, TierErrorKind::Away | TierErrorKind::Unreachable) => {}
+            nows => return nows.unwrap(),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tier.poll(at).await.unwrap()
+}
+
 /// Where one log is.
 pub(crate) async fn now(tier: &dyn SharedTier, log: LogId, at: Option<Position>) -> LogNow {
-    let mut nows = tier.poll(&[(log, at)]).await.unwrap();
+    let mut nows = polled(tier, &[(log, at)]).await;
     assert_eq!(nows.len(), 1);
     nows.remove(0)
 }
 
 /// Where a computation begins that begins now.
 pub(crate) async fn stamp(tier: &dyn SharedTier, key: &Key) -> FleetStamp {
-    let nows = tier.poll(&[(key.log(), None), (LogId::SELECTOR, None)]).await.unwrap();
+    let nows = polled(tier, &[(key.log(), None), (LogId::SELECTOR, None)]).await;
     FleetStamp { key: nows[0].position, selector: nows[1].position }
 }
 
@@ -171,11 +184,11 @@ pub(crate) fn fences(now: &LogNow) -> Vec<(FenceName, u64)> {
 
 /// Asks until it is so.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    for _look in 0..1500 {
+    for _look in 0..6000 {
         if is_so().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("did not come true within 15 s: {what}");
+    panic!("did not come true within a minute: {what}");
 }

@@ -1,6 +1,6 @@
 //! What every tier of one machine does, asked of the disk, bare and behind its guard. How the disk does it is tested beside.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hotplate_engine::{
     clock::Clock,
@@ -26,7 +26,9 @@ fn disk(path: &std::path::Path) -> Arc<dyn LocalTier> {
 }
 
 fn guarded(path: &std::path::Path) -> Arc<dyn LocalTier> {
-    Guarded::local(disk(path), GuardOptions::local(), Clock::system())
+    // Time enough for a machine that does other things too.
+    let options = GuardOptions { timeout: Duration::from_secs(20), ..GuardOptions::local() };
+    Guarded::local(disk(path), options, Clock::system())
 }
 
 async fn found(tier: &dyn LocalTier, key: &Key) -> Option<String> {

@@ -25,7 +25,7 @@ use crate::harness::*;
 
 /// After Redis takes writes again, so do tiers. It takes about half a second on a quiet machine, as `cargo x torture redis` tells; this
 /// is to end where it would hang.
-const BACK_WITHIN: Duration = Duration::from_secs(10);
+const BACK_WITHIN: Duration = Duration::from_secs(30);
 
 /// Writes until it works; how long that took.
 async fn back(tier: &dyn SharedTier, text: &str) -> Duration {
@@ -112,14 +112,18 @@ async fn whoever_listens_is_told_that_something_was_lost() {
     // Nobody takes what is told: there is a bound to what waits, and what is beyond it was lost. What waits is not told late.
     let tag = "t".repeat(120);
     let names: Vec<_> = (0..300).map(|n| of_tag(&format!("{tag}{n:03}"))).collect();
-    for _change in 0..300 {
-        tier.raise(&names, None).await.unwrap();
-    }
+    // Who listens may be late: then the bound is not reached yet, and there is more.
     let mut told = 0;
-    while hints.next().await != Some(Hint::Lost) {
+    loop {
+        for _change in 0..300 {
+            tier.raise(&names, None).await.unwrap();
+        }
+        if hints.next().await == Some(Hint::Lost) {
+            break;
+        }
         told += 1;
+        assert!(told < 20, "{told} told of {} that waited", 300 * told);
     }
-    assert!(told < 300, "{told}");
     // Junk on the channel is nothing.
     assert_eq!(hints.next().await, Some(Hint::Lost));
     server.command(&["PUBLISH", "hp:hints", "junk"]).unwrap();

@@ -139,7 +139,7 @@ async fn one_connection_that_hangs_among_others_is_noticed() {
     let read = || tokio::time::timeout(Duration::from_millis(100), tier.read(&key, None, None));
     // Until it hangs, some answer as well.
     let hung = async { while read().await.is_ok() {} };
-    assert!(tokio::time::timeout(Duration::from_secs(10), hung).await.is_ok(), "it hangs");
+    assert!(tokio::time::timeout(Duration::from_secs(60), hung).await.is_ok(), "it hangs");
     // None waits for a connection that nothing comes back on.
     eventually("many in a row are answered", || async {
         let reads = futures::future::join_all((0..4 * connections).map(|_| read())).await;
