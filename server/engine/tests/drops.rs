@@ -23,7 +23,7 @@ use hotplate_engine::{
 
 const BYTES_MAX: u64 = 64 << 10;
 /// How long a read may take before it counts as locked out. Only waited for when the test fails.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A value that looks, when it is dropped, whether its shard can be read.
 struct Watched {

@@ -436,6 +436,9 @@ async fn what_was_computed_before_an_invalidate_is_never_read_after_it_and_nothi
             shared.answered.store(round, SeqCst);
             tokio::time::sleep(Duration::from_micros(300)).await;
         }
+        while shared.stored.load(SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     };
     callers(&cache, &shared, false, invalidations).await;
     let stored = shared.stored.load(SeqCst);

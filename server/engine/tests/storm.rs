@@ -31,7 +31,11 @@ const WRITERS: usize = 2;
 const READERS: usize = 2;
 /// Keys of each writer, all with its tag and its prefix.
 const KEYS: usize = 4;
+/// Of each writer at least; at most, however little was read.
 const CHANGES: u64 = 20_000;
+const CHANGES_MAX: u64 = 100 * CHANGES;
+/// Reads that were served, for the run to show something.
+const SERVED: u64 = 1000;
 
 /// For each key: the oldest value that may still be served, as of the last answer its writer got.
 type Floors = Vec<[AtomicU64; KEYS]>;
@@ -62,9 +66,10 @@ fn invalidate(cache: &Cache, selector: Selector) {
 }
 
 /// Writes rising values; now and then drops one key or, by tag, prefix or pattern, all of its own.
-fn write(cache: &Cache, writer: usize, floors: &Floors) {
+fn write(cache: &Cache, writer: usize, floors: &Floors, served: &AtomicU64) {
     let mut state = writer as u64 + 1;
-    for value in 1..=CHANGES {
+    let goes_on = |value: &u64| *value <= CHANGES || served.load(SeqCst) <= SERVED;
+    for value in (1..=CHANGES_MAX).take_while(goes_on) {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let number = usize::try_from((state >> 33) % KEYS as u64).unwrap();
         let all = match (state >> 40) % 16 {
@@ -88,9 +93,9 @@ fn write(cache: &Cache, writer: usize, floors: &Floors) {
     }
 }
 
-/// Reads until told to stop; says how often it was served something.
-fn read(cache: &Cache, seed: u64, floors: &Floors, stop: &AtomicBool) -> u64 {
-    let (mut state, mut served) = (seed, 0);
+/// Reads until told to stop; counts how often it was served something.
+fn read(cache: &Cache, seed: u64, floors: &Floors, (served, stop): (&AtomicU64, &AtomicBool)) {
+    let mut state = seed;
     while !stop.load(SeqCst) {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (writer, number) = ((state >> 33) as usize % WRITERS, (state >> 45) as usize % KEYS);
@@ -100,9 +105,8 @@ fn read(cache: &Cache, seed: u64, floors: &Floors, stop: &AtomicBool) -> u64 {
         let Payload::Value(value) = entry.payload else { panic!("no negative was stored") };
         let value = u64::from_be_bytes(value[..].try_into().unwrap());
         assert!(value >= floor, "{value} was served after {floor} had been answered");
-        served += 1;
+        served.fetch_add(1, SeqCst);
     }
-    served
 }
 
 #[test]
@@ -110,24 +114,25 @@ fn nobody_reads_anything_older_than_what_was_answered() {
     let config = EngineConfig { seed: Some(1), history_changes_max: 64, ..EngineConfig::default() };
     let cache = Cache::new(config, Clock::manual(), Arc::new(Silent), Origins::new()).unwrap();
     let floors: Floors = (0..WRITERS).map(|_| Default::default()).collect();
-    let stop = AtomicBool::new(false);
+    let (served, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         let readers: Vec<_> = (0..READERS)
             .map(|reader| {
-                let (cache, floors, stop) = (&cache, &floors, &stop);
-                scope.spawn(move || read(cache, reader as u64 + 99, floors, stop))
+                let (cache, floors, until) = (&cache, &floors, (&served, &stop));
+                scope.spawn(move || read(cache, reader as u64 + 99, floors, until))
             })
             .collect();
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                let (cache, floors) = (&cache, &floors);
-                scope.spawn(move || write(cache, writer, floors))
+                let (cache, floors, served) = (&cache, &floors, &served);
+                scope.spawn(move || write(cache, writer, floors, served))
             })
             .collect();
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         stop.store(true, SeqCst);
-        let served: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
-        assert!(served > 1000, "the readers were served only {served} times, which shows nothing");
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        let served = served.load(SeqCst);
+        assert!(served > SERVED, "the readers were served only {served} times, which shows nothing");
     });
     cache.check_invariants().unwrap();
 }
