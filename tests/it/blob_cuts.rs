@@ -5,13 +5,8 @@ use std::time::Duration;
 
 use hotplate_proto::v1;
 use tokio::task::JoinSet;
-use tonic::transport::Endpoint;
 
-use crate::{
-    blob::*,
-    harness::Local,
-    wire::{PATIENCE, until},
-};
+use crate::{blob::*, blob_readers::stalled, harness::Local, wire::until};
 
 /// Uploads a value with its stream cut between chunks at random.
 async fn upload_with_cuts(blobs: &mut Blobs, (id, key): (&str, &str), value: &[u8], random: &mut Random) {
@@ -107,21 +102,13 @@ async fn who_takes_nothing_holds_one_chunk_and_is_cut_off() {
     let mut writer = blobs(server.grpc).await;
     let value = pattern(1, 8 << 20);
     upload(&mut writer, &id(1), "k", &value.chunks(1 << 20).collect::<Vec<_>>()).await;
-    let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc)).unwrap().connect_timeout(PATIENCE);
-    let channel = endpoint.initial_stream_window_size(65_535).connect().await.unwrap();
-    let mut stalled = Vec::new();
-    for _ in 0..STREAMS {
-        let client = v1::blob_service_client::BlobServiceClient::new(channel.clone());
-        let mut client = client.max_decoding_message_size(usize::MAX);
-        stalled.push(client.read_value(read("k")).await.unwrap().into_inner());
-    }
+    let mut stalled = stalled(&server, ("k", 65_535), STREAMS as usize).await;
+    until("none takes any more", async || stalled.full(), |full| *full == STREAMS as usize).await;
     let held =
         until("they hold more than is their connection's own", || sending(&server), |held| *held >= 1 << 14).await;
     assert!(held <= STREAMS << 18, "{held}: more than a slice of a chunk each");
     server.advance(Duration::from_secs(31));
     until("all of them are cut off", || sending(&server), |held| *held == 0).await;
-    for mut stream in stalled {
-        assert!(rest(&mut stream, 0).await.is_err(), "it did not end in order");
-    }
+    stalled.until_open(0).await;
     assert!(read_all(&mut writer, read("k")).await.unwrap().data() == value, "others read on");
 }

@@ -20,7 +20,7 @@ use crate::{
     blob::*,
     follower::Follower,
     harness::{Local, Server},
-    raw::Raw,
+    raw::{Raw, RawCall},
     reflection::grpcurl,
     wire::*,
 };
@@ -112,7 +112,7 @@ async fn where_no_room_is_left_who_takes_nothing_is_ended_in_a_bounded_time() {
 const SLICE: usize = 16 << 10;
 
 /// Readers that take nothing, as long as they are not ended.
-struct Stalled {
+pub(crate) struct Stalled {
     calls: JoinSet<(usize, Option<h2::Reason>)>,
     window: usize,
     /// How much has come over each.
@@ -121,8 +121,8 @@ struct Stalled {
 }
 
 /// So many streams of a key whose reader takes nothing beyond this window, over a connection each hundred.
-async fn stalled(server: &Local, (key, window): (&str, u32), count: usize) -> Stalled {
-    let (mut connections, mut calls, mut came) = (Vec::new(), JoinSet::new(), Vec::new());
+pub(crate) async fn stalled(server: &Local, (key, window): (&str, u32), count: usize) -> Stalled {
+    let (mut connections, mut calls) = (Vec::new(), Vec::new());
     for number in 0..count {
         if number % 100 == 0 {
             connections.push(Raw::narrow(server.grpc, window).await);
@@ -130,14 +130,24 @@ async fn stalled(server: &Local, (key, window): (&str, u32), count: usize) -> St
         let connection = connections.last_mut().unwrap();
         let mut call = connection.open_at("hotplate.v1.BlobService/ReadValue", &[]).await;
         call.finish(&read(key));
-        let bytes = Arc::new(AtomicUsize::new(0));
-        came.push(Arc::clone(&bytes));
-        calls.spawn(call.cut_after(false, move |more| _ = bytes.fetch_add(more, Ordering::SeqCst)));
+        calls.push(call);
     }
-    Stalled { calls, window: window as usize, came, _connections: connections }
+    Stalled::of(calls, window, connections)
 }
 
 impl Stalled {
+    /// Readers of what these calls are answered over these connections, which take nothing beyond this window.
+    pub(crate) fn of(asked: Vec<RawCall>, window: u32, connections: Vec<Raw>) -> Self {
+        let (mut calls, mut came) = (JoinSet::new(), Vec::new());
+        for call in asked {
+            let bytes = Arc::new(AtomicUsize::new(0));
+            came.push(Arc::clone(&bytes));
+            let count = move |more| _ = bytes.fetch_add(more, Ordering::SeqCst);
+            calls.spawn(async move { call.begun().await.cut(false, count).await });
+        }
+        Self { calls, window: window as usize, came, _connections: connections }
+    }
+
     /// How many are not ended.
     fn open(&mut self) -> usize {
         while let Some(ended) = self.calls.try_join_next() {
@@ -147,12 +157,12 @@ impl Stalled {
     }
 
     /// How many have taken all they take, or had when they were ended.
-    fn full(&self) -> usize {
+    pub(crate) fn full(&self) -> usize {
         self.came.iter().filter(|came| came.load(Ordering::SeqCst) == self.window).count()
     }
 
     /// Waits until no more than so many are open; each of the others was ended by the server.
-    async fn until_open(&mut self, count: usize) {
+    pub(crate) async fn until_open(&mut self, count: usize) {
         while self.open() > count {
             let (_, why) = within("an end", self.calls.join_next()).await.unwrap().unwrap();
             assert_eq!(why, Some(h2::Reason::CANCEL));

@@ -29,16 +29,21 @@ async fn half(raw: &mut Raw, path: &str, token: &str, length: u32) -> RawCall {
 
 #[tokio::test]
 async fn half_sent_requests_have_room_in_the_ledger_and_give_it_back() {
-    let server = Local::with(|settings| settings.limits.read_stall = Duration::from_secs(2)).await;
+    // Long enough to see that each has its room, at once not to wait for each.
+    let server = Local::with(|settings| settings.limits.read_stall = Duration::from_secs(8)).await;
     let held = || metric(server.http, REQUESTS);
+    let (mut calls, mut all) = (Vec::new(), 0);
     for path in [PUT, WRITE, PIPELINE] {
         let mut raw = Raw::connect(server.grpc).await;
-        let call = half(&mut raw, path, "", 500 << 10).await;
-        let room = until(&format!("{path} has room"), held, |held| *held > 0).await;
-        assert_eq!(room, 500 << 10, "{path}");
-        Failure::of(&call.status().await).is(Code::ResourceExhausted, "OVERLOADED");
-        until("its room is given back", held, |held| *held == 0).await;
+        calls.push((half(&mut raw, path, "", 500 << 10).await, raw));
+        let room = until(&format!("{path} has room"), held, |held| *held > all).await;
+        all += 500 << 10;
+        assert_eq!(room, all, "{path}");
     }
+    for (call, _connection) in calls {
+        Failure::of(&call.status().await).is(Code::ResourceExhausted, "OVERLOADED");
+    }
+    until("their room is given back", held, |held| *held == 0).await;
 }
 
 #[tokio::test]
@@ -102,7 +107,8 @@ async fn who_shows_no_token_can_begin_nothing_large() {
 async fn calls_whose_answer_nobody_takes_give_their_place_back() {
     let server = Local::with(|settings| {
         settings.limits.calls_max = 2;
-        settings.limits.read_stall = Duration::from_secs(2);
+        // Long enough to see that the places are taken.
+        settings.limits.read_stall = Duration::from_secs(8);
     })
     .await;
     let mut client = server.client().await;
@@ -112,6 +118,8 @@ async fn calls_whose_answer_nobody_takes_give_their_place_back() {
     one.finish(&get("k"));
     let mut two = raw.open("ListEntries", &[]).await;
     two.finish(&v1::ListEntriesRequest::default());
+    // Who asks may not take the place of one of them.
+    raw.looked_at().await;
     let ask = || {
         let mut client = client.clone();
         async move { client.get(get("k")).await.map_err(|status| Failure::of(&status).reason) }

@@ -103,6 +103,7 @@ async fn of_what_there_is_not(server: &Local, client: &mut Client) -> Vec<(Failu
     let late = raw.open("Get", &[("grpc-timeout", "100m")]).await;
     found.push((Failure::of(&late.status().await), Code::DeadlineExceeded));
     let _open = raw.open("Get", &[]).await;
+    raw.looked_at().await;
     let ask = || {
         let mut client = client.clone();
         async move { client.get(get("k")).await.err().map(|status| Failure::of(&status)) }
@@ -142,7 +143,7 @@ async fn of_access() -> Vec<(Failure, Code)> {
 
 /// The reason of a call that comes while the server is on its way out.
 async fn of_draining() -> Vec<(Failure, Code)> {
-    let config = "shutdown.drain_delay = \"0s\"\nshutdown.deadline = \"5s\"\n";
+    let config = "shutdown.drain_delay = \"0s\"\nshutdown.deadline = \"60s\"\n";
     let server = Setup::default().config(config).spawn();
     let mut raw = Raw::connect(server.grpc).await;
     let _held = raw.open("Get", &[]).await;

@@ -126,6 +126,8 @@ async fn calls_in_flight_are_bounded_and_told_when_to_come_back() {
     let mut raw = Raw::connect(server.grpc).await;
     let mut one = raw.open("Get", &[]).await;
     let mut two = raw.open("Get", &[]).await;
+    // Who asks may not take the place of one of them.
+    raw.looked_at().await;
     let ask = || {
         let mut client = client.clone();
         async move { client.get(get("k")).await.err().map(|status| Failure::of(&status)) }

@@ -4,13 +4,13 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::{
-    SendStream,
+    RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
 };
 use http::HeaderMap;
 use prost::Message;
 use tokio::{net::TcpStream, task::JoinSet};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::wire::within;
 
@@ -70,6 +70,13 @@ impl Raw {
         RawCall { response, body }
     }
 
+    /// Waits until the server has looked at all that was sent over it before.
+    pub(crate) async fn looked_at(&mut self) {
+        let mut nothing = self.open("Nothing", &[]).await;
+        nothing.body.send_data(Bytes::new(), true).unwrap();
+        assert_eq!(nothing.status().await.code(), Code::Unimplemented);
+    }
+
     /// Waits until the server ends the connection; whether it did so in order.
     pub(crate) async fn ended(mut self, patience: Duration) -> Option<Result<(), h2::Error>> {
         drop(self.send);
@@ -78,28 +85,33 @@ impl Raw {
     }
 }
 
-impl RawCall {
-    /// Takes the answer, or only what comes without that: how much came, and why it ended early; `None`: it is whole.
-    pub(crate) async fn cut(self, takes: bool) -> (usize, Option<h2::Reason>) {
-        self.cut_after(takes, drop).await
-    }
+/// One call whose answer has begun.
+pub(crate) struct Begun(RecvStream);
 
-    /// The same; what came is told as it comes.
-    pub(crate) async fn cut_after(self, takes: bool, came: impl Fn(usize)) -> (usize, Option<h2::Reason>) {
-        let response = self.response.await.expect("a response");
-        let (mut body, mut bytes) = (response.into_body(), 0);
-        while let Some(chunk) = body.data().await {
+impl Begun {
+    /// Takes the answer, or only what comes without that: how much came, and why it ended early; `None`: it is whole. What
+    /// came is told as it comes.
+    pub(crate) async fn cut(mut self, takes: bool, came: impl Fn(usize)) -> (usize, Option<h2::Reason>) {
+        let mut bytes = 0;
+        while let Some(chunk) = self.0.data().await {
             match chunk {
                 Ok(chunk) => {
                     came(chunk.len());
                     bytes += chunk.len();
                     let taken = chunk.len() * usize::from(takes);
-                    body.flow_control().release_capacity(taken).unwrap();
+                    self.0.flow_control().release_capacity(taken).unwrap();
                 }
                 Err(broken) => return (bytes, broken.reason()),
             }
         }
         (bytes, None)
+    }
+}
+
+impl RawCall {
+    /// Waits until its answer begins.
+    pub(crate) async fn begun(self) -> Begun {
+        Begun(self.response.await.expect("a response").into_body())
     }
 
     /// Sends the request's message and its end.
