@@ -15,12 +15,17 @@ use crate::{
     wire::*,
 };
 
-/// Redis and so many servers that share it. Calls to it have time: these machines may be busy.
+/// A server that shares this Redis. Calls to it have all the time there is: these machines may be busy, and a server does
+/// without a Redis that is late, as it should.
+pub(crate) fn sharing(url: &str) -> Setup {
+    let setup = Setup::default().env("HOTPLATE_SHARED_URL", url);
+    setup.env("HOTPLATE_SHARED_TIMEOUT", "10s").env("HOTPLATE_SHARED_CHANGE_TIMEOUT", "10s")
+}
+
+/// Redis and so many servers that share it.
 fn replicas(count: usize) -> (Redis, Vec<Server>) {
     let redis = Redis::start().expect("redis-server starts");
-    let url = redis.url();
-    let setup = || Setup::default().env("HOTPLATE_SHARED_URL", &url).env("HOTPLATE_SHARED_TIMEOUT", "500ms");
-    let servers = (0..count).map(|_| setup().spawn()).collect();
+    let servers = (0..count).map(|_| sharing(&redis.url()).spawn()).collect();
     (redis, servers)
 }
 
@@ -30,6 +35,13 @@ async fn clients(servers: &[Server]) -> Vec<Client> {
         clients.push(server.client().await);
     }
     clients
+}
+
+/// Waits until a server has heard what the others changed. One that was held up at its start begins alone, as it should.
+async fn joined(client: &Client) {
+    let health =
+        || async { client.clone().count("*").await.tiers.iter().map(v1::TierStats::health).collect::<Vec<_>>() };
+    until("it has joined", health, |tiers| tiers.iter().all(|health| *health == v1::TierHealth::Up)).await;
 }
 
 /// Waits until a server has, or has not, a value of the key.
@@ -89,6 +101,9 @@ async fn a_position_of_one_server_holds_on_another() {
 async fn the_callers_of_three_servers_cost_one_computation() {
     let (_redis, servers) = replicas(3);
     let clients = clients(&servers).await;
+    for client in &clients {
+        joined(client).await;
+    }
     let mut callers = JoinSet::new();
     for number in 0..60 {
         callers.spawn(get_or_compute(clients[number % 3].clone()));
@@ -157,7 +172,7 @@ async fn a_server_starts_without_redis_and_joins_when_it_is_there() {
     let mut a = servers[0].client().await;
     let url = redis.url();
     redis.kill();
-    let late = Setup::default().env("HOTPLATE_SHARED_URL", &url).spawn();
+    let late = sharing(&url).spawn();
     let mut b = late.client().await;
     assert_eq!(b.store(put("k", "v")).await.outcome(), PutOutcome::Stored);
     assert_eq!(b.value("k").await.expect("it serves alone"), b"v");
@@ -179,10 +194,7 @@ async fn a_server_starts_without_redis_and_joins_when_it_is_there() {
 async fn what_lies_in_redis_is_used_again_after_its_restart() {
     let mut redis = Redis::with(Options::default().persistent()).expect("redis-server starts");
     let url = redis.url();
-    let setup = || {
-        let setup = Setup::default().env("HOTPLATE_SHARED_URL", &url).env("HOTPLATE_SHARED_TIMEOUT", "500ms");
-        setup.env("HOTPLATE_SHARED_QUARANTINE", "2s")
-    };
+    let setup = || sharing(&url).env("HOTPLATE_SHARED_QUARANTINE", "2s");
     let servers: Vec<Server> = (0..2).map(|_| setup().spawn()).collect();
     let [a, b] = &mut clients(&servers).await[..] else { unreachable!() };
     for key in ["kept", "dropped"] {
@@ -212,9 +224,8 @@ async fn what_a_server_owes_is_counted() {
 
 /// A server with a disk in this folder.
 fn with_disk(redis: &Redis, folder: &std::path::Path) -> Server {
-    let setup = Setup::default().env("HOTPLATE_SHARED_URL", &redis.url()).env("HOTPLATE_SHARED_TIMEOUT", "500ms");
     // Larger than what may lie in Redis: where it is found tells who had it.
-    let setup = setup.env("HOTPLATE_SHARED_VALUE_BYTES_MAX", "100");
+    let setup = sharing(&redis.url()).env("HOTPLATE_SHARED_VALUE_BYTES_MAX", "100");
     setup.env("HOTPLATE_DISK_PATH", folder.join("disk").to_str().unwrap()).spawn()
 }
 
@@ -234,6 +245,17 @@ async fn served<'a>(client: &Client, keys: &[&'a str]) -> Vec<&'a str> {
     served
 }
 
+/// Waits until of these keys a server serves those that are expected, and sees it serve no other. A disk that is late is not
+/// waited for: it is asked again.
+async fn serves(client: &Client, keys: &[&str], expected: &[&str]) {
+    let look = || async {
+        let served = served(client, keys).await;
+        assert!(served.iter().all(|key| expected.contains(key)), "{served:?}, not {expected:?}");
+        served
+    };
+    until("all are served", look, |served| served == expected).await;
+}
+
 #[tokio::test]
 async fn a_restart_keeps_on_the_disk_what_nobody_dropped_meanwhile() {
     const KEYS: [&str; 4] = ["by-key", "by-tag", "kept", "also-kept"];
@@ -241,7 +263,7 @@ async fn a_restart_keeps_on_the_disk_what_nobody_dropped_meanwhile() {
     let other = &mut clients(&others).await[0];
     let folder = tempfile::tempdir().unwrap();
     let value = "v".repeat(5000);
-    let served = async |server: &Server| served(&server.client().await, &KEYS).await;
+    let serves = async |server: &Server, expected: &[&str]| serves(&server.client().await, &KEYS, expected).await;
     let server = with_disk(&redis, folder.path());
     let mut client = server.client().await;
     for key in KEYS {
@@ -249,33 +271,31 @@ async fn a_restart_keeps_on_the_disk_what_nobody_dropped_meanwhile() {
     }
     stop(server);
     let server = with_disk(&redis, folder.path());
-    assert_eq!(served(&server).await, KEYS, "nobody dropped anything");
+    serves(&server, &KEYS).await;
     stop(server);
     other.drop_all(vec![select::key("by-key")]).await;
     other.drop_all(vec![select::tag("by-tag")]).await;
     let server = with_disk(&redis, folder.path());
-    assert_eq!(served(&server).await, ["kept", "also-kept"]);
+    serves(&server, &["kept", "also-kept"]).await;
     other.drop_all(vec![select::key("also-kept")]).await;
     becomes(&server.client().await, "also-kept", None).await;
     // Not in order.
     drop(server);
     other.drop_all(vec![select::key("elsewhere")]).await;
     let server = with_disk(&redis, folder.path());
-    assert_eq!(served(&server).await, ["kept"]);
+    serves(&server, &["kept"]).await;
     stop(server);
     redis.restart().expect("it starts again");
     let server = with_disk(&redis, folder.path());
-    assert!(served(&server).await.is_empty(), "what was told there nobody knows");
+    // What was told there nobody knows.
+    serves(&server, &[]).await;
 }
 
 #[tokio::test]
 async fn what_a_server_was_killed_with_before_redis_knew_it_the_next_one_tells() {
     let mut redis = Redis::with(Options::default().persistent()).expect("redis-server starts");
     let (url, folder) = (redis.url(), tempfile::tempdir().unwrap());
-    let setup = || {
-        let setup = Setup::default().env("HOTPLATE_SHARED_URL", &url).env("HOTPLATE_SHARED_TIMEOUT", "500ms");
-        setup.env("HOTPLATE_SHARED_QUARANTINE", "2s").env("HOTPLATE_SHARED_ALLOW_LOCAL_ACK", "true")
-    };
+    let setup = || sharing(&url).env("HOTPLATE_SHARED_QUARANTINE", "2s").env("HOTPLATE_SHARED_ALLOW_LOCAL_ACK", "true");
     let with_disk = || setup().env("HOTPLATE_DISK_PATH", folder.path().join("disk").to_str().unwrap()).spawn();
     let server = with_disk();
     let mut client = server.client().await;

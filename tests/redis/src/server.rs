@@ -4,8 +4,10 @@
 use std::{
     fs::{self, File},
     net::TcpListener,
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -17,6 +19,8 @@ use crate::{Certificates, Result, eventually};
 
 /// How often a start is tried: a port that was free may be taken before the server binds it.
 const STARTS_MAX: usize = 5;
+/// Where a server may listen.
+const PORTS: Range<u16> = 12_000..32_000;
 /// How long a command may take that is not known to block.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -342,10 +346,16 @@ impl Drop for Server {
 
 /// Two ports that nothing listens on at this moment.
 fn free_ports() -> Result<(u16, u16)> {
-    let bind = || TcpListener::bind(("127.0.0.1", 0)).map_err(|error| format!("no free port: {error}"));
-    let port = |listener: &TcpListener| {
-        listener.local_addr().map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
-    };
-    let (first, second) = (bind()?, bind()?);
-    Ok((port(&first)?, port(&second)?))
+    Ok((free_port()?, free_port()?))
+}
+
+/// One below those that the system gives to who asks for any: nobody has it when a server is restarted that was killed.
+fn free_port() -> Result<u16> {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let (first, count) = (u32::from(PORTS.start), u32::from(PORTS.end - PORTS.start));
+    // Other processes begin elsewhere.
+    let begin = std::process::id().wrapping_mul(101);
+    let ports = (0..count).map(|_| first + begin.wrapping_add(ASKED.fetch_add(1, Relaxed)) % count);
+    let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).ok_or_else(|| "no free port".to_owned())
 }
