@@ -8,11 +8,11 @@ use hotplate::{Client, ComputeOptions, Lookup, Namespace, Raw, Selector, WriteOp
 use hotplate_faultproxy::Proxy;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::harness::Local;
+use crate::harness::{Local, unhurried};
 
 pub(crate) fn space(address: std::net::SocketAddr) -> Namespace<Raw> {
-    let client = Client::builder().url(format!("hotplate://{address}/ml")).build();
-    client.unwrap().default_namespace().codec(Raw)
+    let client = Client::builder().url(format!("hotplate://{address}/ml")).profile(unhurried());
+    client.build().unwrap().default_namespace().codec(Raw)
 }
 
 pub(crate) fn value(bytes: usize, seed: u64) -> Bytes {

@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
     client_large::{cut, space, value},
-    harness::Local,
+    harness::{Local, unhurried},
     wire::until,
 };
 
@@ -131,8 +131,8 @@ async fn what_cannot_be_read_again_is_whole_whatever_byte_the_network_ends_at() 
 
 fn near(address: std::net::SocketAddr, bytes: u64) -> Namespace<Raw> {
     let options = NearOptions::new().bytes_max(bytes).progress_max(Duration::from_secs(2));
-    let client = Client::builder().url(format!("hotplate://{address}/ml")).near_cache(options).build();
-    client.unwrap().default_namespace().codec(Raw)
+    let client = Client::builder().url(format!("hotplate://{address}/ml")).profile(unhurried()).near_cache(options);
+    client.build().unwrap().default_namespace().codec(Raw)
 }
 
 #[tokio::test]
@@ -238,7 +238,8 @@ async fn batch(calls: &Calls, namespace: &str) -> hotplate::Result<v1::BatchGetR
 #[tokio::test]
 async fn a_batch_that_shares_a_stream_answers_as_it_does_alone() {
     let server = Local::start().await;
-    let client = |shared| Client::builder().url(format!("hotplate://{}/ml", server.grpc)).pipelining(shared).build();
+    let builder = || Client::builder().url(format!("hotplate://{}/ml", server.grpc)).profile(unhurried());
+    let client = |shared| builder().pipelining(shared).build();
     let (shared, alone) = (client(true).unwrap(), client(false).unwrap());
     let space = shared.default_namespace().codec(Raw);
     space.put("large", &value(2_500_000, 1)).await.unwrap();

@@ -6,11 +6,14 @@ use futures::future::join_all;
 use hotplate::{Calls, Client, Error};
 use hotplate_proto::v1;
 
-use crate::{harness::Local, wire::get};
+use crate::{
+    harness::{Local, unhurried},
+    wire::get,
+};
 
 fn calls(server: &Local, pipelining: bool) -> Calls {
-    let client = Client::builder().url(format!("hotplate://{}", server.grpc)).pipelining(pipelining).build();
-    client.unwrap().calls()
+    let client = Client::builder().url(format!("hotplate://{}", server.grpc)).profile(unhurried());
+    client.pipelining(pipelining).build().unwrap().calls()
 }
 
 fn put(key: &str) -> v1::PutRequest {

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use hotplate::Profile;
 use hotplate_daemon::config::{AccessSettings, NamespaceSettings, Settings, TokenSettings};
 use hotplate_daemon::{
     Running,
@@ -222,6 +223,13 @@ pub(crate) async fn metric(http: SocketAddr, name: &str) -> u64 {
     let page = reqwest::get(format!("http://{http}/metrics")).await.unwrap().text().await.unwrap();
     let line = page.lines().find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')));
     line.map_or(0, |number| number.parse().unwrap())
+}
+
+/// Times of a client that takes no machine that is held up for a server that is away.
+pub(crate) fn unhurried() -> Profile {
+    let mut profile = Profile::local();
+    (profile.connect_timeout, profile.call_timeout, profile.bulk_timeout) = (PATIENCE, PATIENCE, PATIENCE);
+    profile
 }
 
 /// A channel to a plaintext port.

@@ -10,20 +10,20 @@ use std::{
 };
 
 use hotplate::{
-    Client, ComputeOptions, Hit, Lookup, Namespace, NearFollow, NearOptions, NearStats, Profile, ReadOptions, Selector,
+    Client, ComputeOptions, Hit, Lookup, Namespace, NearFollow, NearOptions, NearStats, ReadOptions, Selector,
     TtlClass, WriteOptions,
 };
 use hotplate_engine::clock::Clock;
 use tokio::task::JoinSet;
 
 use crate::{
-    harness::{Local, Server, Setup},
+    harness::{Local, Server, Setup, unhurried},
     proxy::Proxy,
     wire::{PATIENCE, until},
 };
 
-/// Short enough for tests, long enough for a busy machine to tell progress in time.
-const SILENCE: Duration = Duration::from_secs(2);
+/// Longer than a busy machine holds anything up.
+const SILENCE: Duration = Duration::from_secs(20);
 
 fn options() -> NearOptions {
     NearOptions::new().progress_max(SILENCE)
@@ -31,13 +31,14 @@ fn options() -> NearOptions {
 
 /// A client with a near cache.
 fn near(address: std::net::SocketAddr, options: NearOptions) -> Client {
-    let builder = Client::builder().url(format!("hotplate://{address}/ml")).profile(Profile::local());
+    let builder = Client::builder().url(format!("hotplate://{address}/ml")).profile(unhurried());
     builder.near_cache(options).build().unwrap()
 }
 
 /// Another client, without one.
 fn plain(address: std::net::SocketAddr) -> Namespace {
-    Client::builder().url(format!("hotplate://{address}/ml")).build().unwrap().default_namespace()
+    let builder = Client::builder().url(format!("hotplate://{address}/ml")).profile(unhurried());
+    builder.build().unwrap().default_namespace()
 }
 
 fn stats(space: &Namespace) -> NearStats {
@@ -181,15 +182,19 @@ async fn a_write_that_was_given_up_may_still_happen_and_is_then_heard() {
     let (other, space) = (plain(server.grpc), near(server.grpc, options()).default_namespace());
     other.put("k", "start").await.unwrap();
     warm(&space, "k").await;
+    let mut given_up = Vec::new();
     for round in 0..60_u64 {
         let value = format!("{round}");
         let put = tokio::time::timeout(Duration::from_micros(round * 20), space.put("k", &value)).await;
         let there = async || read(&other, "k").await.expect("a value").value;
         let read = || async { (warm(&space, "k").await, there().await) };
         until("agreement", read, |(near, there)| near == there).await;
-        if put.is_ok() {
-            assert_eq!(there().await, value);
+        if put.is_err() {
+            given_up.push(value);
+            continue;
         }
+        let there = there().await;
+        assert!(there == value || given_up.contains(&there), "{there}, not {value}");
     }
 }
 
@@ -248,15 +253,19 @@ async fn a_server_that_was_restarted_is_another_history() {
 #[tokio::test]
 async fn a_server_that_stands_still_is_not_trusted_for_long() {
     let server = Server::start();
-    let space = near(server.grpc, options()).default_namespace();
+    let silence = Duration::from_secs(6);
+    let space = near(server.grpc, options().progress_max(silence)).default_namespace();
     plain(server.grpc).put("k", "v").await.unwrap();
     warm(&space, "k").await;
     let clock = Clock::system();
-    let stopped = clock.now();
     server.signal("STOP");
-    let mut last = stopped;
-    while clock.now().since(stopped) < 2 * SILENCE {
+    let stopped = clock.now();
+    // What had come before is heard when this thread gets to it: what the machine holds up is held against nobody.
+    let (mut last, mut before, mut held_up) = (stopped, stopped, Duration::ZERO);
+    while clock.now().since(stopped) < silence + silence / 2 + held_up {
         let asked = clock.now();
+        held_up += asked.since(before).saturating_sub(Duration::from_millis(5));
+        before = asked;
         let found = tokio::time::timeout(Duration::from_millis(1), space.get::<String>("k")).await;
         if matches!(found, Ok(Ok(Lookup::Hit(_)))) {
             last = asked;
@@ -264,7 +273,8 @@ async fn a_server_that_stands_still_is_not_trusted_for_long() {
     }
     server.signal("CONT");
     let served = last.since(stopped);
-    assert!(served <= SILENCE && served > SILENCE / 4, "served for {served:?}");
+    assert!(served <= silence + held_up, "served for {served:?}, held up for {held_up:?}");
+    assert!(served + held_up > silence / 4, "served for {served:?}, held up for {held_up:?}");
     assert_eq!(warm(&space, "k").await, "v");
 }
 
@@ -312,10 +322,10 @@ async fn single_keys_are_followed_and_given_up() {
     for n in 0..20 {
         other.put(format!("k{n}"), "new").await.unwrap();
     }
+    until("some are heard of", || async { stats(&space) }, |stats| stats.invalidated > invalidated).await;
     for n in 0..20 {
         becomes(&space, &format!("k{n}"), Some("new")).await;
     }
-    assert!(stats(&space).invalidated > invalidated, "{:?}", stats(&space));
     warm(&space, "k19").await;
     other.invalidate(Selector::prefix("k")).await.unwrap();
     becomes(&space, "k19", None).await;
@@ -346,7 +356,9 @@ struct Truth {
 }
 
 const STORM_KEYS: usize = 8;
+/// As long at least, and until so many were served from this process.
 const STORM: Duration = Duration::from_secs(3);
+const NEAR_HITS: u64 = 1_000;
 
 impl Truth {
     fn now(&self) -> Duration {
@@ -417,7 +429,7 @@ async fn in_a_storm_nothing_is_read_that_this_client_knows_to_be_over() {
     for seed in 0..10 {
         readers.spawn(storm_reader(Arc::clone(&truth), space.clone(), seed));
     }
-    while truth.now() < STORM {
+    while truth.now() < STORM || (stats(&space).hits <= NEAR_HITS && truth.now() < STORM + PATIENCE) {
         let own = usize::try_from(truth.now().as_micros() % 4).unwrap();
         let value = truth.change(&space, own).await;
         truth.floors[own].fetch_max(value, Ordering::SeqCst);
@@ -427,5 +439,5 @@ async fn in_a_storm_nothing_is_read_that_this_client_knows_to_be_over() {
     }
     truth.ended.store(true, Ordering::Relaxed);
     let ended = tokio::time::timeout(PATIENCE, readers.join_all()).await.expect("all readers end");
-    assert!(ended.iter().sum::<u64>() > 1_000, "near hits: {ended:?}; {:?}", stats(&space));
+    assert!(ended.iter().sum::<u64>() > NEAR_HITS, "near hits: {ended:?}; {:?}", stats(&space));
 }

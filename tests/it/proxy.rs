@@ -49,16 +49,18 @@ async fn accept(listener: TcpListener, target: Arc<Mutex<Option<SocketAddr>>>, c
     let mut connections = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.unwrap();
+        // Looked at before the target: of a cut it has either not heard yet, or there is no target any more.
+        let mut cuts = cuts.clone();
+        cuts.mark_unchanged();
         let target = *target.lock().unwrap();
         if let Some(target) = target {
-            connections.spawn(pass(client, target, cuts.clone()));
+            connections.spawn(pass(client, target, cuts));
         }
         while connections.try_join_next().is_some() {}
     }
 }
 
 async fn pass(mut client: TcpStream, target: SocketAddr, mut cuts: watch::Receiver<u64>) {
-    cuts.mark_unchanged();
     let Ok(mut server) = TcpStream::connect(target).await else { return };
     tokio::select! {
         _ = copy_bidirectional(&mut client, &mut server) => {}

@@ -10,7 +10,7 @@ use tonic_types::StatusExt;
 pub(crate) type Client = CacheServiceClient<Channel>;
 
 /// How long anything that must happen may take before the test gives up: far beyond what a busy machine needs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for something that must happen.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
