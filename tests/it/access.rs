@@ -241,7 +241,8 @@ async fn logs_hold_no_key_no_value_and_no_token() {
     let drop_it = invalidate(vec![select::key(key), select::tag("canary-tag-8151")]);
     client.invalidate(with_token(drop_it, secret)).await.unwrap();
     let lines = || async { server.errors() };
-    let logged = until("log lines of the calls", lines, |text| text.matches("Invalidate").count() > 0).await;
+    let logged =
+        until("log lines of the calls", lines, |text| text.contains("Invalidate") && text.ends_with('\n')).await;
     let everything = format!("{logged}{}", server.output());
     assert!(everything.contains("hit") && everything.contains("miss"), "hits and misses are logged:\n{everything}");
     for secret in ["8151", &new.secret_text[12..], &wrong[12..], "\u{1b}"] {

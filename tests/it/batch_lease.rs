@@ -125,7 +125,7 @@ async fn each_item_waits_for_its_own_time() {
     let mut client = server.client().await;
     let held = token_of(&client.ask(lease("long")).await);
     client.ask(lease("short")).await;
-    let short = v1::GetRequest { wait_timeout: Some(wire(Duration::from_millis(10))), ..lease_or_wait("short") };
+    let short = v1::GetRequest { wait_timeout: seconds(4), ..lease_or_wait("short") };
     let batch = asking(&client, items(vec![short, lease_or_wait("long")]));
     waiting(&server, 2).await;
     waiting(&server, 1).await;

@@ -124,8 +124,8 @@ async fn an_upload_whose_token_expires_says_so_and_goes_on_with_another() {
     let (mut short, mut long) = (String::new(), String::new());
     let server = Local::with(|settings| {
         short = grant(&mut settings.access, Role::Writer, &["*"]);
-        // The clock of the server stands still; the time that is left on it is then waited for.
-        settings.access.tokens[0].expires = Some(Duration::from_millis(1_750_000_000_300));
+        // The clock of the server stands still; the time that is left on it is then waited for: long enough to send something.
+        settings.access.tokens[0].expires = Some(Duration::from_secs(1_750_000_004));
         long = grant(&mut settings.access, Role::Writer, &["*"]);
     })
     .await;

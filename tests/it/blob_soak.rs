@@ -298,11 +298,17 @@ impl Soak {
                 told = passed;
                 eprintln!("{:>5} s  {:>6} MiB  {:?}", passed.as_secs(), bytes / MIB, self.tally);
             }
-            if passed >= self.scale.time {
+            if passed >= self.scale.time && (self.shows() || passed >= self.scale.time + PATIENCE) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Whether enough was done for the run to show something: a busy machine needs longer for that.
+    fn shows(&self) -> bool {
+        let Tally { stored, read, cuts, .. } = &self.tally;
+        [stored, read, cuts].iter().all(|count| count.load(Relaxed) > 0)
     }
 
     async fn held(&self, what: &str) -> u64 {
@@ -387,9 +393,7 @@ async fn values_of_all_sizes_come_and_go_in_bounded_memory() {
     until("nobody holds anything", || soak.held("sending"), |bytes| *bytes == 0).await;
     until("unfinished uploads are given up", || soak.held("uploads"), |bytes| *bytes == 0).await;
     let report = soak.report();
-    for counted in ["stored", "read", "cuts"] {
-        assert!(report[counted].as_u64().is_some_and(|count| count > 0), "{counted}: {report}");
-    }
+    assert!(soak.shows(), "{report}");
     #[expect(clippy::disallowed_methods, reason = "a test has no configuration")]
     if let Ok(path) = std::env::var("HOTPLATE_SOAK_REPORT") {
         std::fs::write(path, report.to_string()).unwrap();

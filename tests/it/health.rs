@@ -44,7 +44,7 @@ async fn probes_need_no_token() {
 
 #[tokio::test]
 async fn a_health_watch_hears_of_the_shutdown() {
-    let server = Setup::default().config("shutdown.drain_delay = \"300ms\"\nshutdown.deadline = \"5s\"").spawn();
+    let server = Setup::default().config("shutdown.drain_delay = \"60s\"\nshutdown.deadline = \"90s\"").spawn();
     let mut health = HealthClient::new(channel(server.grpc).await);
     let mut stream = health.watch(check("readiness")).await.unwrap().into_inner();
     let mut live = health.watch(check("liveness")).await.unwrap().into_inner();

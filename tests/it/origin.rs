@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use axum::{
@@ -17,7 +16,7 @@ use futures::future::BoxFuture;
 use hotplate_daemon::config::{OriginSettings, Settings};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::harness::namespace;
+use crate::{harness::namespace, wire::PATIENCE};
 
 /// One request as the origin saw it.
 #[derive(Clone, Debug)]
@@ -104,7 +103,7 @@ impl Origin {
         OriginSettings {
             url: format!("http://{}/items/{{key}}", self.address),
             headers: BTreeMap::new(),
-            timeout: Duration::from_secs(5),
+            timeout: PATIENCE,
             bytes_max: 1 << 20,
             allow_private_addresses: true,
         }

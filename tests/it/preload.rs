@@ -215,15 +215,15 @@ async fn answers_that_are_too_large_or_too_slow_fail() {
     };
     let origin = Origin::start(move |asked| answer(Arc::clone(&held), asked.target)).await;
     let server = Local::with(|settings| {
-        let small = hotplate_daemon::config::OriginSettings {
-            bytes_max: 1000,
-            timeout: Duration::from_millis(150),
-            ..origin.settings()
-        };
-        serves(settings, "backend", small);
+        let small = hotplate_daemon::config::OriginSettings { bytes_max: 1000, ..origin.settings() };
+        let hurried = hotplate_daemon::config::OriginSettings { timeout: Duration::from_millis(150), ..small.clone() };
+        serves(settings, "patient", small);
+        serves(settings, "hurried", hurried);
     })
     .await;
-    let end = run(&mut server.client().await, request(&["fits", "large", "slow"])).await;
+    let items = [("fits", "patient"), ("large", "patient"), ("slow", "hurried")];
+    let items = items.map(|(key, origin)| PreloadItem { origin: origin.to_owned(), ..item(key) }).into();
+    let end = run(&mut server.client().await, PreloadRequest { items, ..Default::default() }).await;
     end.is("fits", PreloadState::Loaded, "");
     end.is("large", PreloadState::Failed, "ORIGIN_TOO_LARGE");
     end.is("slow", PreloadState::Failed, "ORIGIN_TIMEOUT");
