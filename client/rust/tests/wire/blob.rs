@@ -8,7 +8,7 @@ use hotplate::{Client, ErrorKind, Lookup, Namespace, Raw, WriteOptions, v1};
 use hotplate_faultproxy::Proxy;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::double::Double;
+use crate::double::{Double, patient};
 
 const CHUNK: usize = 64 << 10;
 
@@ -197,7 +197,11 @@ async fn cut(proxy: &Proxy, random: &mut StdRng) -> Infallible {
 async fn whatever_byte_the_network_ends_at_values_are_whole() {
     let (double, _) = double();
     let proxy = Proxy::start(double.address, 7).await.expect("a proxy");
-    let client = Client::builder().url(format!("hotplate://{}/test", proxy.address())).build().expect("valid");
+    let client = Client::builder()
+        .url(format!("hotplate://{}/test", proxy.address()))
+        .profile(patient())
+        .build()
+        .expect("valid");
     let (calls, space) = (client.calls(), client.default_namespace().codec(Raw));
     let mut random = StdRng::seed_from_u64(0x0ff5e7);
     for round in 0..8_u64 {

@@ -6,7 +6,7 @@ use hotplate::{Client, ErrorKind, Profile, v1};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::double::{Double, Fault};
+use crate::double::{Double, Fault, past_its_deadline, patient, until};
 
 fn get(key: &str) -> v1::GetRequest {
     v1::GetRequest { namespace: "test".to_owned(), key: key.to_owned(), ..v1::GetRequest::default() }
@@ -42,10 +42,15 @@ async fn what_may_not_be_repeated_or_cannot_succeed_is_tried_once() {
 async fn a_server_that_never_answers_costs_the_deadline_and_no_more() {
     let double = Double::start();
     *double.state.always.lock() = Some(Fault::Stall);
-    let calls = double.client().calls().with_timeout(Duration::from_secs(1));
-    let waited = tokio::time::timeout(Duration::from_secs(20), calls.get(get("a"))).await.expect("it ends by itself");
-    assert_eq!(waited.expect_err("no answer").kind, ErrorKind::DeadlineExceeded);
-    assert!(double.state.timeout.lock().is_some(), "the server is told how long it has");
+    let calls = double.client().calls().with_timeout(Duration::from_secs(10));
+    let mut call = Box::pin(calls.get(get("a")));
+    tokio::select! {
+        answered = &mut call => panic!("nobody answers: {answered:?}"),
+        // The server is told how long it has.
+        () = until(|| double.state.timeout.lock().is_some()) => {}
+    }
+    let ended = past_its_deadline(tokio::time::timeout(Duration::from_secs(11), call)).await;
+    assert_eq!(ended.expect("it ends by itself").expect_err("no answer").kind, ErrorKind::DeadlineExceeded);
 }
 
 #[tokio::test]
@@ -83,7 +88,7 @@ async fn calls_reach_the_server_again_once_it_is_back() {
 async fn another_endpoint_answers_when_one_is_down() {
     let (up, mut down) = (Double::start(), Double::start());
     down.stop();
-    let client = Client::builder().endpoints([down.url(), up.url()]).build().expect("valid");
+    let client = Client::builder().endpoints([down.url(), up.url()]).profile(patient()).build().expect("valid");
     for _ in 0..10 {
         client.calls().get(get("a")).await.expect("the other endpoint");
     }

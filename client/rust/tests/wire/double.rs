@@ -26,7 +26,7 @@ use hotplate::{
     },
 };
 use parking_lot::Mutex;
-use tokio::runtime::Runtime;
+use tokio::{net::TcpSocket, runtime::Runtime};
 use tonic::{Code, Request, Response, Status, transport::server::TcpIncoming};
 
 /// How one call goes wrong.
@@ -43,6 +43,9 @@ impl Fault {
         Self::Refuse(Box::new(Status::unavailable("away")))
     }
 }
+
+/// How long clients of these tests wait: a machine that is busy with other things is not to look like a server that is away.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type WatchScript = (Vec<v1::WatchResponse>, bool);
 
@@ -356,12 +359,17 @@ pub(crate) struct Double {
     pub(crate) state: Arc<State>,
     pub(crate) address: SocketAddr,
     runtime: Option<Runtime>,
+    /// Keeps the port from others while nobody listens there.
+    _held: TcpSocket,
 }
 
 impl Double {
     pub(crate) fn start() -> Self {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut double = Self { state: Arc::default(), address: any, runtime: None };
+        let held = TcpSocket::new_v4().expect("a socket");
+        held.set_reuseaddr(true).expect("others may listen there");
+        held.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = held.local_addr().expect("an address");
+        let mut double = Self { state: Arc::default(), address, runtime: None, _held: held };
         double.serve();
         double
     }
@@ -370,9 +378,8 @@ impl Double {
     pub(crate) fn serve(&mut self) {
         let builder = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = builder.expect("a runtime");
-        let listener = std::net::TcpListener::bind(self.address).expect("a free port");
+        let listener = std::net::TcpListener::bind(self.address).expect("the port that is held");
         listener.set_nonblocking(true).expect("non-blocking");
-        self.address = listener.local_addr().expect("an address");
         let service = CacheServiceServer::new(Service(Arc::clone(&self.state)));
         let blobs = BlobServiceServer::new(double_blob::Service(Arc::clone(&self.state)));
         let served = async move {
@@ -399,16 +406,37 @@ impl Double {
         format!("hotplate://{}/test", self.address)
     }
 
-    /// A client with deadlines that tests can wait for.
+    /// A client that waits patiently.
     pub(crate) fn builder(&self) -> Builder {
-        let mut profile = Profile::local();
-        profile.call_timeout = Duration::from_secs(2);
-        Client::builder().url(self.url()).profile(profile)
+        Client::builder().url(self.url()).profile(patient())
     }
 
     pub(crate) fn client(&self) -> Client {
         self.builder().build().expect("valid settings")
     }
+}
+
+/// Timeouts that only what never ends reaches.
+pub(crate) fn patient() -> Profile {
+    let mut profile = Profile::local();
+    (profile.connect_timeout, profile.call_timeout, profile.bulk_timeout) = (PATIENCE, PATIENCE, PATIENCE * 2);
+    profile
+}
+
+/// Waits until it is so.
+pub(crate) async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Ends a call that the server has and does not answer: as soon as nothing else is left to do, the client's clock moves to its
+/// deadline. Whatever the machine did meanwhile, the call was sent before.
+pub(crate) async fn past_its_deadline<F: Future>(call: F) -> F::Output {
+    tokio::time::pause();
+    let ended = call.await;
+    tokio::time::resume();
+    ended
 }
 
 impl Drop for Double {

@@ -23,7 +23,8 @@ impl Default for Leases {
     fn default() -> Self {
         Self {
             held: Mutex::default(),
-            duration: Mutex::new(Duration::from_secs(10)),
+            // Extended by nobody who does not mean to.
+            duration: Mutex::new(Duration::from_secs(600)),
             released: Mutex::default(),
             renew_ahead: Mutex::default(),
             granted: Mutex::default(),

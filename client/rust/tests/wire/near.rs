@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hotplate::{Client, MissReason, NearFollow, NearOptions, Written, v1};
 use tokio::time::Instant;
 
-use crate::double::{Double, Fault, State};
+use crate::double::{Double, Fault, State, past_its_deadline, until};
 
 fn created(token: &str, position: Option<v1::Position>) -> v1::WatchResponse {
     let created = v1::WatchCreated { position, ..v1::WatchCreated::default() };
@@ -24,7 +24,7 @@ async fn opened(state: &Arc<State>, times: usize) -> Vec<v1::WatchRequest> {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), all).await.expect("the stream is opened so often");
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("the stream is opened so often");
     state.watches.lock().clone()
 }
 
@@ -36,21 +36,28 @@ async fn serving(client: &Client) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), all).await.expect("the near cache serves");
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("the near cache serves");
 }
 
 #[tokio::test]
 async fn own_changes_are_left_out_until_a_write_ends_nobody_knows_how() {
     let double = Double::start();
     double.state.watch_scripts.lock().extend([(vec![created("t0", start())], true), (vec![], true)]);
-    let builder = double.builder().timeout(Duration::from_millis(100)).near_cache(NearOptions::new());
+    // Its silence is borne for longer than a call.
+    let near = NearOptions::new().progress_max(Duration::from_secs(600));
+    let builder = double.builder().timeout(Duration::from_secs(20)).near_cache(near);
     let client = builder.build().expect("valid settings");
     let space = client.default_namespace();
     assert!(space.get::<u32>("a").await.is_ok());
     serving(&client).await;
     assert!(space.put("a", &1).await.expect("it is stored").is_stored());
     double.state.faults.lock().push_back(Fault::Stall);
-    assert_eq!(space.put("a", &2).await, Ok(Written::Dropped(MissReason::Timeout)));
+    let mut put = Box::pin(space.put("a", &2));
+    tokio::select! {
+        answered = &mut put => panic!("nobody answers: {answered:?}"),
+        () = until(|| double.state.count("put") > 1) => {}
+    }
+    assert_eq!(past_its_deadline(put).await, Ok(Written::Dropped(MissReason::Timeout)));
     assert!(!space.near_stats().expect("it has a near cache").serving, "at once");
     let opened = opened(&double.state, 2).await;
     let excluded: Vec<_> = opened.iter().map(|request| request.exclude_client_id.as_str()).collect();

@@ -7,7 +7,7 @@ use tokio::sync::Barrier;
 
 use crate::double::Double;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 fn one_at_once(double: &Double) -> Namespace {
     double.builder().computations_max(1).build().expect("valid").default_namespace()

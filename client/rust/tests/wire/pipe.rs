@@ -7,7 +7,7 @@ use hotplate::{Calls, ErrorKind, v1};
 use tonic::Status;
 
 use crate::{
-    double::{Double, Fault, State},
+    double::{Double, Fault, State, past_its_deadline},
     double_pipe::Script,
 };
 
@@ -119,18 +119,23 @@ async fn who_gives_up_is_taken_back_and_the_others_are_answered() {
 #[tokio::test]
 async fn each_call_ends_at_its_own_deadline_and_tells_it_to_the_server() {
     let (double, calls) = double([Script::Hold]);
-    let long = calls.clone().with_timeout(Duration::from_secs(30));
-    let short = calls.clone().with_timeout(Duration::from_millis(80));
+    let long = calls.clone().with_timeout(Duration::from_secs(600));
+    let short = calls.clone().with_timeout(Duration::from_millis(20_080));
     let mut stays = Box::pin(long.get(get("long")));
-    let error = tokio::select! {
-        _ = &mut stays => panic!("nothing is answered yet"),
-        ended = short.get(get("short")) => ended.expect_err("no answer"),
-    };
+    let mut ends = Box::pin(short.get(get("short")));
+    until_seen(&double.state, 2, futures::future::select(&mut stays, &mut ends)).await;
+    let error = past_its_deadline(async {
+        tokio::select! {
+            _ = &mut stays => panic!("nothing is answered yet"),
+            ended = ends => ended.expect_err("no answer"),
+        }
+    })
+    .await;
     assert_eq!(error.kind, ErrorKind::DeadlineExceeded);
     let told = double.state.piped.operations().into_iter().filter_map(|operation| operation.timeout);
     let mut told: Vec<_> = told.map(|timeout| (timeout.seconds, timeout.nanos)).collect();
     told.sort_unstable();
-    assert_eq!(told, [(0, 80_000_000), (30, 0)]);
+    assert_eq!(told, [(20, 80_000_000), (600, 0)]);
     double.state.piped.released.send_replace(true);
     stays.await.expect("answered");
 }

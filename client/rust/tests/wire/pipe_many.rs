@@ -11,7 +11,7 @@ use hotplate::{Client, ErrorKind, Lookup, Namespace, WriteOptions, v1};
 use tonic::Status;
 
 use crate::{
-    double::{Double, Fault, State},
+    double::{Double, Fault, State, past_its_deadline, patient},
     double_pipe::Script,
     pipe::{double, get, put, touch, until_seen, value},
 };
@@ -84,7 +84,10 @@ async fn who_gives_up_on_several_keys_takes_all_of_them_back() {
 async fn several_keys_end_at_their_callers_deadline() {
     let (server, calls) = double([Script::Hold]);
     let batch = v1::BatchGetRequest { namespace: "test".to_owned(), items: vec![get("a"), get("b")] };
-    let error = calls.with_timeout(Duration::from_millis(60)).batch_get(batch).await.expect_err("no answer");
+    let calls = calls.with_timeout(Duration::from_secs(20));
+    let mut call = Box::pin(calls.batch_get(batch));
+    until_seen(&server.state, 2, &mut call).await;
+    let error = past_its_deadline(call).await.expect_err("no answer");
     assert_eq!(error.kind, ErrorKind::DeadlineExceeded);
     assert_eq!(server.state.piped.operations().len(), 2);
 }
@@ -153,7 +156,7 @@ async fn what_a_server_takes_is_found_out_when_it_refuses_more() {
 
 fn both(first: &Double, second: &Double) -> Client {
     let urls = [first.url(), second.url()];
-    Client::builder().endpoints(urls).pipelining(false).build().expect("valid settings")
+    Client::builder().endpoints(urls).profile(patient()).pipelining(false).build().expect("valid settings")
 }
 
 #[tokio::test]
