@@ -337,7 +337,7 @@ mod tests {
         (passed, most.load(SeqCst))
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn small_frames_are_not_kept_until_their_message_is_whole() {
         let message: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         for size in [1, 7, 1_000, 16 << 10, 1 << 20] {

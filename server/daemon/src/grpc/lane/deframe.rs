@@ -200,7 +200,7 @@ mod tests {
     use crate::{config::LedgerSettings, ledger::Ledger};
 
     fn intake(settings: &LedgerSettings) -> Intake {
-        let (ledger, patience) = (Ledger::new(settings), std::time::Duration::from_millis(200));
+        let (ledger, patience) = (Ledger::new(settings), std::time::Duration::from_secs(60));
         Intake { ledger, own: Arc::default(), caller: None, rate_min: 1 << 20, patience }
     }
 
