@@ -190,9 +190,14 @@ async fn watch(
     for tick in 1_u32.. {
         let passed = u64::try_from((clock::now() - began).as_millis()).unwrap_or(u64::MAX);
         bar.set_position(passed.min(options.compute_ms));
-        bar.set_message(format!("{} callers, computations begun: {}", options.callers, lines(ledger)?.len()));
+        let begun = lines(ledger)?.len();
+        bar.set_message(format!("{} callers, computations begun: {begun}", options.callers));
+        let somebody_computes = begun > 0 || clock::now() - began >= PATIENCE;
         match options.kill_holder_at_ms {
-            Some(at) if killed.is_none() && passed >= at => killed = Some(kill(processes, ledger).await?),
+            Some(at) if killed.is_none() && passed >= at && somebody_computes => {
+                killed = Some(kill(processes, ledger).await?);
+            }
+            Some(_) if killed.is_none() && !somebody_computes => {}
             _ if passed >= options.compute_ms => break,
             _ => {}
         }

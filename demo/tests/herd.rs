@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Processor time is shared with whatever else the machine does: the best of so many herds counts for the wait.
-const TRIES: u32 = 3;
+const TRIES: u32 = 10;
 /// What an answer may take beyond the computation.
 const BEYOND_MS: u64 = 100;
 /// What the end of a lease may be late, besides.
@@ -22,9 +22,9 @@ const LAPSE_MS: u64 = 200;
 /// What it may take on other servers, which hear of the value, or look at least twice a second.
 const SPREAD_MS: u64 = 1000;
 /// Longer than usual: a busy machine is not to look like a Redis that is away.
-const SHARED_TIMEOUT: Duration = Duration::from_secs(1);
+const SHARED_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often, and in which time, a server is asked whether it uses its Redis.
-const FOLLOW_TRIES: u32 = 500;
+const FOLLOW_TRIES: u32 = 3000;
 const FOLLOW_PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Deserialize)]
@@ -73,18 +73,23 @@ async fn herd_at(servers: &[&Running], arguments: &[&str]) -> Herd {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_callers_in_four_processes_cost_one_computation() {
     let server = server().await;
-    let mut waits = Vec::new();
-    for _ in 0..TRIES {
+    best_wait(2000 + BEYOND_MS, async || {
         let herd = herd(&server, &["--callers", "500", "--processes", "4", "--compute-ms", "2000"]).await;
         assert_eq!((herd.computations, herd.callers, herd.answered), (1, 500, 500), "{herd:?}");
         assert!(herd.lost_with_holder.is_none() && herd.max_wait_ms >= 2000, "{herd:?}");
-        waits.push(herd.max_wait_ms);
-        if herd.max_wait_ms <= 2000 + BEYOND_MS {
-            break;
-        }
-    }
-    assert!(waits.iter().any(|wait| *wait <= 2000 + BEYOND_MS), "the longest waits were {waits:?} ms");
+        herd.max_wait_ms
+    })
+    .await;
     server.shutdown().await;
+}
+
+/// Lets herds loose until the longest wait of one is this at most.
+async fn best_wait(most_ms: u64, herd: impl AsyncFn() -> u64) {
+    let mut waits = Vec::new();
+    while waits.last().is_none_or(|wait| *wait > most_ms) {
+        assert!(waits.len() < TRIES as usize, "the longest waits were {waits:?} ms, instead of {most_ms} ms at most");
+        waits.push(herd().await);
+    }
 }
 
 /// The same herd, each process at another of three servers: the lease is the fleet's.
@@ -97,9 +102,13 @@ async fn spread_over_three_servers_that_share_a_redis_it_is_still_one_computatio
         follows(servers.last().expect("the one that was just started")).await;
     }
     let all: Vec<&Running> = servers.iter().collect();
-    let herd = herd_at(&all, &["--callers", "500", "--processes", "6", "--compute-ms", "2000"]).await;
-    assert_eq!((herd.computations, herd.callers, herd.answered), (1, 500, 500), "{herd:?}");
-    assert!((2000..2000 + SPREAD_MS).contains(&herd.max_wait_ms), "{herd:?}");
+    best_wait(2000 + SPREAD_MS, async || {
+        let herd = herd_at(&all, &["--callers", "500", "--processes", "6", "--compute-ms", "2000"]).await;
+        assert_eq!((herd.computations, herd.callers, herd.answered), (1, 500, 500), "{herd:?}");
+        assert!(herd.max_wait_ms >= 2000, "{herd:?}");
+        herd.max_wait_ms
+    })
+    .await;
     for server in servers {
         server.shutdown().await;
     }
@@ -127,12 +136,16 @@ async fn ready(server: &Running) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_process_that_computes_is_killed_one_other_computes_and_nobody_is_forgotten() {
     let server = server().await;
-    let arguments = ["--callers", "500", "--processes", "4", "--compute-ms", "2000", "--kill-holder-at-ms", "1000"];
-    let herd = herd(&server, &arguments).await;
-    assert_eq!((herd.computations, herd.callers, herd.answered), (2, 500, 375), "{herd:?}");
-    assert_eq!(herd.lost_with_holder, Some(125));
-    let (lease, computation) = (10_000, 2_000);
-    assert!((lease..=lease + computation + BEYOND_MS + LAPSE_MS).contains(&herd.max_wait_ms), "{herd:?}");
+    // Long enough that it is killed while it computes, also where the killer is held up.
+    let arguments = ["--callers", "500", "--processes", "4", "--compute-ms", "6000", "--kill-holder-at-ms", "1000"];
+    let (lease, computation) = (10_000, 6_000);
+    best_wait(lease + computation + BEYOND_MS + LAPSE_MS, async || {
+        let herd = herd(&server, &arguments).await;
+        assert_eq!((herd.computations, herd.callers, herd.answered), (2, 500, 375), "{herd:?}");
+        assert!(herd.lost_with_holder == Some(125) && herd.max_wait_ms >= lease, "{herd:?}");
+        herd.max_wait_ms
+    })
+    .await;
     server.shutdown().await;
 }
 

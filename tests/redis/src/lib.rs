@@ -5,11 +5,13 @@
 //! block; they are for tests, benches and tools.
 
 mod cluster;
+mod port;
 mod sentinel;
 mod server;
 mod tls;
 
 pub use cluster::{Cluster, slot_of};
+pub use port::Port;
 pub use redis::Value;
 pub use sentinel::Sentinel;
 pub use server::{Options, Server};
@@ -19,11 +21,11 @@ pub use tls::Certificates;
 pub type Result<T> = std::result::Result<T, String>;
 
 /// How long is waited for something to come true.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How often is looked.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(10);
 
-/// Looks until it is so; fails after half a minute, saying what did not come true.
+/// Looks until it is so; fails after a minute, saying what did not come true.
 ///
 /// # Errors
 /// `what`, when that did not come true in time.

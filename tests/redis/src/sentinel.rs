@@ -18,7 +18,8 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// One master, two replicas, three Sentinels that call a master down after half a second.
+    /// One master, two replicas, three Sentinels that call a master down after two seconds: one that only waits for the
+    /// processor is none.
     ///
     /// # Errors
     /// As [`Server::start`].
@@ -41,7 +42,7 @@ impl Sentinel {
             eventually("the replica follows", || up(replica))?;
         }
         let lines = format!(
-            "sentinel monitor {MASTER} 127.0.0.1 {port} 2\nsentinel down-after-milliseconds {MASTER} 500\n\
+            "sentinel monitor {MASTER} 127.0.0.1 {port} 2\nsentinel down-after-milliseconds {MASTER} 2000\n\
              sentinel failover-timeout {MASTER} 3000\nsentinel parallel-syncs {MASTER} 2\n"
         );
         let sentinels = (0..SENTINELS).map(|_| Server::with(Options::sentinel(&lines))).collect::<Result<Vec<_>>>()?;

@@ -3,11 +3,8 @@
 
 use std::{
     fs::{self, File},
-    net::TcpListener,
-    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -15,14 +12,10 @@ use redis::{ConnectionLike, Value};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{Certificates, Result, eventually};
+use crate::{Certificates, Port, Result, eventually};
 
-/// How often a start is tried: a port that was free may be taken before the server binds it.
-const STARTS_MAX: usize = 5;
-/// Where a server may listen.
-const PORTS: Range<u16> = 12_000..32_000;
 /// How long a command may take that is not known to block.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a server is to be.
 #[derive(Clone, Debug, Default)]
@@ -89,8 +82,8 @@ impl Options {
 pub struct Server {
     options: Options,
     folder: TempDir,
-    port: u16,
-    bus_port: u16,
+    port: Port,
+    bus_port: Port,
     certificates: Option<Certificates>,
     process: Option<Child>,
     paused: bool,
@@ -110,37 +103,28 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn with(options: Options) -> Result<Self> {
-        let mut last = String::new();
-        for _start in 0..STARTS_MAX {
-            let folder = TempDir::with_prefix("redis-").map_err(|error| format!("no temporary folder: {error}"))?;
-            let certificates = options.tls.then(|| Certificates::make(folder.path())).transpose()?;
-            let (port, bus_port) = free_ports()?;
-            let options = options.clone();
-            let mut server = Self { options, folder, port, bus_port, certificates, process: None, paused: false };
-            match server.spawn() {
-                Ok(()) => return Ok(server),
-                Err(why) if why.contains("Address already in use") => last = why,
-                Err(why) => return Err(why),
-            }
-        }
-        Err(last)
+        let folder = TempDir::with_prefix("redis-").map_err(|error| format!("no temporary folder: {error}"))?;
+        let certificates = options.tls.then(|| Certificates::make(folder.path())).transpose()?;
+        let (port, bus_port) = (Port::hold()?, Port::hold()?);
+        let mut server = Self { options, folder, port, bus_port, certificates, process: None, paused: false };
+        server.spawn().map(|()| server)
     }
 
     /// Where it listens, on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// Where it listens for the other nodes of a cluster.
     pub(crate) fn bus_port(&self) -> u16 {
-        self.bus_port
+        self.bus_port.number()
     }
 
     /// `127.0.0.1:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port())
     }
 
     /// `redis://127.0.0.1:PORT`, or `rediss://` when it speaks TLS; without password.
@@ -311,7 +295,7 @@ impl Server {
             ("--dir", path(self.folder.path())),
             ("--unixsocket", path(&self.socket())),
         ];
-        let port = self.port.to_string();
+        let port = self.port().to_string();
         match &self.certificates {
             None => pairs.push(("--port", port)),
             Some(certificates) => pairs.extend([
@@ -328,7 +312,7 @@ impl Server {
             pairs.push(("--repl-diskless-sync-delay", "0".to_owned()));
         }
         if self.options.cluster {
-            pairs.push(("--cluster-port", self.bus_port.to_string()));
+            pairs.push(("--cluster-port", self.bus_port().to_string()));
         }
         let mut arguments: Vec<String> = pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
         if let Some(master) = self.options.replica_of {
@@ -342,20 +326,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Two ports that nothing listens on at this moment.
-fn free_ports() -> Result<(u16, u16)> {
-    Ok((free_port()?, free_port()?))
-}
-
-/// One below those that the system gives to who asks for any: nobody has it when a server is restarted that was killed.
-fn free_port() -> Result<u16> {
-    static ASKED: AtomicU32 = AtomicU32::new(0);
-    let (first, count) = (u32::from(PORTS.start), u32::from(PORTS.end - PORTS.start));
-    // Other processes begin elsewhere.
-    let begin = std::process::id().wrapping_mul(101);
-    let ports = (0..count).map(|_| first + begin.wrapping_add(ASKED.fetch_add(1, Relaxed)) % count);
-    let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).ok_or_else(|| "no free port".to_owned())
 }
