@@ -66,6 +66,9 @@ struct Arguments {
     /// Make the server wrong on purpose: the run is good when the validator that has to find it does
     #[arg(long, value_enum)]
     wrong: Option<Wrong>,
+    /// So often a run that showed too little is made once more, each time for twice as long
+    #[arg(long, value_name = "TIMES", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=8))]
+    longer: u8,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -105,15 +108,32 @@ fn run(arguments: Arguments) -> Result<bool, String> {
         return worker.run().map(|()| true);
     }
     if let Some(folder) = &arguments.recheck {
-        return judge(folder, &arguments, Some(folder));
+        return Ok(judge(folder, &arguments, Some(folder))? == Judged::Good);
     }
-    let folder = folder(arguments.keep.as_deref(), arguments.seed)?;
-    record(&arguments, &folder).map_err(|reason| format!("{reason}\nrecorded so far: {}", folder.display()))?;
-    let good = judge(&folder, &arguments, arguments.keep.as_deref())?;
-    if good && arguments.keep.is_none() {
-        std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut arguments = arguments;
+    loop {
+        let folder = folder(arguments.keep.as_deref(), arguments.seed)?;
+        record(&arguments, &folder).map_err(|reason| format!("{reason}\nrecorded so far: {}", folder.display()))?;
+        let judged = judge(&folder, &arguments, arguments.keep.as_deref())?;
+        let remove = || std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()));
+        match judged {
+            Judged::Good if arguments.keep.is_none() => return remove().map(|()| true),
+            Judged::ShowsTooLittle if arguments.longer > 0 && arguments.keep.is_none() => remove()?,
+            judged => return Ok(judged == Judged::Good),
+        }
+        arguments.longer -= 1;
+        arguments.seconds *= 2;
+        eprintln!("that showed too little: once more, for {} seconds", arguments.seconds);
     }
-    Ok(good)
+}
+
+/// What came of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    Good,
+    /// Nothing is wrong, but not everything that would be was found.
+    ShowsTooLittle,
+    Bad,
 }
 
 /// This program: it is `target/debug/hotplate-history`, or in another profile's folder.
@@ -158,13 +178,19 @@ fn record(arguments: &Arguments, folder: &Path) -> Result<(), String> {
 }
 
 /// Judges what is recorded there, and prints it.
-fn judge(folder: &Path, arguments: &Arguments, kept: Option<&Path>) -> Result<bool, String> {
+fn judge(folder: &Path, arguments: &Arguments, kept: Option<&Path>) -> Result<Judged, String> {
     let history = History::read(folder)?;
     let mut report = Report::of(&history);
     let good = match arguments.wrong {
         Some(wrong) => report.finds(wrong),
         None => report.good(),
     };
+    // Of a wrong server everything else that is found is its as well.
+    let too_little = !good && (arguments.wrong.is_some() || report.shows_too_little());
+    if too_little && arguments.longer > 0 && kept.is_none() {
+        report.objections().iter().for_each(|objection| eprintln!("{objection}"));
+        return Ok(Judged::ShowsTooLittle);
+    }
     if kept.is_some() || !good {
         report.kept = Some(folder.display().to_string());
     }
@@ -178,5 +204,5 @@ fn judge(folder: &Path, arguments: &Arguments, kept: Option<&Path>) -> Result<bo
         }
         eprintln!("{}", report.again(folder));
     }
-    Ok(good)
+    Ok(if good { Judged::Good } else { Judged::Bad })
 }

@@ -109,6 +109,13 @@ impl Report {
         self.objections().is_empty()
     }
 
+    /// Whether nothing is wrong, but a longer run might have shown more: a validator had nothing to judge, or what was broken on
+    /// purpose was not found, as nothing happened in it that would have shown it.
+    #[must_use]
+    pub fn shows_too_little(&self) -> bool {
+        !self.good() && self.validators.iter().all(|verdict| verdict.violations == 0)
+    }
+
     /// Whether a server that was wrong in this way was found.
     pub fn finds(&mut self, wrong: Wrong) -> bool {
         let validator = wrong.found_by();

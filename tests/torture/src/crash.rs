@@ -34,6 +34,8 @@ const WHILE_STARTING: u64 = 5;
 const IN_ORDER: u64 = 10;
 /// The last of so many parts of a run has a disk that is too small for everything.
 const SMALL_PART: f64 = 0.75;
+/// A disk that is wrong on purpose may take so many times the kills to be found.
+const LOOKS_ON: u64 = 10;
 /// How long its disk may take to open.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -136,8 +138,13 @@ impl Progress<'_> {
     fn goes_on(&self) -> bool {
         match self.until {
             Some(until) => clock::now() < until,
-            None => self.kills < self.run.kills,
+            None => self.kills < self.run.kills || self.looks_on(),
         }
+    }
+
+    /// Whether what is wrong on purpose is yet to be found: how much happens between two kills is up to the machine.
+    fn looks_on(&self) -> bool {
+        self.run.rolls_back && self.kills < self.run.kills * LOOKS_ON && self.ground.findings().good()
     }
 
     /// Whether the disk has room for everything at this point of the run.

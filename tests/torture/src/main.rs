@@ -139,6 +139,9 @@ struct Replicas {
     /// Make Redis wrong on purpose: the run is good when that is found
     #[arg(long, value_enum)]
     wrong: Option<Wrong>,
+    /// So often a run that showed too little is made once more, each time for twice as long
+    #[arg(long, value_name = "TIMES", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=8))]
+    longer: u8,
     #[command(flatten)]
     run: Shape,
 }
@@ -215,11 +218,27 @@ fn redis(fault: Fault, seconds: u64, shape: &Shape) -> Result<bool, String> {
 
 fn replicas(arguments: &Replicas) -> Result<bool, String> {
     let shape = &arguments.run;
-    let folder = shape.folder("replicas")?;
     eprintln!("seed {}", shape.seed);
+    let mut seconds = arguments.seconds;
+    for _longer in 0..arguments.longer {
+        let (report, folder) = replicas_for(seconds, arguments)?;
+        let too_little = report.missing().is_some() || arguments.wrong.is_some() && report.good();
+        if !too_little {
+            return replicas_ended(arguments, &report, &folder);
+        }
+        seconds *= 2;
+        eprintln!("that showed too little: once more, for {seconds} seconds");
+    }
+    let (report, folder) = replicas_for(seconds, arguments)?;
+    replicas_ended(arguments, &report, &folder)
+}
+
+fn replicas_for(seconds: u64, arguments: &Replicas) -> Result<(Report, PathBuf), String> {
+    let shape = &arguments.run;
+    let folder = shape.folder("replicas")?;
     let run = replicas::Run {
         replicas: arguments.replicas.into(),
-        lasts: Duration::from_secs(arguments.seconds),
+        lasts: Duration::from_secs(seconds),
         seed: shape.seed,
         calm: arguments.calm,
         wrong: arguments.wrong,
@@ -230,9 +249,14 @@ fn replicas(arguments: &Replicas) -> Result<bool, String> {
     let report = run.run(&|fault| bar.set_message(fault.to_owned()));
     bar.finish_and_clear();
     let report = report.map_err(|reason| format!("{reason}\nits folder: {}", folder.display()))?;
-    shape.print(&report)?;
+    Ok((report, folder))
+}
+
+fn replicas_ended(arguments: &Replicas, report: &Report, folder: &Path) -> Result<bool, String> {
+    let shape = &arguments.run;
+    shape.print(report)?;
     if let Format::Table = shape.output {
-        besides(&report);
+        besides(report);
     }
     if let Some(what) = report.missing() {
         return Err(format!("there were no {what}: nothing was judged"));
@@ -240,7 +264,7 @@ fn replicas(arguments: &Replicas) -> Result<bool, String> {
     if arguments.wrong.is_some() && report.good() {
         return Err("the Redis that was wrong on purpose was not found out".to_owned());
     }
-    ended(&folder, report.good() || arguments.wrong.is_some(), &report.said)
+    ended(folder, report.good() || arguments.wrong.is_some(), &report.said)
 }
 
 /// What is judged besides, and what there was to judge.

@@ -16,6 +16,7 @@ use tokio::{sync::watch, task::JoinSet};
 use self::{
     faults::{CALM, Ways, Wrong},
     judge::Report,
+    record::{Fault, Span},
     wire::Client,
     workers::Ground,
 };
@@ -28,6 +29,10 @@ use crate::{
 const CLIENTS: u64 = 8;
 /// Longer than usual: a busy machine is not to look like a Redis that is away.
 const SHARED_TIMEOUT: &str = "500ms";
+/// How often is looked whether the machine holds Redis, or this program, up.
+const LOOK: Duration = Duration::from_millis(20);
+/// Longer than that is as if something were broken on purpose: it is less than what servers wait for Redis.
+const HELD_UP: Duration = Duration::from_millis(250);
 /// How long a replica may take to have Redis.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -85,6 +90,7 @@ impl Run {
         tokio::select! {
             played = self.play(&mut ways, until, told) => played?,
             struck = self.strike(&redis) => struck?,
+            never = held_up(&redis, &ground) => never,
         }
         // The clients end by themselves once they are told; nobody else listens.
         let _told = end.send(true);
@@ -127,5 +133,20 @@ impl Run {
         let at = server.listens().await?;
         admin::until_up(at.http, "shared", PATIENCE).await?;
         Ok((server, Client::new(at.grpc)?))
+    }
+}
+
+/// Records when Redis, or this program, did not get to run when it wanted to: each server then goes on by itself, as it should.
+async fn held_up(redis: &Redis, ground: &Ground) -> ! {
+    loop {
+        let from = clock::now();
+        tokio::time::sleep(LOOK).await;
+        // What it says does not matter, only when.
+        let _said = tokio::task::block_in_place(|| redis.command(&["PING"]));
+        let span = Span { from, to: clock::now() };
+        if span.to - span.from > clock::nanoseconds(HELD_UP) {
+            let all = (0..ground.clients.len()).map(|replica| Fault { replica, span });
+            ground.record.add(|history| history.faults.extend(all));
+        }
     }
 }

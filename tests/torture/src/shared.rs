@@ -3,7 +3,14 @@
 
 mod failing;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use clap::ValueEnum;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
@@ -129,7 +136,8 @@ impl Run {
         let clients = Clients::start(&ground, &Client::new(at.grpc)?, CLIENTS, self.seed);
         let mut reader = JoinSet::new();
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        reader.spawn(measure(Arc::clone(&ground), Client::new(at.grpc)?, self.seed, stopped));
+        let timed = Arc::new(AtomicUsize::new(0));
+        reader.spawn(measure(Arc::clone(&ground), Client::new(at.grpc)?, self.seed, (Arc::clone(&timed), stopped)));
         tokio::time::sleep(BEFORE / 2).await;
         told("well");
         let well = clock::now();
@@ -139,8 +147,17 @@ impl Run {
         let failed = clock::now();
         let mut watching = JoinSet::new();
         watching.spawn(opened(at, self.lasts));
-        let ended = redis.fails(self.lasts).await?;
-        let opened = watching.join_next().await.ok_or("nobody watched")?.map_err(|error| error.to_string())?;
+        let mut opened = None;
+        // It goes on until there is enough to judge since the breaker opened.
+        let enough = async {
+            opened = watching.join_next().await.and_then(Result::ok).flatten();
+            let since = timed.load(SeqCst);
+            while timed.load(SeqCst) < since + GETS_MIN + 1 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let enough = async { tokio::time::timeout(PATIENCE, enough).await.map_err(|late| format!("few Gets: {late}")) };
+        let ended = redis.fails(self.lasts, enough).await?;
         told("recovering");
         recovered(at).await?;
         let recovered_ms = clock::milliseconds_since(ended);
@@ -204,7 +221,7 @@ async fn measure(
     ground: Arc<Ground>,
     client: Client,
     seed: u64,
-    stopped: tokio::sync::watch::Receiver<bool>,
+    (count, stopped): (Arc<AtomicUsize>, tokio::sync::watch::Receiver<bool>),
 ) -> Vec<Timed> {
     let (mut timed, mut random) = (Vec::new(), SmallRng::seed_from_u64(!seed));
     while !*stopped.borrow() {
@@ -213,6 +230,7 @@ async fn measure(
         if let Ok(got) = got {
             let from_memory = matches!(got, Got::Value(_, true));
             timed.push(Timed { began, took_ms: clock::milliseconds_since(began), from_memory });
+            count.fetch_add(1, SeqCst);
         }
         tokio::time::sleep(READER_REST).await;
     }

@@ -57,7 +57,7 @@ pub(crate) fn check(log: &Log) -> Outcome {
 
 /// Servers that share a Redis, and the same with a Redis that is wrong on purpose and has to be found; the longest lag.
 fn replicas(log: &Log) -> Result<f64, String> {
-    let run = |more: &[&str]| log.run(torture::program().args(["replicas", "-o", "json"]).args(more));
+    let run = |more: &[&str]| log.run(torture::program().args(["replicas", "--longer", "3", "-o", "json"]).args(more));
     let right = run(&["--seconds", REPLICAS_SECONDS])?;
     for wrong in WRONG_WAYS {
         run(&["--seconds", WRONG_SECONDS, "--wrong", wrong])?;

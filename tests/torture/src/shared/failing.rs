@@ -49,52 +49,71 @@ impl Failing {
         }
     }
 
-    /// Fails for so long, and is well again; when that was, by [`clock::now`].
-    pub(super) async fn fails(&mut self, lasts: Duration) -> Result<u64, String> {
+    /// Fails for so long, or until there was enough of it, and is well again; when that was, by [`clock::now`].
+    pub(super) async fn fails(
+        &mut self,
+        lasts: Duration,
+        enough: impl Future<Output = Result<(), String>>,
+    ) -> Result<u64, String> {
         match &mut self.kind {
-            Kind::One(server, proxy) => one_fails(self.fault, server, proxy, lasts).await?,
+            Kind::One(server, proxy) => {
+                let lasts = async { tokio::join!(tokio::time::sleep(lasts), enough).1 };
+                one_fails(self.fault, server, proxy, lasts).await?;
+            }
             Kind::Watched(sentinel) => {
                 let master = blocking(|| sentinel.master())?;
                 let before = sentinel.servers.get_mut(master).ok_or("the master is none of the servers")?;
                 before.kill();
                 blocking(|| sentinel.another_master(master))?;
+                enough.await?;
             }
         }
         Ok(clock::now())
     }
 }
 
-async fn one_fails(fault: Fault, server: &mut Server, proxy: &Proxy, lasts: Duration) -> Result<(), String> {
+async fn one_fails(
+    fault: Fault,
+    server: &mut Server,
+    proxy: &Proxy,
+    lasts: impl Future<Output = Result<(), String>>,
+) -> Result<(), String> {
     match fault {
         Fault::Kill => {
             server.kill();
-            tokio::time::sleep(lasts).await;
+            lasts.await?;
             blocking(|| server.restart())
         }
         Fault::Pause => {
             blocking(|| server.pause())?;
-            tokio::time::sleep(lasts).await;
+            lasts.await?;
             blocking(|| server.resume())
         }
         Fault::Oom => {
             blocking(|| server.config_set("maxmemory", NO_MEMORY))?;
-            tokio::time::sleep(lasts).await;
+            lasts.await?;
             blocking(|| server.config_set("maxmemory", "0"))
         }
         Fault::Flap => {
-            let until = clock::now() + clock::nanoseconds(lasts);
-            while clock::now() < until {
-                proxy.set(Faults::refusing());
-                proxy.cut(End::Reset);
-                tokio::time::sleep(FLAP).await;
-                proxy.heal();
-                tokio::time::sleep(FLAP).await;
-            }
-            Ok(())
+            let flaps = async {
+                loop {
+                    proxy.set(Faults::refusing());
+                    proxy.cut(End::Reset);
+                    tokio::time::sleep(FLAP).await;
+                    proxy.heal();
+                    tokio::time::sleep(FLAP).await;
+                }
+            };
+            let done = tokio::select! {
+                done = lasts => done,
+                never = flaps => never,
+            };
+            proxy.heal();
+            done
         }
         Fault::Blackhole | Fault::Failover => {
             proxy.set(Faults::silent());
-            tokio::time::sleep(lasts).await;
+            lasts.await?;
             proxy.heal();
             Ok(())
         }
