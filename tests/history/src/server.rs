@@ -12,6 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
+    net::TcpSocket,
     process::{Child, Command},
 };
 
@@ -27,6 +28,8 @@ pub struct Server {
     lease_ms: u64,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Keeps the port from others while it is started again: also from those who try to connect to it meanwhile.
+    _held: TcpSocket,
 }
 
 impl Server {
@@ -36,8 +39,10 @@ impl Server {
     /// It cannot be started, or does not say where it listens.
     pub async fn start(program: &Path, folder: &Path, lease_ms: u64) -> Result<Self, String> {
         let log = folder.join("server.log");
-        let (child, address) = spawn(program, &log, lease_ms, "127.0.0.1:0").await?;
-        Ok(Self { child, program: program.to_owned(), log, lease_ms, address })
+        let held = hold().map_err(|error| format!("no free port: {error}"))?;
+        let at = held.local_addr().map_err(|error| format!("no free port: {error}"))?.to_string();
+        let (child, address) = spawn(program, &log, lease_ms, &at).await?;
+        Ok(Self { child, program: program.to_owned(), log, lease_ms, address, _held: held })
     }
 
     /// Ends it in order and starts another on the same port.
@@ -85,6 +90,14 @@ impl Server {
         let id = id.ok_or_else(|| format!("the server has ended by itself, see {}", self.log.display()))?;
         kill_process(id, signal).map_err(|error| format!("cannot send {signal:?} to the server: {error}"))
     }
+}
+
+/// A free port of loopback, which belongs to whoever has this; a server listens there as if it were free.
+fn hold() -> std::io::Result<TcpSocket> {
+    let held = TcpSocket::new_v4()?;
+    held.set_reuseaddr(true)?;
+    held.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    Ok(held)
 }
 
 async fn spawn(program: &Path, log: &Path, lease_ms: u64, listen: &str) -> Result<(Child, SocketAddr), String> {
