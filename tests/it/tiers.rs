@@ -28,10 +28,11 @@ async fn restarted(server: Local, folder: &Path, change: impl FnOnce(&mut Settin
     above(folder, &clock, change).await
 }
 
-/// What is somewhere. A disk that is late is not waited for: it is asked again.
+/// What is somewhere.
 async fn found(client: &Client, key: &str) -> v1::GetResponse {
-    let ask = || async { client.clone().ask(get(key)).await };
-    until("a hit", ask, |answer| answer.outcome() == GetOutcome::Hit).await
+    let answer = everywhere(client, key).await;
+    assert_eq!(answer.outcome(), GetOutcome::Hit, "{key}: {:?}", answer.miss_reason());
+    answer
 }
 
 fn tier_of(stats: &v1::StatsResponse) -> &v1::TierStats {

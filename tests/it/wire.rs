@@ -17,6 +17,13 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} did not happen in {PATIENCE:?}"))
 }
 
+/// What a Get answers when every tier could be asked. A disk that is late is not waited for, and the answer says so: then it is
+/// asked again. Every other answer, and so every other miss, is the answer.
+pub(crate) async fn everywhere(client: &Client, key: &str) -> v1::GetResponse {
+    let ask = || async { client.clone().ask(get(key)).await };
+    until("all tiers are asked", ask, |answer| answer.miss_reason() != v1::MissReason::TierUnavailable).await
+}
+
 /// Asks again until the answer pleases; for effects that have no event to wait for.
 pub(crate) async fn until<T: Debug, F: Future<Output = T>>(
     what: &str,
