@@ -68,7 +68,7 @@ impl Run {
 
     async fn drive(&self, told: &dyn Fn(&str)) -> Result<Report, String> {
         told("starting");
-        let redis = Redis::start()?;
+        let redis = Arc::new(Redis::start()?);
         let address: SocketAddr = redis.address().parse().map_err(|error| format!("Redis listens nowhere: {error}"))?;
         let (mut proxies, mut servers, mut clients) = (Vec::new(), Vec::new(), Vec::new());
         for replica in 0..self.replicas {
@@ -86,17 +86,19 @@ impl Run {
         for client in 0..CLIENTS {
             working.spawn(Arc::clone(&ground).work(self.seed.wrapping_add(client << 32), ends.clone()));
         }
+        let (looked_at, of, ends) = (Arc::clone(&redis), Arc::clone(&ground), ends.clone());
+        let held_up = tokio::task::spawn_blocking(move || held_up(&looked_at, &of, &ends));
         let mut ways = Ways { proxies: &proxies, servers: &mut servers, ground: &ground };
         tokio::select! {
             played = self.play(&mut ways, until, told) => played?,
             struck = self.strike(&redis) => struck?,
-            never = held_up(&redis, &ground) => never,
         }
         // The clients end by themselves once they are told; nobody else listens.
         let _told = end.send(true);
         while let Some(ended) = working.join_next().await {
             ended.map_err(|error| format!("a client ended by itself: {error}"))?;
         }
+        held_up.await.map_err(|error| format!("Redis was not looked at: {error}"))?;
         following.shutdown().await;
         for mut server in servers {
             server.runs()?;
@@ -137,12 +139,14 @@ impl Run {
 }
 
 /// Records when Redis, or this program, did not get to run when it wanted to: each server then goes on by itself, as it should.
-async fn held_up(redis: &Redis, ground: &Ground) -> ! {
-    loop {
+/// A thread of its own, as it waits for Redis; it ends with the clients.
+fn held_up(redis: &Redis, ground: &Ground, ends: &watch::Receiver<bool>) {
+    // Also where the run failed, and nobody is left to tell.
+    while !*ends.borrow() && ends.has_changed().is_ok() {
         let from = clock::now();
-        tokio::time::sleep(LOOK).await;
+        std::thread::sleep(LOOK);
         // What it says does not matter, only when.
-        let _said = tokio::task::block_in_place(|| redis.command(&["PING"]));
+        let _said = redis.command(&["PING"]);
         let span = Span { from, to: clock::now() };
         if span.to - span.from > clock::nanoseconds(HELD_UP) {
             let all = (0..ground.clients.len()).map(|replica| Fault { replica, span });
