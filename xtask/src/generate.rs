@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::program::{self, command};
+use crate::{
+    program::{self, command},
+    stubs,
+};
 
 /// Pages the binary writes: the argument of `hotplate docs`, and the file.
 const PAGES: [(&str, &str); 4] = [
@@ -16,14 +19,14 @@ const PAGES: [(&str, &str); 4] = [
 pub(crate) fn run(check: bool) -> Result<String, String> {
     program::run(&mut program::build(&["hotplate"], &[]))?;
     let binary = program::root().join("target/debug/hotplate");
-    let mut stale = Vec::new();
+    let mut stale = stubs::run(check)?;
     for (page, path) in PAGES {
         let wanted = program::output(command(&binary).args(["docs", page]))?;
         let file = program::root().join(path);
         if fs::read_to_string(&file).is_ok_and(|there| there == wanted) {
             continue;
         }
-        stale.push(path);
+        stale.push(path.to_owned());
         if !check {
             fs::write(&file, wanted).map_err(|error| format!("cannot write {path}: {error}"))?;
         }
@@ -35,7 +38,9 @@ pub(crate) fn run(check: bool) -> Result<String, String> {
     }
     program::output(&mut vectors)?;
     match (check, stale.is_empty()) {
-        (_, true) => Ok(format!("{} generated files are up to date", PAGES.len() + 1)),
+        (_, true) => {
+            Ok(format!("{} pages and vectors, and the stubs of four languages, are up to date", PAGES.len() + 1))
+        }
         (false, false) => Ok(format!("rewritten: {}", stale.join(", "))),
         (true, false) => Err(format!("{} out of date: run `cargo x gen`", stale.join(", "))),
     }

@@ -17,10 +17,12 @@ mod history;
 mod model;
 mod program;
 mod report;
+mod sdk;
 mod server;
 mod setup;
 mod soak;
 mod steps;
+mod stubs;
 mod torture;
 
 #[derive(Parser)]

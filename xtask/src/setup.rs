@@ -8,6 +8,8 @@ use std::{
 
 use crate::program::{self, command, tools};
 
+mod generators;
+
 const GRPCURL: &str = "v1.9.3";
 const CARGO_DENY: &str = "0.20.2";
 
@@ -22,6 +24,7 @@ pub(crate) fn run(say: &dyn Fn(&str)) -> Result<String, String> {
     installed += peers(say)?;
     installed += python_environment(say)?;
     installed += grpcurl(say)?;
+    installed += generators::install(say)?;
     installed += cargo_deny(say)?;
     Ok(if installed == 0 { "everything is there".into() } else { format!("{installed} installed") })
 }
@@ -82,7 +85,9 @@ fn python_environment(say: &dyn Fn(&str)) -> Result<usize, String> {
     if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) && program::python("python").exists() {
         return Ok(0);
     }
-    say("Python environment in target/tools/py: buf, hadolint, kubernetes-validate, grpcio-tools, scikit-learn");
+    say(
+        "Python environment in target/tools/py: buf, hadolint, kubernetes-validate, grpcio-tools, mypy-protobuf, scikit-learn",
+    );
     quietly(command("python3").args(["-m", "venv"]).arg(tools().join("py")))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "xtask/requirements.txt"];
     quietly(command(program::python("python")).args(pip))?;

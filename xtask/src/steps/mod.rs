@@ -13,6 +13,7 @@ mod deploy;
 mod history;
 mod model;
 mod readme;
+mod sdks;
 mod torture;
 
 /// One thing a change has to pass.
@@ -63,6 +64,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("history", "a server under faults, as clients in several processes saw it", history::check),
         step("torture", "a server that is killed, one whose Redis fails, and three that share one", torture::check),
         step("bench", "a trace replayed by every cache, a moment of every row of the comparison", bench::check),
+        step("sdks", "each SDK checked, tested, packed, and used from its package", sdks::check),
         step("example", "a fitted model from Python and from Rust", run_example),
         step("deploy", "Dockerfile, compose file, Kubernetes manifests", deploy::check),
         step("readme", "every command of the README", readme::check),
