@@ -86,7 +86,7 @@ fn python_environment(say: &dyn Fn(&str)) -> Result<usize, String> {
         return Ok(0);
     }
     say(
-        "Python environment in target/tools/py: buf, hadolint, kubernetes-validate, grpcio-tools, mypy-protobuf, scikit-learn",
+        "Python environment in target/tools/py: buf, hadolint, kubernetes-validate, grpcio-tools, maturin, scikit-learn",
     );
     quietly(command("python3").args(["-m", "venv"]).arg(tools().join("py")))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "xtask/requirements.txt"];

@@ -15,6 +15,7 @@ mod model;
 mod readme;
 mod sdks;
 mod torture;
+mod wheel;
 
 /// One thing a change has to pass.
 pub(crate) struct Step {
@@ -68,6 +69,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("example", "a fitted model from Python and from Rust", run_example),
         step("deploy", "Dockerfile, compose file, Kubernetes manifests", deploy::check),
         step("readme", "every command of the README", readme::check),
+        step("wheel", "the server as a Python wheel", wheel::check),
     ]
 }
 
