@@ -1,0 +1,254 @@
+"""What waits, and what runs on its own, on event loops. The threaded twin is `hotplate._sync.runtime`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeAlias, TypeVar
+
+from hotplate._core import flights as core
+from hotplate._core.slots import Slots
+from hotplate.errors import CallCancelledError
+
+T = TypeVar("T")
+
+#: What computes a value: a coroutine function, or a plain one.
+Computation: TypeAlias = Callable[[], Awaitable[T] | T]
+
+_log = logging.getLogger("hotplate")
+
+
+def context() -> Hashable:
+    """What waiting is bound to: the running loop."""
+    return id(asyncio.get_running_loop())
+
+
+async def sleep(seconds: float) -> None:
+    """Waits."""
+    await asyncio.sleep(seconds)
+
+
+def interrupt(end: Callable[[], None]) -> None:
+    """Ends what a task waits for, when the client is closed: nothing to do, as the task itself is cancelled."""
+
+
+async def call(compute: Computation[T], in_thread: bool) -> T:
+    """Runs what computes a value; in a thread, the loop goes on meanwhile."""
+    if in_thread:
+        made = await asyncio.to_thread(compute)
+    else:
+        made = compute()
+    if inspect.isawaitable(made):
+        value: T = await made
+        return value
+    return made
+
+
+class Event:
+    """Something that happens once, or until it is cleared. May be set from any thread, and waited for on any loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_set = False
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def is_set(self) -> bool:
+        """Whether it has happened."""
+        return self._is_set
+
+    def clear(self) -> None:
+        """It may happen again."""
+        self._is_set = False
+
+    def set(self) -> None:
+        """It happens."""
+        with self._lock:
+            self._is_set = True
+            waiting, self._waiting = self._waiting, []
+        try:
+            here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        for loop, future in waiting:
+            if loop is here:
+                _wake(future)
+            else:
+                # A loop that is closed has nobody left who waits.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(_wake, future)
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Waits for it, at most this long. Whether it has happened."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._is_set:
+                return True
+            future = loop.create_future()
+            entry = (loop, future)
+            self._waiting.append(entry)
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+            return True
+        except TimeoutError:
+            return self._is_set
+        finally:
+            with self._lock, contextlib.suppress(ValueError):
+                self._waiting.remove(entry)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Task:
+    """Something that runs on its own."""
+
+    def __init__(self, task: asyncio.Task[None], loop: asyncio.AbstractEventLoop) -> None:
+        self._task = task
+        self._loop = loop
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or its loop has."""
+        return self._task.done() or self._loop.is_closed()
+
+    def cancel(self) -> None:
+        """Ends it at its next wait."""
+        if asyncio.get_running_loop() is self._loop:
+            self._task.cancel()
+        else:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._task.cancel)
+
+
+class Tasks:
+    """The one place of the client that starts tasks: all are known, and end when their client is closed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks: dict[asyncio.Task[None], asyncio.AbstractEventLoop] = {}
+        self._words: dict[asyncio.Task[None], asyncio.AbstractEventLoop] = {}
+        self.closing = False
+
+    def spawn(self, work: Callable[..., Awaitable[None]], *args: Any) -> Task:
+        """Runs something until it ends or the client is closed."""
+        return self._start(self._tasks, work, args)
+
+    def last_word(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Runs something that has to be told to the server even when the client is closed now."""
+        with contextlib.suppress(RuntimeError):  # The loop is gone, and with it what could be said.
+            self._start(self._words, work, args)
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits, within a task."""
+        await asyncio.sleep(seconds)
+
+    def _start(
+        self,
+        where: dict[asyncio.Task[None], asyncio.AbstractEventLoop],
+        work: Callable[..., Awaitable[None]],
+        args: tuple[Any, ...],
+    ) -> Task:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(_guarded(work, args))
+        with self._lock:
+            for old in [old for old, home in where.items() if home.is_closed()]:
+                del where[old]
+            where[task] = loop
+        task.add_done_callback(lambda ended: where.pop(ended, None))
+        if self.closing and where is self._tasks:
+            task.cancel()
+        return Task(task, loop)
+
+    def stop(self) -> None:
+        """No more tasks are to begin."""
+        self.closing = True
+
+    async def close(self) -> None:
+        """Ends all tasks, lets last words be said, and waits for those of this loop."""
+        self.closing = True
+        here = asyncio.get_running_loop()
+        with self._lock:
+            tasks = list(self._tasks.items())
+        for task, loop in tasks:
+            Task(task, loop).cancel()
+        own = [task for task, loop in tasks if loop is here and task is not asyncio.current_task()]
+        await asyncio.gather(*own, return_exceptions=True)
+        with self._lock:
+            words = [task for task, loop in self._words.items() if loop is here]
+        await asyncio.gather(*words, return_exceptions=True)
+
+
+async def _guarded(work: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
+    try:
+        await work(*args)
+    except Exception:
+        _log.exception("a task of the cache client failed")
+
+
+Flight: TypeAlias = core.Flight[Event]
+
+
+async def fly(
+    flights: core.Flights[Event],
+    slots: Slots[Event],
+    tasks: Tasks,
+    key: core.FlightKey,
+    work: Callable[[Flight], Awaitable[T]],
+) -> T:
+    """Waits for the computation of this key, starting it when there is none.
+
+    A caller that gives up does not end it for the others; when the last one does, it is cancelled at its next wait.
+    """
+    flight, is_new, waiter = flights.enter(key)
+    if core.WITHIN.get() is not None:
+        slots.need(flight)
+    if is_new:
+        flight.runner = tasks.spawn(_run, flights, flight, work)
+    try:
+        await flight.ended.wait()
+    finally:
+        if flights.leave(flight, waiter):
+            flight.runner.cancel()
+    if flight.error is not None:
+        raise flight.error
+    result: T = flight.result
+    return result
+
+
+async def _run(flights: core.Flights[Event], flight: Flight, work: Callable[[Flight], Awaitable[Any]]) -> None:
+    core.WITHIN.set(flights.within(flight.id))
+    try:
+        flight.result = await work(flight)
+    except Exception as error:
+        flight.error = error
+    except BaseException:
+        flight.error = CallCancelledError("the computation was cancelled: the client was closed")
+        raise
+    finally:
+        # Who comes after an end begins anew: failures are not kept.
+        flights.land(flight)
+        flight.ended.set()
+
+
+async def run_alone(flights: core.Flights[Event], work: Callable[[], Awaitable[T]]) -> T:
+    """Runs a computation that nobody joins, within a task."""
+    core.WITHIN.set(flights.within(flights.number()))
+    return await work()
+
+
+async def turn(slots: Slots[Event], flight: Flight) -> None:
+    """Waits until one more computation may run."""
+    waiting = slots.begin(flight)
+    if waiting is not None:
+        try:
+            await waiting.wait()
+        except BaseException:
+            slots.end(flight)
+            raise

@@ -1,0 +1,245 @@
+"""Connections and calls over gRPC's asyncio API, one set of connections for each event loop.
+
+Knows neither retries nor deadlines of whole calls. The threaded twin is `hotplate._sync.transport`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import weakref
+from typing import Any, Final, Generic, TypeVar, cast
+
+import grpc
+import grpc.aio
+
+from hotplate._core import channels, status
+from hotplate._core.channels import Line, Pool
+from hotplate._core.endpoint import Address
+from hotplate._core.setup import Setup, check_token_text
+from hotplate.errors import CallCancelledError, HotplateError, UnavailableError
+from hotplate.v1 import blob_pb2_grpc, cache_pb2_grpc
+
+T = TypeVar("T")
+
+
+class _Stubs:
+    """One connection with its stubs."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.cache = cast("Any", cache_pb2_grpc.CacheServiceStub(channel))
+        self.blob = cast("Any", blob_pb2_grpc.BlobServiceStub(channel))
+
+
+class Transport:
+    """The connections of a client."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._credentials = channels.credentials(setup)
+        self._lock = threading.Lock()
+        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pool[_Stubs]] = weakref.WeakKeyDictionary()
+        self._closed = False
+
+    def turn(self) -> int:
+        """Whose turn it is of several servers."""
+        return self._pool().turn()
+
+    async def unary(self, method: str, request: Any, timeout: float, turn: int) -> Any:
+        """One call of the cache service."""
+        line = self._pool().for_call(turn)
+        return await self._unary(line, getattr(line.channel.cache, method), request, timeout)
+
+    async def query_write(self, request: Any, timeout: float, turn: int) -> Any:
+        """How far an upload is."""
+        line = self._pool().for_transfer(turn)
+        return await self._unary(line, line.channel.blob.QueryWrite, request, timeout)
+
+    async def stream(self, method: str, request: Any, turn: int, timeout: float) -> Stream[Any]:
+        """Opens a stream of the cache service, within this time."""
+        line = self._pool().for_stream(turn)
+        call = getattr(line.channel.cache, method)(request, metadata=self._metadata())
+        return await _opened(Stream(call, line), timeout)
+
+    async def read_value(self, request: Any, turn: int, timeout: float) -> Stream[Any]:
+        """Opens a stream that reads a value, within this time."""
+        line = self._pool().for_transfer(turn)
+        return await _opened(Stream(line.channel.blob.ReadValue(request, metadata=self._metadata()), line), timeout)
+
+    async def write_value(self, turn: int) -> Upload:
+        """Opens a stream that writes a value."""
+        line = self._pool().for_transfer(turn)
+        return Upload(line.channel.blob.WriteValue(metadata=self._metadata()), line)
+
+    async def close(self) -> None:
+        """Closes the connections of this loop; those of other loops go with them."""
+        self._closed = True
+        with self._lock:
+            pool = self._pools.pop(asyncio.get_running_loop(), None)
+        for stubs in pool.all() if pool is not None else []:
+            await stubs.channel.close()
+
+    async def _unary(self, line: Line[_Stubs], method: Any, request: Any, timeout: float) -> Any:
+        line.take()
+        try:
+            return await method(request, timeout=timeout, metadata=self._metadata())
+        except grpc.aio.AioRpcError as failure:
+            raise _error(failure) from None
+        except grpc.aio.UsageError:
+            raise _closed() from None
+        finally:
+            line.give()
+
+    def _pool(self) -> Pool[_Stubs]:
+        if self._closed:
+            raise _closed()
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            pool = self._pools.get(loop)
+            if pool is None:
+                pool = Pool(self._setup.addresses, self._setup.connections_max, self._connect)
+                self._pools[loop] = pool
+            return pool
+
+    def _connect(self, address: Address, number: int) -> _Stubs:
+        options = channels.arguments(address, self._setup, number)
+        if address.tls and self._credentials is not None:
+            return _Stubs(grpc.aio.secure_channel(address.target, self._credentials, options))
+        return _Stubs(grpc.aio.insecure_channel(address.target, options))
+
+    def _metadata(self) -> tuple[tuple[str, str], ...] | None:
+        token = self._setup.token
+        if token is None:
+            return None
+        return (("authorization", f"Bearer {check_token_text(token if isinstance(token, str) else token())}"),)
+
+
+class Stream(Generic[T]):
+    """Messages from the server. A read that is given up loses nothing: the next one goes on with it."""
+
+    def __init__(self, call: Any, line: Line[_Stubs]) -> None:
+        self._call = call
+        self._line = line
+        self._reading: asyncio.Task[Any] | None = None
+        self._open = True
+        line.take()
+
+    async def opened(self, timeout: float) -> None:
+        """Waits until the server has begun to answer. Raises TimeoutError."""
+        async with asyncio.timeout(timeout):
+            await self._call.initial_metadata()
+
+    async def read(self, timeout: float | None = None) -> T | None:
+        """The next message; None at the end. Raises TimeoutError when none comes in time."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._call.read())
+        done, _ = await asyncio.wait({self._reading}, timeout=timeout)
+        if not done:
+            raise TimeoutError
+        reading, self._reading = self._reading, None
+        try:
+            message = reading.result()
+        except grpc.aio.AioRpcError as failure:
+            self.cancel()
+            raise _error(failure) from None
+        except (asyncio.CancelledError, asyncio.InvalidStateError):
+            self.cancel()
+            raise CallCancelledError("the stream was closed") from None
+        if message is not grpc.aio.EOF:
+            return cast("T", message)
+        self.cancel()
+        code = await self._call.code()
+        if code is not grpc.StatusCode.OK:
+            raise await _ended(self._call, code)
+        return None
+
+    def cancel(self) -> None:
+        """Ends the stream."""
+        if self._open:
+            self._open = False
+            self._line.give()
+            self._call.cancel()
+            if self._reading is not None:
+                self._reading.cancel()
+                # Its end is of no interest any more.
+                self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+
+async def _opened(stream: Stream[T], timeout: float) -> Stream[T]:
+    try:
+        await stream.opened(timeout)
+    except TimeoutError:
+        stream.cancel()
+        raise status.timed_out(timeout) from None
+    except grpc.aio.AioRpcError as failure:
+        stream.cancel()
+        raise _error(failure) from None
+    except BaseException:
+        stream.cancel()
+        raise
+    return stream
+
+
+class Upload:
+    """Messages to the server, with one answer at the end."""
+
+    def __init__(self, call: Any, line: Line[_Stubs]) -> None:
+        self._call = call
+        self._line = line
+        self._open = True
+        line.take()
+
+    async def send(self, message: Any, timeout: float) -> None:
+        """Sends a message. Raises what the server says when it ends the stream."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._call.write(message)
+        except TimeoutError:
+            raise status.timed_out(timeout) from None
+        except grpc.aio.AioRpcError as failure:
+            raise _error(failure) from None
+        except asyncio.InvalidStateError:
+            # The server ended the stream: it has said why.
+            await self.finish(timeout)
+            raise UnavailableError("the upload's stream ended before it was finished") from None
+
+    async def finish(self, timeout: float) -> Any:
+        """Says that all was sent, and waits for the answer."""
+        try:
+            async with asyncio.timeout(timeout):
+                with contextlib.suppress(asyncio.InvalidStateError):
+                    await self._call.done_writing()
+                return await self._call
+        except TimeoutError:
+            raise status.timed_out(timeout) from None
+        except grpc.aio.AioRpcError as failure:
+            raise _error(failure) from None
+
+    def cancel(self) -> None:
+        """Ends the stream."""
+        if self._open:
+            self._open = False
+            self._line.give()
+            self._call.cancel()
+
+
+_CODES: Final = {code: code.value[0] for code in grpc.StatusCode}
+
+
+def _error(failure: grpc.aio.AioRpcError) -> HotplateError:
+    return _of(failure.code(), failure.details(), failure.trailing_metadata())
+
+
+async def _ended(call: Any, code: grpc.StatusCode) -> HotplateError:
+    return _of(code, await call.details(), await call.trailing_metadata())
+
+
+def _of(code: grpc.StatusCode, message: str | None, trailer: Any) -> HotplateError:
+    details = next((value for key, value in trailer or () if key == status.DETAILS_KEY), b"")
+    return status.of_status(_CODES[code], message or "", details if isinstance(details, bytes) else b"")
+
+
+def _closed() -> HotplateError:
+    return CallCancelledError("the client was closed")

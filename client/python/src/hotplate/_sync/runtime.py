@@ -1,0 +1,198 @@
+"""What waits, and what runs on its own, on threads. The twin for event loops is `hotplate._aio.runtime`."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, TypeAlias, TypeVar
+
+from hotplate._core import flights as core
+from hotplate._core.slots import Slots
+from hotplate.errors import CallCancelledError
+
+T = TypeVar("T")
+
+#: What computes a value.
+Computation: TypeAlias = Callable[[], T]
+
+_log = logging.getLogger("hotplate")
+
+
+class ClosedError(Exception):
+    """Ends a task of a client that is closed."""
+
+
+def context() -> Hashable:
+    """What waiting is bound to: nothing, for threads."""
+    return None
+
+
+def sleep(seconds: float) -> None:
+    """Waits."""
+    time.sleep(seconds)
+
+
+def interrupt(end: Callable[[], None]) -> None:
+    """Ends what a task waits for, when the client is closed."""
+    end()
+
+
+def call(compute: Computation[T], in_thread: bool) -> T:
+    """Runs what computes a value, in this thread."""
+    return compute()
+
+
+class Event(threading.Event):
+    """Something that happens once, or until it is cleared."""
+
+
+class Task:
+    """Something that runs on its own."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return not self._thread.is_alive()
+
+
+class Tasks:
+    """The one place of the client that starts threads: all are known, and end when their client is closed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        self._closed = threading.Event()
+
+    @property
+    def closing(self) -> bool:
+        """Whether all tasks were told to end."""
+        return self._closed.is_set()
+
+    def spawn(self, work: Callable[..., None], *args: Any) -> Task:
+        """Runs something until it ends or the client is closed."""
+        return self._start(work, args)
+
+    def last_word(self, work: Callable[..., None], *args: Any) -> None:
+        """Runs something that has to be told to the server even when the client is closed now."""
+        try:
+            self._start(work, args)
+        except RuntimeError:
+            # No thread can be started any more: the interpreter is ending.
+            _log.debug("a last word to the server could not be said")
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, within a task. Raises `ClosedError` when the client is closed."""
+        if self._closed.wait(seconds):
+            raise ClosedError
+
+    def _start(self, work: Callable[..., None], args: tuple[Any, ...]) -> Task:
+        here = contextvars.copy_context()
+        thread = threading.Thread(target=here.run, args=(self._guarded, work, args), name="hotplate", daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                self._threads.discard(thread)
+            raise
+        return Task(thread)
+
+    def _guarded(self, work: Callable[..., None], args: tuple[Any, ...]) -> None:
+        try:
+            work(*args)
+        except ClosedError:
+            _log.debug("a task of the cache client ended with it")
+        except Exception:
+            _log.exception("a task of the cache client failed")
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def stop(self) -> None:
+        """Tells all tasks to end at their next wait."""
+        self._closed.set()
+
+    def close(self) -> None:
+        """Tells all tasks to end, and waits for them. What computes goes on to its end, and is not waited for."""
+        self._closed.set()
+        ends = time.monotonic() + 10.0
+        with self._lock:
+            threads = [thread for thread in self._threads if thread is not threading.current_thread()]
+        for thread in threads:
+            thread.join(max(0.0, ends - time.monotonic()))
+
+
+Flight: TypeAlias = core.Flight[Event]
+
+
+def fly(
+    flights: core.Flights[Event],
+    slots: Slots[Event],
+    tasks: Tasks,
+    key: core.FlightKey,
+    work: Callable[[Flight], T],
+) -> T:
+    """Computes in this thread, or waits for the thread that does."""
+    while True:
+        flight, is_new, waiter = flights.enter(key)
+        if core.WITHIN.get() is not None:
+            slots.need(flight)
+        try:
+            if is_new:
+                return _run(flights, flight, work)
+            flight.ended.wait()
+        finally:
+            flights.leave(flight, waiter)
+        # The thread that computed was interrupted, which is no reason for the others to fail.
+        if isinstance(flight.error, CallCancelledError) and flight.runner == "interrupted" and not tasks.closing:
+            continue
+        if flight.error is not None:
+            raise flight.error
+        result: T = flight.result
+        return result
+
+
+def _run(flights: core.Flights[Event], flight: Flight, work: Callable[[Flight], T]) -> T:
+    token = core.WITHIN.set(flights.within(flight.id))
+    try:
+        result = flight.result = work(flight)
+        return result
+    except Exception as error:
+        flight.error = error
+        raise
+    except BaseException:
+        flight.runner = "interrupted"
+        flight.error = CallCancelledError("the thread that computed was interrupted")
+        raise
+    finally:
+        core.WITHIN.reset(token)
+        # Who comes after an end begins anew: failures are not kept.
+        flights.land(flight)
+        flight.ended.set()
+
+
+def run_alone(flights: core.Flights[Event], work: Callable[[], T]) -> T:
+    """Runs a computation that nobody joins, within a task."""
+    token = core.WITHIN.set(flights.within(flights.number()))
+    try:
+        return work()
+    finally:
+        core.WITHIN.reset(token)
+
+
+def turn(slots: Slots[Event], flight: Flight) -> None:
+    """Waits until one more computation may run."""
+    waiting = slots.begin(flight)
+    if waiting is not None:
+        try:
+            waiting.wait()
+        except BaseException:
+            slots.end(flight)
+            raise

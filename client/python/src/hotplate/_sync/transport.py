@@ -1,0 +1,278 @@
+"""Connections and blocking calls over gRPC.
+
+Knows neither retries nor deadlines of whole calls. The twin for event loops is `hotplate._aio.transport`.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any, Final, Generic, TypeVar, cast
+
+import grpc
+
+from hotplate._core import channels, status
+from hotplate._core.channels import Line, Pool
+from hotplate._core.endpoint import Address
+from hotplate._core.setup import Setup, check_token_text
+from hotplate.errors import CallCancelledError, HotplateError, UnavailableError
+from hotplate.v1 import blob_pb2_grpc, cache_pb2_grpc
+
+T = TypeVar("T")
+
+#: Messages of a stream that wait for their reader, and chunks that wait for the network.
+_WAITING_MAX: Final = 2
+
+
+class _Stubs:
+    """One connection with its stubs."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.channel = channel
+        self.cache = cast("Any", cache_pb2_grpc.CacheServiceStub(channel))
+        self.blob = cast("Any", blob_pb2_grpc.BlobServiceStub(channel))
+
+
+class Transport:
+    """The connections of a client in one process."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._credentials = channels.credentials(setup)
+        self._lock = threading.Lock()
+        self._made: Pool[_Stubs] | None = None
+        self._closed = False
+
+    def turn(self) -> int:
+        """Whose turn it is of several servers."""
+        return self._pool().turn()
+
+    def unary(self, method: str, request: Any, timeout: float, turn: int) -> Any:
+        """One call of the cache service."""
+        line = self._pool().for_call(turn)
+        return self._unary(line, getattr(line.channel.cache, method), request, timeout)
+
+    def query_write(self, request: Any, timeout: float, turn: int) -> Any:
+        """How far an upload is."""
+        line = self._pool().for_transfer(turn)
+        return self._unary(line, line.channel.blob.QueryWrite, request, timeout)
+
+    def stream(self, method: str, request: Any, turn: int, timeout: float) -> Stream[Any]:
+        """Opens a stream of the cache service, within this time."""
+        line = self._pool().for_stream(turn)
+        return _opened(Stream(getattr(line.channel.cache, method)(request, metadata=self._metadata()), line), timeout)
+
+    def read_value(self, request: Any, turn: int, timeout: float) -> Stream[Any]:
+        """Opens a stream that reads a value, within this time."""
+        line = self._pool().for_transfer(turn)
+        return _opened(Stream(line.channel.blob.ReadValue(request, metadata=self._metadata()), line), timeout)
+
+    def write_value(self, turn: int) -> Upload:
+        """Opens a stream that writes a value."""
+        line = self._pool().for_transfer(turn)
+        return Upload(line.channel.blob.WriteValue, self._metadata(), line)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        with self._lock:
+            self._closed = True
+            pool, self._made = self._made, None
+        for stubs in pool.all() if pool is not None else []:
+            stubs.channel.close()
+
+    def _unary(self, line: Line[_Stubs], method: Any, request: Any, timeout: float) -> Any:
+        line.take()
+        try:
+            return method(request, timeout=timeout, metadata=self._metadata())
+        except grpc.RpcError as failure:
+            raise _error(failure) from None
+        except ValueError as failure:
+            raise _closed(failure) from None
+        finally:
+            line.give()
+
+    def _pool(self) -> Pool[_Stubs]:
+        with self._lock:
+            if self._closed:
+                raise CallCancelledError("the client was closed")
+            if self._made is None:
+                self._made = Pool(self._setup.addresses, self._setup.connections_max, self._connect)
+            return self._made
+
+    def _connect(self, address: Address, number: int) -> _Stubs:
+        options = channels.arguments(address, self._setup, number)
+        if address.tls and self._credentials is not None:
+            return _Stubs(grpc.secure_channel(address.target, self._credentials, options))
+        return _Stubs(grpc.insecure_channel(address.target, options))
+
+    def _metadata(self) -> tuple[tuple[str, str], ...] | None:
+        token = self._setup.token
+        if token is None:
+            return None
+        return (("authorization", f"Bearer {check_token_text(token if isinstance(token, str) else token())}"),)
+
+
+class _Ended:
+    """The end of a stream: an error, or none."""
+
+    def __init__(self, error: HotplateError | None) -> None:
+        self.error = error
+
+
+class Stream(Generic[T]):
+    """Messages from the server, fetched by a thread of its own, so that waiting for one can be given up."""
+
+    def __init__(self, call: Any, line: Line[_Stubs]) -> None:
+        self._call = call
+        self._line = line
+        self._messages: queue.Queue[Any] = queue.Queue(_WAITING_MAX)
+        self._begun = threading.Event()
+        self._open = True
+        line.take()
+        threading.Thread(target=self._fetch, name="hotplate-stream", daemon=True).start()
+
+    def opened(self, timeout: float) -> None:
+        """Waits until the server has begun to answer. Raises TimeoutError."""
+        if not self._begun.wait(timeout):
+            raise TimeoutError
+
+    def read(self, timeout: float | None = None) -> T | None:
+        """The next message; None at the end. Raises TimeoutError when none comes in time."""
+        try:
+            message = self._messages.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError from None
+        if not isinstance(message, _Ended):
+            return cast("T", message)
+        self.cancel()
+        # Whoever reads on is told the same.
+        self._messages.put(message)
+        if message.error is not None:
+            raise message.error
+        return None
+
+    def cancel(self) -> None:
+        """Ends the stream."""
+        if self._open:
+            self._open = False
+            self._line.give()
+            self._call.cancel()
+
+    def _fetch(self) -> None:
+        ended = _Ended(None)
+        try:
+            self._call.initial_metadata()
+            self._begun.set()
+            for message in self._call:
+                if not self._offer(message):
+                    break
+        except grpc.RpcError as failure:
+            ended = _Ended(_error(failure))
+        finally:
+            self._begun.set()
+            self._offer(ended, always=True)
+
+    def _offer(self, message: Any, *, always: bool = False) -> bool:
+        """Waits for room, for as long as there is a reader. The end is told in any case: it takes a message's place."""
+        while True:
+            try:
+                self._messages.put(message, timeout=0.2)
+                return True
+            except queue.Full:
+                if self._open:
+                    continue
+                if not always:
+                    return False
+                try:
+                    self._messages.get_nowait()
+                except queue.Empty:
+                    continue
+
+
+def _opened(stream: Stream[T], timeout: float) -> Stream[T]:
+    try:
+        stream.opened(timeout)
+    except TimeoutError:
+        stream.cancel()
+        raise status.timed_out(timeout) from None
+    except BaseException:
+        stream.cancel()
+        raise
+    return stream
+
+
+class Upload:
+    """Messages to the server, with one answer at the end."""
+
+    def __init__(self, method: Any, metadata: Any, line: Line[_Stubs]) -> None:
+        self._messages: queue.Queue[Any] = queue.Queue(_WAITING_MAX)
+        self._line = line
+        self._open = True
+        line.take()
+        self._call = method.future(self._outgoing(), metadata=metadata)
+
+    def _outgoing(self) -> Iterator[Any]:
+        while self._open:
+            try:
+                message = self._messages.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if message is None:
+                return
+            yield message
+
+    def send(self, message: Any, timeout: float) -> None:
+        """Sends a message. Raises what the server says when it ends the stream."""
+        left = timeout
+        while True:
+            if self._call.done():
+                self._answer(timeout)
+                raise UnavailableError("the upload's stream ended before it was finished")
+            try:
+                self._messages.put(message, timeout=min(left, 0.2))
+                return
+            except queue.Full:
+                left -= 0.2
+                if left <= 0:
+                    raise status.timed_out(timeout) from None
+
+    def finish(self, timeout: float) -> Any:
+        """Says that all was sent, and waits for the answer."""
+        if not self._call.done():
+            self.send(None, timeout)
+        return self._answer(timeout)
+
+    def cancel(self) -> None:
+        """Ends the stream."""
+        if self._open:
+            self._open = False
+            self._line.give()
+            self._call.cancel()
+
+    def _answer(self, timeout: float) -> Any:
+        try:
+            return self._call.result(timeout)
+        except grpc.FutureTimeoutError:
+            raise status.timed_out(timeout) from None
+        except grpc.FutureCancelledError:
+            raise CallCancelledError("the upload was given up") from None
+        except grpc.RpcError as failure:
+            raise _error(failure) from None
+
+
+_CODES: Final = {code: code.value[0] for code in grpc.StatusCode}
+
+
+def _error(failure: Any) -> HotplateError:
+    # What grpc raises for a call is the call.
+    trailer = failure.trailing_metadata() or ()
+    details = next((value for key, value in trailer if key == status.DETAILS_KEY), b"")
+    return status.of_status(
+        _CODES[failure.code()], failure.details() or "", details if isinstance(details, bytes) else b""
+    )
+
+
+def _closed(failure: ValueError) -> Exception:
+    # grpc says only in words that its channel was closed.
+    return CallCancelledError("the client was closed") if "closed channel" in str(failure).lower() else failure

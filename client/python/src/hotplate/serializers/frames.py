@@ -1,0 +1,59 @@
+"""Data frames as Arrow IPC streams, which many languages read."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Literal
+
+from hotplate.errors import CodecError
+from hotplate.serializers.base import Encoded, Place, essence, missing
+
+__all__ = ["Arrow"]
+
+
+class Arrow:
+    """`application/vnd.apache.arrow.stream`: Arrow tables, pandas and polars frames. Needs the extra `arrow`."""
+
+    content_type = "application/vnd.apache.arrow.stream"
+
+    def __init__(self, read_as: Literal["table", "pandas", "polars"] = "table") -> None:
+        """`read_as` is what values are read as, whatever they were written from."""
+        try:
+            import pyarrow
+            import pyarrow.ipc
+        except ImportError:
+            raise missing("pyarrow", "arrow") from None
+        self._arrow: Any = pyarrow
+        self._read_as = read_as
+
+    def reads(self, content_type: str) -> bool:
+        """Arrow streams only."""
+        return essence(content_type) == self.content_type
+
+    def encode(self, value: Any, place: Place) -> Encoded:
+        """The frame's columns."""
+        arrow = self._arrow
+        try:
+            is_pandas = type(value).__module__.partition(".")[0] == "pandas"
+            table = arrow.Table.from_pandas(value) if is_pandas else arrow.table(value)
+        except (TypeError, ValueError, arrow.ArrowException):
+            raise CodecError(f"a value of type {type(value).__name__} is no frame that Arrow holds") from None
+        sink = io.BytesIO()
+        with arrow.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return Encoded(sink.getvalue(), self.content_type)
+
+    def decode(self, data: bytes, content_type: str, place: Place) -> Any:
+        """The frame, as it was asked for."""
+        try:
+            with self._arrow.ipc.open_stream(data) as reader:
+                table = reader.read_all()
+        except (ValueError, OSError, self._arrow.ArrowException):
+            raise CodecError("the stored value is no Arrow stream") from None
+        if self._read_as == "pandas":
+            return table.to_pandas()
+        if self._read_as == "polars":
+            import polars  # type: ignore[import-not-found, unused-ignore]
+
+            return polars.from_arrow(table)
+        return table

@@ -1,0 +1,61 @@
+"""Bytes and text as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hotplate.errors import CodecError
+from hotplate.serializers.base import Encoded, Place, essence
+
+__all__ = ["Raw", "Text"]
+
+
+class Raw:
+    """Bytes as they are, written as `application/octet-stream`, or as another content type. Reads every content type."""
+
+    def __init__(self, content_type: str = "application/octet-stream") -> None:
+        """`content_type` is that of what is written, such as `image/png`."""
+        self.content_type = content_type
+
+    def reads(self, content_type: str) -> bool:
+        """Everything."""
+        return True
+
+    def encode(self, value: Any, place: Place) -> Encoded:
+        """Bytes, or the UTF-8 of text."""
+        if isinstance(value, str):
+            return Encoded(value.encode(), self.content_type)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return Encoded(bytes(value), self.content_type)
+        raise CodecError(f"raw values are bytes, not {type(value).__name__}: choose another serializer")
+
+    def decode(self, data: bytes, content_type: str, place: Place) -> bytes:
+        """The bytes."""
+        return data
+
+
+class Text:
+    """`text/plain` in UTF-8. Reads every text type."""
+
+    content_type = "text/plain"
+
+    def reads(self, content_type: str) -> bool:
+        """Whatever is text."""
+        return essence(content_type).startswith("text/")
+
+    def encode(self, value: Any, place: Place) -> Encoded:
+        """The UTF-8 of text."""
+        if not isinstance(value, str):
+            raise CodecError(f"text values are str, not {type(value).__name__}: choose another serializer")
+        try:
+            return Encoded(value.encode(), self.content_type)
+        except UnicodeEncodeError:
+            raise CodecError("the text holds half of a surrogate pair") from None
+
+    def decode(self, data: bytes, content_type: str, place: Place) -> str:
+        """The text."""
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            # The cause's own text quotes the value.
+            raise CodecError("the stored value is not UTF-8") from None
