@@ -30,6 +30,9 @@ mod clock;
 mod codec;
 mod compute;
 mod compute_options;
+#[cfg(feature = "conformance")]
+#[doc(hidden)]
+pub mod conformance;
 mod endpoint;
 mod env;
 mod error;

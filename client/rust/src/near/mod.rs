@@ -7,6 +7,8 @@ mod follow;
 mod glob;
 mod kept;
 mod options;
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) mod replay;
 mod rule;
 mod selects;
 mod shelf;

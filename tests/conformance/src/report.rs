@@ -1,0 +1,68 @@
+//! What came of a run, as a matrix for people and as rows for programs. Nothing is decided here.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+
+use crate::suite::Row;
+
+/// The matrix: a row for each scenario, a column for each language.
+#[must_use]
+pub fn matrix(rows: &[Row]) -> String {
+    let mut languages: Vec<&str> = Vec::new();
+    let mut scenarios: Vec<&str> = Vec::new();
+    let mut cells = BTreeMap::new();
+    for row in rows {
+        if !languages.contains(&row.language.as_str()) {
+            languages.push(&row.language);
+        }
+        if !scenarios.contains(&row.scenario.as_str()) {
+            scenarios.push(&row.scenario);
+        }
+        cells.insert((row.scenario.as_str(), row.language.as_str()), cell(row));
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(std::iter::once("scenario").chain(languages.iter().copied()));
+    for scenario in scenarios {
+        let mut line = vec![Cell::new(scenario)];
+        line.extend(languages.iter().map(|language| {
+            let text = cells.get(&(scenario, *language)).copied().unwrap_or("");
+            Cell::new(text).set_alignment(CellAlignment::Center)
+        }));
+        table.add_row(line);
+    }
+    table.to_string()
+}
+
+fn cell(row: &Row) -> &'static str {
+    match (row.pass, row.detail.is_empty()) {
+        (true, true) => "✓",
+        (true, false) => "–",
+        (false, _) => "✗",
+    }
+}
+
+/// What failed, with why.
+#[must_use]
+pub fn failures(rows: &[Row]) -> String {
+    let failed = rows.iter().filter(|row| !row.pass);
+    failed
+        .map(|row| format!("{} {}\n    {}\n", row.language, row.scenario, row.detail.replace('\n', "\n    ")))
+        .collect()
+}
+
+/// How many passed and failed, by language.
+#[must_use]
+pub fn summary(rows: &[Row]) -> String {
+    let mut counts: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
+    for row in rows {
+        let (passed, failed, took) = counts.entry(&row.language).or_default();
+        *(if row.pass { passed } else { failed }) += 1;
+        *took = (*took).max(row.took_ms);
+    }
+    let line = |(language, (passed, failed, _)): (&&str, &(u64, u64, u64))| {
+        format!("{language}: {passed} passed, {failed} failed\n")
+    };
+    counts.iter().map(line).collect()
+}

@@ -1,0 +1,141 @@
+//! A server of the contract that does what a script says: it answers with any status, never, or with something odd. It
+//! stores nothing. What it answers when nothing was scripted is in `plain`.
+
+mod blob;
+mod cache;
+mod facts;
+mod line;
+mod plain;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use hotplate_proto::v1::{blob_service_server::BlobServiceServer, cache_service_server::CacheServiceServer};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinSet};
+use tonic::{Request, Status, transport::server::TcpIncoming};
+
+use self::{facts::Facts, line::Line};
+
+pub use self::line::status;
+
+/// Requests that are remembered of each method.
+const SEEN_MAX: usize = 1_000;
+
+/// A server with a script. Its port is closed when it is dropped.
+#[derive(Debug)]
+pub struct Scripted {
+    /// Where it listens.
+    pub address: SocketAddr,
+    script: Arc<Script>,
+    _serves: JoinSet<()>,
+}
+
+/// What is to come, and what was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    /// By method; `any` for those that have no lines of their own.
+    lines: Mutex<BTreeMap<String, VecDeque<Line>>>,
+    seen: Mutex<BTreeMap<&'static str, Vec<Value>>>,
+}
+
+/// Answers from a script; the two services of it.
+#[derive(Clone, Debug)]
+struct Plays(Arc<Script>);
+
+impl Scripted {
+    /// Starts it on a free port of loopback, with an empty script.
+    ///
+    /// # Errors
+    /// There is no free port.
+    pub async fn start() -> Result<Self, String> {
+        let text = |error: std::io::Error| format!("the scripted server cannot be started: {error}");
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
+        let address = listener.local_addr().map_err(text)?;
+        let script = Arc::new(Script::default());
+        let plays = Plays(Arc::clone(&script));
+        let serving = tonic::transport::Server::builder()
+            .add_service(CacheServiceServer::new(plays.clone()))
+            .add_service(BlobServiceServer::new(plays))
+            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
+        let mut serves = JoinSet::new();
+        serves.spawn(async move {
+            // It serves until it is dropped.
+            let _ended = serving.await;
+        });
+        Ok(Self { address, script, _serves: serves })
+    }
+
+    /// The lines of these methods are these from now on.
+    ///
+    /// # Errors
+    /// Lines that make no sense.
+    pub fn script(&self, lines: &Value) -> Result<(), String> {
+        let fields = lines.as_object().ok_or("a script names methods, each with its lines")?;
+        for (method, lines) in fields {
+            let lines = lines.as_array().ok_or_else(|| format!("`{method}` has a list of lines"))?;
+            let lines = lines.iter().map(Line::read).collect::<Result<_, _>>()?;
+            self.script.lines.lock().insert(method.clone(), lines);
+        }
+        Ok(())
+    }
+
+    /// How often a method was called, and with what.
+    #[must_use]
+    pub fn seen(&self, method: &str) -> Value {
+        let seen = self.script.seen.lock();
+        let requests = seen.get(method).cloned().unwrap_or_default();
+        json!({ "calls": requests.len(), "requests": requests })
+    }
+}
+
+impl Script {
+    /// The next line of a method; one that stays is not taken off.
+    fn next(&self, method: &str) -> Option<Line> {
+        let mut lines = self.lines.lock();
+        let own = lines.contains_key(method);
+        let queue = lines.get_mut(if own { method } else { "any" })?;
+        let next = queue.front_mut()?;
+        let line = next.clone();
+        match next.left() {
+            Some(left @ 1..) => next.times = Some(left),
+            Some(_) => drop(queue.pop_front()),
+            None => {}
+        }
+        Some(line)
+    }
+
+    fn saw(&self, method: &'static str, facts: Value) {
+        let mut seen = self.seen.lock();
+        let requests = seen.entry(method).or_default();
+        if requests.len() < SEEN_MAX {
+            requests.push(facts);
+        }
+    }
+}
+
+impl Plays {
+    /// Notes a call and does what its line says; what is left of the line is for who answers.
+    async fn begin<T: Facts>(&self, method: &'static str, request: Request<T>) -> Result<(T, Line), Status> {
+        let header = |name: &str| request.metadata().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut facts = request.get_ref().facts();
+        facts["authorization"] = header("authorization").into();
+        facts["grpc_timeout"] = header("grpc-timeout").into();
+        self.0.saw(method, facts);
+        let line = self.0.next(method).unwrap_or_default();
+        if line.hangs {
+            std::future::pending::<()>().await;
+        }
+        if let Some(delay) = line.delay {
+            tokio::time::sleep(delay).await;
+        }
+        match &line.status {
+            Some(status) => Err(status.clone()),
+            None => Ok((request.into_inner(), line)),
+        }
+    }
+}
