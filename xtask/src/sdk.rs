@@ -15,9 +15,9 @@ const SECONDS_MAX: u64 = 300;
 pub(crate) struct Sdk {
     /// As users call the language.
     pub(crate) language: String,
-    /// Where the stubs are, seen from its folder.
+    /// Where the stubs are, seen from its folder; Rust's are made by its build.
     #[expect(dead_code, reason = "for readers, and for those who want nothing but stubs")]
-    generated: String,
+    generated: Option<String>,
     commands: Commands,
     #[serde(default)]
     limits: Limits,
