@@ -1,0 +1,6 @@
+package hotplate.bench;
+
+/** Measures the client. */
+public final class Bench {
+    private Bench() {}
+}

@@ -1,0 +1,145 @@
+package hotplate.internal;
+
+import hotplate.ErrorKind;
+import hotplate.HotplateException;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+
+/** Steps that follow each other, where giving up the last gives up what is under way. Knows nothing of caches. */
+public final class Async {
+    private Async() {}
+
+    /** A step whose giving up is that of the step it waits for. */
+    private static final class Step<B> extends CompletableFuture<B> {
+        private volatile CompletableFuture<?> current;
+
+        Step(CompletableFuture<?> first) {
+            current = first;
+            whenComplete((value, failure) -> {
+                if (isCancelled()) {
+                    current.cancel(true);
+                }
+            });
+        }
+
+        void follow(CompletableFuture<B> next) {
+            current = next;
+            if (isCancelled()) {
+                next.cancel(true);
+            }
+            next.whenComplete((value, failure) -> {
+                if (failure == null) {
+                    complete(value);
+                } else {
+                    completeExceptionally(bare(failure));
+                }
+            });
+        }
+    }
+
+    /** Goes on with what comes of a step, value or failure. Not called when the whole was given up before. */
+    public static <A, B> CompletableFuture<B> handle(
+            CompletableFuture<A> first, BiFunction<A, HotplateException, CompletableFuture<B>> next) {
+        Step<B> step = new Step<>(first);
+        first.whenComplete((value, failure) -> {
+            if (step.isDone()) {
+                return;
+            }
+            try {
+                step.follow(next.apply(value, failure == null ? null : failure(failure)));
+            } catch (Throwable thrown) {
+                step.completeExceptionally(thrown);
+            }
+        });
+        return step;
+    }
+
+    /** Goes on with the value of a step. */
+    public static <A, B> CompletableFuture<B> then(CompletableFuture<A> first, Function<A, CompletableFuture<B>> next) {
+        return handle(first, (value, failure) -> failure == null ? next.apply(value) : failed(failure));
+    }
+
+    /** Makes something of the value of a step. */
+    public static <A, B> CompletableFuture<B> map(CompletableFuture<A> first, Function<A, B> make) {
+        return then(first, value -> done(make.apply(value)));
+    }
+
+    /** A step that has its value. */
+    public static <A> CompletableFuture<A> done(A value) {
+        return CompletableFuture.completedFuture(value);
+    }
+
+    /** A step that failed. */
+    public static <A> CompletableFuture<A> failed(Throwable failure) {
+        return CompletableFuture.failedFuture(failure);
+    }
+
+    /** The future a caller is given: completed on {@code executor}, so that what the caller does holds up nobody else. */
+    public static <A> CompletableFuture<A> forCaller(CompletableFuture<A> inner, Executor executor) {
+        CompletableFuture<A> outer = new CompletableFuture<>();
+        inner.whenComplete((value, failure) -> executor.execute(() -> {
+            if (failure == null) {
+                outer.complete(value);
+            } else if (bare(failure) instanceof CancellationException) {
+                outer.completeExceptionally(cancelled());
+            } else {
+                outer.completeExceptionally(bare(failure));
+            }
+        }));
+        outer.whenComplete((value, failure) -> {
+            if (outer.isCancelled()) {
+                inner.cancel(true);
+            }
+        });
+        return outer;
+    }
+
+    /**
+     * Waits for a step.
+     *
+     * @throws HotplateException its failure, with the stack of who waits; CANCELLED when the thread is interrupted, which it stays
+     */
+    public static <A> A await(CompletableFuture<A> step) {
+        try {
+            return step.get();
+        } catch (InterruptedException interrupted) {
+            step.cancel(true);
+            Thread.currentThread().interrupt();
+            throw new HotplateException(ErrorKind.CANCELLED, "the thread was interrupted while it waited");
+        } catch (CancellationException cancelled) {
+            throw cancelled();
+        } catch (ExecutionException failed) {
+            HotplateException failure = failure(failed.getCause());
+            throw failure.withReason(failure.reason().orElse(null));
+        }
+    }
+
+    /** Any failure as the client's own. */
+    public static HotplateException failure(Throwable failure) {
+        Throwable bare = bare(failure);
+        if (bare instanceof HotplateException own) {
+            return own;
+        }
+        if (bare instanceof CancellationException) {
+            return cancelled();
+        }
+        return new HotplateException(ErrorKind.INTERNAL, "a fault in the client: " + bare.getClass().getName(), bare);
+    }
+
+    private static Throwable bare(Throwable failure) {
+        Throwable bare = failure;
+        while ((bare instanceof CompletionException || bare instanceof ExecutionException) && bare.getCause() != null) {
+            bare = bare.getCause();
+        }
+        return bare;
+    }
+
+    static HotplateException cancelled() {
+        return new HotplateException(ErrorKind.CANCELLED, "given up");
+    }
+}

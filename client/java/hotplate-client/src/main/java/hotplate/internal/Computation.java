@@ -1,0 +1,277 @@
+package hotplate.internal;
+
+import hotplate.CacheMode;
+import hotplate.ComputeOptions;
+import hotplate.ErrorKind;
+import hotplate.HotplateException;
+import hotplate.Lookup;
+import hotplate.ReadOptions;
+import hotplate.Ttl;
+import hotplate.WriteOptions;
+import hotplate.v1.GetOutcome;
+import hotplate.v1.GetRequest;
+import hotplate.v1.GetResponse;
+import hotplate.v1.MissPolicy;
+import hotplate.v1.PutRequest;
+import hotplate.v1.StalePolicy;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * Computing what is missing, once for all processes, and storing it for everyone: looks the key up, takes its lease when nobody has it or
+ * waits for who has, computes, stores. Who waits in this process lives in {@link Flights}, what becomes of a lease in {@link Held}.
+ */
+final class Computation<V> {
+    private static final System.Logger LOG = System.getLogger("hotplate");
+    private static final Duration RETRY_AFTER = Duration.ofMillis(100);
+    private static final Duration RENEWAL_PAUSE = Duration.ofSeconds(1);
+
+    private final RemoteCache<V> cache;
+    private final RemoteHotplate client;
+    private final String key;
+    private final ComputeOptions options;
+    private final Work<V> work;
+
+    /** What computes the value. */
+    @FunctionalInterface
+    interface Work<V> {
+        /** Begins; fails with kind COMPUTE. {@code atEnd} is run when it has ended, which may be after it was given up. */
+        CompletableFuture<V> begin(Within.Here here, Runnable atEnd);
+    }
+
+    /** The right by which a computed value is stored: a lease, none needed, or none. */
+    private record Right(Held lease, boolean free) {}
+
+    Computation(RemoteCache<V> cache, String key, ComputeOptions options, Work<V> work) {
+        this.cache = cache;
+        this.client = cache.client();
+        this.key = key;
+        this.options = options;
+        this.work = work;
+    }
+
+    /** Finds the value or computes it. */
+    CompletableFuture<V> run(Flights.Course course, Within.Here here) {
+        if (options.mode() == CacheMode.REFRESH) {
+            return compute(course, here, new Right(null, true));
+        }
+        return claim(course, here, true, System.nanoTime() + Math.min(options.waitMax().toNanos(), Long.MAX_VALUE / 4));
+    }
+
+    /** Asks until it is known what to do, within the time the caller wants to wait. */
+    private CompletableFuture<V> claim(Flights.Course course, Within.Here here, boolean mayWrite, long ends) {
+        long began = System.nanoTime();
+        long left = Math.max(0, ends - began);
+        boolean leases = !options.perProcess() && mayWrite;
+        boolean waits = leases && left > 0;
+        Duration time = client.calls().time();
+        ReadOptions reading = new ReadOptions(
+                options.staleWhileRevalidate(), options.maxAge(), false, ReadOptions.DEFAULT.slowestTier());
+        GetRequest.Builder request = Wire.read(cache.name(), key, reading);
+        // A longer wait is made of several calls, so that a server that froze is found out.
+        Duration asked = Duration.ofNanos(Math.min(left, time.toNanos()));
+        if (waits) {
+            request.setMissPolicy(MissPolicy.MISS_POLICY_LEASE_OR_WAIT).setWaitTimeout(Wire.duration("wait", asked));
+            time = time.plus(asked);
+        } else if (leases) {
+            request.setMissPolicy(MissPolicy.MISS_POLICY_LEASE);
+        }
+        RemoteHotplate.Fill fill = cache.fill(ReadOptions.DEFAULT);
+        Whole whole = client.whole().withTimeout(time);
+        GetRequest built = request.build();
+        return Async.handle(client.gate().read(() -> whole.get(built)), (attempt, failure) -> {
+            // A lease takes the right to write. Who may only read still reads.
+            if (failure != null && failure.kind() == ErrorKind.PERMISSION_DENIED && leases) {
+                return claim(course, here, false, ends);
+            }
+            if (failure != null) {
+                return Async.failed(failure);
+            }
+            // What others invalidate until it is computed nobody can tell this process: it stores nothing.
+            if (attempt.away() != null) {
+                return compute(course, here, new Right(null, false));
+            }
+            GetResponse response = attempt.answer();
+            if (response.getOutcome() != GetOutcome.GET_OUTCOME_PENDING) {
+                fill.offer(key, response);
+                return claimed(course, here, response, mayWrite);
+            }
+            long now = System.nanoTime();
+            if (!waits || now - ends >= 0) {
+                return compute(course, here, new Right(null, false));
+            }
+            // Who waited on the server asks again at once, who was sent away comes back when the server said.
+            if (now - began >= asked.toNanos() / 2) {
+                return claim(course, here, mayWrite, ends);
+            }
+            boolean said = response.getPending().hasRetryAfter();
+            Duration pause = said ? Wire.duration(response.getPending().getRetryAfter()) : RETRY_AFTER;
+            Duration wait = Duration.ofNanos(Math.min(ends - now, Retry.jittered(pause).toNanos()));
+            return Async.then(client.threads().sleep(wait), none -> claim(course, here, mayWrite, ends));
+        });
+    }
+
+    private CompletableFuture<V> claimed(Flights.Course course, Within.Here here, GetResponse response, boolean mayWrite) {
+        Held held = response.hasLease() ? new Held(client, cache.name(), key, response.getLease()) : null;
+        try {
+            Lookup<V> found = Wire.lookup(cache.codec(), response);
+            if (found instanceof Lookup.Hit<V> hit) {
+                client.read(cache.name(), true, false);
+                if (held != null) {
+                    renew(held);
+                }
+                return Async.done(hit.value());
+            }
+            if (found instanceof Lookup.Negative<V> negative) {
+                client.read(cache.name(), true, false);
+                if (held != null) {
+                    held.close();
+                }
+                return Async.failed(remembered(negative.reason(), negative.message()));
+            }
+        } catch (HotplateException unreadable) {
+            if (unreadable.kind() != ErrorKind.CODEC) {
+                if (held != null) {
+                    held.close();
+                }
+                return Async.failed(unreadable);
+            }
+            LOG.log(System.Logger.Level.WARNING, "a stored value cannot be read and is computed anew: {0}", unreadable.text());
+        }
+        client.read(cache.name(), false, false);
+        return compute(course, here, new Right(held, held == null && mayWrite));
+    }
+
+    private CompletableFuture<V> compute(Flights.Course course, Within.Here here, Right right) {
+        CompletableFuture<Runnable> turn = client.flights().turn(course);
+        AtomicBoolean begun = new AtomicBoolean();
+        CompletableFuture<V> whole = Async.then(turn, atEnd -> {
+            long began = System.nanoTime();
+            begun.set(true);
+            return Async.handle(work.begin(here, atEnd), (value, failure) -> {
+                long took = System.nanoTime() - began;
+                client.computed(cache.name(), took, failure != null);
+                if (failure != null) {
+                    return fallBack(right.lease(), failure);
+                }
+                course.computed();
+                if (!course.mayStore()) {
+                    return Async.done(value);
+                }
+                return Async.handle(store(right, value, took), (none, unstored) -> Async.done(value));
+            });
+        });
+        return whole.whenComplete((value, failure) -> {
+            // What was given up while its place came gives that back; to give it back twice does nothing.
+            if (!begun.get() && turn.isDone() && !turn.isCompletedExceptionally()) {
+                turn.join().run();
+            }
+            if (right.lease() != null) {
+                right.lease().close();
+            }
+        });
+    }
+
+    /** Computes the next value behind the current one. When as many computations run as may, the lease goes to someone else. */
+    private void renew(Held held) {
+        Runnable place = client.flights().slot();
+        if (place == null) {
+            held.close();
+            return;
+        }
+        long began = System.nanoTime();
+        CompletableFuture<V> computed = work.begin(client.flights().alone(), place);
+        client.track(computed);
+        computed.whenComplete((value, thrown) -> {
+            client.computed(cache.name(), System.nanoTime() - began, thrown != null);
+            if (thrown == null) {
+                store(new Right(held, false), value, System.nanoTime() - began)
+                        .whenComplete((none, unstored) -> held.close());
+                return;
+            }
+            HotplateException failure = Async.failure(thrown);
+            LOG.log(System.Logger.Level.WARNING, "a value could not be renewed and is used while it may be: {0}", failure.kind());
+            if (failure.kind() == ErrorKind.CANCELLED) {
+                held.close();
+            } else {
+                held.giveBack(beside(failure));
+            }
+        });
+    }
+
+    /**
+     * A failure beside a value that may still be used: the server keeps both, and lets nobody try again while the failure is remembered.
+     */
+    private GiveBack beside(HotplateException failure) {
+        Ttl lifetime = options.rememberFailure() != null
+                ? options.rememberFailure()
+                : Ttl.of(options.holdOff() != null ? options.holdOff() : RENEWAL_PAUSE);
+        return new GiveBack.Failure(failure, lifetime, options.write());
+    }
+
+    /** Stores a value, if there is a right to. */
+    private CompletableFuture<Void> store(Right right, V value, long took) {
+        if (right.lease() == null && !right.free()) {
+            return Async.done(null);
+        }
+        WriteOptions write = options.write().cost() == null ? options.write().cost(Duration.ofNanos(took)) : options.write();
+        CompletableFuture<Void> stored;
+        try {
+            PutRequest request = cache.putRequest(key, value, write);
+            stored = right.lease() != null ? right.lease().put(request) : Async.map(cache.send(request), written -> null);
+        } catch (HotplateException cannot) {
+            stored = Async.failed(cannot);
+        }
+        stored.whenComplete((none, thrown) -> {
+            if (thrown != null) {
+                LOG.log(System.Logger.Level.WARNING, "a computed value could not be stored: {0}", Async.failure(thrown).getMessage());
+            }
+        });
+        return stored;
+    }
+
+    /** What the caller gets whose computation failed, and what becomes of the lease. */
+    private CompletableFuture<V> fallBack(Held held, HotplateException failure) {
+        boolean accepts = options.staleIfError() && options.mode() == CacheMode.USE;
+        CompletableFuture<Lookup<V>> stale = accepts ? stale() : Async.done(new Lookup.Miss<>(null));
+        return Async.then(stale, found -> {
+            boolean there = found instanceof Lookup.Hit;
+            if (held != null) {
+                // Who would rather have the failure than the stale value tries for itself.
+                boolean remembers = !there && options.rememberFailure() != null;
+                GiveBack without =
+                        options.holdOff() == null ? new GiveBack.Next() : new GiveBack.HoldOff(options.holdOff());
+                held.giveBack(
+                        remembers
+                                ? new GiveBack.Failure(failure, options.rememberFailure(), options.write())
+                                : without);
+            }
+            if (!(found instanceof Lookup.Hit<V> hit)) {
+                return Async.failed(failure);
+            }
+            LOG.log(System.Logger.Level.WARNING, "a computation failed and a stale value is used");
+            return Async.done(hit.value());
+        });
+    }
+
+    private CompletableFuture<Lookup<V>> stale() {
+        GetRequest request = Wire.read(cache.name(), key, ReadOptions.DEFAULT.maxAge(options.maxAge()))
+                .setStalePolicy(StalePolicy.STALE_POLICY_IF_ERROR)
+                .build();
+        return Async.handle(client.gate().read(() -> client.whole().get(request)), (attempt, failure) -> {
+            if (failure == null && attempt.answer() != null) {
+                return Async.done(Wire.lookup(cache.codec(), attempt.answer()));
+            }
+            LOG.log(System.Logger.Level.WARNING, "a computation failed and whether there is a stale value is not known");
+            return Async.done(new Lookup.Miss<>(null));
+        });
+    }
+
+    /** What a caller is told of a remembered failure or absence. */
+    static HotplateException remembered(String reason, String message) {
+        boolean failed = reason.equals(Held.COMPUTE_FAILED);
+        ErrorKind kind = failed ? ErrorKind.COMPUTE : ErrorKind.NOT_FOUND;
+        return new HotplateException(kind, failed ? message : "remembered as absent: " + message).withReason(reason);
+    }
+}
