@@ -1,0 +1,159 @@
+/**
+ * How values become bytes and back, and what content type says so. Which codec a namespace uses is its caller's choice;
+ * MessagePack, which needs a package of its own, lives in `msgpack.ts`.
+ */
+import { codecError, HotplateError } from "./error.js";
+
+/**
+ * A way to write values. Reading checks the content type first: bytes of another kind are an error, never a guess. No codec
+ * runs code on reading.
+ */
+export interface Codec<T> {
+  /** The media type of what it writes. */
+  readonly contentType: string;
+  /** Whether it reads values of this media type. Without it only its own, parameters such as `charset` ignored. */
+  reads?(contentType: string): boolean;
+  /** The value as bytes. Throws when it has no such form. */
+  encode(value: T): Uint8Array;
+  /** The value that the bytes hold. Throws when they hold none. The bytes are the caller's: they are not changed later. */
+  decode(bytes: Uint8Array): T;
+}
+
+/** A schema by the Standard Schema interface (Zod, Valibot, ArkType and others), as far as it is used here. */
+export interface StandardSchema<T> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<T> | Promise<SchemaResult<T>>;
+  };
+}
+
+/** What a schema says of a value. */
+export type SchemaResult<T> =
+  | { readonly value: T; readonly issues?: undefined }
+  | { readonly issues: readonly unknown[] };
+
+/** How a value that was read is checked: a schema, or a function that answers the value or throws. */
+export type Schema<T> = StandardSchema<T> | ((value: unknown) => T);
+
+/**
+ * `application/json`, readable by people and every language. The default.
+ *
+ * @param schema What every value that is read must be. Without it a value is taken as `T` on trust.
+ */
+export function json<T = unknown>(schema?: Schema<T>): Codec<T> {
+  return {
+    contentType: "application/json",
+    reads(contentType) {
+      const bare = essence(contentType).toLowerCase();
+      return bare === "application/json" || bare.endsWith("+json");
+    },
+    encode(value) {
+      let text: string | undefined;
+      try {
+        text = JSON.stringify(value);
+      } catch (cause) {
+        throw codecError(
+          `the value has no JSON form: ${cause instanceof TypeError ? "it is circular or holds a bigint" : "it refuses"}`,
+        );
+      }
+      if (text === undefined) {
+        throw codecError("the value has no JSON form: undefined, functions and symbols have none");
+      }
+      return Buffer.from(text);
+    },
+    decode(bytes) {
+      let value: unknown;
+      try {
+        value = JSON.parse(utf8(bytes));
+      } catch (cause) {
+        if (cause instanceof HotplateError) throw cause;
+        // The cause's own text may quote the value.
+        throw codecError("the stored bytes are not JSON");
+      }
+      return checkedBy(schema, value);
+    },
+  };
+}
+
+/** `application/octet-stream`: bytes as they are. Reads values of every content type. */
+export function raw(): Codec<Uint8Array> {
+  return {
+    contentType: "application/octet-stream",
+    reads: () => true,
+    encode: (value) => {
+      if (!(value instanceof Uint8Array)) {
+        throw codecError("the raw codec stores bytes: pass a Uint8Array");
+      }
+      return value;
+    },
+    decode: (bytes) => bytes,
+  };
+}
+
+/** Checks a value against a schema, if there is one. */
+export function checkedBy<T>(schema: Schema<T> | undefined, value: unknown): T {
+  if (schema === undefined) {
+    return value as T;
+  }
+  // What a schema says may quote the value: it is not repeated.
+  const other = () => codecError("the stored value has another shape than the schema asks for");
+  if (typeof schema === "function") {
+    try {
+      return schema(value);
+    } catch {
+      throw other();
+    }
+  }
+  const result = schema["~standard"].validate(value);
+  if (result instanceof Promise) {
+    throw codecError("a codec's schema answers at once: this one is asynchronous");
+  }
+  if (result.issues !== undefined) {
+    throw other();
+  }
+  return result.value;
+}
+
+/** Checks what a stored value says of itself, then reads it. */
+export function decodeChecked<T>(codec: Codec<T>, contentType: string, encoding: string, bytes: Uint8Array): T {
+  const reads = codec.reads?.(contentType) ?? essence(contentType).toLowerCase() === codec.contentType.toLowerCase();
+  if (!reads) {
+    throw codecError(
+      `the stored value has ${contentType === "" ? "no content type" : contentType}, not ${codec.contentType}`,
+    );
+  }
+  if (encoding !== "") {
+    throw codecError(`the stored value is encoded with \`${encoding}\`, which is not read here`);
+  }
+  return guarded("decoded", () => codec.decode(bytes));
+}
+
+/** Writes a value; whatever a codec of the caller's throws becomes a failure of this client. */
+export function encodeChecked<T>(codec: Codec<T>, value: T): Uint8Array {
+  return guarded("encoded", () => codec.encode(value));
+}
+
+function guarded<R>(what: string, work: () => R): R {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof HotplateError) throw cause;
+    throw new HotplateError("CODEC", `the value could not be ${what}`, { cause });
+  }
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function utf8(bytes: Uint8Array): string {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    throw codecError("the stored value is not UTF-8");
+  }
+}
+
+/** A media type without its parameters. */
+function essence(contentType: string): string {
+  return (contentType.split(";", 1)[0] ?? "").trim();
+}

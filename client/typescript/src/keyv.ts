@@ -1,0 +1,2 @@
+/** A Keyv store. */
+export {};

@@ -1,0 +1,56 @@
+/** The one place of the client that starts work nobody waits for: all of it is tracked, and ends when its client is closed. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { outside } from "./within.js";
+
+/** The tasks of a client. */
+export class Tasks {
+  readonly #running = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+
+  /** Runs a task until it ends or its client does; it is told by the signal, and its failure then is its end. */
+  spawn(task: (signal: AbortSignal) => Promise<void>): void {
+    if (this.isOver) return;
+    const { signal } = this.#closing;
+    this.#track(
+      outside(() => task(signal)).catch((failure: unknown) => {
+        // A task that was told to end may end by a failure. Any other is a fault of this program, and is not hidden.
+        if (!signal.aborted) throw failure;
+      }),
+    );
+  }
+
+  /**
+   * Runs a task that has to be told to the server even when the client ends now. It ends by itself, within the time of a call,
+   * and does not fail.
+   */
+  lastWord(word: () => Promise<void>): void {
+    this.#track(outside(word));
+  }
+
+  /** Aborted when the client is closed. */
+  get signal(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Whether all tasks were told to end. */
+  get isOver(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /** Tells all tasks to end, lets last words be said, and waits for all of them. */
+  async close(reason: Error): Promise<void> {
+    this.#closing.abort(reason);
+    // Whoever hears of it gives back what it holds, in turns of its own: those last words are waited for as well.
+    await nextTurn();
+    while (this.#running.size > 0) {
+      await Promise.allSettled(this.#running);
+      await nextTurn();
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    this.#running.add(work);
+    const done = () => this.#running.delete(work);
+    work.then(done, done);
+  }
+}
