@@ -198,9 +198,13 @@ export class Session {
     },
     write_stream: async (request, namespace, signal) => {
       only("write_stream", request, [...ALWAYS, "key", "pieces", "options"]);
-      await using stream = await namespace.writeStream(keyOf(request["key"]), writeOptions(request, signal));
-      for (const piece of listOf(request, "pieces")) await stream.send(readValue(piece) as Uint8Array);
-      return written(await stream.finish());
+      const stream = await namespace.writeStream(keyOf(request["key"]), writeOptions(request, signal));
+      try {
+        for (const piece of listOf(request, "pieces")) await stream.send(readValue(piece) as Uint8Array);
+        return written(await stream.finish());
+      } finally {
+        stream.close();
+      }
     },
   };
 
