@@ -1,0 +1,59 @@
+/** Keyv's own test suite, unmodified, and what it does not ask. */
+import keyvTestSuite, { keyvIteratorTests } from "@keyv/test-suite";
+import Keyv, { type KeyvStoreAdapter } from "keyv";
+import * as test from "vitest";
+import { HotplateClient } from "../src/index.js";
+import { KeyvHotplate } from "../src/keyv.js";
+import { clientOf, freshName } from "./support/client.js";
+
+const { afterAll, describe, expect, inject, it } = test;
+
+describe("the suite of @keyv/test-suite", () => {
+  const url = `hotplate://${inject("server")}/${freshName()}`;
+  const client = new HotplateClient({ url });
+  const store = () => new KeyvHotplate(client.namespace());
+  keyvTestSuite(test, Keyv, store);
+  keyvIteratorTests(test, Keyv, store);
+  afterAll(() => client.close());
+});
+
+describe("what the suite does not ask", () => {
+  it("is a store by Keyv's own type", () => {
+    const adapter: KeyvStoreAdapter = new KeyvHotplate(clientOf().namespace());
+    expect(adapter).toBeInstanceOf(KeyvHotplate);
+  });
+
+  it("takes milliseconds", async () => {
+    const space = clientOf().namespace();
+    const keyv = new Keyv({ store: new KeyvHotplate(space), namespace: "n" });
+    await keyv.set("a", 1, 3_600_000);
+    expect(await space.ttlMs("n:a")).toBeGreaterThan(3_000_000 / 2);
+    expect(await space.ttlMs("n:a")).toBeLessThanOrEqual(3_600_000);
+  });
+
+  it("stores many at once, and values that are not serialized", async () => {
+    const store = new KeyvHotplate(clientOf().namespace());
+    await store.setMany([
+      { key: "a", value: "text", ttl: 60_000 },
+      { key: "b", value: { n: 1 } },
+      { key: "c", value: "\0begins oddly" },
+    ]);
+    expect(await store.getMany(["a", "b", "c", "d"])).toEqual(["text", { n: 1 }, "\0begins oddly", undefined]);
+    expect(await store.hasMany(["a", "d"])).toEqual([true, false]);
+    expect(await store.deleteMany(["a", "b"])).toBe(true);
+    expect(await store.get("a")).toBeUndefined();
+  });
+
+  it("emits what fails, and goes on without a cache that is away", async () => {
+    const client = clientOf();
+    const store = new KeyvHotplate(client.namespace());
+    const heard: unknown[] = [];
+    store.on("error", (error) => heard.push(error));
+    await expect(store.get("")).rejects.toMatchObject({ reason: "BAD_KEY" });
+    expect(heard).toHaveLength(1);
+    const away = new KeyvHotplate({ url: "hotplate://127.0.0.1:1", timeoutMs: 200 });
+    expect(await away.get("a")).toBeUndefined();
+    expect(await away.set("a", "b")).toBe(false);
+    await away.disconnect();
+  });
+});
