@@ -1,0 +1,151 @@
+package hotplate
+
+// Finding out who computes: looks a key up, takes its lease when nobody has it, or waits for who has. What is done with the
+// answer is decided in compute.go, what becomes of a lease in lease.go.
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "example.invalid/hotplate/client/go/hotplatepb"
+)
+
+// retryAfterDefault is when to ask again, where the server does not say.
+const retryAfterDefault = 100 * time.Millisecond
+
+// claim is what a caller has to do: return what was found, or compute.
+type claim[T any] struct {
+	// found is a hit or a negative; a miss means to compute.
+	found Lookup[T]
+	// lease is the right to store what is computed; with a hit, to renew it.
+	lease *held
+	// free: none is needed, as the cache was not asked for one. Neither: another process computes the same, the cache did
+	// not answer, or the caller may only read, and nothing is stored.
+	free bool
+}
+
+type askKind uint8
+
+const (
+	// askLook asks for what is there.
+	askLook askKind = iota
+	// askLease asks for the lease as well.
+	askLease
+	// askWait asks for the lease, or for the value as soon as it is there.
+	askWait
+)
+
+// ask is how one call asks, and for how long it waits.
+type ask struct {
+	kind    askKind
+	longest time.Duration
+}
+
+// claimIt asks until it is known what to do, within the time that the caller wants to wait.
+func (n *Namespace[T]) claimIt(ctx context.Context, key string, options *computeOptions) (claim[T], error) {
+	ends := time.Now().Add(options.wait)
+	mayWrite := true
+	for {
+		began := time.Now()
+		how := n.nextAsk(options, mayWrite, ends.Sub(began))
+		response, err := n.askOnce(ctx, key, options, how)
+		switch {
+		// A lease takes the right to write. Who may only read still reads.
+		case errors.Is(err, ErrPermissionDenied) && how.kind != askLook:
+			mayWrite = false
+			continue
+		case err != nil:
+			return claim[T]{}, err
+		// What others invalidate until it is computed nobody can tell this process: it stores nothing.
+		case response == nil:
+			return claim[T]{}, nil
+		case response.GetOutcome() != pb.GetOutcome_GET_OUTCOME_PENDING:
+			return n.claimed(key, response, mayWrite)
+		}
+		again, err := askAgain(ctx, response, how, began, ends)
+		if err != nil || !again {
+			return claim[T]{}, err
+		}
+	}
+}
+
+func (n *Namespace[T]) nextAsk(options *computeOptions, mayWrite bool, left time.Duration) ask {
+	switch {
+	case options.perProcess || !mayWrite:
+		return ask{kind: askLook}
+	case left <= 0:
+		return ask{kind: askLease}
+	default:
+		// A longer wait is made of several calls, so that a server that froze is found out.
+		return ask{askWait, min(left, n.client.calls.time())}
+	}
+}
+
+func (n *Namespace[T]) askOnce(
+	ctx context.Context, key string, options *computeOptions, how ask,
+) (*pb.GetResponse, error) {
+	request := (&readOptions{maxAge: options.maxAge}).get(n.name, key)
+	if options.staleWhileRevalidate {
+		request.StalePolicy = pb.StalePolicy_STALE_POLICY_WHILE_REVALIDATE
+	}
+	calls := n.client.calls
+	switch how.kind {
+	case askLease:
+		request.MissPolicy = pb.MissPolicy_MISS_POLICY_LEASE
+	case askWait:
+		request.MissPolicy = pb.MissPolicy_MISS_POLICY_LEASE_OR_WAIT
+		request.WaitTimeout = durationpb.New(how.longest)
+		calls = calls.WithTimeout(calls.time() + how.longest)
+	}
+	filling := n.nearFill(&readOptions{})
+	gate := n.client.gate
+	response, _, err := attempt(ctx, gate, &gate.reads, func(ctx context.Context) (*pb.GetResponse, error) {
+		return calls.getWhole(ctx, request)
+	})
+	if response != nil && response.GetOutcome() != pb.GetOutcome_GET_OUTCOME_PENDING {
+		filling.offer(key, response)
+	}
+	return response, err
+}
+
+func (n *Namespace[T]) claimed(key string, response *pb.GetResponse, mayWrite bool) (claim[T], error) {
+	c := claim[T]{}
+	if response.GetLease() != nil {
+		c.lease = n.client.hold(n.name, key, response.GetLease())
+	}
+	found, err := lookup(n.codec, response)
+	switch {
+	case errors.Is(err, ErrCodec):
+		n.client.log.Warn("a stored value cannot be read and is computed anew", "error", err)
+	case err != nil:
+		c.lease.release()
+		return claim[T]{}, err
+	default:
+		c.found = found
+	}
+	c.free = c.lease == nil && mayWrite
+	return c, nil
+}
+
+// askAgain pauses before the next call; false when the time is over. Who waited on the server asks again at once, who was
+// sent away comes back when the server said.
+func askAgain(ctx context.Context, response *pb.GetResponse, how ask, began, ends time.Time) (bool, error) {
+	now := time.Now()
+	if how.kind != askWait || !now.Before(ends) {
+		return false, nil
+	}
+	if now.Sub(began) < how.longest/2 {
+		pause := retryAfterDefault
+		if said := response.GetPending().GetRetryAfter(); said != nil {
+			pause = fromWire(said)
+		}
+		sleep(ctx, min(jittered(pause), ends.Sub(now)))
+	}
+	if gone := callerGone(ctx); gone != nil {
+		return false, gone
+	}
+	return true, nil
+}

@@ -1,0 +1,276 @@
+package hotplate
+
+// One computation for many callers: who waits for what, and when nobody waits any more. What is computed lives in compute.go.
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"sync/atomic"
+)
+
+// flightKey is what a computation is shared by: equal only when a caller may take another's result.
+type flightKey struct {
+	namespace, key string
+	refresh        bool
+	value          reflect.Type
+}
+
+// flight is a computation under way.
+type flight struct {
+	id      uint64
+	waiters int
+	course  *course
+	// done is closed when there is a value or an error.
+	done  chan struct{}
+	value any
+	err   error
+}
+
+// course tells a running computation what happened around it. Its context ends when nobody waits any more.
+type course struct {
+	flights *flights
+	cancel  context.CancelFunc
+	// outdated: something was invalidated since it began.
+	outdated atomic.Bool
+	// needed is closed when another computation waits for it, and may hold the place that it would wait for.
+	needed   chan struct{}
+	needOnce sync.Once
+	// isComputed: it has its value, and from here on is finished even when nobody waits. Guarded by the table's lock.
+	isComputed bool
+}
+
+// computed keeps the rest from being cancelled, and tells whether the result may be stored.
+func (c *course) computed() (mayStore bool) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	c.isComputed = true
+	return !c.outdated.Load()
+}
+
+func (c *course) need() { c.needOnce.Do(func() { close(c.needed) }) }
+
+// flights are the computations of a client that are under way.
+type flights struct {
+	tasks *tasks
+	// slots are places for computations.
+	slots chan struct{}
+
+	mu    sync.Mutex
+	table map[flightKey]*flight
+	next  uint64
+	waits waits
+}
+
+func newFlights(computationsMax int, running *tasks) *flights {
+	return &flights{
+		tasks: running, slots: make(chan struct{}, computationsMax), table: map[flightKey]*flight{}, waits: waits{},
+	}
+}
+
+// join waits for the computation of this key, starting it when there is none. Who gives up leaves the others waiting.
+func join[T any](
+	ctx context.Context, f *flights, key flightKey, compute func(context.Context, *course) (T, error),
+) (T, error) {
+	var none T
+	if gone := callerGone(ctx); gone != nil {
+		return none, gone
+	}
+	asks, nested := here(ctx)
+	waiter := uint64(0)
+	if nested && asks.flights == f {
+		waiter = asks.id
+	}
+	joined, err := f.enter(ctx, key, waiter, func(ctx context.Context, c *course) (any, error) { return compute(ctx, c) })
+	if err != nil {
+		return none, err
+	}
+	if nested {
+		joined.course.need()
+	}
+	defer f.leave(key, joined, waiter)
+	select {
+	case <-joined.done:
+	case <-ctx.Done():
+		return none, callerGone(ctx)
+	case <-f.tasks.ctx.Done():
+		return none, closedError()
+	}
+	if joined.err != nil {
+		return none, joined.err
+	}
+	value, is := joined.value.(T)
+	if !is && joined.value != nil {
+		return none, failure(KindInternal, "a computation answered with another type than was asked for")
+	}
+	return value, nil
+}
+
+// enter joins the flight of this key, or starts one. waiter is the computation of this table that asks, if one does.
+func (f *flights) enter(
+	ctx context.Context, key flightKey, waiter uint64, compute func(context.Context, *course) (any, error),
+) (*flight, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if underway := f.table[key]; underway != nil {
+		if waiter != 0 && !f.waits.enter(waiter, underway.id) {
+			return nil, invalid("key", "this computation asks for what waits for it: both would wait for ever")
+		}
+		underway.waiters++
+		return underway, nil
+	}
+	// The computation has what the first caller's context carries, and ends when nobody waits: not with that caller.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	begun := &flight{
+		id: f.number(), waiters: 1, done: make(chan struct{}),
+		course: &course{flights: f, cancel: cancel, needed: make(chan struct{})},
+	}
+	running = inside(running, within{f, begun.id})
+	started := f.tasks.start(func(closed context.Context) {
+		stop := context.AfterFunc(closed, cancel)
+		defer stop()
+		defer cancel()
+		begun.value, begun.err = compute(running, begun.course)
+		// Who comes after an end begins anew: failures are not kept.
+		f.land(key, begun)
+		close(begun.done)
+	})
+	if !started {
+		cancel()
+		return nil, closedError()
+	}
+	f.table[key] = begun
+	if waiter != 0 {
+		// What is new waits for nobody yet.
+		f.waits.enter(waiter, begun.id)
+	}
+	return begun, nil
+}
+
+func (f *flights) number() uint64 {
+	f.next++
+	return f.next
+}
+
+// numbered is the context of a computation that nobody joins.
+func (f *flights) numbered(ctx context.Context) context.Context {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return inside(ctx, within{f, f.number()})
+}
+
+func (f *flights) land(key flightKey, landed *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.table[key] == landed {
+		delete(f.table, key)
+	}
+}
+
+func (f *flights) leave(key flightKey, left *flight, waiter uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if waiter != 0 {
+		f.waits.leave(waiter, left.id)
+	}
+	left.waiters--
+	// A flight that left the table because it is outdated runs to its end for those who wait, and no longer.
+	if left.waiters == 0 && !left.course.isComputed {
+		if f.table[key] == left {
+			delete(f.table, key)
+		}
+		left.course.cancel()
+	}
+}
+
+// turn waits until one more computation may run. What is only looked up, or waited for, needs no such place; what another
+// computation waits for takes one if there is one, and runs in that one's place otherwise. release gives it back.
+func (f *flights) turn(ctx context.Context, c *course) (release func(), ok bool) {
+	if release, ok := f.slot(); ok {
+		return release, true
+	}
+	select {
+	case f.slots <- struct{}{}:
+		return f.release, true
+	case <-c.needed:
+		return func() {}, true
+	case <-ctx.Done():
+		return func() {}, false
+	}
+}
+
+// slot is a place for one more computation, if there is one now.
+func (f *flights) slot() (release func(), ok bool) {
+	select {
+	case f.slots <- struct{}{}:
+		return f.release, true
+	default:
+		return func() {}, false
+	}
+}
+
+func (f *flights) release() { <-f.slots }
+
+// outdate marks what is under way in a namespace as computed from what no longer holds: its callers get it, nobody else does,
+// and it is not stored.
+func (f *flights) outdate(namespace string) {
+	f.outdateIf(func(key *flightKey) bool { return key.namespace == namespace })
+}
+
+// outdateKey is the same for one key, which was written.
+func (f *flights) outdateKey(namespace, key string) {
+	f.outdateIf(func(k *flightKey) bool { return k.key == key && k.namespace == namespace })
+}
+
+func (f *flights) outdateIf(concerns func(*flightKey) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key, underway := range f.table {
+		if concerns(&key) {
+			underway.course.outdated.Store(true)
+			delete(f.table, key)
+		}
+	}
+}
+
+// runComputation runs a caller's function in a goroutine of its own, so that one that does not end with its context holds up
+// nobody but itself. release is called when it has ended.
+func runComputation[T any](
+	ctx context.Context, running *tasks, release func(), compute func(context.Context) (T, error),
+) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	result := make(chan outcome, 1)
+	started := running.start(func(context.Context) {
+		defer release()
+		// The panic's own text may hold what was computed with.
+		out := outcome{err: failure(KindCompute, "the computation panicked")}
+		defer func() {
+			_ = recover()
+			result <- out
+		}()
+		value, err := compute(ctx)
+		if err != nil {
+			err = &Error{Kind: KindCompute, Message: err.Error(), cause: err}
+		}
+		out = outcome{value, err}
+	})
+	var none T
+	if !started {
+		release()
+		return none, closedError()
+	}
+	select {
+	case out := <-result:
+		return out.value, out.err
+	case <-ctx.Done():
+	}
+	select {
+	case out := <-result:
+		return out.value, out.err
+	default:
+		return none, &Error{Kind: KindCancelled, Message: "nobody waited for the computation any more", cause: ctx.Err()}
+	}
+}
