@@ -31,6 +31,13 @@ func Essence(contentType string) string {
 	return strings.ToLower(strings.TrimSpace(essence))
 }
 
+// Decode reads a stored value that came by itself, such as by a [Namespace.Watch]: it checks what the value says of itself first.
+//
+// Errors: [ErrCodec].
+func Decode[T any](codec Codec[T], contentType, encoding string, content []byte) (T, error) {
+	return decodeChecked(codec, contentType, encoding, content)
+}
+
 // decodeChecked checks what a stored value says of itself, then reads it.
 func decodeChecked[T any](codec Codec[T], contentType, encoding string, content []byte) (T, error) {
 	var none T

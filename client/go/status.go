@@ -76,6 +76,9 @@ func isConnectionLoss(message string) bool {
 	return false
 }
 
+// ItemFault is the failure of one item of a batch or a stream that comes as a message, such as a preload's.
+func ItemFault(item *pb.ItemError) *Error { return fromItem(item) }
+
 // fromItem reads the failure of one item of a batch or a stream.
 func fromItem(item *pb.ItemError) *Error {
 	after := time.Duration(0)

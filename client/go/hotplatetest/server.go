@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -168,6 +170,10 @@ func startProcess(program string, args []string) (*process, error) {
 		command: exec.Command(program, args...), lines: make(chan string, 1), errors: &tail{}, ended: make(chan struct{}),
 	}
 	p.command.Stderr = p.errors
+	// What the client reads is not for the server, which refuses settings that it does not know.
+	p.command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "HOTPLATE_")
+	})
 	out, err := p.command.StdoutPipe()
 	if err != nil {
 		return nil, err

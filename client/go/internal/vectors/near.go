@@ -3,6 +3,7 @@ package vectors
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -159,8 +160,11 @@ func (r *NearRun) Step(s *NearStep) (map[string]any, error) {
 			r.core.Updated(update, &pb.Position{Logs: []*pb.LogPosition{
 				{Log: 3, Epoch: 7, Number: s.At["3"]}, {Log: 64, Epoch: 7, Number: s.At["64"]},
 			}})
-			return map[string]any{"add": update.Add, "remove": update.Remove}, nil
+			slices.Sort(update.Add)
+			slices.Sort(update.Remove)
+			return map[string]any{"add": slices.Concat([]string{}, update.Add), "remove": slices.Concat([]string{}, update.Remove)}, nil
 		}
+		return map[string]any{"add": []string{}, "remove": []string{}}, nil
 	case "write_begins":
 		sets := make([]near.Set, 0, len(s.SetsWritten))
 		for i := range s.SetsWritten {

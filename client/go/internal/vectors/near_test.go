@@ -57,7 +57,6 @@ func checkStep(t *testing.T, place int, run *NearRun, step *NearStep) {
 		}
 	case "followed":
 		add, _ := came["add"].([]string)
-		slices.Sort(add)
 		remove, _ := came["remove"].([]string)
 		if !slices.Equal(add, step.Add) || len(remove) != len(step.Remove) {
 			t.Fatalf("step %d: %v", place, came)
