@@ -91,6 +91,9 @@ func (jsonCodec[T]) Encode(value T) ([]byte, error) {
 
 func (jsonCodec[T]) Decode(content []byte) (T, error) {
 	var value, none T
+	if !utf8.Valid(content) {
+		return none, failure(KindCodec, "the stored JSON is not UTF-8")
+	}
 	err := json.Unmarshal(content, &value)
 	if err == nil {
 		return value, nil

@@ -70,7 +70,7 @@ func serverInfo(ctx context.Context, w *world, line []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	features := slices.Concat([]string{}, info.GetFeatures())
+	features := append([]string{}, info.GetFeatures()...)
 	return map[string]any{
 		"version": info.GetVersion(), "features": features,
 		"unary_value_bytes_max": info.GetLimits().GetUnaryValueBytesMax(),

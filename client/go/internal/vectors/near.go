@@ -162,7 +162,7 @@ func (r *NearRun) Step(s *NearStep) (map[string]any, error) {
 			}})
 			slices.Sort(update.Add)
 			slices.Sort(update.Remove)
-			return map[string]any{"add": slices.Concat([]string{}, update.Add), "remove": slices.Concat([]string{}, update.Remove)}, nil
+			return map[string]any{"add": append([]string{}, update.Add...), "remove": append([]string{}, update.Remove...)}, nil
 		}
 		return map[string]any{"add": []string{}, "remove": []string{}}, nil
 	case "write_begins":
