@@ -1,7 +1,9 @@
 """Makes the threaded client from the one for asyncio: `src/hotplate/_sync` from `src/hotplate/_aio`.
 
-Rewrites tokens, not syntax: `await` and `async` go, names that begin with `Async` lose that, and a few names have a twin.
-`runtime.py` and `transport.py` are written for each by hand: they are where both really differ.
+Rewrites tokens, not syntax: `await` and `async` go, names that begin with `Async` lose that, and a few names have a
+twin.
+What stands between `# Only with event loops:` and `# Both:` is left out. `runtime.py` and `transport.py` are
+written for each by hand: they are where both really differ.
 
     python tools/make_sync.py          writes the files
     python tools/make_sync.py --check  fails when they are not what they should be
@@ -38,6 +40,7 @@ NAMES = {
 
 def converted(text: str) -> str:
     """The text of a file, for threads."""
+    text = re.sub(r"^ *# Only with event loops:.*?^ *# Both:[^\n]*\n", "", text, flags=re.DOTALL | re.MULTILINE)
     text = _without_awaitables(text)
     out: list[str] = []
     at = (1, 0)

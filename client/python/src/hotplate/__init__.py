@@ -1,6 +1,6 @@
 """Client of the hotplate cache: results that are expensive to compute, kept where every process can reach them.
 
-`AsyncClient` is for asyncio, `Client` for threads; both have the same surface. A `Client` gives `Namespace`s, which read
+`AsyncClient` is for asyncio, `Client` for threads; both have the same surface. A client gives namespaces, which read
 and write values. A cache that is away is a miss, never an error, unless `on_error="raise"` asks for it.
 """
 
@@ -19,8 +19,23 @@ from hotplate._sync.reading import ReadStream
 from hotplate._sync.watch import Preload, Watch
 from hotplate._sync.writing import WriteStream
 from hotplate._version import __version__
-from hotplate.errors import *  # noqa: F403
-from hotplate.errors import __all__ as _errors
+from hotplate.errors import (
+    CallCancelledError,
+    CodecError,
+    ComputeError,
+    ConfigurationError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    HotplateError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+)
 from hotplate.keys import AnyKey, Key
 from hotplate.near import NearOptions
 from hotplate.observe import detect
@@ -56,11 +71,20 @@ __all__ = [
     "AsyncWatch",
     "AsyncWriteStream",
     "CacheMode",
+    "CallCancelledError",
     "Client",
+    "CodecError",
     "ComputeArgs",
+    "ComputeError",
+    "ConfigurationError",
+    "DeadlineExceededError",
     "DegradationCounts",
     "DurationLike",
+    "FailedPreconditionError",
     "Hit",
+    "HotplateError",
+    "InternalError",
+    "InvalidArgumentError",
     "Invalidated",
     "Key",
     "Lookup",
@@ -70,6 +94,8 @@ __all__ = [
     "NearOptions",
     "NearStats",
     "Negative",
+    "NotFoundError",
+    "PermissionDeniedError",
     "Preload",
     "PreloadItem",
     "PreloadProgress",
@@ -77,11 +103,15 @@ __all__ = [
     "ReadArgs",
     "ReadStream",
     "Refreshing",
+    "ResourceExhaustedError",
     "Selector",
     "Stats",
     "Tier",
     "Tls",
     "TtlLike",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
     "Watch",
     "WatchItem",
     "WriteArgs",
@@ -92,5 +122,4 @@ __all__ = [
     "format_duration",
     "parse_duration",
     "serializers",
-    *_errors,
 ]

@@ -1,4 +1,4 @@
-"""Clients in forked processes: a child has neither the threads nor the connections of its parent, and must not use them."""
+"""Clients in forked processes: a child must not use the threads and connections of its parent."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ __all__ = ["remember"]
 
 
 class _Forkable(Protocol):
+    def _before_fork(self) -> None: ...
+
+    def _after_fork(self) -> None: ...
+
     def _forked(self) -> None: ...
 
 
 _CLIENTS: Final[weakref.WeakSet[_Forkable]] = weakref.WeakSet()
 # What the parent had is kept in a child and never looked at: to let go of it would close the parent's connections.
 _INHERITED: Final[list[object]] = []
+# Those that were told of the fork under way.
+_FORKING: Final[list[_Forkable]] = []
 
 
 def remember(client: _Forkable) -> None:
@@ -23,11 +29,24 @@ def remember(client: _Forkable) -> None:
     _CLIENTS.add(client)
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    _FORKING.extend(_CLIENTS)
+    for client in _FORKING:
+        client._before_fork()
+
+
+def _in_parent() -> None:
+    for client in _FORKING:
+        client._after_fork()
+    _FORKING.clear()
+
+
+def _in_child() -> None:
+    _FORKING.clear()
     for client in list(_CLIENTS):
         _INHERITED.append(getattr(client, "_state", None))
         client._forked()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -18,7 +18,7 @@ _UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 
 
 @dataclass(frozen=True, slots=True)
 class NearOptions:
-    """How values are kept in this process, for as long as the server vouches for them; bounds are for each namespace."""
+    """How values are kept in this process while the server vouches for them; bounds are for each namespace."""
 
     bytes_max: int | str = 64 << 20
     """Bytes that it keeps at most, at least 64 KiB; also as `64MiB`. A value counts twice, as it came and as read."""

@@ -15,9 +15,9 @@ __all__ = ["WatchItem", "WatchType"]
 
 #: What an item tells. `created`: the watch exists, every change from here on is covered; comes again after each
 #: reconnection. `present`: an entry that was there. `synced`: all that was there has been told. `put`, `invalidated`,
-#: `marked_stale`, `expired`, `evicted`: of one key. `set_invalidated`: all that `selector` selects was dropped, or marked
-#: stale. `progress`: nothing that matters happened up to here. `discontinuity`: changes were lost, copies of entries can
-#: no longer be trusted. `lost`: the connection was lost; until `created` comes, copies may be out of date.
+#: `marked_stale`, `expired`, `evicted`: of one key. `set_invalidated`: all that `selector` selects was dropped, or
+#: marked stale. `progress`: nothing that matters happened up to here. `discontinuity`: changes were lost, copies of
+#: entries can no longer be trusted. `lost`: the connection was lost; until `created` comes, copies may be out of date.
 WatchType: TypeAlias = Literal[
     "created",
     "present",

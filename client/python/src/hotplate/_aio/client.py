@@ -11,6 +11,7 @@ from hotplate import forks, observe
 from hotplate._aio.calls import AsyncCalls
 from hotplate._aio.namespace import AsyncNamespace
 from hotplate._aio.state import State
+from hotplate._aio.transport import Transport
 from hotplate._core import environment
 from hotplate._core.setup import COMPUTATIONS_MAX, CONNECTIONS_MAX, JOURNAL_MAX, Setup, Tls, Token, setup
 from hotplate.near import NearOptions
@@ -26,8 +27,8 @@ _JSON = Json()
 class AsyncClient:
     """A cache, wherever it runs. Make one for each process, and close it at its end.
 
-    Connections are opened when they are first used, so this succeeds while the server is down. It may be used by several
-    event loops, each with connections of its own, and in processes forked from the one that made it.
+    Connections are opened when they are first used, so this succeeds while the server is down. It may be used by
+    several event loops, each with connections of its own, and in processes forked from the one that made it.
 
     ```python
     async with AsyncClient("hotplate://127.0.0.1:7070/ml") as client:
@@ -95,7 +96,7 @@ class AsyncClient:
             on_state_change=on_state_change,
         )
         self._serializer = serializer or _JSON
-        self._state = State(self._setup, self._changed)
+        self._state = self._new_state()
         forks.remember(self)
 
     @classmethod
@@ -165,11 +166,24 @@ class AsyncClient:
         """Closes the client."""
         await self.close()
 
+    def _new_state(self) -> State:
+        """Connections and all else that belongs to one process; for tests, over another transport."""
+        return State(self._setup, Transport(self._setup), self._changed)
+
     def _changed(self, available: bool) -> None:
         observe.state_changed(available)
         if self._setup.on_state_change is not None:
             self._setup.on_state_change(available)
 
+    def _before_fork(self) -> None:
+        """In the parent, before it forks."""
+        self._forking = self._state
+        self._forking.calls.transport.before_fork()
+
+    def _after_fork(self) -> None:
+        """In the parent, after it has."""
+        self._forking.calls.transport.after_fork()
+
     def _forked(self) -> None:
         """In a child after a fork: connections, threads and locks of the parent are not ours."""
-        self._state = State(self._setup, self._changed)
+        self._state = self._new_state()

@@ -105,7 +105,7 @@ class Near:
         lates = 0
         try:
             self._prepare(follower, token)
-            while True:
+            while not self._tasks.closing:
                 try:
                     message = await follower.message(self._silence if follower.is_open else None)
                 except TimeoutError:

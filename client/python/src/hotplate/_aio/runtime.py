@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from hotplate._core import flights as core
 from hotplate._core.slots import Slots
-from hotplate.errors import CallCancelledError
+from hotplate.errors import CallCancelledError, ConfigurationError
 
 T = TypeVar("T")
 
@@ -30,6 +30,20 @@ def context() -> Hashable:
 async def sleep(seconds: float) -> None:
     """Waits."""
     await asyncio.sleep(seconds)
+
+
+def is_stream(function: Callable[..., Any]) -> bool:
+    """Whether a function makes several values, one after the other."""
+    return inspect.isasyncgenfunction(function)
+
+
+def check_function(function: Callable[..., Any]) -> None:
+    """Refuses functions that cannot wait for the cache."""
+    if not inspect.iscoroutinefunction(inspect.unwrap(function)):
+        raise ConfigurationError(
+            f"{getattr(function, '__qualname__', 'what is decorated')} is no coroutine function: write `async def`, or"
+            " use the namespace of a hotplate.Client"
+        )
 
 
 def interrupt(end: Callable[[], None]) -> None:

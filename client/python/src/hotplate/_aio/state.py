@@ -28,9 +28,9 @@ _NEARS_MAX = 64
 class State:
     """Connections, breaker, journal, computations, near caches and tasks."""
 
-    def __init__(self, setup: Setup, told: Callable[[bool], None]) -> None:
+    def __init__(self, setup: Setup, transport: Transport, told: Callable[[bool], None]) -> None:
         self.setup = setup
-        self.calls = AsyncCalls(setup, Transport(setup))
+        self.calls = AsyncCalls(setup, transport)
         self.tasks = runtime.Tasks()
         self.guard = Guard(
             raises=setup.raises,
@@ -116,5 +116,6 @@ class State:
         for near in self._nears.values():
             if near is not None:
                 near.stop()
+        self.calls.transport.end_streams()
         await self.tasks.close()
         await self.calls.transport.close()

@@ -81,6 +81,15 @@ class Transport:
         for stubs in pool.all() if pool is not None else []:
             await stubs.channel.close()
 
+    def end_streams(self) -> None:
+        """Nothing to do: who reads them is cancelled."""
+
+    def before_fork(self) -> None:
+        """Nothing to do: gRPC's asyncio API cannot be used in a child of a process that has used it."""
+
+    def after_fork(self) -> None:
+        """Nothing to do."""
+
     async def _unary(self, line: Line[_Stubs], method: Any, request: Any, timeout: float) -> Any:
         line.take()
         try:

@@ -1,4 +1,7 @@
-"""Reads and writes of one namespace: serializer, near cache and degradation around the calls. `namespace` is the surface."""
+"""Reads and writes of one namespace: serializer, near cache and degradation around the calls.
+
+What users call is in `namespace`.
+"""
 
 from __future__ import annotations
 

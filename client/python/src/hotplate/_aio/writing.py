@@ -1,4 +1,4 @@
-"""Writing one value as a stream, opened as often as it takes. What the server may not have yet is kept or read again."""
+"""Writing one value as a stream, opened as often as it takes. What the server may not have yet is kept."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ Keys are hashed over this text, so a difference of one byte between two clients 
 
 from __future__ import annotations
 
+import itertools
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -114,7 +115,7 @@ def _write_object(out: list[str], members: Mapping[object, object], depth: int) 
         # RFC 8785 orders names by their UTF-16 code units.
         named.append((normal.encode("utf-16-be", "surrogatepass"), normal, value))
     named.sort(key=lambda member: member[0])
-    if any(one[0] == next_one[0] for one, next_one in zip(named, named[1:], strict=False)):
+    if any(one[0] == next_one[0] for one, next_one in itertools.pairwise(named)):
         raise InvalidArgumentError("two names of a key parameter are the same in normal form", field="key")
     out.append("{")
     for index, (_, name, value) in enumerate(named):

@@ -107,6 +107,12 @@ class Pool(Generic[C]):
         """A connection for a long-lived stream."""
         return self._streams[turn % len(self._streams)][0]
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls are under way."""
+        every = [*self._calls, *self._transfers, *self._streams]
+        return any(line.busy for lines in every for line in lines)
+
     def all(self) -> list[C]:
         """Every connection."""
         every = [*self._calls, *self._transfers, *self._streams]

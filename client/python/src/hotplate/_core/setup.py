@@ -65,7 +65,7 @@ class Setup:
 
     def near_of(self, namespace: str) -> NearOptions | None:
         """The near cache of a namespace, if it has one."""
-        return self.nears[namespace] if namespace in self.nears else self.near
+        return self.nears.get(namespace, self.near)
 
 
 def setup(

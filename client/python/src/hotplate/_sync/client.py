@@ -14,6 +14,7 @@ from hotplate._core.setup import COMPUTATIONS_MAX, CONNECTIONS_MAX, JOURNAL_MAX,
 from hotplate._sync.calls import Calls
 from hotplate._sync.namespace import Namespace
 from hotplate._sync.state import State
+from hotplate._sync.transport import Transport
 from hotplate.near import NearOptions
 from hotplate.profile import Profile
 from hotplate.results import DegradationCounts
@@ -27,8 +28,8 @@ _JSON = Json()
 class Client:
     """A cache, wherever it runs. Make one for each process, and close it at its end.
 
-    Connections are opened when they are first used, so this succeeds while the server is down. It may be used by several
-    event loops, each with connections of its own, and in processes forked from the one that made it.
+    Connections are opened when they are first used, so this succeeds while the server is down. It may be used by
+    several event loops, each with connections of its own, and in processes forked from the one that made it.
 
     ```python
     with Client("hotplate://127.0.0.1:7070/ml") as client:
@@ -96,7 +97,7 @@ class Client:
             on_state_change=on_state_change,
         )
         self._serializer = serializer or _JSON
-        self._state = State(self._setup, self._changed)
+        self._state = self._new_state()
         forks.remember(self)
 
     @classmethod
@@ -166,11 +167,24 @@ class Client:
         """Closes the client."""
         self.close()
 
+    def _new_state(self) -> State:
+        """Connections and all else that belongs to one process; for tests, over another transport."""
+        return State(self._setup, Transport(self._setup), self._changed)
+
     def _changed(self, available: bool) -> None:
         observe.state_changed(available)
         if self._setup.on_state_change is not None:
             self._setup.on_state_change(available)
 
+    def _before_fork(self) -> None:
+        """In the parent, before it forks."""
+        self._forking = self._state
+        self._forking.calls.transport.before_fork()
+
+    def _after_fork(self) -> None:
+        """In the parent, after it has."""
+        self._forking.calls.transport.after_fork()
+
     def _forked(self) -> None:
         """In a child after a fork: connections, threads and locks of the parent are not ours."""
-        self._state = State(self._setup, self._changed)
+        self._state = self._new_state()

@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from hotplate import observe
 from hotplate._core.near.sets import DEPENDENTS, Set
+from hotplate._sync import decorators
 from hotplate._sync.computing import Computing
+from hotplate._sync.decorators import Cached, CachedStream
 from hotplate._sync.near import OwnWrite
 from hotplate._sync.reading import ReadStream, ValueReader
 from hotplate._sync.runtime import Computation
 from hotplate._sync.typed import Typed, found_value
 from hotplate._sync.watch import Preload, Watch
 from hotplate._sync.writing import WriteStream
-from hotplate.errors import HotplateError
+from hotplate.errors import ConfigurationError, HotplateError
 from hotplate.keys import AnyKey, key_text
 from hotplate.options import (
     ComputeArgs,
@@ -43,13 +45,26 @@ if TYPE_CHECKING:
     from hotplate._sync.client import Client
 
 T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+class _CachedDecorator(Protocol):
+    """What `cached` with options gives: it keeps the signature of what it decorates."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap, unused-ignore]
+        self, function: Callable[P, Iterator[R]], /
+    ) -> CachedStream[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Cached[P, R]: ...
 
 
 class Namespace:
     """One namespace with the serializer its values are written with. Made by `Client.namespace`; cheap.
 
-    Unless the client was made with `on_error="raise"`, a cache that is away is a miss and a dropped write, not an error:
-    what is raised is a fault of the request, of the set-up, or a value of another kind.
+    Unless the client was made with `on_error="raise"`, a cache that is away is a miss and a dropped write, not an
+    error: what is raised is a fault of the request, of the set-up, or a value of another kind.
     """
 
     def __init__(self, client: Client, name: str, serializer: Serializer, reads_near: bool = True) -> None:
@@ -188,8 +203,8 @@ class Namespace:
     def get_or_compute(self, key: AnyKey, compute: Computation[T], **options: Unpack[ComputeArgs]) -> T:
         """Returns the stored value, or computes and stores it, once for all processes that ask.
 
-        However many callers of this process ask for a key at once, it is looked up once, and all get the same object. Of
-        all processes that miss it, one computes; the others wait for its value at most `wait`, and then compute for
+        However many callers of this process ask for a key at once, it is looked up once, and all get the same object.
+        Of all processes that miss it, one computes; the others wait for its value at most `wait`, and then compute for
         themselves. The lease is extended for as long as the computation runs. A failure is raised to all who wait here.
         A caller that gives up does not end the computation for the others.
 
@@ -202,6 +217,46 @@ class Namespace:
             counted = seen.computing(compute)
             value = Computing(self._typed, key_text(key), counted, options).run()
             return cast("T", value)
+
+    def cached(
+        self,
+        *,
+        prefix: str | None = None,
+        key: Callable[..., AnyKey] | None = None,
+        ignore: Iterable[str] = (),
+        version: int | str = 1,
+        **options: Unpack[ComputeArgs],
+    ) -> _CachedDecorator:
+        """Caches the results of a function by its arguments: a decorator, for functions, methods and generators.
+
+        The key is `prefix` (by default the function's name), `version` and a hash of the arguments, or what `key` makes
+        of them. `ignore` names parameters that do not matter. With `version="auto"` a change of the function's source
+        makes new keys. `tags` and `depends_on` may name arguments: `tags=["track:{track}"]`. A method's object is no
+        part of the key unless its class has `__hotplate_key__`; say so with `ignore=("self",)`.
+
+        What is decorated has `refresh`, `bypass`, `only`, `key` and `invalidate`, each called with the same arguments.
+        """
+        check_compute(options)
+        return cast("_CachedDecorator", decorators.cached(self, options, prefix, key, ignore, version))
+
+    def invalidates(
+        self,
+        *,
+        keys: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        prefix: str | None = None,
+        kind: str | None = None,
+        when: Literal["always", "success"] = "always",
+        reason: str = "",
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Drops what is selected after a function ran: a decorator.
+
+        Keys with `*` or `?` are globs; all may name arguments, as in `tags=["track:{track}"]`. With `when="success"`
+        not after a failure. The function's own failure is what its caller gets.
+        """
+        if not (keys or tags or prefix or kind):
+            raise ConfigurationError("invalidates needs keys, tags, a prefix or a kind")
+        return decorators.invalidates(self, keys, tags, prefix, kind, when, reason)
 
     def touch(self, key: AnyKey, ttl: TtlLike) -> bool:
         """Gives an entry this lifetime from now on. False when there is no such entry, or the cache is away."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import logging
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from hotplate._core import flights as core
 from hotplate._core.slots import Slots
-from hotplate.errors import CallCancelledError
+from hotplate.errors import CallCancelledError, ConfigurationError
 
 T = TypeVar("T")
 
@@ -33,6 +34,21 @@ def context() -> Hashable:
 def sleep(seconds: float) -> None:
     """Waits."""
     time.sleep(seconds)
+
+
+def is_stream(function: Callable[..., Any]) -> bool:
+    """Whether a function makes several values, one after the other."""
+    return inspect.isgeneratorfunction(function)
+
+
+def check_function(function: Callable[..., Any]) -> None:
+    """Refuses functions that this namespace cannot run."""
+    original = inspect.unwrap(function)
+    if inspect.iscoroutinefunction(original) or inspect.isasyncgenfunction(original):
+        raise ConfigurationError(
+            f"{getattr(function, '__qualname__', 'what is decorated')} is a coroutine function: use the namespace of a"
+            " hotplate.AsyncClient"
+        )
 
 
 def interrupt(end: Callable[[], None]) -> None:

@@ -29,9 +29,9 @@ _NEARS_MAX = 64
 class State:
     """Connections, breaker, journal, computations, near caches and tasks."""
 
-    def __init__(self, setup: Setup, told: Callable[[bool], None]) -> None:
+    def __init__(self, setup: Setup, transport: Transport, told: Callable[[bool], None]) -> None:
         self.setup = setup
-        self.calls = Calls(setup, Transport(setup))
+        self.calls = Calls(setup, transport)
         self.tasks = runtime.Tasks()
         self.guard = Guard(
             raises=setup.raises,
@@ -117,5 +117,6 @@ class State:
         for near in self._nears.values():
             if near is not None:
                 near.stop()
+        self.calls.transport.end_streams()
         self.tasks.close()
         self.calls.transport.close()

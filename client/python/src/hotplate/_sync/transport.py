@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -23,6 +25,8 @@ T = TypeVar("T")
 
 #: Messages of a stream that wait for their reader, and chunks that wait for the network.
 _WAITING_MAX: Final = 2
+#: Longest wait for calls under way before a fork, in seconds.
+_FORK_WAIT: Final = 2.0
 
 
 class _Stubs:
@@ -43,6 +47,7 @@ class Transport:
         self._lock = threading.Lock()
         self._made: Pool[_Stubs] | None = None
         self._closed = False
+        self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
 
     def turn(self) -> int:
         """Whose turn it is of several servers."""
@@ -61,12 +66,12 @@ class Transport:
     def stream(self, method: str, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream of the cache service, within this time."""
         line = self._pool().for_stream(turn)
-        return _opened(Stream(getattr(line.channel.cache, method)(request, metadata=self._metadata()), line), timeout)
+        return self._opened(getattr(line.channel.cache, method)(request, metadata=self._metadata()), line, timeout)
 
     def read_value(self, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream that reads a value, within this time."""
         line = self._pool().for_transfer(turn)
-        return _opened(Stream(line.channel.blob.ReadValue(request, metadata=self._metadata()), line), timeout)
+        return self._opened(line.channel.blob.ReadValue(request, metadata=self._metadata()), line, timeout)
 
     def write_value(self, turn: int) -> Upload:
         """Opens a stream that writes a value."""
@@ -80,6 +85,36 @@ class Transport:
             pool, self._made = self._made, None
         for stubs in pool.all() if pool is not None else []:
             stubs.channel.close()
+
+    def end_streams(self) -> None:
+        """Ends all streams, so that nobody waits for one."""
+        for stream in list(self._streams):
+            stream.cancel()
+
+    def before_fork(self) -> None:
+        """Keeps calls from beginning, ends streams, which go on afterwards, and waits for calls under way, not for long.
+
+        gRPC can only be used in a child when no thread was within it.
+        """
+        self._lock.acquire()
+        streams = list(self._streams)
+        for stream in streams:
+            stream.cancel()
+        ends = time.monotonic() + _FORK_WAIT
+        pool = self._made
+        while time.monotonic() < ends and (
+            any(stream.is_fetching for stream in streams) or (pool is not None and pool.is_busy)
+        ):
+            time.sleep(0.001)
+
+    def after_fork(self) -> None:
+        """Lets calls begin again, in the parent."""
+        self._lock.release()
+
+    def _opened(self, call: Any, line: Line[_Stubs], timeout: float) -> Stream[Any]:
+        stream: Stream[Any] = Stream(call, line)
+        self._streams.add(stream)
+        return _opened(stream, timeout)
 
     def _unary(self, line: Line[_Stubs], method: Any, request: Any, timeout: float) -> Any:
         line.take()
@@ -130,7 +165,13 @@ class Stream(Generic[T]):
         self._begun = threading.Event()
         self._open = True
         line.take()
-        threading.Thread(target=self._fetch, name="hotplate-stream", daemon=True).start()
+        self._fetching = threading.Thread(target=self._fetch, name="hotplate-stream", daemon=True)
+        self._fetching.start()
+
+    @property
+    def is_fetching(self) -> bool:
+        """Whether its thread may be within gRPC."""
+        return self._fetching.is_alive()
 
     def opened(self, timeout: float) -> None:
         """Waits until the server has begun to answer. Raises TimeoutError."""

@@ -1,5 +1,8 @@
 # Made from hotplate/_aio/typed.py by tools/make_sync.py: change that one.
-"""Reads and writes of one namespace: serializer, near cache and degradation around the calls. `namespace` is the surface."""
+"""Reads and writes of one namespace: serializer, near cache and degradation around the calls.
+
+What users call is in `namespace`.
+"""
 
 from __future__ import annotations
 

@@ -120,8 +120,8 @@ class Follower:
 class Watch:
     """Follows changes, over lost connections and server restarts. Made by `Namespace.watch`.
 
-    Iterate over it, or call `next`. Errors that a reconnection cannot mend are raised, and end it. One task or thread at
-    a time may wait for it.
+    Iterate over it, or call `next`. Errors that a reconnection cannot mend are raised, and end it. One task or thread
+    at a time may wait for it.
     """
 
     def __init__(self, calls: Calls, tasks: runtime.Tasks, request: pb.WatchRequest, reader: Reader) -> None:

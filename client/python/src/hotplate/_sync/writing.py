@@ -1,5 +1,5 @@
 # Made from hotplate/_aio/writing.py by tools/make_sync.py: change that one.
-"""Writing one value as a stream, opened as often as it takes. What the server may not have yet is kept or read again."""
+"""Writing one value as a stream, opened as often as it takes. What the server may not have yet is kept."""
 
 from __future__ import annotations
 

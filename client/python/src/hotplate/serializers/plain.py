@@ -11,7 +11,7 @@ __all__ = ["Raw", "Text"]
 
 
 class Raw:
-    """Bytes as they are, written as `application/octet-stream`, or as another content type. Reads every content type."""
+    """Bytes as they are, written as `application/octet-stream` or another content type. Reads every one."""
 
     def __init__(self, content_type: str = "application/octet-stream") -> None:
         """`content_type` is that of what is written, such as `image/png`."""

@@ -8,7 +8,7 @@ _Range = tuple[str, str]
 
 
 class Glob:
-    """A parsed pattern: `*` any run, `?` one character, `[abc]`, `[a-z]`, `[!a]` one of a set, `\\` escapes."""
+    r"""A parsed pattern: `*` any run, `?` one character, `[abc]`, `[a-z]`, `[!a]` one of a set, `\` escapes."""
 
     __slots__ = ("_parts",)
 
