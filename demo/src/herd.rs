@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     cache::Kind,
-    clock,
+    clock, polyglot,
     report::{self, Format, Outcome},
     server::{self, Server},
     worker::{Report, Task},
@@ -30,7 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a lease, or what stands for one, lasts: the server's default.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 /// Time between two looks at how many computations began, for the progress bar.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
+
+/// Callers, when nothing is said.
+const CALLERS: u32 = 500;
+/// Callers of all languages together, when nothing is said.
+const CALLERS_OF_ALL: u32 = 200;
 
 /// What there is of the herd, and how it ends.
 #[derive(Args, Clone)]
@@ -42,14 +47,20 @@ Examples:
       the process that computes is killed: 2 computations, nobody is forgotten
   cargo x demo herd --servers 3 --processes 6
       the same spread over 3 servers that share a Redis: still 1 computation
+  cargo x demo herd --polyglot
+      200 callers in Python, TypeScript, Go, Java and Rust: 1 computation
   cargo x demo herd -o json
       {\"computations\":1,\"callers\":500,\"answered\":500,\"max_wait_ms\":2012}
   cargo x demo --release herd --against memcached --against redis --rounds 5
       the same beside others, in turns; with optimisation")]
 pub(crate) struct Options {
-    /// Callers, spread over the processes
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    callers: u32,
+    /// Callers, spread over the processes: 500, with --polyglot 200, unless said
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    callers: Option<u32>,
+    /// One process of each language that has an SDK here, instead of several of one: their callers want the same result, and what
+    /// one language invalidates, the near caches of the others forget. Prepares the SDKs first, which the first time takes minutes
+    #[arg(long, conflicts_with_all = ["against", "servers", "url", "processes", "kill_holder_at_ms", "apart"])]
+    polyglot: bool,
     /// Processes
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     processes: u32,
@@ -89,6 +100,12 @@ pub(crate) struct Options {
     output: Format,
 }
 
+impl Options {
+    fn callers(&self) -> u32 {
+        self.callers.unwrap_or(CALLERS)
+    }
+}
+
 /// Runs it and prints what came of it.
 ///
 /// # Errors
@@ -99,6 +116,14 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     }
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("no runtime: {error}"))?;
     runtime.block_on(async {
+        if options.polyglot {
+            let callers = options.callers.unwrap_or(CALLERS_OF_ALL) as usize;
+            let compute = Duration::from_millis(options.compute_ms);
+            return report::languages(
+                &polyglot::run(callers, compute, options.server.as_deref()).await?,
+                options.output,
+            );
+        }
         if options.against.is_empty() {
             let outcome = once(options, Kind::Hotplate).await?;
             return report::one(&outcome, options.output);
@@ -130,7 +155,8 @@ async fn once(options: &Options, kind: Kind) -> Result<Outcome, String> {
     let key = format!("herd:{:016x}", rand::random::<u64>());
     let mut processes = Vec::new();
     for number in 0..options.processes {
-        let callers = options.callers / options.processes + u32::from(number < options.callers % options.processes);
+        let all = options.callers();
+        let callers = all / options.processes + u32::from(number < all % options.processes);
         let task = Task {
             kind,
             address: servers[number as usize % servers.len()].address.clone(),
@@ -191,7 +217,7 @@ async fn watch(
         let passed = u64::try_from((clock::now() - began).as_millis()).unwrap_or(u64::MAX);
         bar.set_position(passed.min(options.compute_ms));
         let begun = lines(ledger)?.len();
-        bar.set_message(format!("{} callers, computations begun: {begun}", options.callers));
+        bar.set_message(format!("{} callers, computations begun: {begun}", options.callers()));
         let somebody_computes = begun > 0 || clock::now() - began >= PATIENCE;
         match options.kill_holder_at_ms {
             Some(at) if killed.is_none() && passed >= at && somebody_computes => {
@@ -253,7 +279,7 @@ fn outcome(
     }
     Ok(Outcome {
         computations: computed.len(),
-        callers: options.callers,
+        callers: options.callers(),
         answered: reports.iter().map(|report| report.answered).sum(),
         max_wait_ms: reports.iter().map(|report| report.max_wait_ms).max().unwrap_or_default(),
         lost_with_holder: lost,

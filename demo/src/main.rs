@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod cache;
 mod clock;
 mod herd;
+mod polyglot;
 mod report;
 mod server;
 mod worker;

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::cache::Kind;
+use crate::{cache::Kind, polyglot};
 
 /// How to print.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,6 +80,18 @@ pub(crate) fn one(outcome: &Outcome, format: Format) -> Result<(), String> {
     match format {
         Format::Text => println!("{}", outcome.text()),
         Format::Json => println!("{}", json(&outcome.one())?),
+    }
+    Ok(())
+}
+
+/// Prints the herd across languages.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub(crate) fn languages(outcome: &polyglot::Outcome, format: Format) -> Result<(), String> {
+    match format {
+        Format::Text => println!("{}", outcome.text()),
+        Format::Json => println!("{}", json(outcome)?),
     }
     Ok(())
 }

@@ -165,7 +165,7 @@ async fn hotplate(program: &Path, redis: Option<&str>) -> Result<Server, String>
 }
 
 /// The server's program, built beside this one.
-fn beside_this() -> Result<PathBuf, String> {
+pub(crate) fn beside_this() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
     let program = own.with_file_name(format!("hotplate{}", std::env::consts::EXE_SUFFIX));
     match program.exists() {

@@ -12,6 +12,7 @@ mod contract;
 mod deploy;
 mod history;
 mod model;
+mod polyglot;
 mod readme;
 mod sdks;
 mod torture;
@@ -66,6 +67,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("torture", "a server that is killed, one whose Redis fails, and three that share one", torture::check),
         step("bench", "a trace replayed by every cache, a moment of every row of the comparison", bench::check),
         step("sdks", "each SDK checked, tested, packed, and used from its package", sdks::check),
+        step("polyglot", "one result for callers in every language", polyglot::check),
         step("example", "a fitted model from Python and from Rust", run_example),
         step("deploy", "Dockerfile, compose file, Kubernetes manifests", deploy::check),
         step("readme", "every command of the README", readme::check),
