@@ -1,17 +1,25 @@
 package hotplate;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.core.io.JsonEOFException;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.databind.JavaType;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.ObjectWriter;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 
 /** Values that Jackson writes, in any of its formats. */
 final class JacksonCodec<V> implements Codec<V> {
-    static final ObjectMapper JSON = new ObjectMapper().findAndRegisterModules();
+    static final ObjectMapper JSON = JsonMapper.builder(
+                    // Characters beyond the first plane as they are, like every other client writes them.
+                    JsonFactory.builder().enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8).build())
+            .findAndAddModules()
+            .build();
 
     private final String contentType;
     private final String named;
@@ -25,8 +33,7 @@ final class JacksonCodec<V> implements Codec<V> {
         this.named = named;
         this.mapper = mapper;
         this.type = type;
-        // Bytes left over mean that these were never written as this type.
-        this.reader = mapper.readerFor(type).with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+        this.reader = mapper.readerFor(type);
         this.writer = mapper.writerFor(type);
     }
 
@@ -61,14 +68,33 @@ final class JacksonCodec<V> implements Codec<V> {
 
     @Override
     public V decode(byte[] bytes) {
-        try {
-            return reader.readValue(bytes);
+        try (JsonParser parser = mapper.createParser(bytes)) {
+            V value = reader.readValue(parser);
+            if (isMore(parser)) {
+                // Bytes left over mean that these were never written as this type.
+                throw HotplateException.codec("the stored " + named + " is followed by other bytes");
+            }
+            return value;
+        } catch (HotplateException own) {
+            throw own;
         } catch (JsonProcessingException cause) {
             JsonLocation at = cause.getLocation();
             String where = at == null || at.getLineNr() < 0 ? "" : " (line " + at.getLineNr() + ", column " + at.getColumnNr() + ")";
             throw HotplateException.codec("the stored " + named + " has another shape" + where);
         } catch (IOException | RuntimeException cause) {
             throw HotplateException.codec("the stored " + named + " has another shape");
+        }
+    }
+
+    /** MessagePack's parser tells its end by an exception, unlike others. */
+    private boolean isMore(JsonParser parser) throws IOException {
+        try {
+            return parser.nextToken() != null;
+        } catch (JsonEOFException end) {
+            if (contentType.endsWith("json")) {
+                throw end;
+            }
+            return false;
         }
     }
 

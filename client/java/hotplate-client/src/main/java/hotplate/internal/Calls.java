@@ -330,7 +330,8 @@ public final class Calls {
                     complete(message);
                 } else if (status.isOk()) {
                     completeExceptionally(new HotplateException(ErrorKind.INTERNAL, "the server answered without an answer"));
-                } else if (status.getCode() == Status.Code.DEADLINE_EXCEEDED) {
+                } else if (status.getCode() == Status.Code.DEADLINE_EXCEEDED && System.nanoTime() - ends >= 0) {
+                    // The own clock, not the server's word.
                     shared.retry.succeeded();
                     completeExceptionally(Statuses.timedOut(plan.timeout()));
                 } else {

@@ -1,0 +1,2 @@
+/** Spring's cache abstraction over hotplate: {@code @Cacheable} methods whose results all processes share. */
+package hotplate.spring;

@@ -1,0 +1,195 @@
+package hotplate.spring;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import hotplate.Codec;
+import hotplate.ComputeOptions;
+import hotplate.Hotplate;
+import hotplate.Ttl;
+import hotplate.junit.HotplateServer;
+import hotplate.junit.LocalServer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.springframework.cache.Cache;
+import org.springframework.cache.CacheManager;
+import org.springframework.cache.annotation.CacheEvict;
+import org.springframework.cache.annotation.Cacheable;
+import org.springframework.cache.annotation.EnableCaching;
+import org.springframework.context.annotation.AnnotationConfigApplicationContext;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+
+/** A real Spring context over a real server. */
+@HotplateServer
+class CacheableTest {
+    private AnnotationConfigApplicationContext spring;
+    private Reports reports;
+
+    record Report(String id, int score) {}
+
+    /** What is expensive. */
+    static class Reports {
+        private final AtomicInteger runs = new AtomicInteger();
+
+        public int runs() {
+            return runs.get();
+        }
+
+        @Cacheable(cacheNames = "reports", key = "#id", sync = true)
+        public Report report(String id) throws InterruptedException {
+            runs.incrementAndGet();
+            Thread.sleep(200);
+            return new Report(id, 7);
+        }
+
+        @Cacheable(cacheNames = "reports", key = "'none-' + #id")
+        public Report none(String id) {
+            runs.incrementAndGet();
+            return null;
+        }
+
+        @Cacheable(cacheNames = "reports", keyGenerator = "keys", sync = true)
+        public Report of(String id, int page) {
+            runs.incrementAndGet();
+            return new Report(id, page);
+        }
+
+        @Cacheable(cacheNames = "reports", key = "'bad'", sync = true)
+        public Report fails() {
+            throw new IllegalStateException("no report today");
+        }
+
+        @Cacheable(cacheNames = "reports", key = "'async-' + #id", sync = true)
+        public CompletableFuture<Report> later(String id) {
+            runs.incrementAndGet();
+            return CompletableFuture.supplyAsync(() -> new Report(id, 9));
+        }
+
+        @CacheEvict(cacheNames = "reports", key = "#id")
+        public void changed(String id) {}
+    }
+
+    /** As an application writes it. */
+    @Configuration
+    @EnableCaching
+    static class Application {
+        @Bean
+        CacheManager cacheManager(Hotplate hotplate) {
+            return HotplateCacheManager.builder(hotplate)
+                    .cache("reports", Codec.json(Report.class), ComputeOptions.ttl(Ttl.LONG))
+                    .build();
+        }
+
+        @Bean
+        HotplateKeys keys() {
+            return new HotplateKeys();
+        }
+
+        @Bean
+        Reports reports() {
+            return new Reports();
+        }
+    }
+
+    @BeforeEach
+    void start(LocalServer server) {
+        spring = new AnnotationConfigApplicationContext();
+        // Closed with the context.
+        spring.registerBean(Hotplate.class, () -> Hotplate.builder().url(server.url("spring")).build());
+        spring.register(Application.class);
+        spring.refresh();
+        reports = spring.getBean(Reports.class);
+        cache().clear();
+    }
+
+    @AfterEach
+    void stop() {
+        spring.close();
+    }
+
+    private Cache cache() {
+        return spring.getBean(CacheManager.class).getCache("reports");
+    }
+
+    @Test
+    void fiftyCallersAreOneComputation() throws Exception {
+        ExecutorService callers = Executors.newFixedThreadPool(50);
+        try {
+            List<Future<Report>> all = new ArrayList<>();
+            for (int caller = 0; caller < 50; caller++) {
+                all.add(callers.submit(() -> reports.report("a")));
+            }
+            for (Future<Report> one : all) {
+                assertEquals(new Report("a", 7), one.get());
+            }
+        } finally {
+            callers.shutdownNow();
+        }
+        assertEquals(1, reports.runs());
+    }
+
+    @Test
+    void nullIsKept() {
+        assertNull(reports.none("x"));
+        assertNull(reports.none("x"));
+        assertEquals(1, reports.runs());
+        assertNotNull(cache().get("none-x"));
+    }
+
+    @Test
+    void severalArgumentsMakeAKeyTogether() {
+        assertEquals(new Report("a", 1), reports.of("a", 1));
+        assertEquals(new Report("a", 2), reports.of("a", 2));
+        assertEquals(new Report("a", 1), reports.of("a", 1));
+        assertEquals(2, reports.runs());
+    }
+
+    @Test
+    void theMethodsOwnExceptionIsThrown() {
+        assertEquals("no report today", assertThrows(IllegalStateException.class, reports::fails).getMessage());
+    }
+
+    @Test
+    void futuresAreRetrieved() throws ExecutionException, InterruptedException {
+        assertEquals(new Report("b", 9), reports.later("b").get());
+        assertEquals(new Report("b", 9), reports.later("b").get());
+        assertEquals(1, reports.runs());
+        assertNull(cache().retrieve("absent").get());
+    }
+
+    @Test
+    void whatIsEvictedIsComputedAgain() throws InterruptedException {
+        reports.report("c");
+        reports.changed("c");
+        reports.report("c");
+        assertEquals(2, reports.runs());
+    }
+
+    @Test
+    void theCacheIsASpringCache() {
+        Cache cache = cache();
+        assertNull(cache.putIfAbsent("k", new Report("k", 1)));
+        assertEquals(new Report("k", 1), cache.putIfAbsent("k", new Report("k", 2)).get());
+        assertEquals(new Report("k", 1), cache.get("k", Report.class));
+        assertTrue(cache.evictIfPresent("k"));
+        assertNull(cache.get("k"));
+        assertThrows(Cache.ValueRetrievalException.class, () -> cache.get("k", () -> {
+            throw new IllegalStateException("no");
+        }));
+        assertThrows(IllegalArgumentException.class, () -> cache.get(List.of("a", "b")));
+        assertNull(spring.getBean(CacheManager.class).getCache("undeclared"));
+    }
+}
