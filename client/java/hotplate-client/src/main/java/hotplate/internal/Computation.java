@@ -162,7 +162,7 @@ final class Computation<V> {
                 return Async.handle(store(right, value, took), (none, unstored) -> Async.done(value));
             });
         });
-        return whole.whenComplete((value, failure) -> {
+        whole.whenComplete((value, failure) -> {
             // What was given up while its place came gives that back; to give it back twice does nothing.
             if (!begun.get() && turn.isDone() && !turn.isCompletedExceptionally()) {
                 turn.join().run();
@@ -171,6 +171,7 @@ final class Computation<V> {
                 right.lease().close();
             }
         });
+        return whole;
     }
 
     /** Computes the next value behind the current one. When as many computations run as may, the lease goes to someone else. */

@@ -381,7 +381,8 @@ final class RemoteCache<V> implements HotplateCache<V> {
             });
             return value;
         });
-        return whole.whenComplete((value, failure) -> atEnd.run());
+        whole.whenComplete((value, failure) -> atEnd.run());
+        return whole;
     }
 
     /** What a computation's failure is to its callers. Of an error that no program handles, the text may hold what was computed with. */

@@ -164,7 +164,8 @@ public final class RemoteHotplate implements Hotplate {
 
         /** However a step ends, it is known to have. */
         <A> CompletableFuture<A> covering(CompletableFuture<A> step) {
-            return step.whenComplete((value, failure) -> unknown());
+            step.whenComplete((value, failure) -> unknown());
+            return step;
         }
     }
 

@@ -24,6 +24,7 @@ public final class LocalServer implements AutoCloseable {
     private static final long START_SECONDS = 60;
     private static final long STOP_SECONDS = 20;
     private static final int LINES_KEPT = 50;
+    private static final String ENTRIES_MAX = "--memory-entries-max";
 
     private final Process process;
     private final String address;
@@ -48,6 +49,10 @@ public final class LocalServer implements AutoCloseable {
         }
         List<String> command = new ArrayList<>(List.of(
                 program, "serve", "--profile", "testing", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"));
+        if (!Arrays.asList(more).contains(ENTRIES_MAX)) {
+            // The testing profile keeps so few that a test of something else would see them go.
+            command.addAll(List.of(ENTRIES_MAX, "100000"));
+        }
         command.addAll(Arrays.asList(more));
         ProcessBuilder builder = new ProcessBuilder(command);
         // The server takes settings from there as well, and refuses those it does not know.

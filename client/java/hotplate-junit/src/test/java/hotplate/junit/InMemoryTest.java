@@ -1,0 +1,85 @@
+package hotplate.junit;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import hotplate.Codec;
+import hotplate.ErrorKind;
+import hotplate.Hotplate;
+import hotplate.HotplateCache;
+import hotplate.HotplateException;
+import hotplate.Invalidated;
+import hotplate.Lookup;
+import hotplate.MissReason;
+import hotplate.ReadOptions;
+import hotplate.Selector;
+import hotplate.WatchOptions;
+import hotplate.WriteOptions;
+import hotplate.Written;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+
+/** The cache in memory answers as a server does, as far as it goes. */
+class InMemoryTest {
+    private final MovableClock clock = new MovableClock();
+    private final Hotplate hotplate = new InMemoryHotplate(clock);
+    private final HotplateCache<Integer> cache = hotplate.cache(Codec.json(Integer.class));
+
+    @Test
+    void lifetimesEnd() {
+        cache.put("a", 1, WriteOptions.ttl(Duration.ofSeconds(10)).staleFor(Duration.ofSeconds(10)));
+        clock.advance(Duration.ofSeconds(9));
+        assertTrue(cache.exists("a"));
+        clock.advance(Duration.ofSeconds(1));
+        assertEquals(new Lookup.Miss<>(MissReason.EXPIRED), cache.lookup("a"));
+        assertTrue(((Lookup.Hit<Integer>) cache.lookup("a", ReadOptions.DEFAULT.acceptingStale())).stale());
+        clock.advance(Duration.ofSeconds(10));
+        assertFalse(cache.lookup("a", ReadOptions.DEFAULT.acceptingStale()).isHit());
+        assertEquals(new Lookup.Miss<>(MissReason.NEVER_STORED), cache.lookup("b"));
+    }
+
+    @Test
+    void selectorsSelectAndDependentsFollow() {
+        cache.put("model:a", 1, WriteOptions.DEFAULT.tags("t"));
+        cache.put("report:a", 2, WriteOptions.DEFAULT.dependsOn("model:a"));
+        cache.put("page:a", 3, WriteOptions.DEFAULT.dependsOn("report:a"));
+        cache.put("other", 4);
+        assertEquals(new Invalidated.Done(1), cache.invalidate(Selector.tag("t")));
+        assertFalse(cache.exists("model:a") || cache.exists("report:a") || cache.exists("page:a"));
+        assertTrue(cache.exists("other"));
+        assertEquals(new Invalidated.Done(1), cache.invalidate(Selector.glob("oth*")));
+    }
+
+    @Test
+    void aComputationRunsOnceAndNotForItself() {
+        CompletableFuture<Integer> computing = new CompletableFuture<>();
+        CompletableFuture<Integer> one = cache.getAsync("c", key -> computing);
+        CompletableFuture<Integer> other = cache.getAsync("c", key -> CompletableFuture.completedFuture(2));
+        computing.complete(1);
+        assertEquals(1, one.join());
+        assertEquals(1, other.join());
+        HotplateException circle = assertThrows(
+                HotplateException.class, () -> cache.get("d", key -> cache.get("d", again -> 1)));
+        assertEquals(ErrorKind.COMPUTE, circle.kind());
+        assertFalse(cache.exists("d"));
+    }
+
+    @Test
+    void conditionsHold() {
+        assertInstanceOf(Written.PreconditionFailed.class, cache.put("e", 1, WriteOptions.DEFAULT.ifPresent()));
+        assertTrue(cache.put("e", 1, WriteOptions.DEFAULT.ifAbsent()).isStored());
+        assertInstanceOf(Written.Refreshed.class, cache.put("e", 1));
+        assertEquals(2, cache.lookupAll(List.of("e", "f")).size());
+    }
+
+    @Test
+    void whatItHasNotIsSaid() {
+        HotplateException none = assertThrows(HotplateException.class, () -> cache.watch(WatchOptions.DEFAULT));
+        assertEquals(ErrorKind.UNIMPLEMENTED, none.kind());
+    }
+}
