@@ -496,7 +496,7 @@ async def serve(threaded: bool) -> None:
     driver = Driver(threaded=threaded)
 
     def say(message: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(message, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(message, ensure_ascii=False, allow_nan=False) + "\n")
         sys.stdout.flush()
 
     async def carry_out(request: dict[str, Any]) -> None:

@@ -82,6 +82,8 @@ def test_another_content_type_and_an_encoding_are_refused() -> None:
     assert ser.decode_checked(ser.Json(), b"1", "application/problem+json; charset=utf-8", "", PLACE) == 1
     with pytest.raises(CodecError, match="another shape"):
         ser.Json(Metrics).decode(b'{"auc":1,"other":2}', "application/json", PLACE)
+    with pytest.raises(CodecError, match="no JSON"):
+        ser.Json().decode(b"[NaN]", "application/json", PLACE)
     with pytest.raises(CodecError):
         ser.MessagePack().decode(b"\x01\x02", "application/msgpack", PLACE)
 

@@ -45,7 +45,7 @@ class Json:
     def decode(self, data: bytes, content_type: str, place: Place) -> Any:
         """The value, as `model` where there is one."""
         try:
-            value = json.loads(data)
+            value = json.loads(data, parse_constant=_refused)
         except (ValueError, RecursionError):
             raise CodecError("the stored value is no JSON") from None
         if self._model is None:
@@ -64,6 +64,10 @@ class Json:
                 raise TypeError
             return self._model(**value)
         return self._model(value)
+
+
+def _refused(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _plain(value: Any) -> Any:
