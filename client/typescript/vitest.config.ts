@@ -1,6 +1,11 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const source = fileURLToPath(new URL("./src/", import.meta.url));
+
 export default defineConfig({
+  // The driver is run on what was built; its parts that are tested here, on the sources.
+  resolve: { alias: [{ find: /^(?:\.\.\/)+dist\/(.*)\.js$/, replacement: `${source}$1.ts` }] },
   test: {
     include: ["tests/**/*.test.ts"],
     globalSetup: ["tests/support/server.ts"],
