@@ -65,7 +65,7 @@ final class Answers {
         Lookup.Negative<?> negative = lookup instanceof Lookup.Negative<?> some ? some : null;
         Lookup.Miss<?> miss = lookup instanceof Lookup.Miss<?> some ? some : null;
         found.put("outcome", hit != null ? "hit" : negative != null ? "negative" : "miss");
-        found.set("value", hit == null ? JsonNodeFactory.instance.nullNode() : Values.shown(hit.value()));
+        found.set("value", hit == null || hit.value() instanceof Long ? JsonNodeFactory.instance.nullNode() : Values.shown(hit.value()));
         found.put("stale", hit == null ? null : hit.stale());
         found.put("near", hit == null ? null : hit.near());
         found.put("tier", hit == null || hit.tier() == Tier.UNKNOWN ? null : lower(hit.tier()));

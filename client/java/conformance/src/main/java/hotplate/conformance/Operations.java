@@ -265,7 +265,7 @@ final class Operations implements AutoCloseable {
         f.get("client");
         int count = f.get("count").asInt(1);
         boolean progress = f.flag("progress");
-        long ends = System.nanoTime() + f.millis("within_ms").toNanos();
+        long ends = System.nanoTime() + f.get("within_ms").asLong(10_000) * 1_000_000;
         ObjectNode answer = Answers.object();
         ArrayNode items = answer.putArray("items");
         synchronized (following) {

@@ -11,7 +11,6 @@ import hotplate.v1.Selector;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Supplier;
@@ -61,25 +60,20 @@ final class Gate {
         if (pending() > 0 || !breaker.admits()) {
             return degraded(away, wasAway());
         }
-        return Async.handle(observed(call), (answer, failure) ->
-                failure == null ? Async.done(new Attempt<>(answer, null)) : degraded(away, failure));
+        return Async.handle(call.get(), (answer, failure) -> {
+            observe(failure);
+            return failure == null ? Async.done(new Attempt<>(answer, null)) : degraded(away, failure);
+        });
     }
 
-    /** Makes a call and tells the breaker whether anyone answered. What was given up says nothing. */
-    private <A> CompletableFuture<A> observed(Supplier<CompletableFuture<A>> call) {
-        CompletableFuture<A> under = call.get();
-        under.whenComplete((answer, thrown) -> {
-            if (thrown instanceof CancellationException) {
-                return;
-            }
-            ErrorKind kind = thrown == null ? null : Async.failure(thrown).kind();
-            if (kind == ErrorKind.UNAVAILABLE || kind == ErrorKind.DEADLINE_EXCEEDED) {
-                breaker.failed();
-            } else {
-                breaker.succeeded();
-            }
-        });
-        return under;
+    /** Tells the breaker whether anyone answered, before the caller hears of it. What was given up says nothing. */
+    private void observe(HotplateException failure) {
+        ErrorKind kind = failure == null ? null : failure.kind();
+        if (kind == ErrorKind.UNAVAILABLE || kind == ErrorKind.DEADLINE_EXCEEDED) {
+            breaker.failed();
+        } else {
+            breaker.succeeded();
+        }
     }
 
     private <A> CompletableFuture<Attempt<A>> degraded(LongAdder away, HotplateException failure) {
@@ -102,9 +96,11 @@ final class Gate {
     /** An invalidation; null: it was remembered. */
     CompletableFuture<InvalidateResponse> invalidate(InvalidateRequest request) {
         boolean direct = pending() == 0 && breaker.admits();
-        CompletableFuture<InvalidateResponse> call =
-                direct ? observed(() -> calls.invalidate(request)) : Async.failed(wasAway());
+        CompletableFuture<InvalidateResponse> call = direct ? calls.invalidate(request) : Async.failed(wasAway());
         return Async.handle(call, (response, failure) -> {
+            if (direct) {
+                observe(failure);
+            }
             if (failure == null) {
                 return Async.done(response);
             }
@@ -157,8 +153,9 @@ final class Gate {
                 .setReason("made while the server was away")
                 .setClientId(settings.clientId());
         batch.forEach(one -> request.addSelectors(one.selector()));
-        observed(() -> calls.invalidate(request.build())).whenComplete((response, thrown) -> {
+        calls.invalidate(request.build()).whenComplete((response, thrown) -> {
             HotplateException failure = thrown == null ? null : Async.failure(thrown);
+            observe(failure);
             if (failure == null) {
                 replayed.add(batch.size());
                 forget(batch.size());
