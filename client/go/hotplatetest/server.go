@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,8 +29,8 @@ const (
 	logBytesMax = 64 << 10
 )
 
-// Server is a real server in a process of its own, with the profile `testing` on a free port. It holds nothing on disk, and
-// is stopped when the test ends.
+// Server is a real server in a process of its own, with the profile `testing` and room for 100,000 entries, on a free port. It
+// holds nothing on disk, and is stopped when the test ends.
 type Server struct {
 	// Address is where it listens, host and port.
 	Address string
@@ -84,7 +85,30 @@ func (s *Server) Kill() {
 }
 
 // Pause stops the server from running, without closing anything: it looks frozen. Resume goes on.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	s.untilStopped()
+}
+
+// untilStopped waits until none of its threads runs any more, where the system tells.
+func (s *Server) untilStopped() {
+	s.t.Helper()
+	s.mu.Lock()
+	threads := fmt.Sprintf("/proc/%d/task", s.process.command.Process.Pid)
+	s.mu.Unlock()
+	for ends := time.Now().Add(stopWithin); time.Now().Before(ends); time.Sleep(time.Millisecond) {
+		all, err := filepath.Glob(filepath.Join(threads, "*", "stat"))
+		running := slices.ContainsFunc(all, func(path string) bool {
+			stat, err := os.ReadFile(path)
+			return err == nil && !bytes.Contains(stat, []byte(") T "))
+		})
+		if err != nil || !running {
+			return
+		}
+	}
+	s.t.Fatalf("hotplatetest: the server was not paused within %v", stopWithin)
+}
 
 // Resume lets a paused server go on.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
@@ -102,7 +126,9 @@ func (s *Server) start(listen string) {
 	if program == "" {
 		program = "hotplate"
 	}
-	args := append([]string{"serve", "--profile", "testing", "--listen", listen, "--http", "127.0.0.1:0"}, s.args...)
+	args := append([]string{
+		"serve", "--profile", "testing", "--memory-entries-max", "100000", "--listen", listen, "--http", "127.0.0.1:0",
+	}, s.args...)
 	p, err := startProcess(program, args)
 	if err != nil {
 		s.t.Fatalf("hotplatetest: %s cannot be started: %v. Set HOTPLATE_BIN to the server's program", program, err)
