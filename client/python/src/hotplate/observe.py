@@ -10,6 +10,7 @@ import contextvars
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from hotplate.results import Hit, Lookup, Miss
@@ -49,10 +50,11 @@ def detect() -> Iterator[Detected]:
 class _Operation:
     """One call, as it is measured."""
 
-    __slots__ = ("attributes", "outcome")
+    __slots__ = ("attributes", "outcome", "span")
 
     def __init__(self) -> None:
         self.outcome = "ok"
+        self.span: Any = None
         self.attributes: dict[str, Any] = {}
 
     def result(self, outcome: str) -> None:
@@ -67,7 +69,7 @@ class _Operation:
         """What a read found."""
         if isinstance(found, Hit):
             self.outcome = "stale" if found.stale else "hit"
-            self.attributes["cache.tier"] = "near" if found.near else found.tier
+            self.attributes["cache.tier"] = found.tier
         else:
             self.outcome = "miss" if isinstance(found, Miss) else "negative"
         self.attributes["cache.hit"] = self.outcome != "miss"
@@ -85,34 +87,48 @@ class _Operation:
         return counted  # type: ignore[return-value]
 
 
-@contextlib.contextmanager
-def operation(name: str, namespace: str) -> Iterator[_Operation]:
-    """Measures one call."""
-    seen = _Operation()
-    meter = _METER
-    if meter is None:
-        try:
-            yield seen
-        except BaseException:
+class _Measured:
+    """One call, from its beginning to its end."""
+
+    __slots__ = ("_name", "_namespace", "_seen", "_span")
+
+    def __init__(self, name: str, namespace: str) -> None:
+        self._name = name
+        self._namespace = namespace
+        self._seen = _Operation()
+        self._span: Any = None
+
+    def __enter__(self) -> _Operation:
+        if _METER is not None:
+            self._span = _METER.tracer.start_as_current_span(
+                f"hotplate {self._name}", attributes={"hotplate.namespace": self._namespace}, record_exception=False
+            )
+            self._seen.span = self._span.__enter__()
+        return self._seen
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seen = self._seen
+        if kind is not None:
             seen.outcome = "error"
-            raise
-        finally:
-            _note(name, namespace, seen)
-        return
-    with meter.tracer.start_as_current_span(
-        f"hotplate {name}", attributes={"hotplate.namespace": namespace}, record_exception=False
-    ) as span:
-        try:
-            yield seen
-        except BaseException:
-            seen.outcome = "error"
-            raise
-        finally:
-            span.set_attributes(seen.attributes)
-            meter.requests.add(1, {"op": name, "result": seen.outcome})
-            if seen.attributes.get("cache.tier") == "near":
-                meter.near_hits.add(1, {"hotplate.namespace": namespace})
-            _note(name, namespace, seen)
+        if _METER is not None and self._span is not None:
+            seen.span.set_attributes(seen.attributes)
+            _METER.requests.add(1, {"op": self._name, "result": seen.outcome})
+            self._span.__exit__(kind, error, trace)
+        _note(self._name, self._namespace, seen.outcome)
+
+
+def operation(name: str, namespace: str) -> _Measured:
+    """Measures one call: to be used by `with`."""
+    return _Measured(name, namespace)
+
+
+def near_hit(name: str, namespace: str) -> None:
+    """Counts a read that was answered from this process. It has no span: that would take longer than the read."""
+    if _METER is not None:
+        _METER.near_hits.add(1, {"op": name, "hotplate.namespace": namespace})
+    _note(name, namespace, "hit")
 
 
 def state_changed(available: bool) -> None:
@@ -122,10 +138,10 @@ def state_changed(available: bool) -> None:
         _METER.breaker.add(1, {"state": "closed" if available else "open"})
 
 
-def _note(name: str, namespace: str, seen: _Operation) -> None:
+def _note(name: str, namespace: str, outcome: str) -> None:
     detected = _DETECTING.get()
     if detected is not None and len(detected.calls) < 10_000:
-        detected.calls.append((name, namespace, seen.outcome))
+        detected.calls.append((name, namespace, outcome))
 
 
 class _Meter:
@@ -137,7 +153,7 @@ class _Meter:
         self.tracer = trace.get_tracer("hotplate")
         meter = metrics.get_meter("hotplate")
         self.requests = meter.create_counter("hotplate.client.requests", description="Calls by operation and result")
-        self.near_hits = meter.create_counter("hotplate.client.near_cache.hits", description="Reads from this process")
+        self.near_hits = meter.create_counter("hotplate.client.near_cache.hits", description="Reads answered here")
         self.breaker = meter.create_counter("hotplate.client.breaker.state", description="Changes by new state")
 
 

@@ -47,14 +47,11 @@ class Computing:
         self._max_age = None if age is None else seconds(age)
         self._in_thread = options.get("in_thread", False)
 
-    async def run(self) -> Any:
-        """The value, from wherever it comes."""
+    async def run(self, compute: Computation[Any]) -> Any:
+        """The value, from wherever it comes; `compute` in place of what was given."""
+        self._compute = compute
         if self._mode == "bypass":
             return await self._computed()
-        if self._mode == "use":
-            kept = self._kept()
-            if kept is not None:
-                return _value(kept)
         if self._mode == "only":
             return await self._only()
         key = FlightKey(
@@ -63,8 +60,10 @@ class Computing:
         state = self._state
         return await runtime.fly(state.flights, state.slots, state.tasks, key, self._look_compute_store)
 
-    def _kept(self) -> Lookup[Any] | None:
+    def kept(self) -> Lookup[Any] | None:
         """What this process keeps. What it cannot read is left to who computes it anew."""
+        if self._mode != "use":
+            return None
         try:
             return self._space.kept(self._space.near_for(), self._key, self._max_age)
         except CodecError:
@@ -82,7 +81,7 @@ class Computing:
             found = await self._space.look_up(self._get(stale), near)
         if isinstance(found, Miss):
             raise NotFoundError("it is not in the cache", reason="NOT_CACHED")
-        return _value(found)
+        return value_of(found)
 
     async def _look_compute_store(self, flight: Flight) -> Any:
         if self._mode == "refresh":
@@ -92,7 +91,7 @@ class Computing:
             return await self._compute_store(flight, right)
         if isinstance(right, Held):
             self._renew(right)
-        return _value(found)
+        return value_of(found)
 
     async def _compute_store(self, flight: Flight, right: _Right) -> Any:
         state = self._state
@@ -253,7 +252,8 @@ class Computing:
         return found if isinstance(found, Hit) else None
 
 
-def _value(found: Lookup[Any]) -> Any:
+def value_of(found: Lookup[Any]) -> Any:
+    """The value, or the remembered failure."""
     if isinstance(found, Negative):
         raise remembered(found)
     return None if isinstance(found, Miss) else found.value

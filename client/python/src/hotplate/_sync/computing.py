@@ -48,14 +48,11 @@ class Computing:
         self._max_age = None if age is None else seconds(age)
         self._in_thread = options.get("in_thread", False)
 
-    def run(self) -> Any:
-        """The value, from wherever it comes."""
+    def run(self, compute: Computation[Any]) -> Any:
+        """The value, from wherever it comes; `compute` in place of what was given."""
+        self._compute = compute
         if self._mode == "bypass":
             return self._computed()
-        if self._mode == "use":
-            kept = self._kept()
-            if kept is not None:
-                return _value(kept)
         if self._mode == "only":
             return self._only()
         key = FlightKey(
@@ -64,8 +61,10 @@ class Computing:
         state = self._state
         return runtime.fly(state.flights, state.slots, state.tasks, key, self._look_compute_store)
 
-    def _kept(self) -> Lookup[Any] | None:
+    def kept(self) -> Lookup[Any] | None:
         """What this process keeps. What it cannot read is left to who computes it anew."""
+        if self._mode != "use":
+            return None
         try:
             return self._space.kept(self._space.near_for(), self._key, self._max_age)
         except CodecError:
@@ -83,7 +82,7 @@ class Computing:
             found = self._space.look_up(self._get(stale), near)
         if isinstance(found, Miss):
             raise NotFoundError("it is not in the cache", reason="NOT_CACHED")
-        return _value(found)
+        return value_of(found)
 
     def _look_compute_store(self, flight: Flight) -> Any:
         if self._mode == "refresh":
@@ -93,7 +92,7 @@ class Computing:
             return self._compute_store(flight, right)
         if isinstance(right, Held):
             self._renew(right)
-        return _value(found)
+        return value_of(found)
 
     def _compute_store(self, flight: Flight, right: _Right) -> Any:
         state = self._state
@@ -254,7 +253,8 @@ class Computing:
         return found if isinstance(found, Hit) else None
 
 
-def _value(found: Lookup[Any]) -> Any:
+def value_of(found: Lookup[Any]) -> Any:
+    """The value, or the remembered failure."""
     if isinstance(found, Negative):
         raise remembered(found)
     return None if isinstance(found, Miss) else found.value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, Un
 from hotplate import observe
 from hotplate._core.near.sets import DEPENDENTS, Set
 from hotplate._sync import decorators
-from hotplate._sync.computing import Computing
+from hotplate._sync.computing import Computing, value_of
 from hotplate._sync.decorators import Cached, CachedStream
 from hotplate._sync.near import OwnWrite
 from hotplate._sync.reading import ReadStream, ValueReader
@@ -73,6 +73,7 @@ class Namespace:
         self._name = name or "default"
         self._serializer = serializer
         self._reads_near = reads_near
+        self._made: Typed | None = None
 
     @property
     def name(self) -> str:
@@ -99,21 +100,29 @@ class Namespace:
 
     @property
     def _typed(self) -> Typed:
-        return Typed(self._client._state, self._name, self._serializer, self._reads_near)
+        state = self._client._state
+        made = self._made
+        # The state is another one in a forked process.
+        if made is None or made.state is not state:
+            made = self._made = Typed(state, self._name, self._serializer, self._reads_near)
+        return made
 
     def get(self, key: AnyKey, **options: Unpack[ReadArgs]) -> Lookup[Any]:
         """Finds a value: `Hit`, `Negative` or `Miss`.
 
         Raises `CodecError` when the stored value is of another kind than the serializer reads.
         """
-        check_read(options)
+        if options:
+            check_read(options)
         space, text = self._typed, key_text(key)
+        near = space.near_for(peek=options.get("peek", False), wanted=options.get("near", True))
+        age = options.get("max_age")
+        kept = space.kept(near, text, None if age is None else seconds(age))
+        if kept is not None:
+            observe.near_hit("get", self._name)
+            return kept
         with observe.operation("get", self._name) as seen:
-            near = space.near_for(peek=options.get("peek", False), wanted=options.get("near", True))
-            age = options.get("max_age")
-            found = space.kept(near, text, None if age is None else seconds(age))
-            if found is None:
-                found = space.look_up(get_request(self._name, text, **options), near)
+            found = space.look_up(get_request(self._name, text, **options), near)
             seen.found(found)
             return found
 
@@ -213,10 +222,13 @@ class Namespace:
         `InvalidArgumentError` for a computation that waits for itself.
         """
         check_compute(options)
+        computing = Computing(self._typed, key_text(key), compute, options)
+        kept = computing.kept()
+        if kept is not None:
+            observe.near_hit("get_or_compute", self._name)
+            return cast("T", value_of(kept))
         with observe.operation("get_or_compute", self._name) as seen:
-            counted = seen.computing(compute)
-            value = Computing(self._typed, key_text(key), counted, options).run()
-            return cast("T", value)
+            return cast("T", computing.run(seen.computing(compute)))
 
     def cached(
         self,
