@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod ci;
+mod conformance;
 mod demo;
 mod example;
 mod generate;
@@ -63,6 +64,12 @@ enum Command {
     /// Record what clients see of a real server under faults, and judge it
     #[command(disable_help_flag = true)]
     History {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run what every client must do, as scenarios against real servers and faults, in every language
+    #[command(disable_help_flag = true)]
+    Conformance {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -194,6 +201,7 @@ fn main() -> ExitCode {
         }
         Command::Model { arguments } => return as_it_ended(model::run(&arguments)),
         Command::History { arguments } => return as_it_ended(history::run(&arguments)),
+        Command::Conformance { arguments } => return as_it_ended(conformance::run(&arguments)),
         Command::Demo { release, what } => return what.run(release),
         Command::Torture { what } => return as_it_ended(what.run()),
         Command::Ci { only } => return ci::run(&only),

@@ -74,5 +74,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 fn read(file: &Path) -> Result<Vec<Scenario>, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))
+    // `y` and `no` are names here, as in YAML 1.2.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(&text, options).map_err(|error| format!("{}: {error}", file.display()))
 }

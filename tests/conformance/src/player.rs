@@ -21,6 +21,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(20);
 /// Longest time that a scenario may wait for nothing.
 const WAIT_MS_MAX: u64 = 3_000;
 
+/// Failures that are told of many that were done at once.
+const FAILURES_SHOWN: usize = 8;
+
 /// A scenario under way.
 struct Player<'a> {
     driver: &'a Arc<Driver>,
@@ -31,15 +34,10 @@ struct Player<'a> {
     clients: Vec<String>,
 }
 
-/// Plays a scenario. `number` keeps its names apart from those of others.
-pub(crate) async fn play(
-    house: &House,
-    driver: &Arc<Driver>,
-    scenario: &Scenario,
-    number: usize,
-) -> Result<(), String> {
-    let mut scope = Scope::new(format!("s{number}."));
-    scope.set("namespace", json!(format!("s{number}")));
+/// Plays a scenario. `name` keeps what it does apart from what others do.
+pub(crate) async fn play(house: &House, driver: &Arc<Driver>, scenario: &Scenario, name: &str) -> Result<(), String> {
+    let mut scope = Scope::new(format!("{name}."));
+    scope.set("namespace", json!(name));
     let stage = Stage::set(house, scenario, &mut scope).await?;
     let (background, clients) = (BTreeMap::new(), Vec::new());
     let mut player = Player { driver, scenario, scope, stage, background, clients };
@@ -174,10 +172,7 @@ impl Player<'_> {
             };
             step::bounded(step, doing).await.map_err(|why| format!("{}: {why}", step.shown()))
         });
-        join_all(all).await.into_iter().try_fold(Captured::new(), |mut all, one| {
-            all.extend(one?);
-            Ok(all)
-        })
+        together(join_all(all).await)
     }
 
     async fn join(&mut self, step: &Step) -> Came {
@@ -202,5 +197,20 @@ impl Player<'_> {
             true => Ok(()),
             false => Err(format!("a client was not closed within {CLOSE_WITHIN:?}")),
         }
+    }
+}
+
+/// What was captured by all; or why the first of them failed, and how many did.
+fn together(came: Vec<Came>) -> Came {
+    let (mut all, mut failed) = (Captured::new(), Vec::new());
+    for one in came {
+        match one {
+            Ok(captured) => all.extend(captured),
+            Err(why) => failed.push(why),
+        }
+    }
+    match failed.len() {
+        0 => Ok(all),
+        count => Err(format!("{count} failed; the first of them:\n{}", failed[..count.min(FAILURES_SHOWN)].join("\n"))),
     }
 }

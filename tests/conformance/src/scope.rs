@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 /// Arguments that name something within a driver, which scenarios that run at the same time must not share.
 const OWN_NAMES: [&str; 4] = ["client", "watch", "gate", "name"];
 
+/// How long a watch is listened to when a step does not say so.
+const WATCHES_MS: u64 = 10_000;
+
 /// The names of one scenario.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
@@ -79,6 +82,10 @@ impl Scope {
         };
         if takes_client(verb) {
             fields.entry("client").or_insert_with(|| "a".into());
+        }
+        if verb == "watch_next" {
+            fields.entry("count").or_insert_with(|| 1.into());
+            fields.entry("within_ms").or_insert_with(|| WATCHES_MS.into());
         }
         self.rename(&mut fields);
         if let Some(Value::Object(compute)) = fields.get_mut("compute") {

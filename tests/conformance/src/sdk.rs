@@ -41,6 +41,7 @@ struct File {
 struct Commands {
     #[serde(default)]
     prepare: Vec<Vec<String>>,
+    #[serde(default)]
     driver: Vec<String>,
 }
 
@@ -66,13 +67,16 @@ pub fn all(places: &Places) -> Result<BTreeMap<String, Sdk>, String> {
 fn read(file: &Path, folder: PathBuf) -> Result<Sdk, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let read: File = toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-    if read.commands.driver.is_empty() {
-        return Err(format!("{}: `commands.driver` is empty", file.display()));
-    }
     Ok(Sdk { language: read.language, folder, commands: read.commands })
 }
 
 impl Sdk {
+    /// A language that needs no preparing, with the program that is its driver.
+    #[must_use]
+    pub fn ready(language: &str, folder: PathBuf, driver: Vec<String>) -> Self {
+        Self { language: language.to_owned(), folder, commands: Commands { prepare: Vec::new(), driver } }
+    }
+
     /// Installs what the language needs.
     ///
     /// # Errors
@@ -94,8 +98,11 @@ impl Sdk {
     /// What starts the driver.
     ///
     /// # Errors
-    /// The command is empty.
+    /// There is none.
     pub fn driver(&self, places: &Places) -> Result<Command, String> {
+        if self.commands.driver.is_empty() {
+            return Err(format!("{}/sdk.toml names no `driver`", self.folder.display()));
+        }
         self.command(&self.commands.driver, places)
     }
 

@@ -130,7 +130,8 @@ impl Language<'_> {
         }
         let came = match self.driver().await {
             Ok(driver) => {
-                let came = Box::pin(play(self.house, &driver, scenario, number)).await;
+                let name = format!("{}-s{number}{}", self.sdk.language, if beside { "" } else { "-alone" });
+                let came = Box::pin(play(self.house, &driver, scenario, &name)).await;
                 if came.is_err() && driver.is_gone() && beside {
                     return None;
                 }

@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod bench;
+mod conformance;
 mod contract;
 mod deploy;
 mod history;
@@ -66,6 +67,7 @@ pub(crate) fn all() -> Vec<Step> {
         step("history", "a server under faults, as clients in several processes saw it", history::check),
         step("torture", "a server that is killed, one whose Redis fails, and three that share one", torture::check),
         step("bench", "a trace replayed by every cache, a moment of every row of the comparison", bench::check),
+        step("conformance", "what every client must do, in every language", conformance::check),
         step("sdks", "each SDK checked, tested, packed, and used from its package", sdks::check),
         step("polyglot", "one result for callers in every language", polyglot::check),
         step("example", "a fitted model from Python and from Rust", run_example),
