@@ -348,7 +348,8 @@ export class Calls {
       }
       await clock.sleep(waitMs, options.signal);
       this.#repeats += 1;
-      turn = this.turn();
+      // Another server, where there is one: the one after this, and not whose turn it is by now.
+      turn += 1;
     }
   }
 }

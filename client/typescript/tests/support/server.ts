@@ -10,7 +10,10 @@ declare module "vitest" {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startLocalServer({ env: { HOTPLATE_LOG_LEVEL: "warn" } });
+  const server = await startLocalServer({
+    args: ["--memory-entries-max", "100000"],
+    env: { HOTPLATE_LOG_LEVEL: "warn" },
+  });
   project.provide("server", server.grpc);
   return () => server.stop();
 }

@@ -14,7 +14,7 @@ import {
   type InvalidateResponse,
   InvalidateResponseSchema,
   LeaseOutcome,
-  type LeaseSchema,
+  LeaseSchema,
   MissPolicy,
   MissReason,
   PutOutcome,
@@ -29,7 +29,6 @@ import {
   type TouchRequest,
 } from "../../generated/hotplate/v1/cache_pb.js";
 import { type Entry, type Selector, Tier } from "../../generated/hotplate/v1/types_pb.js";
-import type { Init } from "../../init.js";
 import { selects, setOf } from "../../near/selects.js";
 import { fromWire, wireDuration } from "../../ttl.js";
 import { Entries, entryOf, lifetimeMs, metadataOf, type Stored, storedOf } from "./entries.js";
@@ -99,10 +98,10 @@ export class Space {
     const stale = stored !== undefined && !isTooOld && request.stalePolicy > StalePolicy.REFUSE;
     const wantsLease = request.missPolicy > MissPolicy.REPORT;
     const lease = wantsLease ? this.leases.grant(request.key, now, this.history.sets) : null;
-    const granted: { lease?: Init<typeof LeaseSchema> } =
-      lease === null ? {} : { lease: { token: lease.token, duration: wireDuration(LEASE_MS) } };
+    const granted =
+      lease === null ? {} : { lease: create(LeaseSchema, { token: lease.token, duration: wireDuration(LEASE_MS) }) };
     if (stale && (lease !== null || !wantsLease || request.stalePolicy === StalePolicy.WHILE_REVALIDATE)) {
-      return create(GetResponseSchema, { ...this.#found(stored, GetOutcome.STALE, request), ...granted } as never);
+      return Object.assign(this.#found(stored, GetOutcome.STALE, request), granted);
     }
     if (wantsLease && lease === null) {
       const pending = { retryAfter: wireDuration(RETRY_AFTER_MS) };
