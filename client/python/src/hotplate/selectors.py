@@ -89,7 +89,9 @@ def gathered(
         found.append(Selector.everything().message)
     if not found:
         raise InvalidArgumentError(
-            "nothing is selected: name keys, tags, a prefix, a glob or a kind, or everything=True", field="selectors"
+            "nothing is selected: name keys, tags, a prefix, a glob or a kind, or everything=True",
+            reason="NO_SELECTOR",
+            field="selectors",
         )
     return found
 

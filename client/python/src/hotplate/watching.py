@@ -57,7 +57,7 @@ class WatchItem:
     selector: types.Selector | None = None
     """What was dropped or marked stale, for `set_invalidated`."""
     reason: str | None = None
-    """Why, as the caller said; for `discontinuity` `SLOW_CONSUMER`, `HISTORY_TRIMMED` or `NEW_EPOCH`."""
+    """Why, as the caller said; for `discontinuity` `slow_consumer`, `history_trimmed` or `new_epoch`."""
     client_id: str | None = None
     """Who did it, as the caller named itself."""
     entry: types.Entry | None = None
@@ -93,7 +93,7 @@ def items(message: pb.WatchResponse, reader: Reader) -> list[WatchItem]:
         return [_event(event, reader) for event in message.events.events if event.type in _EVENTS]
     if kind == "discontinuity":
         name = pb.DiscontinuityReason.Name(message.discontinuity.reason)
-        return [WatchItem("discontinuity", reason=name.removeprefix("DISCONTINUITY_REASON_"))]
+        return [WatchItem("discontinuity", reason=name.removeprefix("DISCONTINUITY_REASON_").lower())]
     if kind in ("created", "synced", "progress"):
         return [WatchItem(kind)]
     return []

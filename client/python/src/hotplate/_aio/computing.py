@@ -54,9 +54,7 @@ class Computing:
             return await self._computed()
         if self._mode == "only":
             return await self._only()
-        key = FlightKey(
-            self._space.name, self._key, self._mode == "refresh", id(self._space.serializer), runtime.context()
-        )
+        key = FlightKey(self._space.name, self._key, self._mode == "refresh", self._space.serializer, runtime.context())
         state = self._state
         return await runtime.fly(state.flights, state.slots, state.tasks, key, self._look_compute_store)
 

@@ -204,22 +204,36 @@ class Upload:
         """Sends a message. Raises what the server says when it ends the stream."""
         try:
             async with asyncio.timeout(timeout):
-                await self._call.write(message)
+                await self._write(message)
         except TimeoutError:
             raise status.timed_out(timeout) from None
         except grpc.aio.AioRpcError as failure:
             raise _error(failure) from None
-        except asyncio.InvalidStateError:
-            # The server ended the stream: it has said why.
-            await self.finish(timeout)
+        except (asyncio.InvalidStateError, grpc.aio.InternalError):
+            # The server, or the connection, ended the stream: why is what the call ends with.
+            await self._answer(timeout)
             raise UnavailableError("the upload's stream ended before it was finished") from None
+
+    async def _write(self, message: Any) -> None:
+        # Not by the call's own `write`: when that fails it takes INTERNAL for the status, and the true one is lost.
+        if self._call.done():
+            raise asyncio.InvalidStateError
+        await self._call.wait_for_connection()
+        await self._call._cython_call.send_serialized_message(message.SerializeToString())
 
     async def finish(self, timeout: float) -> Any:
         """Says that all was sent, and waits for the answer."""
         try:
             async with asyncio.timeout(timeout):
-                with contextlib.suppress(asyncio.InvalidStateError):
+                with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.InternalError):
                     await self._call.done_writing()
+        except TimeoutError:
+            raise status.timed_out(timeout) from None
+        return await self._answer(timeout)
+
+    async def _answer(self, timeout: float) -> Any:
+        try:
+            async with asyncio.timeout(timeout):
                 return await self._call
         except TimeoutError:
             raise status.timed_out(timeout) from None

@@ -27,7 +27,7 @@ class FlightKey:
     namespace: str
     key: str
     refresh: bool
-    serializer: Hashable
+    serializer: object
     """Two serializers may read other values from the same bytes."""
     context: Hashable
     """Which event loop, or none: what waits on one loop cannot be woken from another."""

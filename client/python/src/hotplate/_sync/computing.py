@@ -55,9 +55,7 @@ class Computing:
             return self._computed()
         if self._mode == "only":
             return self._only()
-        key = FlightKey(
-            self._space.name, self._key, self._mode == "refresh", id(self._space.serializer), runtime.context()
-        )
+        key = FlightKey(self._space.name, self._key, self._mode == "refresh", self._space.serializer, runtime.context())
         state = self._state
         return runtime.fly(state.flights, state.slots, state.tasks, key, self._look_compute_store)
 

@@ -6,12 +6,12 @@ import io
 from typing import Any
 
 from hotplate.errors import CodecError
-from hotplate.serializers.base import Encoded, Place, essence, missing
+from hotplate.serializers.base import ByValue, Encoded, Place, essence, missing
 
 __all__ = ["Npy", "SafeTensors"]
 
 
-class Npy:
+class Npy(ByValue):
     """`application/x-npy`: one numpy array, never with Python objects inside. Needs the extra `numpy`."""
 
     content_type = "application/x-npy"
@@ -47,7 +47,7 @@ class Npy:
             raise CodecError("the stored value is no .npy array") from None
 
 
-class SafeTensors:
+class SafeTensors(ByValue):
     """`application/x-safetensors`: numpy arrays by name. Needs the extra `safetensors`."""
 
     content_type = "application/x-safetensors"

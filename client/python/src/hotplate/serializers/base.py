@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from hotplate.errors import CodecError, ConfigurationError
 
-__all__ = ["Encoded", "Place", "Serializer", "decode_checked", "essence", "missing"]
+__all__ = ["ByValue", "Encoded", "Place", "Serializer", "decode_checked", "essence", "missing"]
 
 
 class Place(NamedTuple):
@@ -31,7 +31,8 @@ class Encoded(NamedTuple):
 class Serializer(Protocol):
     """A way to write values. Reading checks the content type first: bytes of another kind are an error, never a guess.
 
-    One serializer is used by many threads at once.
+    One serializer is used by many threads at once. Computations are shared among callers whose serializers are equal:
+    one that is made for each call should say when it equals another.
     """
 
     @property
@@ -50,6 +51,24 @@ class Serializer(Protocol):
     def decode(self, data: bytes, content_type: str, place: Place) -> Any:
         """The value that the bytes hold. Raises `CodecError` when they hold none."""
         ...
+
+
+class ByValue:
+    """A serializer without state of its own: two with the same settings are the same.
+
+    Computations are shared among those who read them by the same serializer.
+    """
+
+    def _settings(self) -> Hashable:
+        return None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it reads and writes the same."""
+        return type(self) is type(other) and isinstance(other, ByValue) and self._settings() == other._settings()
+
+    def __hash__(self) -> int:
+        """Equal ones have equal hashes."""
+        return hash((type(self), self._settings()))
 
 
 def essence(content_type: str) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Hashable
 from typing import Any, Literal
 
 from hotplate.errors import CodecError
-from hotplate.serializers.base import Encoded, Place, essence, missing
+from hotplate.serializers.base import ByValue, Encoded, Place, essence, missing
 
 __all__ = ["Arrow"]
 
 
-class Arrow:
+class Arrow(ByValue):
     """`application/vnd.apache.arrow.stream`: Arrow tables, pandas and polars frames. Needs the extra `arrow`."""
 
     content_type = "application/vnd.apache.arrow.stream"
@@ -25,6 +26,9 @@ class Arrow:
             raise missing("pyarrow", "arrow") from None
         self._arrow: Any = pyarrow
         self._read_as = read_as
+
+    def _settings(self) -> Hashable:
+        return self._read_as
 
     def reads(self, content_type: str) -> bool:
         """Arrow streams only."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Hashable
 from typing import Any
 
 from hotplate.errors import CodecError
-from hotplate.serializers.base import Encoded, Place, essence
+from hotplate.serializers.base import ByValue, Encoded, Place, essence
 
 __all__ = ["Json"]
 
 
-class Json:
+class Json(ByValue):
     """`application/json`, the default.
 
     Writes what `json` writes, and dataclasses and pydantic models. Reads plain dicts and lists; with `model` the
@@ -26,6 +27,9 @@ class Json:
         """`model` is what values are read as."""
         self._model = model
         self._fields = {field.name for field in dataclasses.fields(model)} if dataclasses.is_dataclass(model) else None
+
+    def _settings(self) -> Hashable:
+        return id(self._model)
 
     def reads(self, content_type: str) -> bool:
         """JSON, and media types that are JSON (`…+json`)."""

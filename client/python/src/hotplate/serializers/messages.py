@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from google.protobuf import message as _message
 
 from hotplate.errors import CodecError
-from hotplate.serializers.base import Encoded, Place, essence
+from hotplate.serializers.base import ByValue, Encoded, Place, essence
 
 __all__ = ["Protobuf"]
 
 _KIND = "application/x-protobuf"
 
 
-class Protobuf:
+class Protobuf(ByValue):
     """`application/x-protobuf; type=full.name`: messages of one type. Reads no other type."""
 
     def __init__(self, message: type[_message.Message]) -> None:
@@ -22,6 +23,9 @@ class Protobuf:
         self._message = message
         self._name = message.DESCRIPTOR.full_name
         self.content_type = f"{_KIND}; type={self._name}"
+
+    def _settings(self) -> Hashable:
+        return self._name
 
     def reads(self, content_type: str) -> bool:
         """Messages of this type."""

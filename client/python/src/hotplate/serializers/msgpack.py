@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from hotplate.errors import CodecError
-from hotplate.serializers.base import Encoded, Place, essence, missing
+from hotplate.serializers.base import ByValue, Encoded, Place, essence, missing
 
 __all__ = ["MessagePack"]
 
 
-class MessagePack:
+class MessagePack(ByValue):
     """`application/msgpack`. Needs the extra `msgpack`."""
 
     content_type = "application/msgpack"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from hotplate.errors import CodecError
-from hotplate.serializers.base import Encoded, Place, essence
+from hotplate.serializers.base import ByValue, Encoded, Place, essence
 
 __all__ = ["Raw", "Text"]
 
 
-class Raw:
+class Raw(ByValue):
     """Bytes as they are, written as `application/octet-stream` or another content type. Reads every one."""
 
     def __init__(self, content_type: str = "application/octet-stream") -> None:
         """`content_type` is that of what is written, such as `image/png`."""
         self.content_type = content_type
+
+    def _settings(self) -> Hashable:
+        return self.content_type
 
     def reads(self, content_type: str) -> bool:
         """Everything."""
@@ -34,7 +38,7 @@ class Raw:
         return data
 
 
-class Text:
+class Text(ByValue):
     """`text/plain` in UTF-8. Reads every text type."""
 
     content_type = "text/plain"

@@ -114,7 +114,7 @@ class Kept:
         content = self.content
         if how != "bytes":
             shared = content.shared
-            if shared is not None and shared[0] is serializer:
+            if shared is not None and (shared[0] is serializer or shared[0] == serializer):
                 return copy.deepcopy(shared[1]) if how == "deepcopy" else shared[1]
         value = decode_checked(serializer, content.value or b"", content.content_type, content.encoding, place)
         if how != "bytes":
