@@ -25,8 +25,8 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 const PREFIX: &str = "HOTPLATE_";
 const CONFIG_VARIABLE: &str = "HOTPLATE_CONFIG";
 const PROFILE_VARIABLE: &str = "HOTPLATE_PROFILE";
-/// Read by the client verbs of the same binary, so no mistake where a server starts.
-const CLIENT_VARIABLES: [&str; 13] = [
+/// Read by the client verbs of the same binary, or by clients and what tests them, so no mistake where a server starts.
+const CLIENT_VARIABLES: [&str; 16] = [
     "HOTPLATE_URL",
     "HOTPLATE_TOKEN",
     "HOTPLATE_NAMESPACE",
@@ -40,6 +40,9 @@ const CLIENT_VARIABLES: [&str; 13] = [
     "HOTPLATE_CA_FILE",
     "HOTPLATE_CLIENT_PROFILE",
     "HOTPLATE_DISABLE",
+    "HOTPLATE_BIN",
+    "HOTPLATE_ROOT",
+    "HOTPLATE_TOOLS",
 ];
 
 /// Where a value comes from.

@@ -122,6 +122,12 @@ fn foreign_profile_names_are_ignored_with_a_warning_but_ours_are_not() {
 }
 
 #[test]
+fn what_clients_and_their_tests_are_told_is_no_mistake() {
+    let client = [("HOTPLATE_URL", "hotplate://localhost"), ("HOTPLATE_BIN", "/usr/bin/hotplate")];
+    assert!(load_from(&[], &client, "").is_ok());
+}
+
+#[test]
 fn unknown_names_suggest_the_nearest() {
     let message = problem(&[], &[], "[limits]\nvalue_byte_max = 3\n[limts]\ncalls_max = 3");
     assert!(message.contains("unknown key `limits.value_byte_max`; did you mean `limits.value_bytes_max`?"));
