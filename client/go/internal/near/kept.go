@@ -72,7 +72,7 @@ func contentOf(key string, response *pb.GetResponse) (*Content, Lives) {
 		ContentType: metadata.GetContentType(),
 		Encoding:    metadata.GetEncoding(),
 		Tier:        response.GetServedFrom(),
-		facts:       Facts{kind: metadata.GetKind(), tags: metadata.GetTags(), dependsOn: metadata.GetDependsOn()},
+		facts:       FactsOf(metadata),
 	}
 	switch payload := response.GetEntry().GetPayload().(type) {
 	case *pb.Entry_Value:

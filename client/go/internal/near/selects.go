@@ -96,3 +96,8 @@ func (s *Set) Selects(key string, facts *Facts) bool {
 		return true
 	}
 }
+
+// FactsOf are what of an entry with this metadata selectors look at.
+func FactsOf(metadata *pb.EntryMetadata) Facts {
+	return Facts{kind: metadata.GetKind(), tags: metadata.GetTags(), dependsOn: metadata.GetDependsOn()}
+}
