@@ -12,6 +12,7 @@ import {
   type MessageShape,
 } from "@bufbuild/protobuf";
 import * as clock from "./clock.js";
+import { either } from "./either.js";
 import { asError, HotplateError, timedOut } from "./error.js";
 import {
   type BatchGetRequestSchema,
@@ -229,15 +230,18 @@ export class Calls {
       return this.#known;
     }
     // Whoever comes second waits for the first; a failure is forgotten, and asked for again.
-    this.#limits ??= this.getServerInfo({ timeoutMs: options.timeoutMs })
-      .then((info) => {
-        this.#known = info.limits ?? create(ServerLimitsSchema);
-        return this.#known;
-      })
-      .finally(() => {
-        this.#limits = null;
-      });
-    return await this.#limits;
+    this.#limits ??= this.#askLimits();
+    return await either(this.#limits, [options.signal]);
+  }
+
+  async #askLimits(): Promise<ServerLimits> {
+    try {
+      const info = await this.getServerInfo();
+      this.#known = info.limits ?? create(ServerLimitsSchema);
+      return this.#known;
+    } finally {
+      this.#limits = null;
+    }
   }
 
   /** What the server allows, where it was asked. @internal */

@@ -50,7 +50,7 @@ export class HotplateClient implements AsyncDisposable {
     this.#settings = settings;
     this.#transport = transport ?? new GrpcTransport(settings);
     const calls = new Calls(this.#transport, settings.profile);
-    const tasks = new Tasks();
+    const tasks = new Tasks(settings.log);
     const ownId = settings.clientIdIsOwn ? settings.clientId : null;
     this.#core = {
       calls,
@@ -60,6 +60,7 @@ export class HotplateClient implements AsyncDisposable {
       clientId: settings.clientId,
       gate: new Gate({
         ...settings,
+        closing: tasks.signal,
         changed: (available) => {
           settings.telemetry.available(available);
           settings.onAvailability(available);

@@ -4,8 +4,9 @@
  */
 import { type Claiming, claim, type Right } from "./claim.js";
 import * as clock from "./clock.js";
+import { either } from "./either.js";
 import { asError, HotplateError } from "./error.js";
-import { type Course, either } from "./flight.js";
+import type { Course } from "./flight.js";
 import { StalePolicy } from "./generated/hotplate/v1/cache_pb.js";
 import { COMPUTE_FAILED, type GiveBack, Held } from "./lease.js";
 import type { Lookup } from "./lookup.js";

@@ -3,6 +3,7 @@
  * `compute.ts`.
  */
 import type { Codec } from "./codec.js";
+import { either } from "./either.js";
 import { cancelled, HotplateError, invalidArgument } from "./error.js";
 import { type Release, Slots } from "./slots.js";
 import { here, run, Waits, type Within } from "./within.js";
@@ -194,22 +195,5 @@ export class Flights {
       this.#codecs.set(key.codec, codec);
     }
     return JSON.stringify([codec, key.refresh, key.namespace, key.key]);
-  }
-}
-
-/** A promise, or the first of these signals that is aborted. */
-export async function either<T>(work: Promise<T>, signals: readonly (AbortSignal | undefined)[]): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const given = signals.filter((signal) => signal !== undefined);
-  const undo = given.map((signal) => {
-    const abort = () => reject(cancelled(signal));
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-    return () => signal.removeEventListener("abort", abort);
-  });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    for (const one of undo) one();
   }
 }

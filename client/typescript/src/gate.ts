@@ -45,6 +45,8 @@ export interface GateSetup {
   readonly journalMax: number;
   readonly clientId: string;
   readonly log: Log;
+  /** Aborted when the client is closed: what is asked afterwards is an error, and no miss. */
+  readonly closing: AbortSignal;
   readonly changed: (available: boolean) => void;
 }
 
@@ -84,7 +86,7 @@ export class Gate {
   }
 
   async #guarded<A>(call: () => Promise<A>, options: CallOptions): Promise<Attempt<A>> {
-    if (options.signal?.aborted) throw cancelled(options.signal);
+    this.#refuse(options);
     if (this.disabled) return { away: "disabled" };
     if (this.pending > 0 || !this.breaker.admits()) {
       // What this client invalidated may still be stored: reading it would undo the invalidation.
@@ -97,6 +99,12 @@ export class Gate {
       if (options.signal?.aborted) throw failure;
       return this.#degraded(asError(failure));
     }
+  }
+
+  /** Who gave up, or closed the client, is not answered. */
+  #refuse(options: CallOptions): void {
+    if (options.signal?.aborted) throw cancelled(options.signal);
+    if (this.#setup.closing.aborted) throw cancelled(this.#setup.closing);
   }
 
   /** Makes a call and tells the breaker whether anyone answered. */
@@ -133,7 +141,7 @@ export class Gate {
     request: Init<typeof InvalidateRequestSchema>,
     options: CallOptions,
   ): Promise<InvalidateResponse | null> {
-    if (options.signal?.aborted) throw cancelled(options.signal);
+    this.#refuse(options);
     let error: HotplateError;
     if (this.pending === 0 && this.breaker.admits()) {
       try {

@@ -129,6 +129,8 @@ export class GrpcTransport implements Transport {
         guard.opened();
         resolve(incoming);
       });
+      // One that ends before it says anything was accepted as well, and has nothing to say.
+      call.once("end", () => resolve(incoming));
       incoming.failed.catch(reject);
     });
   }

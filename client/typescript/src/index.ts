@@ -9,6 +9,7 @@ export { type Codec, json, raw, type Schema, type SchemaResult, type StandardSch
 export type { Computation, Compute } from "./compute.js";
 export { type ErrorFacts, type ErrorKind, HotplateError } from "./error.js";
 export type { DegradationCounts, OnError } from "./gate.js";
+export type { MarkStaleOptions, RefreshOptions } from "./invalidation.js";
 export { KEY_BYTES_MAX, Key, type KeyInput, type KeySegment, key, TEXT_INLINE_MAX } from "./key.js";
 export type { Log } from "./log.js";
 export type {
@@ -23,13 +24,7 @@ export type {
   Tier,
   Written,
 } from "./lookup.js";
-export {
-  type ItemFailure,
-  type MarkStaleOptions,
-  Namespace,
-  type RefreshOptions,
-  type ScanOptions,
-} from "./namespace.js";
+export { Namespace, type ScanOptions } from "./namespace.js";
 export type { NearFollow, NearOptions, NearRefusals, NearStats } from "./near/options.js";
 export type { CacheMode, ComputeOptions, ReadOptions, WriteOptions } from "./options.js";
 export type {
@@ -43,6 +38,7 @@ export type {
 export { type Profile, type ProfileName, profiles } from "./profile.js";
 export { type Select, type SelectInput, type Selection, select } from "./selector.js";
 export type { ClientOptions, TlsOptions } from "./settings.js";
+export type { ItemFailure } from "./space.js";
 export type { OperationFacts, Telemetry } from "./telemetry.js";
 export type { Transport } from "./transport.js";
 export { type DurationInput, formatDuration, parseDuration, type Ttl, ttl } from "./ttl.js";

@@ -1,8 +1,8 @@
 /** A preload job of the server, followed to its end, over lost connections. */
 
 import { type Calls, newId } from "./calls.js";
+import { either } from "./either.js";
 import { asError, cancelled, errorOfItem, type HotplateError, isOutage } from "./error.js";
-import { either } from "./flight.js";
 import {
   type PreloadRequestSchema,
   type PreloadResponse,

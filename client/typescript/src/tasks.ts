@@ -1,11 +1,18 @@
 /** The one place of the client that starts work nobody waits for: all of it is tracked, and ends when its client is closed. */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { asError } from "./error.js";
+import type { Log } from "./log.js";
 import { outside } from "./within.js";
 
 /** The tasks of a client. */
 export class Tasks {
   readonly #running = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  readonly #log: Log;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
 
   /** Runs a task until it ends or its client does; it is told by the signal, and its failure then is its end. */
   spawn(task: (signal: AbortSignal) => Promise<void>): void {
@@ -13,8 +20,8 @@ export class Tasks {
     const { signal } = this.#closing;
     this.#track(
       outside(() => task(signal)).catch((failure: unknown) => {
-        // A task that was told to end may end by a failure. Any other is a fault of this program, and is not hidden.
-        if (!signal.aborted) throw failure;
+        // A task that was told to end may end by a failure. Any other is a fault of this program.
+        if (!signal.aborted) this.#log.error("a task of the client failed", asError(failure));
       }),
     );
   }

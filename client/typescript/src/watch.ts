@@ -1,8 +1,8 @@
 /** Following changes, over lost connections and server restarts. How a stream is opened again lives in `watch-line.ts`. */
 
 import type { Calls } from "./calls.js";
+import { either } from "./either.js";
 import { cancelled, type HotplateError } from "./error.js";
-import { either } from "./flight.js";
 import {
   DiscontinuityReason,
   InvalidateMode,

@@ -453,6 +453,8 @@ describe.each(["server", "memory"] as const)("on the %s", (where) => {
     ).toBe(2);
     expect(performance.now() - began).toBeLessThan(9_000);
     await expect(space.getOrCompute("c", () => 1)).rejects.toMatchObject({ kind: "CANCELLED" });
+    await expect(space.get("c")).rejects.toMatchObject({ kind: "CANCELLED", message: "the client was closed" });
+    await expect(space.invalidate(select.key("c"))).rejects.toMatchObject({ kind: "CANCELLED" });
   });
 });
 

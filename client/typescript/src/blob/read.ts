@@ -3,8 +3,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { CallOptions, Calls } from "../calls.js";
 import * as clock from "../clock.js";
+import { either } from "../either.js";
 import { asError, HotplateError, timedOut } from "../error.js";
-import { either } from "../flight.js";
 import {
   BlobService,
   type ReadValueHeader,

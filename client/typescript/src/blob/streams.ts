@@ -2,8 +2,11 @@
 import { HotplateError } from "../error.js";
 import { type Lookup, lookupOfStream, type Written, writtenOf } from "../lookup.js";
 import type { OwnWrite } from "../near/near.js";
-import type { ValueReader } from "./read.js";
-import type { ValueWriter } from "./sink.js";
+import { setOfKey } from "../near/selects.js";
+import type { ReadOptions, WriteOptions } from "../options.js";
+import type { Space } from "../space.js";
+import { ValueReader } from "./read.js";
+import { ValueWriter } from "./sink.js";
 
 /**
  * A value that is read in pieces: `for await (const piece of stream)`. Every piece is checked before it is handed out, and the
@@ -100,5 +103,38 @@ export class WriteStream implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();
+  }
+}
+
+/** Opens a stream of a value's bytes; with `follow` also of one that is being written. */
+export async function openReadStream<T>(
+  space: Space<T>,
+  key: string,
+  options: ReadOptions,
+  follow: boolean,
+): Promise<ReadStream> {
+  const { stalePolicy, maxAge, slowestTier } = space.getRequest(key, options);
+  const request = {
+    namespace: space.name,
+    key,
+    follow,
+    ...(stalePolicy === undefined ? {} : { stalePolicy }),
+    ...(maxAge === undefined ? {} : { maxAge }),
+    ...(slowestTier === undefined ? {} : { slowestTier }),
+  };
+  return new ReadStream(await ValueReader.open(space.core.calls, request, space.streaming(options)));
+}
+
+/** Begins to write a value in pieces. */
+export async function openWriteStream<T>(space: Space<T>, key: string, options: WriteOptions): Promise<WriteStream> {
+  const { core, name, codec } = space;
+  const request = { ...space.addressed(key, options), contentType: codec.contentType };
+  const write = space.ownWrite([setOfKey(key)]);
+  try {
+    const writer = await ValueWriter.open(core.calls, request, space.streaming(options));
+    return new WriteStream(writer, write, () => core.flights.outdateKey(name, key));
+  } catch (failure) {
+    write?.end();
+    throw failure;
   }
 }

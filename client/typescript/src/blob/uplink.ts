@@ -6,8 +6,8 @@
 import { create } from "@bufbuild/protobuf";
 import { type Calls, newId } from "../calls.js";
 import * as clock from "../clock.js";
+import { either } from "../either.js";
 import { asError, HotplateError } from "../error.js";
-import { either } from "../flight.js";
 import {
   BlobService,
   QueryWriteRequestSchema,
@@ -32,8 +32,8 @@ const CHUNK_BYTES = 1 << 20;
 export type Recovered = { readonly at: number } | { readonly done: PutResponse };
 
 /** The bytes of a chunk to send. */
-export async function chunkBytes(calls: Calls): Promise<number> {
-  const allowed = Number((await calls.limits()).chunkBytesMax);
+export async function chunkBytes(calls: Calls, signal: AbortSignal | undefined): Promise<number> {
+  const allowed = Number((await calls.limits({ signal })).chunkBytesMax);
   if (allowed === 0) {
     throw new HotplateError("UNIMPLEMENTED", "the server takes no values as streams: it is older than this client");
   }

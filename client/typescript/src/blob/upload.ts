@@ -19,7 +19,7 @@ export async function writeValue(
   value: Uint8Array,
   options: CallOptions,
 ): Promise<PutResponse> {
-  const size = await chunkBytes(calls);
+  const size = await chunkBytes(calls, options.signal);
   const link = new Uplink(calls, put, value.length, options.signal);
   /** CRC-32C of all before a byte, for the ends of chunks and for where the server went on. */
   const sums = new Map<number, number>([[0, 0]]);

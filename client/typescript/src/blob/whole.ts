@@ -77,12 +77,12 @@ export async function putWhole(
     } catch (failure) {
       // A server that takes less says so; then its limits are known.
       if (!(failure instanceof HotplateError && failure.reason === "VALUE_TOO_LARGE")) throw failure;
-      const limits = await calls.limits();
+      const limits = await calls.limits(options);
       if (limits.chunkBytesMax === 0n || BigInt(value.length) <= limits.unaryValueBytesMax) throw failure;
       return await writeValue(calls, request, value, options);
     }
   }
-  const limits = await calls.limits();
+  const limits = await calls.limits(options);
   // A server without streams says itself what is too large.
   return limits.chunkBytesMax === 0n || BigInt(value.length) <= limits.unaryValueBytesMax
     ? await calls.put(request, options)

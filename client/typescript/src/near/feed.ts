@@ -5,8 +5,8 @@
 
 import type { Calls } from "../calls.js";
 import * as clock from "../clock.js";
+import { either } from "../either.js";
 import { asError, type HotplateError } from "../error.js";
-import { either } from "../flight.js";
 import { type RevalidateResult, RevalidateState, type WatchRequestSchema } from "../generated/hotplate/v1/cache_pb.js";
 import type { Init } from "../init.js";
 import type { Log } from "../log.js";

@@ -12,8 +12,8 @@ import {
 } from "@bufbuild/protobuf";
 import { crc32c } from "../../blob/crc32c.js";
 import * as clock from "../../clock.js";
+import { either } from "../../either.js";
 import { asError, HotplateError, timedOut } from "../../error.js";
-import { either } from "../../flight.js";
 import type {
   ReadValueRequest,
   ReadValueResponse,
