@@ -64,6 +64,7 @@ class Driver:
         self.gates: dict[str, tuple[asyncio.Event, threading.Event]] = {}
         self.counts: dict[str, list[int]] = {}
         self.requests: dict[int, asyncio.Task[None]] = {}
+        self.ending = threading.Event()
 
     async def call(self, function: Any, *args: Any, **options: Any) -> Any:
         """Calls the client: awaited, or in a thread."""
@@ -382,7 +383,7 @@ class Function:
 
     def run_threaded(self) -> Any:
         self._begin()
-        time.sleep(self.compute.get("takes_ms", 0) / 1000)
+        self.driver.ending.wait(self.compute.get("takes_ms", 0) / 1000)
         if self.compute.get("gate"):
             self.driver.gate(self.compute["gate"])[1].wait()
         return self._end()
@@ -512,6 +513,10 @@ async def serve(threaded: bool) -> None:
         driver.requests[request["id"]] = loop.create_task(carry_out(request))
     for watch in list(driver.watches.values()):
         watch.watch.close()
+    # Threads cannot be cancelled: what they compute ends.
+    driver.ending.set()
+    for _, gate in driver.gates.values():
+        gate.set()
     for task in list(driver.requests.values()):
         task.cancel()
     await asyncio.wait_for(asyncio.gather(*(driver.call(one.close) for one in driver.clients.values())), 4)

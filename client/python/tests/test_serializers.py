@@ -41,6 +41,7 @@ def _back(serializer: ser.Serializer, value: Any) -> Any:
         (ser.Text(), "täxt"),
         (ser.Protobuf(types_pb2.Negative), types_pb2.Negative(reason="R")),
         (ser.Pickle(KEY), {1, 2, 3}),
+        (ser.Joblib(KEY), {1, 2, 3}),
         (ser.Auto(), b"bytes"),
         (ser.Auto(), "text"),
         (ser.Auto(), {"json": 1}),

@@ -64,11 +64,11 @@ class _Wrapped(Generic[P, R]):
         return bound
 
     def _filled(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ComputeArgs:
-        options = cast("ComputeArgs", dict(self._options))
+        options: dict[str, Any] = dict(self._options)
         for name in ("tags", "depends_on"):
             if name in options:
                 options[name] = self._signature.filled(options[name], args, kwargs)
-        return options
+        return cast("ComputeArgs", options)
 
 
 class AsyncCached(_Wrapped[P, R]):

@@ -192,7 +192,7 @@ class AsyncNamespace:
         """Stores several values with the same options: for each key what became of it."""
         check_write(options)
         space = self._typed
-        pairs = values.items() if isinstance(values, Mapping) else values
+        pairs = cast("Iterable[tuple[AnyKey, Any]]", values.items() if isinstance(values, Mapping) else values)
         todo = [space.encode(self._put(key_text(key), options), value) for key, value in pairs]
         done: dict[str, Written | HotplateError] = {}
         calls = space.state.calls

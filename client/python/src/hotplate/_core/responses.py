@@ -30,7 +30,10 @@ _TIERS: Final[tuple[tuple[int, TextTier], ...]] = ((500, "small"), (5_000, "medi
 
 def tier_of(text: str) -> TextTier:
     """The size class of a text."""
-    return next((name for most, name in _TIERS if len(text) <= most), "xlarge")
+    for most, name in _TIERS:
+        if len(text) <= most:
+            return name
+    return "xlarge"
 
 
 def response_key(text: str, operation: str, options: Mapping[str, Any] | None, question: str | None) -> Key:

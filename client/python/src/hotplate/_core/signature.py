@@ -108,8 +108,9 @@ def _plain(name: str, value: Any, depth: int) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return _plain(name, fields, depth + 1)
-    if hasattr(value, "model_dump"):
-        return _plain(name, value.model_dump(mode="json"), depth + 1)
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return _plain(name, dump(mode="json"), depth + 1)
     try:
         return {"sha256": hashlib.sha256(content_bytes(value)).hexdigest()}
     except InvalidArgumentError:

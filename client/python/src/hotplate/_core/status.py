@@ -28,6 +28,8 @@ from hotplate.v1 import cache_pb2 as pb
 #: Where gRPC puts the details.
 DETAILS_KEY: Final = "grpc-status-details-bin"
 
+_CANCELLED: Final = 1
+_DEADLINE_EXCEEDED: Final = 4
 _BY_CODE: Final[dict[int, type[HotplateError]]] = {
     1: CallCancelledError,
     3: InvalidArgumentError,
@@ -79,6 +81,9 @@ def of_status(code: int, message: str, details: bytes) -> HotplateError:
             field = field or _first_field(body)
         elif kind.endswith("google.rpc.RetryInfo"):
             retry_after = _retry_delay(body)
+    # A server that hears first that the time is over says so as a cancellation.
+    if code == _CANCELLED and message.lower() == "timeout expired":
+        code = _DEADLINE_EXCEEDED
     return error_class(code)(message, reason=reason, field=field, retry_after=retry_after, details=facts)
 
 

@@ -162,6 +162,7 @@ class Typed:
         keys = [item.key for item in items]
         write = self.own_write([Set("key", key) for key in keys])
         guard = self.state.guard
+        answer = pb.BatchPutResponse()
         try:
             away = guard.refused(write=True)
             if away is None:

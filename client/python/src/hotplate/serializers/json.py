@@ -77,8 +77,9 @@ def _refused(name: str) -> Any:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json")
     raise TypeError(
         f"{type(value).__name__} is none of dict, list, text, number, bool, None, dataclass, pydantic model"
     )

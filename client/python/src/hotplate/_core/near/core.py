@@ -22,7 +22,7 @@ from hotplate.v1 import types_pb2 as types
 #: Changes remembered for answers on their way, and as many of this client's own writes.
 FENCES_MAX: Final = 4_096
 
-_REFUSALS: Final = (
+_REFUSALS: Final[tuple[str, ...]] = (
     "not_synced",
     "other_history",
     "overtaken",
@@ -31,7 +31,16 @@ _REFUSALS: Final = (
     "dependent",
     "too_large",
 )
-_COUNTS: Final = ("hits", "misses", "admitted", "invalidated", "evicted", "distrusted", "revalidated", "losses")
+_COUNTS: Final[tuple[str, ...]] = (
+    "hits",
+    "misses",
+    "admitted",
+    "invalidated",
+    "evicted",
+    "distrusted",
+    "revalidated",
+    "losses",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +87,8 @@ class Core:
         self._hears_own = False
         # Whether the open stream does not do what it should by now.
         self._outdated = False
-        self._counts = dict.fromkeys(_COUNTS, 0)
-        self._refused = dict.fromkeys(_REFUSALS, 0)
+        self._counts: dict[str, int] = dict.fromkeys(_COUNTS, 0)
+        self._refused: dict[str, int] = dict.fromkeys(_REFUSALS, 0)
 
     def hit(self, key: str, max_age: float | None, now: float) -> Kept | None:
         """What is kept of this key and may be served now, not older than `max_age`."""
