@@ -159,7 +159,12 @@ describe("large values", () => {
     const space = client(started.url, { timeoutMs: 20_000 }).namespace();
     const writing = await space.writeStream("tokens", { ttl: "1h" });
     await writing.send("a ");
-    const following = await space.follow("tokens");
+    // What was sent may still be on its way.
+    let following = await space.follow("tokens");
+    await until("the server has begun with it", async () => {
+      if (!following.found.hit) following = await space.follow("tokens");
+      return following.found.hit;
+    });
     const pieces: string[] = [];
     const followed = (async () => {
       for await (const piece of following) pieces.push(Buffer.from(piece).toString());
