@@ -1,0 +1,91 @@
+"""The adapters' checks and tests, in an environment of their own: what they adapt to is heavy, and only they need it.
+
+    python3 tools/adapters.py prepare    # makes target/tools/sdk/python-adapters/venv; quick when nothing has changed
+    python3 tools/adapters.py check      # types, against the real libraries
+    python3 tools/adapters.py test       # tests, and the suites that these libraries bring along
+    python3 tools/adapters.py examples   # examples/ of the repository, each twice, in new processes
+
+`test` and `examples` start servers of the program that HOTPLATE_BIN names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REPOSITORY = ROOT.parent.parent
+WANTED = ROOT / "requirements-adapters.txt"
+EXAMPLES = ("sklearn-pipeline", "langchain-cache", "joblib-pipeline")
+LOOPS = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+SLEEPY = "tests/adapters/test_dogpile.py"
+# It installs in seconds what pip takes a minute for.
+UV = "uv==0.13.9"
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; what is left of the arguments goes to pytest or mypy."""
+    commands = {"prepare": prepare, "check": check, "test": test, "examples": examples}
+    if not arguments or arguments[0] not in commands:
+        print(f"one of: {', '.join(commands)}", file=sys.stderr)
+        return 2
+    return commands[arguments[0]](arguments[1:])
+
+
+def prepare(_rest: list[str]) -> int:
+    """Makes the venv, or finds that it is there."""
+    home = _home()
+    mark = home / "prepared"
+    state = hashlib.sha256(WANTED.read_bytes() + UV.encode() + sys.version.encode()).hexdigest()
+    if mark.exists() and mark.read_text() == state:
+        return 0
+    if not (home / "bin/python").exists():
+        venv.create(home, with_pip=True)
+    subprocess.run([home / "bin/python", "-m", "pip", "install", "--quiet", UV], check=True)
+    install: list[str | Path] = ["pip", "install", "--quiet", "--python", home / "bin/python", "--requirement", WANTED]
+    subprocess.run([home / "bin/uv", *install], check=True)
+    mark.write_text(state)
+    return 0
+
+
+def check(rest: list[str]) -> int:
+    """Types of the adapters and their tests."""
+    return _run("-m", "mypy", "--config-file", "tools/adapters.mypy.ini", *rest)
+
+
+def test(rest: list[str]) -> int:
+    """All tests of the adapters. dogpile's suite sleeps for most of its time: it runs beside the others."""
+    if rest:
+        return _run("-m", "pytest", *LOOPS, *rest)
+    with ThreadPoolExecutor(1) as beside:
+        sleepy = beside.submit(_run, "-m", "pytest", *LOOPS, SLEEPY)
+        others = _run("-m", "pytest", *LOOPS, "tests/adapters", f"--ignore={SLEEPY}")
+        return sleepy.result() or others
+
+
+def examples(rest: list[str]) -> int:
+    """The examples, or those that are named."""
+    for name in rest or EXAMPLES:
+        if failed := _run(str(REPOSITORY / "examples/run.py"), name):
+            return failed
+    return 0
+
+
+def _home() -> Path:
+    tools = Path(os.environ.get("HOTPLATE_TOOLS") or REPOSITORY / "target/tools")
+    return tools / "sdk/python-adapters/venv"
+
+
+def _run(*command: str) -> int:
+    path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([_home() / "bin/python", *command], cwd=ROOT, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
