@@ -1,5 +1,6 @@
 package hotplate;
 
+import hotplate.v1.Entry;
 import hotplate.v1.ExplainKeyResponse;
 import hotplate.v1.PreloadItem;
 import hotplate.v1.RefreshFrom;
@@ -17,6 +18,8 @@ import java.util.concurrent.CompletableFuture;
  * <p>Unless the client was built with {@link OnError#RAISE}, a cache that is away is a miss and a dropped write, not an error: what
  * is thrown is a {@link HotplateException} for a fault of the request, of the set-up, or a value of another kind. A key is text
  * that is the whole key, or a {@link Key}.
+ *
+ * <p>What follows a future runs on threads of the client, of which there are few: let it not wait for long.
  *
  * <p>Cancelling a future gives up this caller's own wait: of what others wait for, nothing is stopped. A thread that is interrupted
  * while it waits is told CANCELLED, and stays interrupted.
@@ -181,6 +184,12 @@ public interface HotplateCache<V> {
 
     /** Statistics of this namespace since the server started. They have no fallback: a cache that is away is an error. */
     StatsResponse stats();
+
+    /**
+     * Metadata of the entries that any of these selects, at most 128; without any, of all of the namespace: in the order of their keys, a page
+     * at a time as it is read. An entry that is there during the whole listing is listed exactly once. No fallback.
+     */
+    Iterable<Entry> entries(Selector... selectors);
 
     /** What a read of a key would say and why, and what happened to it, newest first. No fallback. */
     ExplainKeyResponse explain(CharSequence key);

@@ -79,8 +79,8 @@ public final class Async {
         return CompletableFuture.failedFuture(failure);
     }
 
-    /** The future a caller is given: completed on {@code executor}, so that what the caller does holds up nobody else. */
-    public static <A> CompletableFuture<A> forCaller(CompletableFuture<A> inner, Executor executor) {
+    /** The same step, completed on {@code executor}: what follows it may take its time, and holds up no thread of the network. */
+    public static <A> CompletableFuture<A> on(Executor executor, CompletableFuture<A> inner) {
         CompletableFuture<A> outer = new CompletableFuture<>();
         inner.whenComplete((value, failure) -> executor.execute(() -> {
             if (failure == null) {

@@ -18,6 +18,8 @@ import hotplate.v1.GetServerInfoRequest;
 import hotplate.v1.GetServerInfoResponse;
 import hotplate.v1.InvalidateRequest;
 import hotplate.v1.InvalidateResponse;
+import hotplate.v1.ListEntriesRequest;
+import hotplate.v1.ListEntriesResponse;
 import hotplate.v1.PutRequest;
 import hotplate.v1.PutResponse;
 import hotplate.v1.ReleaseLeaseRequest;
@@ -149,6 +151,10 @@ public final class Calls {
 
     CompletableFuture<ExplainKeyResponse> explainKey(ExplainKeyRequest request) {
         return unary(CacheServiceGrpc.getExplainKeyMethod(), request, bulk());
+    }
+
+    CompletableFuture<ListEntriesResponse> listEntries(ListEntriesRequest request) {
+        return unary(CacheServiceGrpc.getListEntriesMethod(), request, bulk());
     }
 
     public CompletableFuture<UpdateWatchResponse> updateWatch(UpdateWatchRequest request) {

@@ -80,7 +80,7 @@ final class Computation<V> {
         RemoteHotplate.Fill fill = cache.fill(ReadOptions.DEFAULT);
         Whole whole = client.whole().withTimeout(time);
         GetRequest built = request.build();
-        return Async.handle(client.gate().read(() -> whole.get(built)), (attempt, failure) -> {
+        return Async.handle(onWork(client.gate().read(() -> whole.get(built))), (attempt, failure) -> {
             // A lease takes the right to write. Who may only read still reads.
             if (failure != null && failure.kind() == ErrorKind.PERMISSION_DENIED && leases) {
                 return claim(course, here, false, ends);
@@ -110,6 +110,11 @@ final class Computation<V> {
             Duration wait = Duration.ofNanos(Math.min(ends - now, Retry.jittered(pause).toNanos()));
             return Async.then(client.threads().sleep(wait), none -> claim(course, here, mayWrite, ends));
         });
+    }
+
+    /** What is answered is read by a codec, which is no work for the network's threads. */
+    private <A> CompletableFuture<A> onWork(CompletableFuture<A> answer) {
+        return Async.on(client.threads().work(), answer);
     }
 
     private CompletableFuture<V> claimed(Flights.Course course, Within.Here here, GetResponse response, boolean mayWrite) {
@@ -260,7 +265,7 @@ final class Computation<V> {
         GetRequest request = Wire.read(cache.name(), key, ReadOptions.DEFAULT.maxAge(options.maxAge()))
                 .setStalePolicy(StalePolicy.STALE_POLICY_IF_ERROR)
                 .build();
-        return Async.handle(client.gate().read(() -> client.whole().get(request)), (attempt, failure) -> {
+        return Async.handle(onWork(client.gate().read(() -> client.whole().get(request))), (attempt, failure) -> {
             if (failure == null && attempt.answer() != null) {
                 return Async.done(Wire.lookup(cache.codec(), attempt.answer()));
             }

@@ -69,7 +69,8 @@ final class Gate {
     /** Tells the breaker whether anyone answered, before the caller hears of it. What was given up says nothing. */
     private void observe(HotplateException failure) {
         ErrorKind kind = failure == null ? null : failure.kind();
-        if (kind == ErrorKind.UNAVAILABLE || kind == ErrorKind.DEADLINE_EXCEEDED) {
+        boolean silent = kind == ErrorKind.UNAVAILABLE || kind == ErrorKind.DEADLINE_EXCEEDED;
+        if (silent && !Retry.isAnswer(failure)) {
             breaker.failed();
         } else {
             breaker.succeeded();
@@ -127,7 +128,7 @@ final class Gate {
             replaying |= first;
         }
         if (first) {
-            calls.threads().calls().execute(this::replay);
+            calls.threads().work().execute(this::replay);
         }
     }
 
@@ -174,7 +175,7 @@ final class Gate {
     }
 
     private void next(Runnable step) {
-        calls.threads().calls().execute(step);
+        calls.threads().work().execute(step);
     }
 
     private List<Waiting> nextBatch() {

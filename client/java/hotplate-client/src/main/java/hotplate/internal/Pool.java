@@ -192,7 +192,7 @@ final class Pool {
                     .eventLoopGroup(threads.io)
                     .channelType(NioSocketChannel.class)
                     .directExecutor()
-                    .offloadExecutor(threads.calls())
+                    .offloadExecutor(threads.work())
                     .defaultLoadBalancingPolicy("round_robin")
                     .disableServiceConfigLookUp()
                     .disableRetry()

@@ -37,6 +37,7 @@ import hotplate.v1.BatchGetResult;
 import hotplate.v1.BatchPutRequest;
 import hotplate.v1.BatchPutResponse;
 import hotplate.v1.BatchPutResult;
+import hotplate.v1.Entry;
 import hotplate.v1.EntryView;
 import hotplate.v1.ExplainKeyRequest;
 import hotplate.v1.ExplainKeyResponse;
@@ -46,6 +47,7 @@ import hotplate.v1.GetResponse;
 import hotplate.v1.InvalidateMode;
 import hotplate.v1.InvalidateRequest;
 import hotplate.v1.InvalidateResponse;
+import hotplate.v1.ListEntriesRequest;
 import hotplate.v1.Negative;
 import hotplate.v1.PreloadItem;
 import hotplate.v1.PreloadRequest;
@@ -130,7 +132,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
                 return Async.done(told(kept, false));
             }
             CompletableFuture<Attempt<GetResponse>> asked = ask(text, options);
-            return Async.map(Async.forCaller(asked, client.threads().calls()), this::found);
+            return Async.map(Async.on(client.threads().calls(), asked), this::found);
         } catch (HotplateException failure) {
             return Async.failed(failure);
         }
@@ -288,7 +290,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
         } catch (HotplateException failure) {
             computed = Async.failed(failure);
         }
-        return Async.forCaller(computed, client.threads().calls());
+        return Async.on(client.threads().calls(), computed);
     }
 
     private CompletableFuture<V> computed(CharSequence key, ComputeOptions options, Function<String, Computation.Work<V>> work) {
@@ -299,7 +301,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
         ReadOptions reading = new ReadOptions(
                 options.staleWhileRevalidate(), options.maxAge(), false, ReadOptions.DEFAULT.slowestTier());
         if (options.mode() == CacheMode.ONLY) {
-            return Async.then(ask(text, reading), attempt -> only(found(attempt)));
+            return Async.then(Async.on(client.threads().work(), ask(text, reading)), attempt -> only(found(attempt)));
         }
         if (options.mode() == CacheMode.USE) {
             CompletableFuture<V> kept = keptValue(text, reading);
@@ -355,7 +357,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
     /** Begins what computes without a thread, away from the network's threads. */
     private CompletableFuture<V> begun(Within.Here here, Throwing<CompletionStage<? extends V>> compute, Runnable atEnd) {
         CompletableFuture<CompletableFuture<? extends V>> begin = new CompletableFuture<>();
-        client.threads().calls().execute(() -> {
+        client.threads().work().execute(() -> {
             if (begin.isDone()) {
                 return;
             }
@@ -411,7 +413,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
     @Override
     public CompletableFuture<Written> putAsync(CharSequence key, V value, WriteOptions options) {
         try {
-            return Async.forCaller(send(putRequest(Key.textOf(key), value, options)), client.threads().calls());
+            return Async.on(client.threads().calls(), send(putRequest(Key.textOf(key), value, options)));
         } catch (HotplateException failure) {
             return Async.failed(failure);
         }
@@ -523,7 +525,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public CompletableFuture<Invalidated> invalidateAsync(List<Selector> selectors) {
-        return Async.forCaller(dropped(selectors, InvalidateRequest.newBuilder()), client.threads().calls());
+        return Async.on(client.threads().calls(), dropped(selectors, InvalidateRequest.newBuilder()));
     }
 
     @Override
@@ -627,6 +629,15 @@ final class RemoteCache<V> implements HotplateCache<V> {
     @Override
     public StatsResponse stats() {
         return Async.await(client.calls().stats(StatsRequest.newBuilder().setNamespace(name).build()));
+    }
+
+    @Override
+    public Iterable<Entry> entries(Selector... selectors) {
+        ListEntriesRequest request = ListEntriesRequest.newBuilder()
+                .setNamespace(name)
+                .addAllSelectors(Selector.toWire(List.of(selectors)))
+                .build();
+        return () -> new Pages(client.calls(), request);
     }
 
     @Override

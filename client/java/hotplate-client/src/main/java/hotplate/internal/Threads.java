@@ -30,18 +30,15 @@ public final class Threads {
             new MultiThreadIoEventLoopGroup(Math.max(1, Math.min(4, CORES / 2)), named("io"), NioIoHandler.newFactory());
     private final ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(1, named("timer"));
     private final ThreadPoolExecutor calls;
+    private final ThreadPoolExecutor work;
     private final ThreadPoolExecutor computations =
             new ThreadPoolExecutor(0, Integer.MAX_VALUE, 10, TimeUnit.SECONDS, new SynchronousQueue<>(), named("compute"));
     private final ThreadPoolExecutor transfers;
 
     /** Threads are started when first needed. */
     public Threads() {
-        int few = Math.max(2, Math.min(8, CORES));
-        // Bounded by the calls under way: each has at most one task here.
-        calls = new ThreadPoolExecutor(few, few, 30, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), named("call"));
-        calls.allowCoreThreadTimeOut(true);
-        // What ends after the client was closed is told by who ends it.
-        calls.setRejectedExecutionHandler((task, pool) -> task.run());
+        calls = few("call");
+        work = few("work");
         transfers = new ThreadPoolExecutor(
                 TRANSFERS_MAX,
                 TRANSFERS_MAX,
@@ -63,9 +60,25 @@ public final class Threads {
         };
     }
 
-    /** Where callers' futures are completed, and short work is done. */
-    public Executor calls() {
+    private static ThreadPoolExecutor few(String what) {
+        int few = Math.max(2, Math.min(8, CORES));
+        // Bounded by the calls under way: each has at most one task here.
+        ThreadPoolExecutor pool =
+                new ThreadPoolExecutor(few, few, 30, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), named(what));
+        pool.allowCoreThreadTimeOut(true);
+        // What ends after the client was closed is told by who ends it.
+        pool.setRejectedExecutionHandler((task, closed) -> task.run());
+        return pool;
+    }
+
+    /** Where callers' futures are completed: what callers do there may wait, and holds up no step of the client. */
+    Executor calls() {
         return calls;
+    }
+
+    /** Where steps of the client go on that are not for the network's threads: codecs, and the beginning of computations. */
+    public Executor work() {
+        return work;
     }
 
     /** Does something short later; nothing after the client was closed. */
@@ -130,6 +143,7 @@ public final class Threads {
         computations.shutdownNow();
         transfers.shutdownNow();
         calls.shutdown();
+        work.shutdown();
         io.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
     }
 

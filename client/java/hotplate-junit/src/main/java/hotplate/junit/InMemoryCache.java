@@ -26,6 +26,7 @@ import hotplate.WatchOptions;
 import hotplate.WriteOptions;
 import hotplate.WriteStream;
 import hotplate.Written;
+import hotplate.v1.Entry;
 import hotplate.v1.ExplainKeyResponse;
 import hotplate.v1.PreloadItem;
 import hotplate.v1.RefreshFrom;
@@ -285,6 +286,11 @@ final class InMemoryCache<V> implements HotplateCache<V> {
             total.addMissesBuilder().setCount(shelf.misses);
             return StatsResponse.newBuilder().setTotal(total).build();
         }
+    }
+
+    @Override
+    public Iterable<Entry> entries(Selector... selectors) {
+        return shelf.entries(List.of(selectors));
     }
 
     @Override

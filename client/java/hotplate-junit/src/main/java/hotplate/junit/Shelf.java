@@ -6,6 +6,8 @@ import hotplate.Ttl;
 import hotplate.WriteOptions;
 import hotplate.internal.near.Facts;
 import hotplate.internal.near.NearSet;
+import hotplate.v1.Entry;
+import hotplate.v1.EntryMetadata;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
@@ -176,6 +178,28 @@ final class Shelf {
         // What is being computed was begun before: its callers get it, nobody else does.
         computations.clear();
         return selected.size();
+    }
+
+    /** What is there of what any of these selects, or of all, as it is now. */
+    synchronized List<Entry> entries(List<Selector> selectors) {
+        List<NearSet> sets = selectors.stream().map(Selector::toWire).map(NearSet::of).toList();
+        List<Entry> found = new ArrayList<>();
+        items.forEach((key, item) -> {
+            boolean selected = sets.isEmpty() || sets.stream().anyMatch(set -> set.selects(key, item.facts));
+            if (selected && item.usableUntil > now()) {
+                found.add(Entry.newBuilder()
+                        .setKey(key)
+                        .setMetadata(EntryMetadata.newBuilder()
+                                .setEtag(item.etag)
+                                .setKind(item.facts.kind())
+                                .setContentType(item.contentType)
+                                .addAllTags(item.facts.tags())
+                                .addAllDependsOn(item.facts.dependsOn())
+                                .setSizeBytes(item.bytes == null ? 0 : item.bytes.length))
+                        .build());
+            }
+        });
+        return found;
     }
 
     private void end(String key, boolean stale) {

@@ -8,12 +8,15 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import hotplate.Cached;
 import hotplate.Codec;
+import hotplate.ComputeOptions;
 import hotplate.ErrorKind;
 import hotplate.Hotplate;
 import hotplate.HotplateCache;
 import hotplate.HotplateException;
 import hotplate.Invalidated;
+import hotplate.Invalidates;
 import hotplate.ItemResult;
 import hotplate.Key;
 import hotplate.Lookup;
@@ -37,6 +40,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 /** Values in and out of a real server, of every size and codec. */
@@ -163,6 +167,32 @@ class CacheTest {
             given.send(new byte[1]);
         }
         assertFalse(cache.exists("given up"));
+    }
+
+    @Test
+    void functionsAreWrappedOnce(Hotplate hotplate) {
+        HotplateCache<Integer> cache = hotplate.cache(Codec.json(Integer.class));
+        AtomicInteger runs = new AtomicInteger();
+        Cached<List<String>, Integer> lengths =
+                Cached.of(cache, Key.of("lengths", "v1"), ComputeOptions.ttl(Ttl.SHORT), names -> {
+                    runs.incrementAndGet();
+                    return String.join("", names).length();
+                });
+        assertEquals(5, lengths.apply(List.of("ab", "cde")));
+        assertEquals(5, lengths.apply(List.of("ab", "cde")));
+        assertEquals(1, runs.get());
+        assertEquals(5, lengths.bypass(List.of("ab", "cde")));
+        assertEquals(1, lengths.applyAsync(List.of("x"), Runnable::run).join());
+        List<String> keys = new ArrayList<>();
+        cache.entries(lengths.all()).forEach(entry -> keys.add(entry.getKey()));
+        assertEquals(2, keys.size());
+        assertTrue(keys.contains(lengths.key(List.of("x"))));
+        Invalidates<String, Integer> changes = Invalidates.of(cache, Integer::parseInt, lengths.all());
+        assertEquals(7, changes.apply("7"));
+        assertFalse(cache.entries(lengths.all()).iterator().hasNext());
+        lengths.apply(List.of("x"));
+        assertThrows(NumberFormatException.class, () -> changes.apply("seven"));
+        assertFalse(cache.exists(lengths.key(List.of("x"))));
     }
 
     @Test

@@ -177,7 +177,7 @@ final class Feed implements Runnable {
     /** There may be something to tell or to ask: one call at a time. */
     void tell() {
         if (toTell.getAndIncrement() == 0) {
-            calls.threads().calls().execute(this::tellOne);
+            calls.threads().work().execute(this::tellOne);
         }
     }
 
@@ -188,7 +188,7 @@ final class Feed implements Runnable {
                 return;
             }
             if (failure == null && more || !toTell.compareAndSet(seen, 0)) {
-                calls.threads().calls().execute(this::tellOne);
+                calls.threads().work().execute(this::tellOne);
             }
         });
     }
