@@ -244,6 +244,30 @@ def test_a_lease_is_kept_for_longer_than_it_lasts_by_itself() -> None:
         assert len(calls) == 1
 
 
+def test_a_client_that_is_closed_gives_its_leases_back(url: str) -> None:
+    one, begun, gate = Client(url), threading.Event(), threading.Event()
+
+    def wait() -> int:
+        begun.set()
+        gate.wait()
+        return 1
+
+    got: list[int] = []
+    thread = threading.Thread(target=lambda: got.append(one.namespace().get_or_compute("k", wait)))
+    thread.start()
+    begun.wait()
+    one.close()
+    with Client(url) as two:
+        began = time.monotonic()
+        assert two.namespace().get_or_compute("k", lambda: 2) == 2
+        # Long before the lease would lapse by itself.
+        assert time.monotonic() - began < 8
+        gate.set()
+        thread.join()
+        assert got == [1]
+        assert two.namespace().get_value("k") == 2
+
+
 def test_a_plain_function_may_run_in_a_thread(run: Run) -> None:
     async def test(client: AsyncClient) -> None:
         here = threading.get_ident()

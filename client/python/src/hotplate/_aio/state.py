@@ -42,6 +42,8 @@ class State:
         self.flights: Flights[runtime.Event] = Flights(runtime.Event)
         self.slots: Slots[runtime.Event] = Slots(setup.computations_max, runtime.Event)
         self._nears: dict[str, Near | None] = {}
+        # What gives back the leases that are held: a thread that computes does not end with the client.
+        self.give_ups: set[Callable[[], None]] = set()
 
     def near(self, namespace: str) -> Near | None:
         """The near cache of a namespace, if it has one."""
@@ -113,6 +115,8 @@ class State:
     async def close(self) -> None:
         """Ends everything."""
         self.tasks.stop()
+        for give_up in list(self.give_ups):
+            give_up()
         for near in self._nears.values():
             if near is not None:
                 near.stop()

@@ -142,12 +142,13 @@ class Stream(Generic[T]):
 
     async def read(self, timeout: float | None = None) -> T | None:
         """The next message; None at the end. Raises TimeoutError when none comes in time."""
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(self._call.read())
-        done, _ = await asyncio.wait({self._reading}, timeout=timeout)
+        reading = self._reading
+        if reading is None:
+            reading = self._reading = asyncio.ensure_future(self._call.read())
+        done, _ = await asyncio.wait({reading}, timeout=timeout)
         if not done:
             raise TimeoutError
-        reading, self._reading = self._reading, None
+        self._reading = None
         try:
             message = reading.result()
         except grpc.aio.AioRpcError as failure:

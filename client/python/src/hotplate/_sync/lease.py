@@ -41,6 +41,7 @@ class Held:
         self._lost = False
         self._over = runtime.Event()
         self._used = False
+        state.give_ups.add(self.give_up)
         state.tasks.spawn(self._keep, of_wire(lease.duration))
 
     def put(self, request: pb.PutRequest) -> None:
@@ -101,8 +102,14 @@ class Held:
         if self._over.is_set():
             return
         self._over.set()
+        self._state.give_ups.discard(self.give_up)
         if not self._used and not self._lost:
             self._state.tasks.last_word(self._give_back)
+
+    def give_up(self) -> None:
+        """The client is being closed: the lease is given back now, and stores nothing any more."""
+        self.end()
+        self._lost = True
 
     def _give_back(self) -> None:
         calls = self._state.calls
