@@ -284,7 +284,7 @@ public final class Calls {
                 place.leave();
                 completeExceptionally(Async.failure(thrown));
             }
-            if (isCancelled()) {
+            if (isCancelled() && call != null) {
                 call.cancel("given up", null);
             }
         }

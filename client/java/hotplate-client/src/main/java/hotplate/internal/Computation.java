@@ -5,6 +5,7 @@ import hotplate.ComputeOptions;
 import hotplate.ErrorKind;
 import hotplate.HotplateException;
 import hotplate.Lookup;
+import hotplate.MissReason;
 import hotplate.ReadOptions;
 import hotplate.Ttl;
 import hotplate.WriteOptions;
@@ -240,7 +241,7 @@ final class Computation<V> {
     /** What the caller gets whose computation failed, and what becomes of the lease. */
     private CompletableFuture<V> fallBack(Held held, HotplateException failure) {
         boolean accepts = options.staleIfError() && options.mode() == CacheMode.USE;
-        CompletableFuture<Lookup<V>> stale = accepts ? stale() : Async.done(new Lookup.Miss<>(null));
+        CompletableFuture<Lookup<V>> stale = accepts ? stale() : Async.done(new Lookup.Miss<>(MissReason.OTHER));
         return Async.then(stale, found -> {
             boolean there = found instanceof Lookup.Hit;
             if (held != null) {
@@ -270,7 +271,7 @@ final class Computation<V> {
                 return Async.done(Wire.lookup(cache.codec(), attempt.answer()));
             }
             LOG.log(System.Logger.Level.WARNING, "a computation failed and whether there is a stale value is not known");
-            return Async.done(new Lookup.Miss<>(null));
+            return Async.done(new Lookup.Miss<>(MissReason.OTHER));
         });
     }
 

@@ -65,9 +65,7 @@ final class Reader implements AutoCloseable {
     /** The next piece; null when all was read, or there is no value. */
     ByteString next() {
         while (!done) {
-            if (closed) {
-                throw new HotplateException(ErrorKind.CANCELLED, "the stream was closed");
-            }
+            checkOpen();
             try {
                 ByteString piece = piece();
                 if (piece != null) {
@@ -76,6 +74,7 @@ final class Reader implements AutoCloseable {
                 }
             } catch (HotplateException failure) {
                 drop();
+                checkOpen();
                 failures.pause(calls, failure);
                 // At the same server, as others may not have this version, and at another when this one stays away.
                 if (!followed && failures.wantAnother()) {
@@ -84,6 +83,12 @@ final class Reader implements AutoCloseable {
             }
         }
         return null;
+    }
+
+    private void checkOpen() {
+        if (closed) {
+            throw new HotplateException(ErrorKind.CANCELLED, "the stream was closed");
+        }
     }
 
     private ByteString piece() {
@@ -111,6 +116,7 @@ final class Reader implements AutoCloseable {
         }
         followed = false;
         open = Exchange.of(calls, calls.pool().forTransfer(turn), BlobServiceGrpc.getReadValueMethod(), from.build());
+        checkOpen();
         ReadValueResponse first = message();
         if (!first.hasHeader()) {
             throw new HotplateException(ErrorKind.UNAVAILABLE, "the stream ended before its header");

@@ -59,12 +59,11 @@ final class RemotePreload implements Preload {
     }
 
     private PreloadResponse advance() {
-        if (closed) {
-            throw new HotplateException(ErrorKind.CANCELLED, "the preload was closed");
-        }
+        checkOpen();
         if (line == null) {
             Pool pool = calls.pool();
             line = Exchange.of(calls, pool.forStream(pool.turn()), CacheServiceGrpc.getPreloadMethod(), request);
+            checkOpen();
             if (line.awaitOpened(calls.bulkTime()) != Exchange.Wait.READY) {
                 throw Statuses.timedOut(calls.bulkTime());
             }
@@ -76,6 +75,12 @@ final class RemotePreload implements Preload {
             throw new HotplateException(ErrorKind.UNAVAILABLE, "the server closed the stream");
         }
         return progress;
+    }
+
+    private void checkOpen() {
+        if (closed) {
+            throw new HotplateException(ErrorKind.CANCELLED, "the preload was closed");
+        }
     }
 
     @Override

@@ -146,6 +146,8 @@ public final class RemoteWatch implements Watch {
             open = false;
             line = Exchange.of(
                     calls, calls.pool().forStream(calls.pool().turn()), CacheServiceGrpc.getWatchMethod(), request);
+            // Who closed it meanwhile saw no stream to end: what is thrown here has this one dropped.
+            checkOpen();
         }
         long until = open ? ends : Math.min(ends, opensBy);
         Exchange.Wait wait =

@@ -6,8 +6,10 @@ import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
 import java.time.Duration;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -29,6 +31,7 @@ public final class Threads {
     final EventLoopGroup io = 
             new MultiThreadIoEventLoopGroup(Math.max(1, Math.min(4, CORES / 2)), named("io"), NioIoHandler.newFactory());
     private final ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(1, named("timer"));
+    private final Set<Thread> started = ConcurrentHashMap.newKeySet();
     private final ThreadPoolExecutor calls;
     private final ThreadPoolExecutor work;
     private final ThreadPoolExecutor computations =
@@ -131,20 +134,32 @@ public final class Threads {
     }
 
     /** A thread of its own, for work that lasts as long as the client. */
-    Thread start(String what, Runnable work) {
+    void start(String what, Runnable work) {
         Thread thread = named(what).newThread(work);
+        started.add(thread);
         thread.start();
-        return thread;
     }
 
     /** Ends all threads. What still runs is interrupted. */
     void close() {
         timer.shutdownNow();
+        started.forEach(Thread::interrupt);
         computations.shutdownNow();
         transfers.shutdownNow();
         calls.shutdown();
         work.shutdown();
+        joinAll();
         io.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
+    }
+
+    private void joinAll() {
+        try {
+            for (Thread thread : started) {
+                thread.join(1_000);
+            }
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** Work on a thread, with a future whose giving up interrupts it. */

@@ -165,6 +165,37 @@ class AwayTest {
         }
     }
 
+    @Test
+    void closingEndsEveryThread(LocalServer server) throws Exception {
+        Hotplate hotplate = Hotplate.builder().url(server.url("threads")).nearCache(NearOptions.DEFAULT).build();
+        HotplateCache<Integer> cache = hotplate.cache(Codec.json(Integer.class));
+        cache.get("a", key -> 1);
+        cache.lookupAsync("a").get();
+        Thread follower = new Thread(() -> {
+            try (Watch watch = cache.watch(WatchOptions.DEFAULT)) {
+                watch.forEach(item -> {});
+            } catch (HotplateException end) {
+                assertTrue(end.kind().isOutage());
+            }
+        });
+        follower.start();
+        Until.holds("it is followed", () -> cache.nearStats().orElseThrow().serving());
+        List<Thread> own = threads();
+        assertFalse(own.isEmpty());
+        hotplate.close();
+        hotplate.close();
+        Until.holds("all threads have ended", () -> own.stream().noneMatch(Thread::isAlive));
+        follower.join(60_000);
+        assertFalse(follower.isAlive());
+    }
+
+    /** The threads of clients: other clients of this class are closed by now. */
+    private static List<Thread> threads() {
+        return Thread.getAllStackTraces().keySet().stream()
+                .filter(thread -> thread.getName().startsWith("hotplate-") && !thread.getName().contains("server"))
+                .toList();
+    }
+
     private static boolean isNear(HotplateCache<Integer> cache, int value) {
         return cache.lookup("n") instanceof Lookup.Hit<Integer> hit && hit.near() && hit.value() == value;
     }

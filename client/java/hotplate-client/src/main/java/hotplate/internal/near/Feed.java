@@ -22,6 +22,8 @@ import hotplate.v1.WatchResponse;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -51,7 +53,7 @@ final class Feed implements Runnable {
     private final AtomicInteger toTell = new AtomicInteger();
     private volatile RemoteWatch watch;
     private volatile boolean reopen;
-    private volatile boolean closed;
+    private final CountDownLatch closed = new CountDownLatch(1);
 
     /** {@code clientId} is the name this client writes under, where nobody else does; otherwise null: what it writes is told to it, too. */
     Feed(NearCore core, Calls calls, BootClock clock, String namespace, String clientId) {
@@ -64,12 +66,12 @@ final class Feed implements Runnable {
 
     @Override
     public void run() {
-        while (!closed) {
+        while (isOpen()) {
             try {
                 followOne();
             } catch (HotplateException refused) {
                 core.lost();
-                if (!closed) {
+                if (isOpen()) {
                     LOG.log(System.Logger.Level.WARNING, "the near cache is off: the server does not tell what changes: {0}", refused.getMessage());
                     pause(REFUSED_WAIT);
                 }
@@ -86,9 +88,13 @@ final class Feed implements Runnable {
         }
     }
 
+    private boolean isOpen() {
+        return closed.getCount() > 0;
+    }
+
     /** Ends it. */
     void close() {
-        closed = true;
+        closed.countDown();
         RemoteWatch open = watch;
         if (open != null) {
             open.close();
@@ -103,7 +109,7 @@ final class Feed implements Runnable {
         try (RemoteWatch open = new RemoteWatch(calls, request())) {
             watch = open;
             prepare(open, token);
-            while (!closed) {
+            while (isOpen()) {
                 if (reopen) {
                     reopen = false;
                     prepare(open, token);
@@ -168,9 +174,10 @@ final class Feed implements Runnable {
 
     private void pause(Duration wait) {
         try {
-            Thread.sleep(wait.toMillis() + 1);
+            closed.await(wait.toNanos(), TimeUnit.NANOSECONDS);
         } catch (InterruptedException interrupted) {
-            closed = true;
+            // Only the end of the client interrupts this thread.
+            closed.countDown();
         }
     }
 
@@ -184,7 +191,7 @@ final class Feed implements Runnable {
     private void tellOne() {
         int seen = toTell.get();
         step().whenComplete((more, failure) -> {
-            if (closed) {
+            if (!isOpen()) {
                 return;
             }
             if (failure == null && more || !toTell.compareAndSet(seen, 0)) {
