@@ -12,6 +12,7 @@ import (
 )
 
 func TestACacheThatIsAwayIsAMissAtOnceAndInvalidationsAreMadeUpFor(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	var mu sync.Mutex
 	var changes []bool
@@ -61,6 +62,7 @@ func TestACacheThatIsAwayIsAMissAtOnceAndInvalidationsAreMadeUpFor(t *testing.T)
 }
 
 func TestWhoAsksForFailuresGetsThem(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	client := server.Client(hotplate.WithOnError(hotplate.OnErrorRaise))
 	space := hotplate.NS(client, "", hotplate.String())
@@ -74,6 +76,7 @@ func TestWhoAsksForFailuresGetsThem(t *testing.T) {
 }
 
 func TestAFrozenServerCostsNoMoreThanTheTimeAllowed(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	client := server.Client(hotplate.WithTimeout(200 * time.Millisecond))
 	space := hotplate.NS(client, "", hotplate.String())
@@ -87,6 +90,7 @@ func TestAFrozenServerCostsNoMoreThanTheTimeAllowed(t *testing.T) {
 }
 
 func TestPastItsBoundAnInvalidationIsAnErrorAndNotForgotten(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	client := server.Client(hotplate.WithJournalMax(1))
 	space := hotplate.NS(client, "", hotplate.String())

@@ -20,7 +20,7 @@ type Found[T any] struct {
 //
 // Errors: as [Namespace.Get], for the call as a whole.
 func (n *Namespace[T]) GetMany(ctx context.Context, keys []AsKey, options ...ReadOption) (found []Found[T], err error) {
-	r := reading(options)
+	r := n.reading(options)
 	ctx, ended := n.client.begin(ctx, "get_many", n.name)
 	defer func() { ended(plainResult(err)) }()
 	found = make([]Found[T], len(keys))
@@ -31,7 +31,7 @@ func (n *Namespace[T]) GetMany(ctx context.Context, keys []AsKey, options ...Rea
 		if err != nil {
 			return nil, err
 		}
-		if kept := n.nearHit(text, r); kept != nil {
+		if kept := n.nearHit(text, r); kept.Kept != nil {
 			found[i].Lookup, found[i].Fault = toldAnew(n.codec, kept)
 			continue
 		}

@@ -86,7 +86,7 @@ func (n *Namespace[T]) observed(compute func(context.Context) (T, error)) func(c
 // keptNear is what this process keeps. What it cannot read is left to who computes it anew.
 func (n *Namespace[T]) keptNear(key string, o *computeOptions) (Lookup[T], bool) {
 	kept := n.nearHit(key, o.reads())
-	if kept == nil {
+	if kept.Kept == nil {
 		return Lookup[T]{}, false
 	}
 	found, err := toldShared(n.codec, kept)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestManyCallersOfTwoProcessesCostOneComputation(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	var computed atomic.Int64
 	var callers sync.WaitGroup
@@ -46,6 +47,7 @@ func TestManyCallersOfTwoProcessesCostOneComputation(t *testing.T) {
 }
 
 func TestWhenTheLastCallerGivesUpTheNextProcessComputesAtOnce(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	one := hotplate.NS(server.Client(), "", hotplate.String())
 	two := hotplate.NS(server.Client(), "", hotplate.String())
@@ -79,6 +81,7 @@ func TestWhenTheLastCallerGivesUpTheNextProcessComputesAtOnce(t *testing.T) {
 var errTraining = errors.New("no data")
 
 func TestAFailureIsTheCallersAndIsNotKeptUnlessAskedFor(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.String())
 	fail := func(context.Context) (string, error) { return "", fmt.Errorf("training: %w", errTraining) }
 	_, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), fail)
@@ -107,6 +110,7 @@ func TestAFailureIsTheCallersAndIsNotKeptUnlessAskedFor(t *testing.T) {
 }
 
 func TestAPanicIsAFailureWithoutItsText(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.String())
 	_, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(context.Context) (string, error) { panic("hunter2") })
 	if !errors.Is(err, hotplate.ErrCompute) || err.Error() != "COMPUTE: the computation panicked" {
@@ -115,6 +119,7 @@ func TestAPanicIsAFailureWithoutItsText(t *testing.T) {
 }
 
 func TestAComputationThatWaitsForItselfIsAnErrorAtOnce(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(hotplate.WithComputationsMax(1)), "", hotplate.String())
 	var ask func(ctx context.Context, name string) (string, error)
 	ask = func(ctx context.Context, name string) (string, error) {
@@ -142,6 +147,7 @@ func TestAComputationThatWaitsForItselfIsAnErrorAtOnce(t *testing.T) {
 }
 
 func TestModesAreCarriedOut(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.String())
 	key := hotplate.Text("k")
 	ask := func(value string, mode hotplate.CacheMode) (string, error) {
@@ -164,6 +170,7 @@ func TestModesAreCarriedOut(t *testing.T) {
 }
 
 func TestAStaleValueIsReturnedAndRenewedBehindIt(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.String())
 	key := hotplate.Text("k")
 	must[hotplate.Written](t)(space.Put(t.Context(), key, "old", hotplate.TTL(time.Hour), hotplate.StaleFor(time.Hour)))
@@ -185,6 +192,7 @@ func TestAStaleValueIsReturnedAndRenewedBehindIt(t *testing.T) {
 }
 
 func TestWhatIsInvalidatedWhileItIsComputedIsNotStored(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.String())
 	key := hotplate.Text("k")
 	value, err := space.GetOrCompute(t.Context(), key, func(ctx context.Context) (string, error) {
@@ -200,7 +208,8 @@ func TestWhatIsInvalidatedWhileItIsComputedIsNotStored(t *testing.T) {
 }
 
 func TestALeaseIsKeptForAsLongAsTheComputationTakes(t *testing.T) {
-	server := hotplatetest.New(t, hotplatetest.Args("--leases-duration", "300ms"))
+	t.Parallel()
+	server := hotplatetest.New(t, hotplatetest.Args("--leases-duration", "2s"))
 	one := hotplate.NS(server.Client(), "", hotplate.String())
 	two := hotplate.NS(server.Client(), "", hotplate.String())
 	started := make(chan struct{})
@@ -208,7 +217,7 @@ func TestALeaseIsKeptForAsLongAsTheComputationTakes(t *testing.T) {
 	callers.Go(func() {
 		value, err := one.GetOrCompute(t.Context(), hotplate.Text("k"), func(context.Context) (string, error) {
 			close(started)
-			time.Sleep(1500 * time.Millisecond)
+			time.Sleep(5 * time.Second)
 			return "v", nil
 		})
 		if value != "v" || err != nil {
@@ -227,6 +236,7 @@ func TestALeaseIsKeptForAsLongAsTheComputationTakes(t *testing.T) {
 }
 
 func TestClosingAClientEndsItsComputations(t *testing.T) {
+	t.Parallel()
 	client, err := hotplate.New(hotplatetest.New(t).URL("t"))
 	if err != nil {
 		t.Fatal(err)

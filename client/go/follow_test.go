@@ -3,6 +3,7 @@ package hotplate_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"testing"
@@ -14,6 +15,7 @@ import (
 )
 
 func TestAWatchGoesOnAfterTheServerWasRestarted(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	space := hotplate.NS(server.Client(), "", hotplate.String())
 	other := hotplate.NS(server.Client(), "", hotplate.String())
@@ -54,6 +56,7 @@ func TestAWatchGoesOnAfterTheServerWasRestarted(t *testing.T) {
 }
 
 func TestAWatchEndsWithItsContextAndWithItsClient(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	client, err := hotplate.New(server.URL("t"))
 	if err != nil {
@@ -85,6 +88,7 @@ func TestAWatchEndsWithItsContextAndWithItsClient(t *testing.T) {
 }
 
 func TestANearCacheServesWhatHoldsAndNothingElse(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	client := server.Client(hotplate.WithNearCache(hotplate.NearOptions{}))
 	space := hotplate.NS(client, "", hotplate.JSON[metrics]())
@@ -135,6 +139,7 @@ func TestANearCacheServesWhatHoldsAndNothingElse(t *testing.T) {
 }
 
 func TestANearCacheOfKeptKeysFollowsThem(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	client := server.Client(hotplate.WithNearCache(hotplate.NearOptions{Follow: hotplate.FollowKeptKeys, EntriesMax: 10}))
 	space := hotplate.NS(client, "", hotplate.String())
@@ -151,6 +156,7 @@ func TestANearCacheOfKeptKeysFollowsThem(t *testing.T) {
 }
 
 func TestALargeValueGoesAndComesAsAStream(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	space := hotplate.NS(server.Client(), "", hotplate.Bytes())
 	key := hotplate.Text("large")
@@ -158,7 +164,7 @@ func TestALargeValueGoesAndComesAsAStream(t *testing.T) {
 	for i := range value {
 		value[i] = byte(i * 31)
 	}
-	if w := must[hotplate.Written](t)(space.Put(t.Context(), key, value)); !w.IsStored() {
+	if w := must[hotplate.Written](t)(space.Put(t.Context(), key, value, hotplate.SHA256())); !w.IsStored() {
 		t.Fatalf("%+v", w)
 	}
 	if read, err := space.Value(t.Context(), key); err != nil || !bytes.Equal(read, value) {
@@ -177,10 +183,11 @@ func TestALargeValueGoesAndComesAsAStream(t *testing.T) {
 }
 
 func TestWhatIsWrittenInPiecesIsFollowedAsItComes(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	space := hotplate.NS(server.Client(), "", hotplate.String())
 	key := hotplate.Text("tokens")
-	out := must[*hotplate.WriteStream](t)(space.WriteStream(t.Context(), key, hotplate.TTL(time.Hour)))
+	out := must[*hotplate.WriteStream](t)(space.WriteStream(t.Context(), key, hotplate.TTL(time.Hour), hotplate.SHA256()))
 	must[int](t)(out.Write([]byte("one ")))
 	in := must[*hotplate.ReadStream](t)(space.Follow(t.Context(), key))
 	var pieces []string
@@ -203,6 +210,11 @@ func TestWhatIsWrittenInPiecesIsFollowedAsItComes(t *testing.T) {
 	}
 	if value, err := space.Value(t.Context(), key); err != nil || value != "one two" {
 		t.Error(value, err)
+	}
+	entries, _, err := space.Entries(t.Context(), 1, "")
+	sum := sha256.Sum256([]byte("one two"))
+	if err != nil || !bytes.Equal(entries[0].GetMetadata().GetDigest(), sum[:]) {
+		t.Error(entries, err)
 	}
 	abandoned := must[*hotplate.WriteStream](t)(space.WriteStream(t.Context(), hotplate.Text("abandoned")))
 	must[int](t)(abandoned.Write([]byte("x")))

@@ -73,7 +73,8 @@ func observed[A any](ctx context.Context, g *gate, call func(context.Context) (A
 	answer, err := call(ctx)
 	var e *Error
 	switch {
-	case err == nil || !errors.As(err, &e):
+	// What is done in part is an answer.
+	case err == nil || !errors.As(err, &e) || isAnswer(e):
 		g.breaker.succeeded()
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 		// Who gave up learnt nothing about the server.

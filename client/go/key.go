@@ -101,7 +101,7 @@ func (k KeyPath) Params(values any) KeyPath {
 	if cause != nil {
 		return k.failed(invalid("key", "%v", cause))
 	}
-	return k.push(hash([]byte(text)))
+	return k.push(hashed([]byte(text)))
 }
 
 // Unordered adds a hash of ids whose order does not matter. Duplicates count.
@@ -120,11 +120,11 @@ func (k KeyPath) Text(text string) KeyPath {
 	if utf8.RuneCountInString(text) <= TextInlineMax {
 		return k.segment(text)
 	}
-	return k.push(hashMark + hash([]byte(text)))
+	return k.push(hashMark + hashed([]byte(text)))
 }
 
 // Content adds a hash of bytes: the content that a result was computed from.
-func (k KeyPath) Content(content []byte) KeyPath { return k.push(hashMark + hash(content)) }
+func (k KeyPath) Content(content []byte) KeyPath { return k.push(hashMark + hashed(content)) }
 
 // KeyText is the key's text. Beyond 1,024 bytes, as many leading segments as fit are kept and a hash of the whole follows.
 //
@@ -140,7 +140,7 @@ func (k KeyPath) KeyText() (string, error) {
 	if len(whole) <= KeyBytesMax {
 		return whole, nil
 	}
-	suffix := hashMark + hash([]byte(whole))
+	suffix := hashMark + hashed([]byte(whole))
 	var short strings.Builder
 	for _, segment := range k.segments {
 		if short.Len()+len(segment)+1+len(suffix) > KeyBytesMax {
@@ -155,7 +155,7 @@ func (k KeyPath) KeyText() (string, error) {
 
 // String identifies the key without telling it: keys may name people or hold parts of prompts. KeyText tells it.
 func (k KeyPath) String() string {
-	return "Key(#" + hash([]byte(strings.Join(k.segments, ":")))[:16] + ")"
+	return "Key(#" + hashed([]byte(strings.Join(k.segments, ":")))[:16] + ")"
 }
 
 // LogValue keeps the key out of logs, as String does.
@@ -269,13 +269,13 @@ func paramText(value any) (string, *Error) {
 	}
 	switch parsed.(type) {
 	case []any, canonical.Object:
-		return hash([]byte(text)), nil
+		return hashed([]byte(text)), nil
 	}
 	return text, nil
 }
 
-// hash is the first half of the SHA-256, in lower-case hexadecimal: 128 bits are enough for names.
-func hash(content []byte) string {
+// hashed is the first half of the SHA-256, in lower-case hexadecimal: 128 bits are enough for names.
+func hashed(content []byte) string {
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:16])
 }

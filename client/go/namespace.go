@@ -5,6 +5,7 @@ package hotplate
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
@@ -22,6 +23,8 @@ type Namespace[T any] struct {
 	codec  Codec[T]
 	near   *nearCache
 	around bool
+	// plain is how is read without options; nobody changes it.
+	plain readOptions
 }
 
 // NS is a namespace whose values this codec writes and reads. An empty name is the client's default namespace.
@@ -50,13 +53,13 @@ func (n *Namespace[T]) Client() *Client { return n.client }
 //
 // Errors: [ErrCodec] when the stored value is of another kind; what the server refused; the end of ctx.
 func (n *Namespace[T]) Get(ctx context.Context, key AsKey, options ...ReadOption) (Lookup[T], error) {
-	return n.get(ctx, key, reading(options), toldAnew)
+	return n.get(ctx, key, n.reading(options), toldAnew)
 }
 
 // GetShared is the same, with a value that others may have got as well and nobody may change: with a near cache, all who ask
 // for it as this type get the same one, read once.
 func (n *Namespace[T]) GetShared(ctx context.Context, key AsKey, options ...ReadOption) (Lookup[T], error) {
-	return n.get(ctx, key, reading(options), toldShared)
+	return n.get(ctx, key, n.reading(options), toldShared)
 }
 
 // Value is the short form: the value, or an error that is [ErrMiss] or [ErrNegative] when there is none.
@@ -68,8 +71,20 @@ func (n *Namespace[T]) Value(ctx context.Context, key AsKey, options ...ReadOpti
 	return found.Value, err
 }
 
+// reading is what these options ask for.
+func (n *Namespace[T]) reading(options []ReadOption) *readOptions {
+	if len(options) == 0 {
+		return &n.plain
+	}
+	r := &readOptions{}
+	for _, o := range options {
+		o.applyRead(r)
+	}
+	return r
+}
+
 func (n *Namespace[T]) get(
-	ctx context.Context, key AsKey, r *readOptions, told func(Codec[T], *near.Kept) (Lookup[T], error),
+	ctx context.Context, key AsKey, r *readOptions, told func(Codec[T], nearHit) (Lookup[T], error),
 ) (found Lookup[T], err error) {
 	text, err := key.KeyText()
 	if err != nil {
@@ -77,7 +92,7 @@ func (n *Namespace[T]) get(
 	}
 	ctx, ended := n.client.begin(ctx, "get", n.name)
 	defer func() { ended(readResult(&found, err)) }()
-	if kept := n.nearHit(text, r); kept != nil {
+	if kept := n.nearHit(text, r); kept.Kept != nil {
 		if gone := callerGone(ctx); gone != nil {
 			return Lookup[T]{}, gone
 		}
@@ -142,6 +157,10 @@ func (n *Namespace[T]) putRequest(key AsKey, value T, w *writeOptions) (*pb.PutR
 	request := n.addressed(w.request())
 	request.Key, request.ContentType = text, n.codec.ContentType()
 	request.Payload = &pb.PutRequest_Value{Value: content}
+	if w.sha256 {
+		digest := sha256.Sum256(content)
+		request.Digest = digest[:]
+	}
 	return request, nil
 }
 
@@ -248,11 +267,13 @@ func (n *Namespace[T]) nearFor(r *readOptions) *nearCache {
 	return n.near
 }
 
-func (n *Namespace[T]) nearHit(key string, r *readOptions) *near.Kept {
-	if cache := n.nearFor(r); cache != nil {
-		return cache.core.Hit(key, r.maxAge, sinceBoot())
+func (n *Namespace[T]) nearHit(key string, r *readOptions) nearHit {
+	cache := n.nearFor(r)
+	if cache == nil {
+		return nearHit{}
 	}
-	return nil
+	now := sinceBoot()
+	return nearHit{cache.core.Hit(key, r.maxAge, now), now}
 }
 
 // nearFill: take it before the server is asked, and offer it the answer.

@@ -43,6 +43,7 @@ func until(t *testing.T, what string, holds func() bool) {
 }
 
 func TestWhatIsPutIsReadWithWhatIsKnownOfIt(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.JSON[metrics]())
 	key := hotplate.Key("model", "metrics").ID("abc")
 	value := metrics{0.91, "<é & ü>"}
@@ -66,6 +67,7 @@ func TestWhatIsPutIsReadWithWhatIsKnownOfIt(t *testing.T) {
 }
 
 func TestConditionsAreJudgedByTheServer(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.String())
 	key := hotplate.Text("k")
 	put := func(value string, options ...hotplate.WriteOption) hotplate.Written {
@@ -84,6 +86,7 @@ func TestConditionsAreJudgedByTheServer(t *testing.T) {
 }
 
 func TestLifetimesCanBeSeenAndChanged(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.String())
 	key := hotplate.Text("k")
 	must[hotplate.Written](t)(space.Put(t.Context(), key, "v", hotplate.TTLClass(hotplate.VeryShort), hotplate.Jitter(0)))
@@ -109,6 +112,7 @@ func TestLifetimesCanBeSeenAndChanged(t *testing.T) {
 }
 
 func TestARememberedAbsenceIsToldAsSuch(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.String())
 	must[hotplate.Written](t)(space.PutNegative(t.Context(), hotplate.Text("k"), "NOT_FOUND", "no such model", hotplate.TTL(time.Hour)))
 	found := must[hotplate.Lookup[string]](t)(space.Get(t.Context(), hotplate.Text("k")))
@@ -121,6 +125,7 @@ func TestARememberedAbsenceIsToldAsSuch(t *testing.T) {
 }
 
 func TestEveryCodecReadsWhatItWroteAndNothingElse(t *testing.T) {
+	t.Parallel()
 	client := hotplatetest.New(t).Client()
 	key := hotplate.Text("k")
 	value := metrics{0.5, "n"}
@@ -153,6 +158,7 @@ func TestEveryCodecReadsWhatItWroteAndNothingElse(t *testing.T) {
 }
 
 func TestManyAreReadAndWrittenInOrderEachOnItsOwn(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.Bytes())
 	var items []hotplate.Item[[]byte]
 	var keys []hotplate.AsKey
@@ -182,6 +188,7 @@ func TestManyAreReadAndWrittenInOrderEachOnItsOwn(t *testing.T) {
 }
 
 func TestTheEndOfTheCallersContextIsAnErrorAndNoMiss(t *testing.T) {
+	t.Parallel()
 	server := hotplatetest.New(t)
 	space := hotplate.NS(server.Client(), "", hotplate.String())
 	gone, cancel := context.WithCancel(t.Context())
@@ -199,6 +206,7 @@ func TestTheEndOfTheCallersContextIsAnErrorAndNoMiss(t *testing.T) {
 }
 
 func TestAClosedClientSaysSo(t *testing.T) {
+	t.Parallel()
 	client, err := hotplate.New(hotplatetest.New(t).URL("t"))
 	if err != nil {
 		t.Fatal(err)
@@ -222,6 +230,7 @@ func TestAClosedClientSaysSo(t *testing.T) {
 }
 
 func TestTheServerExplainsAndCounts(t *testing.T) {
+	t.Parallel()
 	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.JSON[json.RawMessage]())
 	must[hotplate.Written](t)(space.Put(t.Context(), hotplate.Text("a:k"), json.RawMessage("1")))
 	must[hotplate.Lookup[json.RawMessage]](t)(space.Get(t.Context(), hotplate.Text("a:k")))

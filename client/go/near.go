@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
 	"example.invalid/hotplate/client/go/internal/near"
@@ -145,6 +146,13 @@ func (w *ownWrite) end() {
 	}
 }
 
+// nearHit is what may be served of a key now; without an entry, nothing.
+type nearHit struct {
+	*near.Kept
+
+	now time.Duration
+}
+
 // shared is a value with the codec that read it.
 type shared[T any] struct {
 	codec reflect.Type
@@ -152,7 +160,7 @@ type shared[T any] struct {
 }
 
 // toldShared is what a read answers from what is kept, with the value that all share who ask for the same type.
-func toldShared[T any](codec Codec[T], kept *near.Kept) (Lookup[T], error) {
+func toldShared[T any](codec Codec[T], kept nearHit) (Lookup[T], error) {
 	if box := kept.Shared.Load(); box != nil {
 		if s, same := (*box).(*shared[T]); same && s.codec == reflect.TypeOf(codec) {
 			return toldAs(kept, s.value), nil
@@ -172,10 +180,10 @@ func toldShared[T any](codec Codec[T], kept *near.Kept) (Lookup[T], error) {
 }
 
 // toldAnew is the same with a value of its own.
-func toldAnew[T any](codec Codec[T], kept *near.Kept) (Lookup[T], error) {
+func toldAnew[T any](codec Codec[T], kept nearHit) (Lookup[T], error) {
 	if kept.Negative {
 		return Lookup[T]{
-			Outcome: Negative, Near: true, FreshFor: kept.At(sinceBoot()).FreshFor,
+			Outcome: Negative, Near: true, FreshFor: kept.At(kept.now).FreshFor,
 			NegativeReason: kept.NegativeReason, NegativeMessage: kept.NegativeMessage,
 		}, nil
 	}
@@ -186,8 +194,8 @@ func toldAnew[T any](codec Codec[T], kept *near.Kept) (Lookup[T], error) {
 	return toldAs(kept, value), nil
 }
 
-func toldAs[T any](kept *near.Kept, value T) Lookup[T] {
-	lives := kept.At(sinceBoot())
+func toldAs[T any](kept nearHit, value T) Lookup[T] {
+	lives := kept.At(kept.now)
 	return Lookup[T]{
 		Outcome: Hit, Value: value, Near: true, Tier: tierOf(kept.Tier), Etag: kept.Etag, ContentType: kept.ContentType,
 		Age: lives.Age, FreshFor: lives.FreshFor, UsableFor: lives.UsableFor,

@@ -123,6 +123,8 @@ func (f *following) one(ctx context.Context) error {
 	isOpen := false
 	for {
 		select {
+		case <-ctx.Done():
+			return nil
 		case <-f.near.signals.reopen:
 			return nil
 		case <-silence.C:

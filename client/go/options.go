@@ -33,14 +33,6 @@ type readOption func(*readOptions)
 
 func (o readOption) applyRead(r *readOptions) { o(r) }
 
-func reading(options []ReadOption) *readOptions {
-	r := &readOptions{}
-	for _, o := range options {
-		o.applyRead(r)
-	}
-	return r
-}
-
 // AcceptStale also reads stale values, which the caller means to renew.
 func AcceptStale() ReadOption {
 	return readOption(func(r *readOptions) { r.stale = pb.StalePolicy_STALE_POLICY_WHILE_REVALIDATE })
@@ -82,6 +74,7 @@ type writeOptions struct {
 	labels       map[string]string
 	cost         *time.Duration
 	condition    *pb.Precondition
+	sha256       bool
 }
 
 type writeOption func(*writeOptions)
@@ -179,6 +172,10 @@ func IfPresent() WriteOption {
 func IfEtag(etag string) WriteOption {
 	return onCondition(&pb.Precondition{Condition: &pb.Precondition_Etag{Etag: etag}})
 }
+
+// SHA256 works out the SHA-256 of the value, has the server check it, and keeps it as the entry's digest. The bytes are checked
+// by CRC-32C in any case when they go as a stream.
+func SHA256() WriteOption { return writeOption(func(w *writeOptions) { w.sha256 = true }) }
 
 func onCondition(condition *pb.Precondition) WriteOption {
 	return writeOption(func(w *writeOptions) { w.condition = condition })

@@ -4,7 +4,9 @@ package hotplate
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"hash"
 	"io"
 	"iter"
 	"sync"
@@ -86,7 +88,7 @@ func (s *ReadStream) end() {
 //
 // Errors: what the server refused, or that it could not be reached in time. A miss is none: look at Found.
 func (n *Namespace[T]) ReadStream(ctx context.Context, key AsKey, options ...ReadOption) (*ReadStream, error) {
-	return n.readStream(ctx, key, reading(options), false)
+	return n.readStream(ctx, key, n.reading(options), false)
 }
 
 // Follow reads a value, or, when it is just being written, what comes in of it, from its first byte, as it comes.
@@ -206,12 +208,17 @@ func (n *Namespace[T]) WriteStream(ctx context.Context, key AsKey, options ...Wr
 	if err != nil {
 		return nil, err
 	}
-	put := n.addressed(writing(options).request())
+	w := writing(options)
+	put := n.addressed(w.request())
 	put.Key, put.ContentType = text, n.codec.ContentType()
 	begun, ended := n.client.begin(ctx, "write_stream", n.name)
 	running, cancel := n.client.bound(begun)
 	write := n.near.write(near.KeySet(text))
-	writer, err := n.client.calls.valueWriter(running, put)
+	var digest hash.Hash
+	if w.sha256 {
+		digest = sha256.New()
+	}
+	writer, err := n.client.calls.valueWriter(running, put, digest)
 	if err != nil {
 		write.end()
 		cancel()

@@ -85,10 +85,10 @@ func (u *uplink) chunk(offset uint64, data []byte) error {
 	}})
 }
 
-// finish says that all was sent, ends the stream and waits for what the server makes of it.
-func (u *uplink) finish(size uint64, whole uint32) (*pb.PutResponse, error) {
+// finish says that all was sent, ends the stream and waits for what the server makes of it. A digest of nothing is not checked.
+func (u *uplink) finish(size uint64, whole uint32, digest []byte) (*pb.PutResponse, error) {
 	message := &pb.WriteValueRequest{Message: &pb.WriteValueRequest_Finish{
-		Finish: &pb.WriteValueFinish{SizeBytes: size, Crc32C: &whole},
+		Finish: &pb.WriteValueFinish{SizeBytes: size, Crc32C: &whole, Digest: digest},
 	}}
 	if err := u.send(message); err != nil {
 		return nil, err

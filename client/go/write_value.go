@@ -6,6 +6,7 @@ package hotplate
 import (
 	"bytes"
 	"context"
+	"hash"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
 )
@@ -20,10 +21,12 @@ func (c *Calls) writeValue(ctx context.Context, put *pb.PutRequest, value []byte
 	if err != nil {
 		return nil, err
 	}
+	digest := put.GetDigest()
+	put.Digest = nil
 	link := newUplink(ctx, c, put, uint64(len(value)))
 	defer link.close()
 	for at := uint64(0); ; {
-		response, err := link.sendFrom(value, at, size)
+		response, err := link.sendFrom(value, at, size, digest)
 		if err == nil {
 			return response, nil
 		}
@@ -38,7 +41,7 @@ func (c *Calls) writeValue(ctx context.Context, put *pb.PutRequest, value []byte
 	}
 }
 
-func (u *uplink) sendFrom(value []byte, from uint64, size int) (*pb.PutResponse, error) {
+func (u *uplink) sendFrom(value []byte, from uint64, size int, digest []byte) (*pb.PutResponse, error) {
 	if err := u.open(from); err != nil {
 		return nil, err
 	}
@@ -47,7 +50,7 @@ func (u *uplink) sendFrom(value []byte, from uint64, size int) (*pb.PutResponse,
 			return nil, err
 		}
 	}
-	return u.finish(uint64(len(value)), crc32c(0, value))
+	return u.finish(uint64(len(value)), crc32c(0, value), digest)
 }
 
 // valueWriter writes one value piece by piece. Readers that follow get the same pieces. Closed before it is finished, nothing
@@ -62,14 +65,16 @@ type valueWriter struct {
 	// at is of the next byte that comes in, whole the CRC-32C of all before it.
 	at    uint64
 	whole uint32
+	// digest is of all before it as well, where it was asked for.
+	digest hash.Hash
 }
 
-func (c *Calls) valueWriter(ctx context.Context, put *pb.PutRequest) (*valueWriter, error) {
+func (c *Calls) valueWriter(ctx context.Context, put *pb.PutRequest, digest hash.Hash) (*valueWriter, error) {
 	size, err := c.chunkSize(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w := &valueWriter{link: newUplink(ctx, c, put, 0), size: size}
+	w := &valueWriter{link: newUplink(ctx, c, put, 0), size: size, digest: digest}
 	// Opened at once: whoever follows finds it before its first piece.
 	if err := w.link.open(0); err != nil {
 		if err := w.again(err); err != nil {
@@ -91,6 +96,10 @@ func (w *valueWriter) send(data []byte) error {
 			}
 		}
 		w.whole = crc32c(w.whole, piece)
+		if w.digest != nil {
+			// It never fails.
+			_, _ = w.digest.Write(piece)
+		}
 		offset := w.at
 		w.at += uint64(len(piece))
 		w.keptBytes += len(piece)
@@ -106,8 +115,12 @@ func (w *valueWriter) send(data []byte) error {
 
 // finish says that this was all, and waits until it is stored.
 func (w *valueWriter) finish() (*pb.PutResponse, error) {
+	var digest []byte
+	if w.digest != nil {
+		digest = w.digest.Sum(nil)
+	}
 	for {
-		response, err := w.link.finish(w.at, w.whole)
+		response, err := w.link.finish(w.at, w.whole, digest)
 		if err == nil {
 			return response, nil
 		}
