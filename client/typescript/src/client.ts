@@ -43,6 +43,7 @@ export class HotplateClient implements AsyncDisposable {
   /**
    * A client with these settings.
    *
+   * @param transport What carries its calls instead of the network, as the cache in memory of `@hotplate/client/testing` does.
    * @throws {HotplateError} `CONFIGURATION`, with what to change.
    */
   constructor(options: ClientOptions = {}, transport?: Transport) {

@@ -40,7 +40,7 @@ export { type Select, type SelectInput, type Selection, select } from "./selecto
 export type { ClientOptions, TlsOptions } from "./settings.js";
 export type { ItemFailure } from "./space.js";
 export type { OperationFacts, Telemetry } from "./telemetry.js";
-export type { Transport } from "./transport.js";
+export type { Incoming, Outgoing, Transport, Try } from "./transport.js";
 export { type DurationInput, formatDuration, parseDuration, type Ttl, ttl } from "./ttl.js";
 export { VERSION } from "./version.js";
 export type { EventType, Watch, WatchEvent, WatchItem, WatchOptions } from "./watch.js";

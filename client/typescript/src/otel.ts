@@ -8,14 +8,18 @@ const NAME = "@hotplate/client";
 
 /**
  * Tells OpenTelemetry's global providers: spans `hotplate get` with `hotplate.namespace`, `cache.hit`, `cache.tier` and
- * `hotplate.near`; counters `hotplate.client.requests` by `op` and `result`, and `hotplate.client.availability.changes`. Without
- * providers it costs next to nothing.
+ * `hotplate.near`; counters `hotplate.client.requests` by `op` and `result`, `hotplate.client.near_cache.hits`, and
+ * `hotplate.client.availability.changes`. Without providers it costs next to nothing.
  */
 export function openTelemetry(): Telemetry {
   const tracer = trace.getTracer(NAME, VERSION);
   const meter = metrics.getMeter(NAME, VERSION);
   const requests = meter.createCounter("hotplate.client.requests", {
     description: "Operations of the client, by what came of them",
+    unit: "{operation}",
+  });
+  const nearHits = meter.createCounter("hotplate.client.near_cache.hits", {
+    description: "Operations that this process answered by itself",
     unit: "{operation}",
   });
   const changes = meter.createCounter("hotplate.client.availability.changes", {
@@ -32,6 +36,7 @@ export function openTelemetry(): Telemetry {
             const result = await run();
             span.setAttributes(attributesOf(facts));
             requests.add(1, { op: name, result: facts.result ?? "ok" });
+            if (facts.near === true) nearHits.add(1, { op: name });
             return result;
           } catch (failure) {
             const kind = failure instanceof HotplateError ? failure.kind : "INTERNAL";

@@ -25,13 +25,21 @@ export type Select =
 
 /** Makes selectors: `select.tag("model:abc")`. */
 export const select = {
+  /** The entry with this key. */
   key: (key: KeyInput): Select => ({ key }),
+  /** Every key that begins with this, as it is written: `select.prefix("report:")`. */
   prefix: (prefix: string): Select => ({ prefix }),
+  /** Every key that matches: `*` any run, `?` one character, `[a-z]` one of a set, `\` escapes. At most 8 wildcards. */
   glob: (glob: string): Select => ({ glob }),
+  /** Every entry with this tag. */
   tag: (tag: string): Select => ({ tag }),
+  /** Every entry that has all of these tags, 1 to 16. */
   allTags: (...tags: string[]): Select => ({ allTags: tags }),
+  /** Every entry of this kind. */
   kind: (kind: string): Select => ({ kind }),
+  /** Every entry whose writer named this in `dependsOn`: a key, or a tag as `tag:NAME`. */
   dependentsOf: (name: string): Select => ({ dependentsOf: name }),
+  /** Every entry of the namespace. */
   everything: (): Select => ({ everything: true }),
 } as const;
 
