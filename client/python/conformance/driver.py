@@ -10,28 +10,21 @@ import asyncio
 import base64
 import inspect
 import json
-import struct
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "src")]
 
 import answers
-import near_case
 import values
-from answers import ComputeFailedError
+from running import Function, Gates, Watched
 from values import Fault, codec, key_of, told, value_of
+from vectors import Vectors
 
 import hotplate
 from hotplate import AsyncClient, Client, HotplateError, NearOptions, PreloadItem, Selector
-from hotplate._core import canonical
-from hotplate.serializers import Place, decode_checked
-from hotplate.ttl import parse_ttl
 
 #: Requests that are carried out at once with the threaded client.
 _THREADS: Final = 512
@@ -54,17 +47,15 @@ _SETTINGS: Final = frozenset(
 )
 
 
-class Driver:
-    """All clients, watches, gates and counters of one run."""
+class Driver(Vectors):
+    """All clients, watches and computations of one run."""
 
     def __init__(self, *, threaded: bool) -> None:
         self.threaded = threaded
         self.clients: dict[str, Any] = {}
         self.watches: dict[str, Watched] = {}
-        self.gates: dict[str, tuple[asyncio.Event, threading.Event]] = {}
-        self.counts: dict[str, list[int]] = {}
+        self.gates = Gates()
         self.requests: dict[int, asyncio.Task[None]] = {}
-        self.ending = threading.Event()
 
     async def call(self, function: Any, *args: Any, **options: Any) -> Any:
         """Calls the client: awaited, or in a thread."""
@@ -196,18 +187,18 @@ class Driver:
         codec: str | None = None,
         options: Any = None,
     ) -> Any:
-        function = Function(self, compute)
+        function = Function(self.gates, compute)
         space = self.space(client, namespace, codec)
         run = function.run_threaded if self.threaded else function.run
         value = await self.call(space.get_or_compute, key_of(key), run, **values.compute_options(options))
         return {"value": told(value), "computed": function.ran}
 
     async def op_computations(self, name: str) -> Any:
-        started, finished = self.counts.get(name, [0, 0])
+        started, finished = self.gates.counts.get(name, [0, 0])
         return {"started": started, "finished": finished}
 
     async def op_release(self, gate: str) -> Any:
-        for event in self.gate(gate):
+        for event in self.gates.gate(gate):
             event.set()
         return {}
 
@@ -216,9 +207,6 @@ class Driver:
         if task is not None:
             task.cancel()
         return {}
-
-    def gate(self, name: str) -> tuple[asyncio.Event, threading.Event]:
-        return self.gates.setdefault(name, (asyncio.Event(), threading.Event()))
 
     async def op_preload(
         self, client: str, items: list[dict[str, Any]], force: bool = False, namespace: str | None = None
@@ -265,7 +253,7 @@ class Driver:
             exclude_own=exclude_own,
             progress_interval=None if progress_interval_ms is None else progress_interval_ms / 1000,
         )
-        self.watches[watch] = Watched(self, opened)
+        self.watches[watch] = Watched(self.call, opened)
         return {}
 
     async def op_watch_next(self, watch: str, count: int = 1, within_ms: int = 5_000, progress: bool = False) -> Any:
@@ -331,113 +319,6 @@ class Driver:
             return answers.written(await self.call(stream.finish))
         finally:
             stream.close()
-
-    # Vectors.
-
-    async def op_key(self, calls: list[Any]) -> Any:
-        return {"key": str(values.built(calls))}
-
-    async def op_float(self, bits: str) -> Any:
-        return {"text": canonical.float_text(struct.unpack(">d", bytes.fromhex(bits))[0])}
-
-    async def op_ttl_parse(self, text: str) -> Any:
-        parsed = parse_ttl(text)
-        if isinstance(parsed, str):
-            return {"class": parsed}
-        return {"ms": parsed // timedelta(milliseconds=1)}
-
-    async def op_ttl_format(self, ms: int) -> Any:
-        return {"text": hotplate.format_duration(timedelta(milliseconds=ms))}
-
-    async def op_encode(self, codec: str, value: Any) -> Any:
-        encoded = values.codec(codec).encode(value_of(value), Place("default", "key"))
-        return {"content_type": encoded.content_type, "bytes": base64.b64encode(encoded.data).decode()}
-
-    async def op_decode(self, codec: str, bytes: str, content_type: str = "", content_encoding: str = "") -> Any:
-        data = base64.b64decode(bytes)
-        place = Place("default", "key")
-        return {"value": told(decode_checked(values.codec(codec), data, content_type, content_encoding or "", place))}
-
-    async def op_near_case(self, settings: dict[str, Any], case: dict[str, Any]) -> Any:
-        return {"steps": near_case.run(settings, case)}
-
-
-class Function:
-    """What is computed."""
-
-    def __init__(self, driver: Driver, compute: dict[str, Any]) -> None:
-        unknown = set(compute) - {"name", "value", "fail", "takes_ms", "gate", "panics"}
-        if unknown:
-            raise Fault(f"a computation with {sorted(unknown)}")
-        self.compute = compute
-        self.driver = driver
-        self.counts = driver.counts.setdefault(compute.get("name", ""), [0, 0])
-        self.ran = False
-
-    async def run(self) -> Any:
-        self._begin()
-        await asyncio.sleep(self.compute.get("takes_ms", 0) / 1000)
-        if self.compute.get("gate"):
-            await self.driver.gate(self.compute["gate"])[0].wait()
-        return self._end()
-
-    def run_threaded(self) -> Any:
-        self._begin()
-        self.driver.ending.wait(self.compute.get("takes_ms", 0) / 1000)
-        if self.compute.get("gate"):
-            self.driver.gate(self.compute["gate"])[1].wait()
-        return self._end()
-
-    def _begin(self) -> None:
-        self.ran = True
-        self.counts[0] += 1
-
-    def _end(self) -> Any:
-        self.counts[1] += 1
-        if self.compute.get("panics"):
-            raise ComputeFailedError("the computation panicked")
-        if self.compute.get("fail") is not None:
-            raise ComputeFailedError(self.compute["fail"])
-        return value_of(self.compute.get("value"))
-
-
-class Watched:
-    """A watch, read on its own, so that what is asked for is there or not."""
-
-    def __init__(self, driver: Driver, watch: Any) -> None:
-        self.driver = driver
-        self.watch = watch
-        self.token = b""
-        self.items: asyncio.Queue[tuple[Any, bytes]] = asyncio.Queue(1_000)
-        self.reading = asyncio.ensure_future(self._read())
-
-    async def _read(self) -> None:
-        try:
-            while (item := await self.driver.call(self.watch.next)) is not None:
-                await self.items.put((item, self.watch.resume_token))
-        except HotplateError as error:
-            await self.items.put((error, self.watch.resume_token))
-
-    async def take(self, count: int, within: float, progress: bool) -> tuple[list[Any], bytes]:
-        ends = time.monotonic() + within
-        taken: list[Any] = []
-        while len(taken) < count:
-            try:
-                async with asyncio.timeout(max(0.0, ends - time.monotonic())):
-                    item, token = await self.items.get()
-            except TimeoutError:
-                break
-            if isinstance(item, HotplateError):
-                raise item
-            self.token = token
-            if item.type != "progress" or progress:
-                taken.append(answers.item(item))
-        return taken, self.token
-
-    async def close(self) -> None:
-        self.watch.close()
-        self.reading.cancel()
-        await asyncio.wait({self.reading}, timeout=5)
 
 
 def _item(result: Any, tell: Any) -> Any:
@@ -513,10 +394,7 @@ async def serve(threaded: bool) -> None:
         driver.requests[request["id"]] = loop.create_task(carry_out(request))
     for watch in list(driver.watches.values()):
         watch.watch.close()
-    # Threads cannot be cancelled: what they compute ends.
-    driver.ending.set()
-    for _, gate in driver.gates.values():
-        gate.set()
+    driver.gates.end()
     for task in list(driver.requests.values()):
         task.cancel()
     await asyncio.wait_for(asyncio.gather(*(driver.call(one.close) for one in driver.clients.values())), 4)

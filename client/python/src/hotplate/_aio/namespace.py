@@ -1,21 +1,23 @@
-"""Typed access to one namespace: what users call. How it is carried out lives in `typed`, `computing` and `watch`."""
+"""Typed access to one namespace: values in and out, computing what is missing, decorators.
+
+Dropping entries is in `changing`, streams are in `following`, looking without using in `looking`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from hotplate import observe
 from hotplate._aio import decorators
+from hotplate._aio.changing import Changing
 from hotplate._aio.computing import Computing, value_of
 from hotplate._aio.decorators import AsyncCached, AsyncCachedStream
-from hotplate._aio.near import OwnWrite
-from hotplate._aio.reading import AsyncReadStream, ValueReader
+from hotplate._aio.following import Following
+from hotplate._aio.looking import Looking
 from hotplate._aio.runtime import Computation
-from hotplate._aio.typed import Typed, found_value
-from hotplate._aio.watch import AsyncPreload, AsyncWatch
-from hotplate._aio.writing import AsyncWriteStream
-from hotplate._core.near.sets import DEPENDENTS, Set
+from hotplate._aio.typed import found_value
+from hotplate._core.near.sets import Set
 from hotplate.errors import ConfigurationError, HotplateError
 from hotplate.keys import AnyKey, key_text
 from hotplate.options import (
@@ -27,21 +29,11 @@ from hotplate.options import (
     check_write,
     expiration,
     get_request,
-    put_request,
 )
-from hotplate.preloading import PreloadItem
-from hotplate.results import Invalidated, Lookup, NearStats, Refreshing, Written
-from hotplate.selectors import AnySelector, Selector, gathered
-from hotplate.serializers.base import Serializer
-from hotplate.statistics import Stats
-from hotplate.ttl import DurationLike, TtlLike, of_wire, seconds, wire
-from hotplate.v1 import blob_pb2 as blob
+from hotplate.results import Lookup, Written
+from hotplate.ttl import TtlLike, seconds
 from hotplate.v1 import cache_pb2 as pb
 from hotplate.v1 import types_pb2 as types
-from hotplate.watching import EVENT_TYPES
-
-if TYPE_CHECKING:
-    from hotplate._aio.client import AsyncClient
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -59,52 +51,12 @@ class _CachedDecorator(Protocol):
     def __call__(self, function: Callable[P, Awaitable[R]], /) -> AsyncCached[P, R]: ...
 
 
-class AsyncNamespace:
+class AsyncNamespace(Changing, Following, Looking):
     """One namespace with the serializer its values are written with. Made by `AsyncClient.namespace`; cheap.
 
     Unless the client was made with `on_error="raise"`, a cache that is away is a miss and a dropped write, not an
     error: what is raised is a fault of the request, of the set-up, or a value of another kind.
     """
-
-    def __init__(self, client: AsyncClient, name: str, serializer: Serializer, reads_near: bool = True) -> None:
-        """Made by the client."""
-        self._client = client
-        self._name = name or "default"
-        self._serializer = serializer
-        self._reads_near = reads_near
-        self._made: Typed | None = None
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self._name
-
-    @property
-    def client(self) -> AsyncClient:
-        """Its client."""
-        return self._client
-
-    @property
-    def serializer(self) -> Serializer:
-        """What its values are written with."""
-        return self._serializer
-
-    def with_serializer(self, serializer: Serializer) -> AsyncNamespace:
-        """The same namespace with another serializer."""
-        return AsyncNamespace(self._client, self._name, serializer, self._reads_near)
-
-    def without_near_cache(self) -> AsyncNamespace:
-        """The same namespace, read from the server every time. Its writes still drop what is kept."""
-        return AsyncNamespace(self._client, self._name, self._serializer, False)
-
-    @property
-    def _typed(self) -> Typed:
-        state = self._client._state
-        made = self._made
-        # The state is another one in a forked process.
-        if made is None or made.state is not state:
-            made = self._made = Typed(state, self._name, self._serializer, self._reads_near)
-        return made
 
     async def get(self, key: AnyKey, **options: Unpack[ReadArgs]) -> Lookup[Any]:
         """Finds a value: `Hit`, `Negative` or `Miss`.
@@ -301,270 +253,3 @@ class AsyncNamespace:
         finally:
             if write is not None:
                 write.end()
-
-    async def exists(self, key: AnyKey) -> bool:
-        """Whether there is a fresh entry. Does not count as a use of it. False when the cache is away."""
-        return await self.ttl(key) is not None
-
-    async def ttl(self, key: AnyKey) -> float | None:
-        """Seconds for which an entry stays fresh; None when there is none, or the cache is away."""
-        space = self._typed
-        request = get_request(self._name, key_text(key), peek=True)
-        request.view = pb.ENTRY_VIEW_METADATA
-        guard = space.state.guard
-        if guard.refused() is not None:
-            return None
-        try:
-            response = await space.state.calls.get(request)
-        except HotplateError as error:
-            guard.observe(error)
-            guard.degraded(error)
-            return None
-        guard.observe(None)
-        if response.outcome not in (pb.GET_OUTCOME_HIT, pb.GET_OUTCOME_NEGATIVE):
-            return None
-        return of_wire(response.entry.metadata.fresh_for)
-
-    async def remove(self, key: AnyKey, reason: str = "") -> Invalidated:
-        """Drops one entry."""
-        return await self.invalidate(Selector.key(key), reason=reason)
-
-    async def invalidate(
-        self,
-        *selectors: AnySelector,
-        keys: Iterable[AnyKey] = (),
-        prefix: str | None = None,
-        glob: str | None = None,
-        tags: Iterable[str] = (),
-        kind: str | None = None,
-        everything: bool = False,
-        cascade: bool = True,
-        reason: str = "",
-    ) -> Invalidated:
-        """Drops whatever any of 1 to 128 selectors selects; with `cascade` also what was made from it.
-
-        Computations under way in this process that began before are not stored. When the cache is away it is
-        remembered. Raises `ResourceExhaustedError` with reason `JOURNAL_FULL` when no more can be remembered.
-        """
-        chosen = gathered(selectors, keys=keys, prefix=prefix, glob=glob, tags=tags, kind=kind, everything=everything)
-        request = pb.InvalidateRequest(selectors=chosen, reason=reason)
-        if not cascade:
-            request.cascade = False
-        return _invalidated(*await self._change("invalidate", request))
-
-    async def mark_stale(
-        self,
-        *selectors: AnySelector,
-        tags: Iterable[str] = (),
-        prefix: str | None = None,
-        spread_over: DurationLike | None = None,
-        reason: str = "",
-    ) -> Invalidated:
-        """Marks stale what any of 1 to 128 selectors selects: it is served to who accepts stale values.
-
-        What has no `stale_for` is dropped. `spread_over`, at most 1 h, lets each entry become stale at a moment of its
-        own. When the cache is away it is remembered, and dropped later.
-        """
-        chosen = gathered(selectors, tags=tags, prefix=prefix)
-        request = pb.InvalidateRequest(selectors=chosen, mode=pb.INVALIDATE_MODE_MARK_STALE, reason=reason)
-        if spread_over is not None:
-            request.spread_over.CopyFrom(wire(seconds(spread_over)))
-        return _invalidated(*await self._change("mark_stale", request))
-
-    async def refresh(
-        self,
-        *selectors: AnySelector,
-        tags: Iterable[str] = (),
-        prefix: str | None = None,
-        origin: str = "",
-        parameters: Mapping[str, str] | None = None,
-    ) -> Refreshing:
-        """Marks stale what is selected, and has the server fetch it anew from an origin of the namespace.
-
-        The answer names the job: `join_preload` follows it. When the cache is away it is remembered, and dropped later.
-        """
-        request = pb.InvalidateRequest(
-            selectors=gathered(selectors, tags=tags, prefix=prefix),
-            mode=pb.INVALIDATE_MODE_REFRESH,
-            refresh=pb.RefreshFrom(origin=origin, parameters=parameters or {}),
-        )
-        outcome, answer = await self._change("refresh", request)
-        if answer is None:
-            return Refreshing(outcome)
-        return Refreshing("started", answer.matched_count, answer.refreshing_count, answer.refresh_job_id)
-
-    async def _change(
-        self, name: str, request: pb.InvalidateRequest
-    ) -> tuple[Literal["queued", "disabled"], pb.InvalidateResponse | None]:
-        space = self._typed
-        state = space.state
-        request.namespace = self._name
-        request.client_id = state.setup.client_id
-        with observe.operation(name, self._name) as seen:
-            state.flights.outdate(self._name)
-            if state.guard.disabled:
-                seen.result("disabled")
-                return "disabled", None
-            # What was made from what is named goes as well, and this client is not told of what it does itself.
-            sets = [*(Set.of(selector) for selector in request.selectors), DEPENDENTS]
-            write = space.own_write(sets)
-            try:
-                answer = await state.invalidate(request)
-                if answer is not None and write is not None:
-                    write.answered()
-            finally:
-                if write is not None:
-                    write.end()
-            # What was looked up between the first time and the answer may still be what was dropped.
-            state.flights.outdate(self._name)
-            seen.result("queued" if answer is None else "done")
-            return "queued", answer
-
-    def preload(
-        self,
-        items: Iterable[PreloadItem | AnyKey],
-        *,
-        force: bool = False,
-        parallelism: int = 0,
-        pin_for: DurationLike | None = None,
-    ) -> AsyncPreload:
-        """Has the server fetch entries from a configured origin ahead of their use.
-
-        `force` fetches what is fresh as well; `parallelism` is how many at once, capped by the server; `pin_for` keeps
-        what is loaded from making room for others, at most 24 h.
-        """
-        wanted = [item if isinstance(item, PreloadItem) else PreloadItem(item) for item in items]
-        request = pb.PreloadRequest(
-            namespace=self._name,
-            items=[item.message() for item in wanted],
-            force=force,
-            max_parallelism=parallelism,
-        )
-        if pin_for is not None:
-            request.pin_for.CopyFrom(wire(seconds(pin_for)))
-        return AsyncPreload(self._client._state.calls, request)
-
-    def join_preload(self, job: str) -> AsyncPreload:
-        """Follows a preload job that was started elsewhere, or by `refresh`."""
-        return AsyncPreload(self._client._state.calls, pb.PreloadRequest(namespace=self._name, job_id=job))
-
-    def watch(
-        self,
-        *selectors: AnySelector,
-        prefix: str | None = None,
-        tags: Iterable[str] = (),
-        values: bool = False,
-        events: Iterable[str] = (),
-        include_present: bool = False,
-        resume: bytes = b"",
-        exclude_own: bool = False,
-        progress_interval: DurationLike | None = None,
-    ) -> AsyncWatch:
-        """Follows changes of what is selected, or of all of the namespace, over lost connections.
-
-        `values` tells values as well; `events` chooses by type, without which evictions are not told; `include_present`
-        first tells what is there; `resume` continues after a token of `AsyncWatch.resume_token`; `exclude_own` leaves
-        out what this client does itself; `progress_interval` is 100 ms to 10 min.
-        """
-        request = pb.WatchRequest(
-            namespace=self._name,
-            content=pb.WATCH_CONTENT_VALUES if values else pb.WATCH_CONTENT_METADATA,
-            event_types=[EVENT_TYPES[name] for name in events],  # type: ignore[index, misc]
-            include_present=include_present,
-            resume_token=resume,
-            exclude_client_id=self._client.client_id if exclude_own else "",
-        )
-        if selectors or prefix is not None or tags:
-            request.selectors.extend(gathered(selectors, prefix=prefix, tags=tags))
-        if progress_interval is not None:
-            request.progress_interval.CopyFrom(wire(seconds(progress_interval)))
-        state = self._client._state
-        return AsyncWatch(state.calls, state.tasks, request, self._typed.decode)
-
-    async def stats(self) -> Stats:
-        """Statistics of this namespace since the server started. They have no fallback: a cache that is away raises."""
-        answer = await self._client._state.calls.stats(pb.StatsRequest(namespace=self._name))
-        return Stats.of(answer)
-
-    async def explain(self, key: AnyKey, max_events: int = 20) -> pb.ExplainKeyResponse:
-        """What a read would say of a key, why, and what happened to it: for people, not for every call."""
-        request = pb.ExplainKeyRequest(namespace=self._name, key=key_text(key), max_events=max_events)
-        return await self._client._state.calls.explain_key(request)
-
-    async def entries(self, *selectors: AnySelector, prefix: str | None = None) -> AsyncIterator[types.Entry]:
-        """Keys and metadata of what is selected, or of everything, in key order."""
-        request = pb.ListEntriesRequest(namespace=self._name, page_size=1_000)
-        if selectors or prefix is not None:
-            request.selectors.extend(gathered(selectors, prefix=prefix))
-        while True:
-            page = await self._client._state.calls.list_entries(request)
-            for entry in page.entries:
-                yield entry
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    async def list(self, *selectors: AnySelector, prefix: str | None = None, limit: int = 10_000) -> list[str]:
-        """Keys of what is selected, or of everything, in order; at most `limit`."""
-        keys: list[str] = []
-        async for entry in self.entries(*selectors, prefix=prefix):
-            if len(keys) >= limit:
-                break
-            keys.append(entry.key)
-        return keys
-
-    async def read_stream(self, key: AnyKey, *, follow: bool = False, **options: Unpack[ReadArgs]) -> AsyncReadStream:
-        """Reads a value in pieces, from the server, of any size and whatever its serializer.
-
-        With `follow` also one that is just being written, from its first byte, as it comes. Streams have no fallback: a
-        cache that is away raises.
-        """
-        check_read(options)
-        get = get_request(self._name, key_text(key), **options)
-        request = blob.ReadValueRequest(
-            namespace=self._name,
-            key=get.key,
-            follow=follow,
-            stale_policy=get.stale_policy,
-            slowest_tier=get.slowest_tier,
-        )
-        if get.HasField("max_age"):
-            request.max_age.CopyFrom(get.max_age)
-        reader = ValueReader(self._client._state.calls, request)
-        await reader.open()
-        return AsyncReadStream(reader)
-
-    async def write_stream(
-        self, key: AnyKey, *, content_type: str | None = None, **options: Unpack[WriteArgs]
-    ) -> AsyncWriteStream:
-        """Begins to write a value in pieces. Nothing of it can be read before `finish`, except by who follows it."""
-        check_write(options)
-        space = self._typed
-        request = self._put(key_text(key), options)
-        request.content_type = content_type or self._serializer.content_type
-        write = space.own_write([Set("key", request.key)])
-        stream = AsyncWriteStream(space.state.calls, request, _settler(space, write, request.key))
-        await stream.open()
-        return stream
-
-    def near_stats(self) -> NearStats | None:
-        """What the near cache of this namespace did and holds; None where there is none."""
-        near = self._typed.near
-        return None if near is None else near.stats()
-
-    def _put(self, key: str, options: WriteArgs) -> pb.PutRequest:
-        client_id = self._client._state.setup.client_id
-        return put_request(self._name, key, client_id, cast("Mapping[str, Any]", options))
-
-
-def _settler(space: Typed, write: OwnWrite | None, key: str) -> Callable[[bool], None]:
-    def settle(answered: bool) -> None:
-        if answered and write is not None:
-            write.answered()
-        space.wrote(write, [key])
-
-    return settle
-
-
-def _invalidated(outcome: Literal["queued", "disabled"], answer: pb.InvalidateResponse | None) -> Invalidated:
-    return Invalidated(outcome) if answer is None else Invalidated("done", answer.matched_count)

@@ -1,0 +1,118 @@
+"""Dropping entries, marking them stale and having them fetched anew. What is kept in this process follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from hotplate import observe
+from hotplate._aio.space import Space
+from hotplate._core.near.sets import DEPENDENTS, Set
+from hotplate.keys import AnyKey
+from hotplate.results import Invalidated, Refreshing
+from hotplate.selectors import AnySelector, Selector, gathered
+from hotplate.ttl import DurationLike, seconds, wire
+from hotplate.v1 import cache_pb2 as pb
+
+
+class Changing(Space):
+    """The part of a namespace that invalidates."""
+
+    async def remove(self, key: AnyKey, reason: str = "") -> Invalidated:
+        """Drops one entry."""
+        return await self.invalidate(Selector.key(key), reason=reason)
+
+    async def invalidate(
+        self,
+        *selectors: AnySelector,
+        keys: Iterable[AnyKey] = (),
+        prefix: str | None = None,
+        glob: str | None = None,
+        tags: Iterable[str] = (),
+        kind: str | None = None,
+        everything: bool = False,
+        cascade: bool = True,
+        reason: str = "",
+    ) -> Invalidated:
+        """Drops whatever any of 1 to 128 selectors selects; with `cascade` also what was made from it.
+
+        Computations under way in this process that began before are not stored. When the cache is away it is
+        remembered. Raises `ResourceExhaustedError` with reason `JOURNAL_FULL` when no more can be remembered.
+        """
+        chosen = gathered(selectors, keys=keys, prefix=prefix, glob=glob, tags=tags, kind=kind, everything=everything)
+        request = pb.InvalidateRequest(selectors=chosen, reason=reason)
+        if not cascade:
+            request.cascade = False
+        return _invalidated(*await self._change("invalidate", request))
+
+    async def mark_stale(
+        self,
+        *selectors: AnySelector,
+        tags: Iterable[str] = (),
+        prefix: str | None = None,
+        spread_over: DurationLike | None = None,
+        reason: str = "",
+    ) -> Invalidated:
+        """Marks stale what any of 1 to 128 selectors selects: it is served to who accepts stale values.
+
+        What has no `stale_for` is dropped. `spread_over`, at most 1 h, lets each entry become stale at a moment of its
+        own. When the cache is away it is remembered, and dropped later.
+        """
+        chosen = gathered(selectors, tags=tags, prefix=prefix)
+        request = pb.InvalidateRequest(selectors=chosen, mode=pb.INVALIDATE_MODE_MARK_STALE, reason=reason)
+        if spread_over is not None:
+            request.spread_over.CopyFrom(wire(seconds(spread_over)))
+        return _invalidated(*await self._change("mark_stale", request))
+
+    async def refresh(
+        self,
+        *selectors: AnySelector,
+        tags: Iterable[str] = (),
+        prefix: str | None = None,
+        origin: str = "",
+        parameters: Mapping[str, str] | None = None,
+    ) -> Refreshing:
+        """Marks stale what is selected, and has the server fetch it anew from an origin of the namespace.
+
+        The answer names the job: `join_preload` follows it. When the cache is away it is remembered, and dropped later.
+        """
+        request = pb.InvalidateRequest(
+            selectors=gathered(selectors, tags=tags, prefix=prefix),
+            mode=pb.INVALIDATE_MODE_REFRESH,
+            refresh=pb.RefreshFrom(origin=origin, parameters=parameters or {}),
+        )
+        outcome, answer = await self._change("refresh", request)
+        if answer is None:
+            return Refreshing(outcome)
+        return Refreshing("started", answer.matched_count, answer.refreshing_count, answer.refresh_job_id)
+
+    async def _change(
+        self, name: str, request: pb.InvalidateRequest
+    ) -> tuple[Literal["queued", "disabled"], pb.InvalidateResponse | None]:
+        space = self._typed
+        state = space.state
+        request.namespace = self._name
+        request.client_id = state.setup.client_id
+        with observe.operation(name, self._name) as seen:
+            state.flights.outdate(self._name)
+            if state.guard.disabled:
+                seen.result("disabled")
+                return "disabled", None
+            # What was made from what is named goes as well, and this client is not told of what it does itself.
+            sets = [*(Set.of(selector) for selector in request.selectors), DEPENDENTS]
+            write = space.own_write(sets)
+            try:
+                answer = await state.invalidate(request)
+                if answer is not None and write is not None:
+                    write.answered()
+            finally:
+                if write is not None:
+                    write.end()
+            # What was looked up between the first time and the answer may still be what was dropped.
+            state.flights.outdate(self._name)
+            seen.result("queued" if answer is None else "done")
+            return "queued", answer
+
+
+def _invalidated(outcome: Literal["queued", "disabled"], answer: pb.InvalidateResponse | None) -> Invalidated:
+    return Invalidated(outcome) if answer is None else Invalidated("done", answer.matched_count)
