@@ -2,6 +2,7 @@
 //! Redis `server/tiers`'.
 
 pub(crate) mod compare;
+pub(crate) mod sdk;
 
 use std::process::{Command, ExitCode, Stdio};
 

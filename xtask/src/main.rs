@@ -151,6 +151,8 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The clients of all languages against one server: one Get a call, many, near cache, and a herd over processes
+    Sdk(bench::sdk::Options),
     /// What watches and large invalidations cost a server over gRPC
     #[command(disable_help_flag = true)]
     Wire {
@@ -172,6 +174,7 @@ impl Bench {
             Self::HitRatio { arguments } => ("hit_ratio", arguments),
             Self::Ops { arguments } => ("ops", arguments),
             Self::Disk { arguments } => ("disk", arguments),
+            Self::Sdk(options) => return as_it_ended(bench::sdk::run(&options).map(|()| ExitCode::SUCCESS)),
             Self::Wire { arguments } => ("wire", arguments),
             Self::Redis { arguments } => ("redis", arguments),
         };

@@ -39,7 +39,6 @@ struct Commands {
     /// `cargo x conformance` starts it.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is not one of the phases"))]
     driver: Vec<String>,
-    #[expect(dead_code, reason = "who measures starts it")]
     #[serde(default)]
     bench: Vec<String>,
 }
@@ -81,6 +80,11 @@ impl Sdk {
         };
         let seconds = self.limits.seconds_max.get(phase).copied().unwrap_or(SECONDS_MAX);
         commands.iter().map(|words| self.command(words, seconds)).collect()
+    }
+
+    /// What measures it. Who calls it adds the arguments.
+    pub(crate) fn bench(&self) -> Command {
+        self.command(&self.commands.bench, SECONDS_MAX)
     }
 
     /// Runs in the SDK's folder, and is ended when its time is over, with all that it started.
