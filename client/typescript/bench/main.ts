@@ -1,119 +1,120 @@
 /**
  * Measures the client against a server that runs already, and prints one line of JSON:
- * `{mode, ops_per_s, p50_us, p99_us, errors}`.
+ * `{mode, ops_per_s, p50_us, p99_us, errors}`. A miss is an error as well.
  *
- * `--mode unary` gets of one key each; `batched` gets of 100 keys, each counted as an operation; `near` gets that this process
- * answers; `herd` callers who ask for the same computation, many times in a row, each time under another key.
+ * `--mode unary`: one Get a call. `batched`: 100 Gets a call, each counted. `near`: reads that this process answers. `herd`: many
+ * callers of one computation, of this and of other processes that run it at the same time; then `computations` (begun in this
+ * process) and `max_wait_ms` as well.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { HotplateClient, raw } from "../dist/index.js";
+import { HotplateClient, type Namespace, raw } from "../dist/index.js";
+import { Measured } from "./measured.ts";
 
 const KEYS = 1_000;
 const BATCH = 100;
-const SAMPLES_MAX = 200_000;
+/** How long the computation of the herd is, in milliseconds. */
+const HERD_TAKES_MS = 2_000;
+/** Reads of a caller in a row that need no network, after which others have their turn: the stream of changes, too. */
+const READS_IN_A_ROW = 100;
+
+interface Options {
+  readonly mode: string;
+  readonly seconds: number;
+  readonly inFlight: number;
+  readonly value: Uint8Array;
+}
+
+/** Reads by so many callers, each one after the other, for so long. */
+async function reads(space: Namespace<Uint8Array>, options: Options): Promise<object> {
+  const { mode, seconds, inFlight, value } = options;
+  const keys = Array.from({ length: KEYS }, (_, n) => `bench:typescript:${n}`);
+  await space.putMany(
+    keys.map((key) => [key, value] as const),
+    { ttl: "1h" },
+  );
+  if (mode === "near") await warm(space, keys);
+  const measured = new Measured();
+  const endsAt = performance.now() + seconds * 1_000;
+  const caller = async (number: number): Promise<void> => {
+    for (let at = number * 31, turns = 1; performance.now() < endsAt; at += 1, turns += 1) {
+      const began = performance.now();
+      if (mode === "batched") {
+        const from = (at * BATCH) % KEYS;
+        const found = await space.getMany(keys.slice(from, from + BATCH));
+        measured.took(began, BATCH, found.filter((one) => !one.hit).length);
+      } else {
+        const key = keys[at % KEYS] as string;
+        const found = mode === "near" ? await space.getShared(key) : await space.get(key);
+        measured.took(began, 1, found.hit ? 0 : 1);
+        if (mode === "near" && turns % READS_IN_A_ROW === 0) await nextTurn();
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, (_, number) => caller(number)));
+  return measured.report(mode);
+}
+
+/** Reads until this process answers all of it. */
+async function warm(space: Namespace<Uint8Array>, keys: readonly string[]): Promise<void> {
+  const endsAt = performance.now() + 30_000;
+  for (;;) {
+    const found = await Promise.all(keys.map((key) => space.getShared(key)));
+    if (found.every((one) => one.hit && one.near)) return;
+    if (performance.now() > endsAt)
+      throw new Error("the near cache does not serve: has the server room for 1,000 values?");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** All callers ask for one computation at once. */
+async function herd(space: Namespace<Uint8Array>, options: Options): Promise<object> {
+  const measured = new Measured();
+  let computations = 0;
+  const compute = async (): Promise<Uint8Array> => {
+    computations += 1;
+    await new Promise((resolve) => setTimeout(resolve, HERD_TAKES_MS));
+    return options.value;
+  };
+  const caller = async (): Promise<void> => {
+    const began = performance.now();
+    try {
+      await space.getOrCompute("bench:herd", compute, { ttl: "1m" });
+      measured.took(began, 1, 0);
+    } catch (failure) {
+      console.error(String(failure));
+      measured.took(began, 1, 1);
+    }
+  };
+  await Promise.all(Array.from({ length: options.inFlight }, caller));
+  return { ...measured.report(options.mode), computations, max_wait_ms: Math.round(measured.longestMs) };
+}
 
 const { values } = parseArgs({
   options: {
-    url: { type: "string", default: "hotplate://127.0.0.1:7070" },
+    url: { type: "string", default: process.env["HOTPLATE_URL"] ?? "hotplate://127.0.0.1:7070" },
     mode: { type: "string", default: "unary" },
-    seconds: { type: "string", default: "3" },
-    "in-flight": { type: "string", default: "16" },
+    seconds: { type: "string", default: "5" },
+    "in-flight": { type: "string", default: "32" },
     "value-size": { type: "string", default: "1024" },
   },
 });
 const seconds = Number(values.seconds);
 const inFlight = Number(values["in-flight"]);
-const value = new Uint8Array(Number(values["value-size"])).fill(7);
-
-const client = new HotplateClient({ url: values.url, nearCache: values.mode === "near" });
-const space = client.namespace("bench", { codec: raw() });
-const keys = Array.from({ length: KEYS }, (_, n) => `bench:${n}`);
-let errors = 0;
-let operations = 0;
-const took: number[] = [];
-
-function next(n: number): string {
-  return keys[n % KEYS] as string;
-}
-
-/** One turn of a caller, and how many operations it is. */
-const turns: Record<string, (n: number) => Promise<number>> = {
-  async unary(n) {
-    const found = await space.get(next(n));
-    if (!found.hit) errors += 1;
-    return 1;
-  },
-  async batched(n) {
-    const found = await space.getMany(Array.from({ length: BATCH }, (_, at) => next(n * BATCH + at)));
-    errors += found.filter((one) => !one.hit).length;
-    return BATCH;
-  },
-  async near(n) {
-    const found = await space.getShared(next(n % 10));
-    if (!(found.hit && found.near)) errors += 1;
-    return 1;
-  },
-  async herd(n) {
-    // All callers are on the same round at about the same time: whoever is first computes.
-    await space.getOrCompute(`herd:${process.pid}:${Math.floor(n / inFlight)}`, () => value, { ttl: 60 });
-    return 1;
-  },
-};
-
-const turn = turns[values.mode];
-if (turn === undefined) {
-  console.error(`--mode is one of ${Object.keys(turns).join(", ")}`);
+const size = Number(values["value-size"]);
+if (!["unary", "batched", "near", "herd"].includes(values.mode)) {
+  console.error("--mode is unary, batched, near or herd");
   process.exit(2);
 }
-await space.putMany(
-  keys.map((key) => [key, value] as const),
-  { ttl: 3_600 },
-);
-if ((await space.getMany(keys)).some((one) => !one.hit)) {
-  console.error("the server does not hold 1,000 values: is it there, and has it room?");
-  process.exit(1);
+if (!(seconds > 0) || !(inFlight >= 1) || !(size >= 0)) {
+  console.error("--seconds is above zero, --in-flight a number from 1, --value-size a number of bytes");
+  process.exit(2);
 }
-if (values.mode === "near") await warm();
-
-let count = 0;
-const began = performance.now();
-const endsAt = began + seconds * 1_000;
-await Promise.all(
-  Array.from({ length: inFlight }, async () => {
-    while (performance.now() < endsAt) {
-      const from = performance.now();
-      count += 1;
-      try {
-        const done = await (turn as (n: number) => Promise<number>)(count);
-        operations += done;
-      } catch {
-        errors += 1;
-      }
-      if (took.length < SAMPLES_MAX) took.push(performance.now() - from);
-    }
-  }),
-);
-const lasted = (performance.now() - began) / 1_000;
-took.sort((a, b) => a - b);
-const microseconds = (share: number) => Math.round((took[Math.floor((took.length - 1) * share)] ?? 0) * 1_000);
-console.log(
-  JSON.stringify({
-    mode: values.mode,
-    ops_per_s: Math.round(operations / lasted),
-    p50_us: microseconds(0.5),
-    p99_us: microseconds(0.99),
-    errors,
-  }),
-);
-await client.close();
-
-/** Reads until this process answers all keys that are asked for. */
-async function warm(): Promise<void> {
-  const until = performance.now() + 30_000;
-  for (;;) {
-    const found = await Promise.all(keys.slice(0, 10).map((key) => space.get(key)));
-    if (found.every((one) => one.hit && one.near)) return;
-    if (performance.now() > until) throw new Error("the near cache does not serve");
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+const options = { mode: values.mode, seconds, inFlight, value: new Uint8Array(size) };
+const client = new HotplateClient({ url: values.url, nearCache: values.mode === "near", onError: "raise" });
+try {
+  const space = client.namespace(undefined, { codec: raw() });
+  console.log(JSON.stringify(await (values.mode === "herd" ? herd(space, options) : reads(space, options))));
+} finally {
+  await client.close();
 }
