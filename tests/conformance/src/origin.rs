@@ -1,7 +1,7 @@
 //! An origin that servers fetch from: plain HTTP. `/items/KEY` answers `{"of": "KEY"}`; keys that begin with `missing` are not
-//! there, with `broken` it fails.
+//! there, with `broken` it fails, with `slow` it takes its time.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -12,6 +12,9 @@ use axum::{
 };
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::JoinSet};
+
+/// How long a slow answer takes.
+const SLOW: Duration = Duration::from_millis(800);
 
 type Asked = Arc<Mutex<BTreeMap<String, u64>>>;
 
@@ -51,6 +54,9 @@ async fn item(State(asked): State<Asked>, Path(key): Path<String>) -> Response {
     }
     if key.starts_with("broken") {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    if key.starts_with("slow") {
+        tokio::time::sleep(SLOW).await;
     }
     let body = serde_json::json!({ "of": key }).to_string();
     ([("content-type", "application/json")], body).into_response()

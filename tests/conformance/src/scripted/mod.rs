@@ -13,11 +13,12 @@ use std::{
     sync::Arc,
 };
 
+use axum::serve::ListenerExt;
 use hotplate_proto::v1::{blob_service_server::BlobServiceServer, cache_service_server::CacheServiceServer};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
-use tonic::{Request, Status, transport::server::TcpIncoming};
+use tonic::{Request, Status, service::Routes};
 
 use self::{facts::Facts, line::Line};
 
@@ -58,14 +59,16 @@ impl Scripted {
         let address = listener.local_addr().map_err(text)?;
         let script = Arc::new(Script::default());
         let plays = Plays(Arc::clone(&script));
-        let serving = tonic::transport::Server::builder()
-            .add_service(CacheServiceServer::new(plays.clone()))
-            .add_service(BlobServiceServer::new(plays))
-            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
+        // Not by tonic's own server, which answers late calls by itself: what hangs here hangs.
+        let services = Routes::new(CacheServiceServer::new(plays.clone())).add_service(BlobServiceServer::new(plays));
+        let listener = listener.tap_io(|stream| {
+            // Only slower without it.
+            let _slow = stream.set_nodelay(true);
+        });
         let mut serves = JoinSet::new();
         serves.spawn(async move {
             // It serves until it is dropped.
-            let _ended = serving.await;
+            let _ended = axum::serve(listener, services.into_axum_router()).await;
         });
         Ok(Self { address, script, _serves: serves })
     }
