@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
+from typing import assert_type
 
 import pytest
 from conftest import Run
@@ -144,6 +145,25 @@ def test_coroutines_and_their_generators_are_cached(run: Run) -> None:
             space.cached()(len)  # type: ignore[arg-type]
 
     run(test)
+
+
+def test_type_checkers_see_what_was_decorated(client: Client) -> None:
+    space = client.namespace()
+
+    @space.cached(ttl=60)
+    def half(number: int, *, exact: bool = True) -> float:
+        return number / 2
+
+    @space.invalidates(keys=["k"])
+    def change(text: str) -> bytes:
+        return text.encode()
+
+    assert_type(half(3, exact=False), float)
+    assert_type(half.refresh(3), float)
+    assert_type(change("x"), bytes)
+    assert_type(space.get_or_compute("k", lambda: 1), int)
+    with pytest.raises(TypeError):
+        half("3", exactly=True)  # type: ignore[arg-type, call-arg]
 
 
 def test_arguments_of_which_no_key_can_be_made_are_refused(client: Client) -> None:

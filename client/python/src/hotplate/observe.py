@@ -124,11 +124,11 @@ def operation(name: str, namespace: str) -> _Measured:
     return _Measured(name, namespace)
 
 
-def near_hit(name: str, namespace: str) -> None:
+def near_hit(name: str, namespace: str, result: str = "hit") -> None:
     """Counts a read that was answered from this process. It has no span: that would take longer than the read."""
     if _METER is not None:
         _METER.near_hits.add(1, {"op": name, "hotplate.namespace": namespace})
-    _note(name, namespace, "hit")
+    _note(name, namespace, result)
 
 
 def state_changed(available: bool) -> None:

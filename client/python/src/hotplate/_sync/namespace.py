@@ -31,7 +31,7 @@ from hotplate.options import (
     expiration,
     get_request,
 )
-from hotplate.results import Lookup, Written
+from hotplate.results import Hit, Lookup, Written
 from hotplate.ttl import TtlLike, seconds
 from hotplate.v1 import cache_pb2 as pb
 from hotplate.v1 import types_pb2 as types
@@ -71,7 +71,7 @@ class Namespace(Changing, Following, Looking):
         age = options.get("max_age")
         kept = space.kept(near, text, None if age is None else seconds(age))
         if kept is not None:
-            observe.near_hit("get", self._name)
+            observe.near_hit("get", self._name, "hit" if isinstance(kept, Hit) else "negative")
             return kept
         with observe.operation("get", self._name) as seen:
             found = space.look_up(get_request(self._name, text, **options), near)

@@ -49,8 +49,10 @@ class LocalServer:
         return "\n".join(self._log)
 
     def pause(self) -> None:
-        """Freezes it: it neither answers nor closes its connections."""
+        """Freezes it, and waits until it is: it neither answers nor closes its connections."""
         os.kill(self.pid, signal.SIGSTOP)
+        # Until all its threads stand still; its end is left to be seen by who waits for it.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def go_on(self) -> None:
         """Ends `pause`."""
