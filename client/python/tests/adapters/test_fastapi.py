@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -54,6 +55,18 @@ class Garage:
         async def own(request: Request) -> str:
             next(self.runs)
             return request.headers["x-user"]
+
+        @app.get("/aging")
+        @cache_endpoint(ttl="300ms", stale_for="1h", stale_if_error=True, stale_while_revalidate=True)
+        async def aging() -> int:
+            return next(self.runs)
+
+        @app.get("/failing")
+        @cache_endpoint(ttl="300ms", stale_for="1h", stale_if_error=True)
+        async def failing() -> str:
+            if next(self.runs) > 2:
+                raise HTTPException(500)
+            return "old"
 
         @app.get("/plain")
         @cache_endpoint(ttl="10m")
@@ -107,6 +120,7 @@ def test_the_second_request_is_a_hit(web: TestClient, garage: Garage, client: Cl
     assert first.headers["cache-status"] == "hotplate; fwd=uri-miss; stored"
     assert second.headers["cache-status"].startswith("hotplate; hit; ttl=")
     assert first.headers["etag"] == second.headers["etag"]
+    assert first.headers["vary"] == second.headers["vary"] == "authorization, cookie"
     assert second.headers["cache-control"].startswith("private, max-age=")
     assert 590 <= int(second.headers["cache-control"].rpartition("=")[2]) <= 600
     assert garage.ran == 1
@@ -171,6 +185,20 @@ def test_responses_and_failures_pass(web: TestClient, garage: Garage, client: Cl
         assert web.get("/fails").status_code == 404
     assert garage.ran == 4
     assert client.namespace().list() == []
+
+
+def test_stale_answers_say_so(web: TestClient, garage: Garage) -> None:
+    for path in ("/failing", "/aging"):
+        first = web.get(path)
+        seen = {first.headers["x-hotplate"]}
+        ends = time.monotonic() + 60
+        while "stale" not in seen:
+            assert time.monotonic() < ends
+            answer = web.get(path)
+            seen.add(answer.headers["x-hotplate"])
+        assert seen <= {"miss", "hit", "stale"}
+        assert (answer.json(), answer.headers["cache-control"]) == (first.json(), "private, max-age=0")
+        assert answer.headers["cache-status"] == "hotplate; hit; ttl=0"
 
 
 def test_one_computation_for_all_who_ask_at_once(web: TestClient, garage: Garage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from typing import Final
 
@@ -10,6 +11,10 @@ from hotplate._sync.client import Client
 
 _LOCK: Final = threading.Lock()
 _CLIENTS: Final[dict[str | None, Client]] = {}
+
+if hasattr(os, "register_at_fork"):
+    # A child would wait for ever for a lock that another thread of its parent held.
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 
 
 def client(url: str | None) -> Client:

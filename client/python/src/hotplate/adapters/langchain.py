@@ -7,6 +7,8 @@ reading. Keys, clearing and lifetimes live here; the cache's own rules with the 
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -21,12 +23,16 @@ from hotplate.ttl import TtlLike
 
 try:
     from langchain_core import messages, outputs
+    from langchain_core._api import LangChainBetaWarning
     from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
     from langchain_core.load import dumps, load
 except ImportError as _cause:
     raise needed("langchain-core", "langchain") from _cause
 
 __all__ = ["HotplateCache"]
+
+# `load` is LangChain's own way to read what `dumps` wrote, as its other caches do: users can do nothing about it.
+warnings.filterwarnings("ignore", category=LangChainBetaWarning, module=re.escape(__name__))
 
 _READABLE: Final[tuple[type, ...]] = (
     outputs.Generation,

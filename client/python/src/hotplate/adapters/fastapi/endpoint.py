@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-import typing
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, TypeVar, Unpack
 
+from hotplate._aio.namespace import AsyncNamespace
 from hotplate.adapters._extra import needed
 from hotplate.adapters.fastapi.connect import client_of
-from hotplate.adapters.fastapi.http import Result, asked, etag_of, headers_of, is_same
+from hotplate.adapters.fastapi.http import PRIVATE, Asked, Result, asked, etag_of, headers_of, is_same
+from hotplate.adapters.fastapi.signature import with_http
 from hotplate.errors import CodecError, ConfigurationError
 from hotplate.keys import AnyKey, Key, key_text
-from hotplate.options import ComputeArgs, check_compute
+from hotplate.options import ComputeArgs, ReadArgs, check_compute
 from hotplate.results import Hit
 from hotplate.serializers.json import Json
 
@@ -30,8 +31,6 @@ __all__ = ["cache_endpoint"]
 P = ParamSpec("P")
 R = TypeVar("R")
 _JSON: Final = Json()
-_REQUEST: Final = "hotplate_request"
-_RESPONSE: Final = "hotplate_response"
 
 
 class _NotData(Exception):  # noqa: N818 - nothing failed
@@ -100,8 +99,11 @@ class _Plan:
         self._shared = shared
         self._key = key
         self._options = options
+        self._is_keyed = shared or key is not None
+        # Answers are also other callers' when these headers are there: whoever keeps one has to know.
+        self._differs_by = vary if self._is_keyed else tuple(dict.fromkeys((*vary, *PRIVATE)))
         self._own = inspect.signature(function)
-        self.signature, self._request, self._response = _with_http(function, self._own)
+        self.signature, self._request, self._response = with_http(function, self._own)
 
     async def answer(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """What the endpoint returns, from wherever it comes."""
@@ -114,28 +116,24 @@ class _Plan:
                 return await self._function(*args, **given)
             return await run_in_threadpool(self._function, *args, **given)
 
-        wants = asked(request, is_keyed=self._shared or self._key is not None, vary=self._vary)
+        wants = asked(request, is_keyed=self._is_keyed, vary=self._vary)
         if wants.mode == "bypass":
             return self._passed(await call(), response, "bypass")
         space = client_of(request).namespace(self._namespace, serializer=_JSON)
         name = self._name(request)
-        if wants.mode != "refresh":
-            age = {} if wants.max_age is None else {"max_age": wants.max_age}
-            try:
-                found = await space.get(name, **age)  # type: ignore[arg-type]
-            except CodecError:
-                # Of another version of the program: computed anew.
-                found = None
-            if isinstance(found, Hit):
-                return self._said(found.value, request, response, "hit", found.fresh_for)
-            if wants.mode == "only":
-                return Response(status_code=504, headers={"X-Hotplate": "miss", "Cache-Status": "hotplate"})
-        result: Result = "collapsed"
+        found = None if wants.mode == "refresh" else await self._found(space, name, wants)
+        if found is not None and (wants.mode == "only" or not found.stale):
+            result: Result = "stale" if found.stale else "hit"
+            return self._said(found.value, request, response, result, found.fresh_for)
+        if wants.mode == "only":
+            return Response(status_code=504, headers={"X-Hotplate": "miss", "Cache-Status": "hotplate"})
+        result = "collapsed"
 
         async def compute() -> Any:
             nonlocal result
-            result = "refresh" if wants.mode == "refresh" else "miss"
+            result = "stale"  # What is returned when this fails, where that is allowed.
             made = await call()
+            result = "refresh" if wants.mode == "refresh" else "miss"
             if isinstance(made, Response):
                 raise _NotData(made)
             return jsonable_encoder(made)
@@ -153,8 +151,21 @@ class _Plan:
             # A response is sent once: whoever waited for another's makes one of its own.
             own = made.response if result != "collapsed" else await call()
             return self._passed(own, response, "uncacheable")
-        left = await space.ttl(name)
-        return self._said(value, request, response, "stale" if result == "collapsed" and left is None else result, left)
+        if found is not None:
+            # The next one is computed behind it, and may already be there.
+            return self._said(value, request, response, "stale", None)
+        return self._said(value, request, response, result, await space.ttl(name))
+
+    async def _found(self, space: AsyncNamespace, name: str, wants: Asked) -> Hit[Any] | None:
+        options: ReadArgs = {"accept_stale": self._options.get("stale_while_revalidate", False)}
+        if wants.max_age is not None:
+            options["max_age"] = wants.max_age
+        try:
+            found = await space.get(name, **options)
+        except CodecError:
+            # Of another version of the program: computed anew.
+            return None
+        return found if isinstance(found, Hit) else None
 
     def _name(self, request: Request) -> str:
         if self._key is not None:
@@ -166,38 +177,17 @@ class _Plan:
         return str(name)
 
     def _passed(self, made: Any, response: Response, result: Result) -> Any:
-        target = made if isinstance(made, Response) else response
-        target.headers.update(headers_of(result, etag=None, fresh_for=None, shared=self._shared, vary=self._vary))
+        self._tell(made if isinstance(made, Response) else response, headers_of(result))
         return made
 
     def _said(self, value: Any, request: Request, response: Response, result: Result, left: float | None) -> Any:
         etag = etag_of(value)
-        headers = headers_of(result, etag=etag, fresh_for=left, shared=self._shared, vary=self._vary)
-        if is_same(request, etag):
-            return Response(status_code=304, headers=headers)
+        same = is_same(request, etag)
+        answer = Response(status_code=304) if same else response
+        self._tell(answer, headers_of(result, etag=etag, fresh_for=left, shared=self._shared))
+        return answer if same else value
+
+    def _tell(self, response: Response, headers: Mapping[str, str]) -> None:
         response.headers.update(headers)
-        return value
-
-
-def _with_http(function: Callable[..., Any], own: inspect.Signature) -> tuple[inspect.Signature, str, str]:
-    """The function's signature with a request and a response, and their names. Neither shows in OpenAPI."""
-    try:
-        hints = typing.get_type_hints(function, include_extras=True)
-    except NameError:
-        # Of names that do not exist yet FastAPI says more than we could.
-        hints = {}
-    found: list[inspect.Parameter] = []
-    names = {Request: _REQUEST, Response: _RESPONSE}
-    for parameter in own.parameters.values():
-        hint = hints.get(parameter.name, parameter.annotation)
-        found.append(parameter.replace(annotation=hint))
-        if hint in names:
-            names[hint] = parameter.name
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    after = found[-1:] if found and found[-1].kind is inspect.Parameter.VAR_KEYWORD else []
-    before = found[: len(found) - len(after)]
-    added = [
-        inspect.Parameter(name, keyword, annotation=kind) for kind, name in names.items() if name not in own.parameters
-    ]
-    returns = hints.get("return", own.return_annotation)
-    return own.replace(parameters=[*before, *added, *after], return_annotation=returns), *names.values()  # type: ignore[return-value]
+        if self._differs_by:
+            response.headers.add_vary_header(", ".join(self._differs_by))

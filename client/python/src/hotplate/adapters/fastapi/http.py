@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from starlette.requests import Request
 
-__all__ = ["Asked", "Result", "asked", "etag_of", "headers_of", "is_same"]
+__all__ = ["PRIVATE", "Asked", "Result", "asked", "etag_of", "headers_of", "is_same"]
 
 #: How a request's answer came about.
 Result: TypeAlias = Literal["hit", "stale", "miss", "collapsed", "refresh", "bypass", "uncacheable"]
@@ -24,8 +24,8 @@ _STATUS = {
     "bypass": "fwd=bypass",
     "uncacheable": "fwd=uri-miss; detail=response",
 }
-# What makes an answer one caller's own, unless something else is said.
-_PRIVATE = ("authorization", "cookie")
+#: Headers of a request that make its answer one caller's own, unless something else is said.
+PRIVATE = ("authorization", "cookie")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Asked:
 def asked(request: Request, *, is_keyed: bool, vary: Sequence[str]) -> Asked:
     """Reads Cache-Control. `is_keyed`: the endpoint takes care itself that answers do not reach others."""
     wants = _directives(request.headers.getlist("cache-control"))
-    is_private = any(name in request.headers and name not in vary for name in _PRIVATE)
+    is_private = any(name in request.headers and name not in vary for name in PRIVATE)
     if request.method not in ("GET", "HEAD") or "no-store" in wants or (is_private and not is_keyed):
         return Asked("bypass")
     if "no-cache" in wants or (not wants and "no-cache" in request.headers.get("pragma", "").lower()):
@@ -67,9 +67,9 @@ def is_same(request: Request, etag: str) -> bool:
 
 
 def headers_of(
-    result: Result, *, etag: str | None, fresh_for: float | None, shared: bool, vary: Sequence[str]
+    result: Result, *, etag: str | None = None, fresh_for: float | None = None, shared: bool = False
 ) -> Mapping[str, str]:
-    """What is said about an answer. `fresh_for` None: it is not in the cache."""
+    """What is said about an answer. `fresh_for` None: it is not in the cache. Without `etag` nobody keeps it."""
     left = 0 if fresh_for is None else max(0, math.floor(fresh_for))
     status = f"hit; ttl={left}" if result == "hit" else _STATUS[result]
     if fresh_for is not None and result in ("miss", "refresh"):
@@ -78,8 +78,6 @@ def headers_of(
     if etag is not None:
         headers["ETag"] = etag
         headers["Cache-Control"] = f"{'public' if shared else 'private'}, max-age={left}"
-        if vary:
-            headers["Vary"] = ", ".join(vary)
     return headers
 
 
