@@ -32,7 +32,7 @@ export interface NamespaceOptions<T> {
  * const report = await reports.getOrCompute(key("report").id(42), () => makeReport(42), { ttl: "1h" });
  * ```
  *
- * A client that is not closed keeps its process alive.
+ * Close it when the process is to end: a near cache or a watch that is open keeps that alive; an idle client does not.
  */
 export class HotplateClient implements AsyncDisposable {
   readonly #settings: Settings;

@@ -1,5 +1,5 @@
 /**
- * A store for Keyv 5, and with it for cache-manager, `@nestjs/cache-manager`, got and whatever else takes a Keyv. It follows
+ * A store for Keyv 5, and with it for cache-manager and whatever else takes a Keyv. It follows
  * Keyv's contract: times are milliseconds, a missing key is `undefined`, and failures are emitted as `error` as well.
  */
 import { EventEmitter } from "node:events";

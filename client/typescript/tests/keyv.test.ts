@@ -1,5 +1,6 @@
 /** Keyv's own test suite, unmodified, and what it does not ask. */
 import keyvTestSuite, { keyvIteratorTests } from "@keyv/test-suite";
+import { createCache } from "cache-manager";
 import Keyv, { type KeyvStoreAdapter } from "keyv";
 import * as test from "vitest";
 import { HotplateClient } from "../src/index.js";
@@ -21,6 +22,26 @@ describe("what the suite does not ask", () => {
   it("is a store by Keyv's own type", () => {
     const adapter: KeyvStoreAdapter = new KeyvHotplate(clientOf().namespace());
     expect(adapter).toBeInstanceOf(KeyvHotplate);
+  });
+
+  it("serves cache-manager", async () => {
+    const manager = createCache({ stores: [new Keyv({ store: new KeyvHotplate(clientOf().namespace()) })] });
+    let computed = 0;
+    const compute = () => {
+      computed += 1;
+      return Promise.resolve({ n: computed });
+    };
+    expect(await manager.wrap("w", compute, 60_000)).toEqual({ n: 1 });
+    expect(await manager.wrap("w", compute, 60_000)).toEqual({ n: 1 });
+    await manager.mset([
+      { key: "a", value: 1 },
+      { key: "b", value: 2, ttl: 60_000 },
+    ]);
+    expect(await manager.mget(["a", "b", "c"])).toEqual([1, 2, undefined]);
+    expect(await manager.del("a")).toBe(true);
+    expect(await manager.get("a")).toBeUndefined();
+    await manager.clear();
+    expect(await manager.get("b")).toBeUndefined();
   });
 
   it("takes milliseconds", async () => {

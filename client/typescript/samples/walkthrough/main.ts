@@ -5,11 +5,13 @@ import { HotplateClient, json, key, select, ttl } from "@hotplate/client";
 
 // #endregion
 
+// #region report
 interface Report {
   readonly model: string;
   readonly accuracy: number;
 }
 
+/** What every value that is read must be; Zod and its like fit as well. */
 function isReport(value: unknown): Report {
   const report = value as Partial<Report>;
   if (typeof report.model !== "string" || typeof report.accuracy !== "number") throw new TypeError("no report");
@@ -17,15 +19,15 @@ function isReport(value: unknown): Report {
 }
 
 let trainings = 0;
-const never = new AbortController().signal;
 
 /** What is expensive: here it only takes a moment. */
-async function train(model: string, signal: AbortSignal): Promise<Report> {
+async function train(model: string, signal?: AbortSignal): Promise<Report> {
   trainings += 1;
   await new Promise((resolve) => setTimeout(resolve, 50));
-  signal.throwIfAborted();
+  signal?.throwIfAborted();
   return { model, accuracy: 0.93 };
 }
+// #endregion
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   const endsAt = Date.now() + 30_000;
@@ -74,13 +76,11 @@ assert.ok(found.hit && found.value.accuracy === 0.5);
 
 // #region cached
 // A function with a cache in front: the same signature, one key for each list of arguments.
-const accuracyOf = cache
-  .namespace<number>("accuracy")
-  .cached(async (model: string) => (await train(model, never)).accuracy, {
-    prefix: ["accuracy"],
-    ttl: "10m",
-    tags: (model) => [`model:${model}`],
-  });
+const accuracyOf = cache.namespace<number>("accuracy").cached(async (model: string) => (await train(model)).accuracy, {
+  prefix: ["accuracy"],
+  ttl: "10m",
+  tags: (model) => [`model:${model}`],
+});
 console.log(`${await accuracyOf("xyz")} and ${await accuracyOf("xyz")} under ${accuracyOf.key("xyz")}`);
 // #endregion
 await accuracyOf.forget("xyz");
@@ -92,14 +92,18 @@ console.log(`dropped: ${JSON.stringify(dropped)}`);
 assert.deepEqual(dropped, { outcome: "done", matched: 1 });
 assert.equal((await reports.get(key("report").id("abc-123"))).outcome, "miss");
 
-// #region near
-// From the second read on, this process answers by itself, for as long as the server vouches for the value.
 await until("the near cache serves", async () => {
   const again = await reports.get("report:manual");
   return again.hit && again.near;
 });
-console.log(`near cache: ${reports.nearStats?.hits} hits, ${reports.nearStats?.entries} entry`);
+// #region near
+// The first read opens the stream of changes. Once that is there, this process answers by itself, for as long as the server
+// vouches for the value.
+const kept = await reports.get("report:manual");
+if (kept.hit) console.log(`answered by ${kept.near ? "this process" : "the server"}, ${Math.round(kept.ageMs)} ms old`);
+console.log(`near cache: ${reports.nearStats?.entries} entry of ${reports.nearStats?.bytes} bytes`);
 // #endregion
+assert.ok(kept.hit && kept.near);
 assert.ok((reports.nearStats?.hits ?? 0) >= 1);
 
 // #region watch
