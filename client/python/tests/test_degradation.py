@@ -22,7 +22,12 @@ def _nobody() -> str:
 
 def test_a_cache_that_is_away_is_a_miss_and_costs_nothing_after_a_while() -> None:
     changes: list[bool] = []
-    with Client(_nobody(), timeout="5s", on_state_change=changes.append) as client:
+
+    def changed(available: bool) -> None:
+        changes.append(available)
+        raise RuntimeError("a failure of the hook is its own")
+
+    with Client(_nobody(), timeout="5s", on_state_change=changed) as client:
         space = client.namespace()
         while client.available:
             assert space.get("k") == Miss("unavailable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ from hotplate.serializers.json import Json
 from hotplate.ttl import DurationLike
 
 _JSON = Json()
+_log = logging.getLogger("hotplate")
 
 
 class AsyncClient:
@@ -172,8 +174,13 @@ class AsyncClient:
 
     def _changed(self, available: bool) -> None:
         observe.state_changed(available)
-        if self._setup.on_state_change is not None:
+        if self._setup.on_state_change is None:
+            return
+        try:
             self._setup.on_state_change(available)
+        except Exception:
+            # It is called amid a read or a write, which has nothing to do with it.
+            _log.exception("on_state_change failed")
 
     def _before_fork(self) -> None:
         """In the parent, before it forks."""
