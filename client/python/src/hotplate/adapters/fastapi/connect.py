@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -51,15 +51,18 @@ def client_of(connection: HTTPConnection) -> AsyncClient:
     raise ConfigurationError("the application has no cache: make it with FastAPI(lifespan=hotplate_lifespan())")
 
 
-def get_cache(connection: HTTPConnection) -> AsyncNamespace:
+# Coroutines, though they wait for nothing: FastAPI runs what is none in a thread, for each request.
+
+
+async def get_cache(connection: HTTPConnection) -> AsyncNamespace:
     """The client's own namespace: `cache: Annotated[AsyncNamespace, Depends(get_cache)]`."""
     return client_of(connection).namespace()
 
 
-def cache_of(name: str, serializer: Serializer | None = None) -> Callable[[HTTPConnection], AsyncNamespace]:
+def cache_of(name: str, serializer: Serializer | None = None) -> Callable[[HTTPConnection], Awaitable[AsyncNamespace]]:
     """Another namespace: `Depends(cache_of("ml"))`."""
 
-    def get(connection: HTTPConnection) -> AsyncNamespace:
+    async def get(connection: HTTPConnection) -> AsyncNamespace:
         return client_of(connection).namespace(name, serializer=serializer)
 
     return get

@@ -17,7 +17,6 @@ from hotplate.v1 import cache_pb2 as pb
 try:
     from fastapi import APIRouter, Depends, HTTPException, Query
     from fastapi.params import Depends as Dependency
-    from starlette.requests import HTTPConnection
 except ImportError as _cause:
     raise needed("fastapi", "fastapi") from _cause
 
@@ -73,10 +72,7 @@ def cache_router(
     router = APIRouter(prefix=prefix, dependencies=dependencies, tags=list(tags))
     types = list(model_types)
 
-    def space_of(connection: HTTPConnection) -> AsyncNamespace:
-        return cache_of(namespace or "")(connection)
-
-    Space = Annotated[AsyncNamespace, Depends(space_of)]  # noqa: N806 - it is a type
+    Space = Annotated[AsyncNamespace, Depends(cache_of(namespace or ""))]  # noqa: N806 - it is a type
 
     @router.get("/stats", summary="Statistics of the cache")
     async def stats(space: Space) -> StatsAnswer:
