@@ -16,12 +16,22 @@ from hotplate import AsyncClient, Client
 def test_a_client_goes_on_in_a_forked_process(url: str) -> None:
     # In a process of its own: what else this one runs must not be forked.
     program = f"""
-import os, sys
+import os, threading
 from hotplate import Client
 client = Client({url!r}, near_cache="1MiB")
 space = client.namespace()
 space.put("k", 1)
 assert space.get_value("k") == 1
+done = threading.Event()
+
+def busy():
+    while not done.is_set():
+        space.without_near_cache().get("k")
+
+# A fork amid calls of other threads is the hard one.
+threads = [threading.Thread(target=busy) for _ in range(3)]
+for thread in threads:
+    thread.start()
 children = []
 for number in range(3):
     child = os.fork()
@@ -36,6 +46,9 @@ for number in range(3):
             os._exit(code)
     children.append(child)
 assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+done.set()
+for thread in threads:
+    thread.join()
 assert [space.get_value(f"child{{number}}") for number in range(3)] == [0, 1, 2]
 client.close()
 """

@@ -6,6 +6,8 @@ import random
 import time
 from typing import Final
 
+# Only Linux has it.
+_BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 #: What is too long to be told ends in 30 years.
 FAR: Final = 30 * 365 * 24 * 3600.0
 
@@ -17,9 +19,7 @@ def now() -> float:
 
 def since_boot() -> float:
     """Seconds since the machine was started, with the time it slept: what was known before a sleep is old after it."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+    return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
 def jittered(wait: float) -> float:
