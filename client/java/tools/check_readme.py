@@ -1,4 +1,4 @@
-"""Compares the code of README.md with the samples that are run; `--write` takes it over from them.
+"""Compares the code of README.md with the samples and tests that are run; `--write` takes it over from them.
 
 A block is marked by `<!-- FILE#region -->` on the line before it. Regions begin with `region NAME` and end with `end`, in a comment.
 """
@@ -9,7 +9,7 @@ import sys
 import textwrap
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-BLOCK = re.compile(r"(<!-- (samples/\S+)#(\S+) -->\n```(\w+)\n)(.*?)(```)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (\S+)#(\S+) -->\n```(\w+)\n)(.*?)(```)", re.DOTALL)
 
 
 def region(path: str, name: str) -> str:
@@ -30,12 +30,12 @@ def main() -> None:
     spliced, count = BLOCK.subn(lambda m: m[1] + region(m[2], m[3]) + m[6], text)
     blocks = len(re.findall(r"^```(?:java|xml)\n", text, re.MULTILINE))
     if count != blocks:
-        sys.exit(f"README.md has {blocks} blocks of code, of which {count} are from samples")
+        sys.exit(f"README.md has {blocks} blocks of code, of which {count} are from samples and tests")
     if "--write" in sys.argv:
         readme.write_text(spliced, encoding="utf-8")
     elif spliced != text:
         sys.exit("README.md and the samples differ: run `python3 tools/check_readme.py --write`")
-    print(f"README.md: {count} blocks are what the samples run")
+    print(f"README.md: {count} blocks are what samples and tests run")
 
 
 if __name__ == "__main__":

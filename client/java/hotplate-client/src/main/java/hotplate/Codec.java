@@ -57,7 +57,29 @@ public interface Codec<V> {
         if (!encoding.isEmpty()) {
             throw HotplateException.codec("the stored value is encoded with `" + encoding + "`, which is not read here");
         }
-        return decode(bytes);
+        try {
+            return decode(bytes);
+        } catch (HotplateException told) {
+            throw told;
+        } catch (RuntimeException fault) {
+            // Its text may quote the value.
+            throw HotplateException.codec("the codec could not read the value: " + fault.getClass().getName());
+        }
+    }
+
+    /**
+     * Writes a value.
+     *
+     * @throws HotplateException CODEC when the value has no such form
+     */
+    default byte[] encodeChecked(V value) {
+        try {
+            return encode(value);
+        } catch (HotplateException told) {
+            throw told;
+        } catch (RuntimeException fault) {
+            throw HotplateException.codec("the codec could not write the value: " + fault.getClass().getName());
+        }
     }
 
     /** {@code application/json}, readable by people and every language, as any JSON. */

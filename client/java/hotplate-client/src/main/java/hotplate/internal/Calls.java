@@ -41,9 +41,14 @@ import io.grpc.Status;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.HexFormat;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 
 /**
  * The RPCs as they are: one method each, messages in and out, with token, deadline and retries. No degradation, no codecs: those live
@@ -66,6 +71,7 @@ public final class Calls {
         final String token;
         final Retry retry = new Retry();
         final AtomicLong repeats = new AtomicLong();
+        final Set<CompletableFuture<?>> toTheirEnd = ConcurrentHashMap.newKeySet();
         volatile ServerLimits limits;
 
         Shared(Pool pool, Threads threads, Profile profile, String token) {
@@ -118,6 +124,39 @@ public final class Calls {
 
     CompletableFuture<GetResponse> get(GetRequest request) {
         return unary(CacheServiceGrpc.getGetMethod(), request, small());
+    }
+
+    /**
+     * The same, where giving up does not end the call: its answer may be on its way by then, and bring something that nobody else could give
+     * back. It ends within its deadline.
+     *
+     * @param came is told of the answer, whoever still waits for it
+     */
+    CompletableFuture<GetResponse> getToItsEnd(GetRequest request, Consumer<GetResponse> came) {
+        CompletableFuture<GetResponse> call = unary(CacheServiceGrpc.getGetMethod(), request, small());
+        CompletableFuture<GetResponse> answer = new CompletableFuture<>();
+        shared.toTheirEnd.add(call);
+        call.whenComplete((response, failure) -> {
+            shared.toTheirEnd.remove(call);
+            if (failure == null) {
+                came.accept(response);
+                answer.complete(response);
+            } else {
+                answer.completeExceptionally(Async.failure(failure));
+            }
+        });
+        return answer;
+    }
+
+    /** Waits a little for calls whose answer may be on its way. */
+    void awaitEnds(Duration longest) throws InterruptedException {
+        CompletableFuture<?> all = CompletableFuture.allOf(shared.toTheirEnd.toArray(CompletableFuture[]::new));
+        try {
+            all.get(longest.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException | ExecutionException over) {
+            // What is still held by the server then has no lease.
+            return;
+        }
     }
 
     CompletableFuture<BatchGetResponse> batchGet(BatchGetRequest request) {

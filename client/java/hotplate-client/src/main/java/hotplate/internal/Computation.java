@@ -81,7 +81,11 @@ final class Computation<V> {
         RemoteHotplate.Fill fill = cache.fill(ReadOptions.DEFAULT);
         Whole whole = client.whole().withTimeout(time);
         GetRequest built = request.build();
-        return Async.handle(onWork(client.gate().read(() -> whole.get(built))), (attempt, failure) -> {
+        Offer offer = new Offer(client, cache.name(), key);
+        CompletableFuture<V> claimed = Async.handle(onWork(client.gate().read(() -> leases ? whole.getToItsEnd(built, offer::came) : whole.get(built))), (attempt, failure) -> {
+            if (!offer.accept()) {
+                return Async.failed(Async.cancelled());
+            }
             // A lease takes the right to write. Who may only read still reads.
             if (failure != null && failure.kind() == ErrorKind.PERMISSION_DENIED && leases) {
                 return claim(course, here, false, ends);
@@ -111,6 +115,8 @@ final class Computation<V> {
             Duration wait = Duration.ofNanos(Math.min(ends - now, Retry.jittered(pause).toNanos()));
             return Async.then(client.threads().sleep(wait), none -> claim(course, here, mayWrite, ends));
         });
+        claimed.whenComplete((value, failure) -> offer.abandon());
+        return claimed;
     }
 
     /** What is answered is read by a codec, which is no work for the network's threads. */
@@ -120,6 +126,18 @@ final class Computation<V> {
 
     private CompletableFuture<V> claimed(Flights.Course course, Within.Here here, GetResponse response, boolean mayWrite) {
         Held held = response.hasLease() ? new Held(client, cache.name(), key, response.getLease()) : null;
+        try {
+            return claimed(course, here, response, held, mayWrite);
+        } catch (RuntimeException | Error fault) {
+            if (held != null) {
+                held.close();
+            }
+            throw fault;
+        }
+    }
+
+    private CompletableFuture<V> claimed(
+            Flights.Course course, Within.Here here, GetResponse response, Held held, boolean mayWrite) {
         try {
             Lookup<V> found = Wire.lookup(cache.codec(), response);
             if (found instanceof Lookup.Hit<V> hit) {
@@ -138,10 +156,7 @@ final class Computation<V> {
             }
         } catch (HotplateException unreadable) {
             if (unreadable.kind() != ErrorKind.CODEC) {
-                if (held != null) {
-                    held.close();
-                }
-                return Async.failed(unreadable);
+                throw unreadable;
             }
             LOG.log(System.Logger.Level.WARNING, "a stored value cannot be read and is computed anew: {0}", unreadable.text());
         }
@@ -170,8 +185,8 @@ final class Computation<V> {
         });
         whole.whenComplete((value, failure) -> {
             // What was given up while its place came gives that back; to give it back twice does nothing.
-            if (!begun.get() && turn.isDone() && !turn.isCompletedExceptionally()) {
-                turn.join().run();
+            if (!begun.get()) {
+                turn.thenAccept(Runnable::run);
             }
             if (right.lease() != null) {
                 right.lease().close();

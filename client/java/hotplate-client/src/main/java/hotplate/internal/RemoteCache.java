@@ -67,6 +67,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -356,35 +357,40 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     /** Begins what computes without a thread, away from the network's threads. */
     private CompletableFuture<V> begun(Within.Here here, Throwing<CompletionStage<? extends V>> compute, Runnable atEnd) {
-        CompletableFuture<CompletableFuture<? extends V>> begin = new CompletableFuture<>();
+        CompletableFuture<V> value = new CompletableFuture<>();
+        AtomicReference<CompletableFuture<?>> running = new AtomicReference<>();
+        value.whenComplete((result, failure) -> {
+            atEnd.run();
+            cancelWith(value, running);
+        });
         client.threads().work().execute(() -> {
-            if (begin.isDone()) {
+            if (value.isDone()) {
                 return;
             }
             try {
-                begin.complete(Within.run(here, () -> called(compute)).toCompletableFuture());
+                CompletableFuture<? extends V> stage = Within.run(here, () -> called(compute)).toCompletableFuture();
+                running.set(stage);
+                // Given up while it was begun.
+                cancelWith(value, running);
+                stage.whenComplete((result, thrown) -> {
+                    if (thrown == null) {
+                        value.complete(result);
+                    } else {
+                        value.completeExceptionally(failed(thrown));
+                    }
+                });
             } catch (Throwable thrown) {
-                begin.completeExceptionally(thrown instanceof HotplateException ? thrown : failed(thrown));
+                value.completeExceptionally(thrown instanceof HotplateException ? thrown : failed(thrown));
             }
         });
-        CompletableFuture<V> whole = Async.then(begin, stage -> {
-            CompletableFuture<V> value = new CompletableFuture<>();
-            stage.whenComplete((result, thrown) -> {
-                if (thrown == null) {
-                    value.complete(result);
-                } else {
-                    value.completeExceptionally(failed(thrown));
-                }
-            });
-            value.whenComplete((result, thrown) -> {
-                if (value.isCancelled()) {
-                    stage.cancel(true);
-                }
-            });
-            return value;
-        });
-        whole.whenComplete((value, failure) -> atEnd.run());
-        return whole;
+        return value;
+    }
+
+    private static void cancelWith(CompletableFuture<?> value, AtomicReference<CompletableFuture<?>> running) {
+        CompletableFuture<?> stage = running.get();
+        if (value.isCancelled() && stage != null) {
+            stage.cancel(true);
+        }
     }
 
     /** What a computation's failure is to its callers. Of an error that no program handles, the text may hold what was computed with. */
@@ -428,7 +434,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
     }
 
     PutRequest putRequest(String key, V value, WriteOptions options) {
-        ByteString bytes = UnsafeByteOperations.unsafeWrap(codec.encode(value));
+        ByteString bytes = UnsafeByteOperations.unsafeWrap(codec.encodeChecked(value));
         return addressed(Wire.write(options), key).setValue(bytes).setContentType(codec.contentType()).build();
     }
 

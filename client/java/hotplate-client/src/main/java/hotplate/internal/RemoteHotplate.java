@@ -10,6 +10,7 @@ import hotplate.internal.near.NearCore;
 import hotplate.internal.near.NearSet;
 import hotplate.v1.GetResponse;
 import hotplate.v1.GetServerInfoResponse;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +27,9 @@ public final class RemoteHotplate implements Hotplate {
     private static final System.Logger LOG = System.getLogger("hotplate");
     /** Namespaces of a client that have a near cache at most: each has a stream, a thread and room of its own. */
     private static final int NEAR_MAX = 64;
+
+    /** For how long an answer may be on its way that brings a lease. */
+    private static final Duration ON_ITS_WAY = Duration.ofMillis(200);
 
     private static final long LAST_WORDS_SECONDS = 2;
 
@@ -258,6 +262,7 @@ public final class RemoteHotplate implements Hotplate {
 
     private void sayLastWords() {
         try {
+            calls.awaitEnds(ON_ITS_WAY);
             CompletableFuture.allOf(lastWords.toArray(CompletableFuture[]::new)).get(LAST_WORDS_SECONDS, TimeUnit.SECONDS);
         } catch (TimeoutException | ExecutionException unsaid) {
             LOG.log(System.Logger.Level.DEBUG, "the client was closed before all leases were given back: they lapse");

@@ -13,6 +13,7 @@ import hotplate.v1.ServerLimits;
 import hotplate.v1.WriteValueFinish;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 
 /** Which way a whole value takes: with the call where it is small enough, as a stream where it is not. */
 final class Whole {
@@ -38,7 +39,16 @@ final class Whole {
 
     /** A Get whose answer has the value, however large it is. */
     CompletableFuture<GetResponse> get(GetRequest request) {
-        return Async.then(calls.get(request), response -> response.getEntry().hasLarge()
+        return whole(request, calls.get(request));
+    }
+
+    /** The same, where giving up does not end the call; {@code came} is told of the answer, as yet without a large value. */
+    CompletableFuture<GetResponse> getToItsEnd(GetRequest request, Consumer<GetResponse> came) {
+        return whole(request, calls.getToItsEnd(request, came));
+    }
+
+    private CompletableFuture<GetResponse> whole(GetRequest request, CompletableFuture<GetResponse> answer) {
+        return Async.then(answer, response -> response.getEntry().hasLarge()
                 ? calls.threads().transfer(() -> withLarge(request, response))
                 : Async.done(response));
     }

@@ -212,7 +212,7 @@ final class InMemoryCache<V> implements HotplateCache<V> {
 
     @Override
     public Written put(CharSequence key, V value, WriteOptions options) {
-        byte[] bytes = codec.encode(value).clone();
+        byte[] bytes = codec.encodeChecked(value).clone();
         return write(Key.textOf(key), bytes, codec.contentType(), null, options);
     }
 

@@ -48,8 +48,17 @@ class CacheableTest {
             return runs.get();
         }
 
+        // region method
         @Cacheable(cacheNames = "reports", key = "#id", sync = true)
         public Report report(String id) throws InterruptedException {
+            return compute(id);
+        }
+
+        @CacheEvict(cacheNames = "reports", key = "#id")
+        public void changed(String id) {}
+        // end
+
+        private Report compute(String id) throws InterruptedException {
             runs.incrementAndGet();
             Thread.sleep(200);
             return new Report(id, 7);
@@ -77,12 +86,10 @@ class CacheableTest {
             runs.incrementAndGet();
             return CompletableFuture.supplyAsync(() -> new Report(id, 9));
         }
-
-        @CacheEvict(cacheNames = "reports", key = "#id")
-        public void changed(String id) {}
     }
 
     /** As an application writes it. */
+    // region manager
     @Configuration
     @EnableCaching
     static class Application {
@@ -92,6 +99,7 @@ class CacheableTest {
                     .cache("reports", Codec.json(Report.class), ComputeOptions.ttl(Ttl.LONG))
                     .build();
         }
+        // end
 
         @Bean
         HotplateKeys keys() {
