@@ -30,8 +30,8 @@ _log = logging.getLogger("hotplate")
 class Client:
     """A cache, wherever it runs. Make one for each process, and close it at its end.
 
-    Connections are opened when they are first used, so this succeeds while the server is down. It may be used by
-    several event loops, each with connections of its own, and in processes forked from the one that made it.
+    Connections are opened when they are first used, so this succeeds while the server is down. It may be used
+    from many threads at once, and by one event loop after the other. What a fork means for it is in the README.
 
     ```python
     with Client("hotplate://127.0.0.1:7070/ml") as client:
