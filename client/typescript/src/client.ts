@@ -16,7 +16,10 @@ import type { Transport } from "./transport.js";
 
 /** How a namespace is used. */
 export interface NamespaceOptions<T> {
-  /** How its values are written. Default: JSON, unchecked. */
+  /**
+   * How its values are written. Default: JSON, unchecked. Callers join each other's computations, and share values, by the same
+   * codec: keep a codec, or a schema, of your own instead of making it for each call.
+   */
   readonly codec?: Codec<T> | undefined;
   /** Keeps its values in this process, for all who use it by this client; `false`: never. Default: as the client says. */
   readonly nearCache?: NearOptions | false | undefined;
@@ -87,7 +90,7 @@ export class HotplateClient implements AsyncDisposable {
   namespace<T = unknown>(name?: string, options: NamespaceOptions<T> = {}): Namespace<T> {
     const own = name === undefined || name === "" ? this.#settings.namespace : name;
     if (options.nearCache !== undefined) this.#core.nears.setUp(own, options.nearCache);
-    return new Namespace<T>(this.#core, own, options.codec ?? (JSON_CODEC as Codec<T>));
+    return new Namespace<T>(this.#core, own, options.codec ?? json<T>());
   }
 
   /** Name of the default namespace: as set, else the path of the address, else `default`. */
@@ -145,5 +148,3 @@ export class HotplateClient implements AsyncDisposable {
     this.#transport.close();
   }
 }
-
-const JSON_CODEC: Codec<unknown> = json();

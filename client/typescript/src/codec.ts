@@ -42,6 +42,10 @@ export type Schema<T> = StandardSchema<T> | ((value: unknown) => T);
  * @param schema What every value that is read must be. Without it a value is taken as `T` on trust.
  */
 export function json<T = unknown>(schema?: Schema<T>): Codec<T> {
+  return once(JSON_CODECS, schema, makeJson);
+}
+
+function makeJson<T>(schema: Schema<T> | undefined): Codec<T> {
   return {
     contentType: "application/json",
     reads(contentType) {
@@ -78,17 +82,40 @@ export function json<T = unknown>(schema?: Schema<T>): Codec<T> {
 
 /** `application/octet-stream`: bytes as they are. Reads values of every content type. */
 export function raw(): Codec<Uint8Array> {
-  return {
-    contentType: "application/octet-stream",
-    reads: () => true,
-    encode: (value) => {
-      if (!(value instanceof Uint8Array)) {
-        throw codecError("the raw codec stores bytes: pass a Uint8Array");
-      }
-      return value;
-    },
-    decode: (bytes) => bytes,
-  };
+  return RAW;
+}
+
+const RAW: Codec<Uint8Array> = {
+  contentType: "application/octet-stream",
+  reads: () => true,
+  encode: (value) => {
+    if (!(value instanceof Uint8Array)) {
+      throw codecError("the raw codec stores bytes: pass a Uint8Array");
+    }
+    return value;
+  },
+  decode: (bytes) => bytes,
+};
+
+/** The codecs of one kind by their schemas. Callers share computations and values by the same codec: it is made once. */
+export type CodecTable = WeakMap<object, Codec<never>>;
+
+const JSON_CODECS: CodecTable = new WeakMap();
+/** Stands for no schema. */
+const NO_SCHEMA = {};
+
+/** The codec of a schema: always the same one. */
+export function once<T>(
+  table: CodecTable,
+  schema: Schema<T> | undefined,
+  make: (schema: Schema<T> | undefined) => Codec<T>,
+): Codec<T> {
+  const known = table.get(schema ?? NO_SCHEMA);
+  // What was made for a schema of `T` is a codec of `T`.
+  if (known !== undefined) return known as unknown as Codec<T>;
+  const made = make(schema);
+  table.set(schema ?? NO_SCHEMA, made as unknown as Codec<never>);
+  return made;
 }
 
 /** Checks a value against a schema, if there is one. */

@@ -50,8 +50,9 @@ export async function bypass<T>(computing: Computing<T>, signal: AbortSignal | u
  * @throws {HotplateError} `COMPUTE` with the computation's own message; what the server refused.
  */
 export async function lookComputeStore<T>(computing: Computing<T>, course: Course): Promise<T> {
-  const { core, options } = computing;
-  const signal = AbortSignal.any([course.abandoned, core.tasks.signal]);
+  const { options } = computing;
+  // When the client is closed, all who wait leave: that is told by the same signal.
+  const signal = course.abandoned;
   const claimed =
     options.mode === "refresh" ? ({ is: "compute", right: "free" } as const) : await claim(computing, signal);
   switch (claimed.is) {

@@ -70,6 +70,7 @@ interface Flight {
   readonly course: Course;
   readonly outcome: Promise<unknown>;
   waiters: number;
+  ended: boolean;
 }
 
 /** The computations of a client that are under way. */
@@ -125,7 +126,7 @@ export class Flights {
    * computation waits for takes one if there is one, and runs in that one's place otherwise.
    */
   turn(course: Course): Promise<Release | null> {
-    return this.#slots.take(course.needed, AbortSignal.any([course.abandoned, this.#closing]));
+    return this.#slots.take(course.needed, course.abandoned);
   }
 
   /** A place for one more computation, if there is one now. */
@@ -165,19 +166,20 @@ export class Flights {
     const course = new Course();
     const within = this.#within();
     const outcome = run(within, () => compute(course)).finally(() => {
+      flight.ended = true;
       // Who comes after an end begins anew: failures are not kept.
       if (this.#flights.get(name) === flight) this.#flights.delete(name);
     });
     // Everyone may have left by the time it fails.
     outcome.catch(() => undefined);
-    const flight: Flight = { key, id: within.id, course, outcome, waiters: 1 };
+    const flight: Flight = { key, id: within.id, course, outcome, waiters: 1, ended: false };
     this.#flights.set(name, flight);
     return flight;
   }
 
   #leave(name: string, flight: Flight): void {
     flight.waiters -= 1;
-    if (flight.waiters > 0 || flight.course.isComputed) return;
+    if (flight.waiters > 0 || flight.ended || flight.course.isComputed) return;
     flight.course.abandon();
     if (this.#flights.get(name) === flight) this.#flights.delete(name);
   }

@@ -65,6 +65,7 @@ export class GrpcTransport implements Transport {
   readonly #servers: readonly Server[];
   readonly #connectMs: number;
   readonly #token: string | null;
+  #closed = false;
 
   constructor(setup: GrpcSetup) {
     this.#connectMs = setup.profile.connectMs;
@@ -188,6 +189,7 @@ export class GrpcTransport implements Transport {
   }
 
   close(): void {
+    this.#closed = true;
     for (const server of this.#servers) {
       for (const line of [...server.call, ...server.transfer, ...server.stream]) {
         line.client?.close();
@@ -205,6 +207,7 @@ export class GrpcTransport implements Transport {
 
   /** The first connection that has few calls under way, else the one with the fewest. */
   #line(turn: number, lane: keyof Server): Line {
+    if (this.#closed) throw new HotplateError("CANCELLED", "the client was closed");
     const lines = this.#servers[turn % this.#servers.length]?.[lane] ?? [];
     const few = lane === "call" ? CALLS_PER_CONNECTION : 1;
     const free = lines.find((line) => line.calls < few);

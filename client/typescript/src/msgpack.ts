@@ -1,6 +1,6 @@
 /** MessagePack, for who has `@msgpack/msgpack` installed: an entry of its own, so that nobody else needs it. */
 import { decode, encode } from "@msgpack/msgpack";
-import { type Codec, checkedBy, type Schema } from "./codec.js";
+import { type Codec, type CodecTable, checkedBy, once, type Schema } from "./codec.js";
 import { codecError, HotplateError } from "./error.js";
 
 /**
@@ -10,6 +10,12 @@ import { codecError, HotplateError } from "./error.js";
  * @param schema What every value that is read must be. Without it a value is taken as `T` on trust.
  */
 export function msgpack<T = unknown>(schema?: Schema<T>): Codec<T> {
+  return once(CODECS, schema, make);
+}
+
+const CODECS: CodecTable = new WeakMap();
+
+function make<T>(schema: Schema<T> | undefined): Codec<T> {
   return {
     contentType: "application/msgpack",
     encode(value) {

@@ -455,6 +455,7 @@ describe.each(["server", "memory"] as const)("on the %s", (where) => {
     await expect(space.getOrCompute("c", () => 1)).rejects.toMatchObject({ kind: "CANCELLED" });
     await expect(space.get("c")).rejects.toMatchObject({ kind: "CANCELLED", message: "the client was closed" });
     await expect(space.invalidate(select.key("c"))).rejects.toMatchObject({ kind: "CANCELLED" });
+    await expect(client.serverInfo()).rejects.toMatchObject({ kind: "CANCELLED" });
   });
 });
 

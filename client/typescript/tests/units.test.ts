@@ -220,6 +220,15 @@ describe("values", () => {
     expect(() => encodeChecked(raw(), "text" as never)).toThrow(expect.objectContaining({ kind: "CODEC" }));
   });
 
+  it("have one codec for a schema, by which callers share", () => {
+    const schema = (value: unknown) => value as number;
+    expect(json()).toBe(json<number>());
+    expect(json(schema)).toBe(json(schema));
+    expect(json(schema)).not.toBe(json());
+    expect(msgpack(schema)).toBe(msgpack(schema));
+    expect(raw()).toBe(raw());
+  });
+
   it("are held to a schema, as a function or by the Standard Schema interface", () => {
     const number = (value: unknown) => {
       if (typeof value !== "number") throw new TypeError("no number");

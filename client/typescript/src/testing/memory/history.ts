@@ -24,7 +24,7 @@ import type { Incoming } from "../../transport.js";
 import { fromWire } from "../../ttl.js";
 
 /** Changes that are remembered. */
-const HISTORY_MAX = 10_000;
+const HISTORY_MAX = 1_000;
 /** How often progress is told, in milliseconds, where the watch does not say. */
 const PROGRESS_MS = 1_000;
 /** Events of a watch that is not asked for certain ones. */
