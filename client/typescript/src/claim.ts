@@ -7,6 +7,7 @@ import { getWhole } from "./blob/whole.js";
 import * as clock from "./clock.js";
 import type { Codec } from "./codec.js";
 import type { Core } from "./core.js";
+import { either } from "./either.js";
 import { asError, HotplateError } from "./error.js";
 import {
   GetOutcome,
@@ -24,6 +25,8 @@ import { durationOrZeroMs, fromWire, wireDuration } from "./ttl.js";
 
 /** When to ask again, where the server does not say, in milliseconds. */
 const RETRY_AFTER_MS = 100;
+/** How long a client that is closed waits for an answer that may bring a lease, in milliseconds. */
+const CLOSING_MS = 200;
 /** How long a caller waits for another process, when nothing is said, in milliseconds. */
 const WAIT_MS = 30_000;
 
@@ -72,7 +75,7 @@ export async function claim<T>(claiming: Claiming<T>, signal: AbortSignal): Prom
     const request = { namespace, key, ...claimRequest(options, ask) };
     let response: GetResponse;
     try {
-      const attempt = await core.gate.read(() => getWhole(core, request, call), call);
+      const attempt = await core.gate.read(() => askToItsEnd(claiming, request, call), call);
       // What others invalidate until it is computed nobody can tell this process: it stores nothing.
       if (attempt.away !== undefined) return { is: "compute", right: "none" };
       response = attempt.answer;
@@ -90,6 +93,41 @@ export async function claim<T>(claiming: Claiming<T>, signal: AbortSignal): Prom
       core.log.debug("another process computes for longer than this caller waits");
       return { is: "compute", right: "none" };
     }
+  }
+}
+
+/**
+ * A Get that may be answered with a lease. Who gives up while the answer is on its way would leave the lease to nobody until it
+ * lapses: so the call goes on to its end behind their back, and what it brings is given back at once.
+ */
+async function askToItsEnd<T>(
+  { core, namespace, key }: Claiming<T>,
+  request: Init<typeof GetRequestSchema>,
+  call: { readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<GetResponse> {
+  const stop = new AbortController();
+  const answer = getWhole(core, request, { timeoutMs: call.timeoutMs, signal: stop.signal });
+  try {
+    return await either(answer, [call.signal]);
+  } catch (failure) {
+    if (call.signal.aborted) {
+      core.tasks.lastWord(async () => {
+        // A client that is closed waits for what is on its way, and not for other processes.
+        const ended = () => setTimeout(() => stop.abort(), CLOSING_MS);
+        core.tasks.signal.addEventListener("abort", ended, { once: true });
+        const timer = core.tasks.isOver ? ended() : undefined;
+        try {
+          const { lease } = await answer;
+          if (lease !== undefined) new Held(core, namespace, key, lease).giveBack({ how: "next" });
+        } catch (lost) {
+          core.log.debug("a call that nobody waited for brought nothing", asError(lost));
+        } finally {
+          clearTimeout(timer);
+          core.tasks.signal.removeEventListener("abort", ended);
+        }
+      });
+    }
+    throw failure;
   }
 }
 
