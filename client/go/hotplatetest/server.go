@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -81,13 +80,14 @@ func (s *Server) Client(options ...hotplate.Option) *hotplate.Client {
 // Kill ends the server at once, without a word to anyone.
 func (s *Server) Kill() {
 	s.t.Helper()
-	s.end(syscall.SIGKILL)
+	s.end(os.Kill)
 }
 
 // Pause stops the server from running, without closing anything: it looks frozen. Resume goes on.
+// Only where processes can be paused: not on Windows.
 func (s *Server) Pause() {
 	s.t.Helper()
-	s.signal(syscall.SIGSTOP)
+	s.signal(pause)
 	s.untilStopped()
 }
 
@@ -111,12 +111,12 @@ func (s *Server) untilStopped() {
 }
 
 // Resume lets a paused server go on.
-func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+func (s *Server) Resume() { s.signal(goOn) }
 
 // Restart starts the server again, at the same address and with nothing in it, after it was ended if it was not.
 func (s *Server) Restart() {
 	s.t.Helper()
-	s.end(syscall.SIGKILL)
+	s.end(os.Kill)
 	s.start(s.Address)
 }
 
@@ -145,7 +145,7 @@ func (s *Server) start(listen string) {
 	s.Address = address
 }
 
-func (s *Server) signal(signal syscall.Signal) {
+func (s *Server) signal(signal os.Signal) {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,10 +159,10 @@ func (s *Server) signal(signal syscall.Signal) {
 
 func (s *Server) stop() {
 	s.t.Helper()
-	s.end(syscall.SIGTERM)
+	s.end(stop)
 }
 
-func (s *Server) end(signal syscall.Signal) {
+func (s *Server) end(signal os.Signal) {
 	s.t.Helper()
 	s.mu.Lock()
 	p := s.process
@@ -172,7 +172,7 @@ func (s *Server) end(signal syscall.Signal) {
 		return
 	}
 	// One that was paused hears nothing else. That it has ended already is as well.
-	_ = p.command.Process.Signal(syscall.SIGCONT)
+	_ = p.command.Process.Signal(goOn)
 	_ = p.command.Process.Signal(signal)
 	select {
 	case <-p.ended:
