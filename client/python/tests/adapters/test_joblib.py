@@ -173,10 +173,18 @@ def test_a_pipeline_is_fitted_once(kept: joblib.Memory) -> None:
 def test_a_search_shares_what_it_fitted(kept: joblib.Memory) -> None:
     features, labels = make_classification(n_samples=120, random_state=7)
     steps = [("reduce", PCA(5, random_state=7)), ("classify", LogisticRegression())]
-    search = GridSearchCV(Pipeline(steps, memory=kept), {"classify__C": [0.1, 1.0, 10.0]}, cv=3, n_jobs=2)
+    search = GridSearchCV(Pipeline(steps, memory=kept), {"classify__C": [0.1, 1.0, 10.0]}, cv=3)
     search.fit(features, labels)
     # Three folds and the whole, whatever C is.
     assert len(kept.store_backend.get_items()) == 4
+
+
+def test_what_is_sent_to_other_processes_works_there(kept: joblib.Memory, key_file: Path) -> None:
+    kept.cache(square)(3)
+    sent = pickle.dumps(kept.cache(square))
+    assert key_file.read_bytes() not in sent
+    assert made(lambda: pickle.loads(sent)(3)) == 0
+    assert pickle.loads(pickle.dumps(kept.cache(square).call_and_shelve(3))).get() == 9
 
 
 def test_another_process_hits(url: str, key_file: Path, tmp_path: Path) -> None:
