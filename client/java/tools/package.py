@@ -26,7 +26,9 @@ def link(source: str, target: str) -> None:
 
 def maven(folder: pathlib.Path, repository: pathlib.Path, *arguments: str) -> None:
     command = ["mvn", "-B", "-ntp", "-q", f"-Dmaven.repo.local={repository}", *arguments]
-    subprocess.run(command, cwd=folder, check=True)
+    # The same as .mvn/jvm.config, which the sample does not have.
+    environment = {"MAVEN_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1", **os.environ}
+    subprocess.run(command, cwd=folder, env=environment, check=True)
 
 
 def serve() -> tuple[subprocess.Popen[str], str]:
