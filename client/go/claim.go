@@ -103,12 +103,50 @@ func (n *Namespace[T]) askOnce(
 	filling := n.nearFill(&readOptions{})
 	gate := n.client.gate
 	response, _, err := attempt(ctx, gate, &gate.reads, func(ctx context.Context) (*pb.GetResponse, error) {
-		return calls.getWhole(ctx, request)
+		if how.kind == askLook {
+			return calls.getWhole(ctx, request)
+		}
+		return n.askToItsEnd(ctx, calls, key, request)
 	})
 	if response != nil && response.GetOutcome() != pb.GetOutcome_GET_OUTCOME_PENDING {
 		filling.offer(key, response)
 	}
 	return response, err
+}
+
+// askToItsEnd lets a call that may be answered with a lease run to its end, also when its caller gives up: the answer may be on its
+// way by then, and nobody else would give that lease back.
+func (n *Namespace[T]) askToItsEnd(
+	ctx context.Context, calls *Calls, key string, request *pb.GetRequest,
+) (*pb.GetResponse, error) {
+	type answer struct {
+		response *pb.GetResponse
+		err      error
+	}
+	answers, gone := make(chan answer), make(chan struct{})
+	defer close(gone)
+	started := n.client.tasks.start(func(closed context.Context) {
+		asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		defer context.AfterFunc(closed, cancel)()
+		response, err := calls.getWhole(asking, request)
+		select {
+		case answers <- answer{response, err}:
+		case <-gone:
+			if response.GetLease() != nil {
+				n.client.hold(n.name, key, response.GetLease()).release()
+			}
+		}
+	})
+	if !started {
+		return nil, closedError()
+	}
+	select {
+	case a := <-answers:
+		return a.response, a.err
+	case <-ctx.Done():
+		return nil, callerGone(ctx)
+	}
 }
 
 func (n *Namespace[T]) claimed(key string, response *pb.GetResponse, mayWrite bool) (claim[T], error) {

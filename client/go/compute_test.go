@@ -260,3 +260,24 @@ func TestClosingAClientEndsItsComputations(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhoGivesUpWhileTheLeaseIsOnItsWayLeavesNoneBehind(t *testing.T) {
+	t.Parallel()
+	server := hotplatetest.New(t)
+	one := hotplate.NS(server.Client(), "", hotplate.String())
+	two := hotplate.NS(server.Client(), "", hotplate.String())
+	for i := range 60 {
+		key := hotplate.Text(fmt.Sprintf("k:%d", i))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%30)*100*time.Microsecond)
+		_, _ = one.GetOrCompute(ctx, key, func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		})
+		cancel()
+		began := time.Now()
+		value, err := two.GetOrCompute(t.Context(), key, func(context.Context) (string, error) { return "v", nil })
+		if value != "v" || err != nil || time.Since(began) > 8*time.Second {
+			t.Fatal(i, value, err, time.Since(began))
+		}
+	}
+}
