@@ -78,3 +78,26 @@ fn read(file: &Path) -> Result<Vec<Scenario>, String> {
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(&text, options).map_err(|error| format!("{}: {error}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenarios(names: &[&str]) -> Vec<Scenario> {
+        names.iter().map(|name| Scenario { name: (*name).to_owned(), ..Scenario::default() }).collect()
+    }
+
+    fn found(globs: &[&str]) -> Result<Vec<String>, String> {
+        let globs: Vec<_> = globs.iter().map(|glob| (*glob).to_owned()).collect();
+        let chosen = chosen(scenarios(&["near/a b", "near/c", "errors/BAD_KEY"]), &globs)?;
+        Ok(chosen.into_iter().map(|scenario| scenario.name).collect())
+    }
+
+    #[test]
+    fn scenarios_are_chosen_by_file_and_by_name() {
+        assert_eq!(found(&["near"]), Ok(vec!["near/a b".to_owned(), "near/c".to_owned()]));
+        assert_eq!(found(&["*KEY", "near/c"]), Ok(vec!["near/c".to_owned(), "errors/BAD_KEY".to_owned()]));
+        assert_eq!(found(&[]).map(|names| names.len()), Ok(3));
+        assert!(found(&["near", "far"]).is_err_and(|why| why.contains("`far`")), "a glob that names none is a mistake");
+    }
+}

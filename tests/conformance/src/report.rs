@@ -55,14 +55,38 @@ pub fn failures(rows: &[Row]) -> String {
 /// How many passed and failed, by language.
 #[must_use]
 pub fn summary(rows: &[Row]) -> String {
-    let mut counts: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for row in rows {
-        let (passed, failed, took) = counts.entry(&row.language).or_default();
+        let (passed, failed) = counts.entry(&row.language).or_default();
         *(if row.pass { passed } else { failed }) += 1;
-        *took = (*took).max(row.took_ms);
     }
-    let line = |(language, (passed, failed, _)): (&&str, &(u64, u64, u64))| {
-        format!("{language}: {passed} passed, {failed} failed\n")
-    };
-    counts.iter().map(line).collect()
+    counts
+        .iter()
+        .map(|(language, (passed, failed))| format!("{language}: {passed} passed, {failed} failed\n"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(language: &str, scenario: &str, pass: bool, detail: &str) -> Row {
+        let (language, scenario, detail) = (language.to_owned(), scenario.to_owned(), detail.to_owned());
+        Row { language, scenario, pass, detail, took_ms: 1 }
+    }
+
+    #[test]
+    fn each_scenario_has_a_line_and_each_language_a_column() {
+        let rows = [
+            row("go", "a/one", true, ""),
+            row("go", "a/two", false, "it was\nnot"),
+            row("rust", "a/one", true, "not asked of it: why"),
+        ];
+        let shown = matrix(&rows);
+        let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[0], ["scenario", "go", "rust"]);
+        assert_eq!((&lines[1][..], &lines[2][..]), (&["a/one", "✓", "–"][..], &["a/two", "✗"][..]));
+        assert_eq!(failures(&rows), "go a/two\n    it was\n    not\n");
+        assert_eq!(summary(&rows), "go: 1 passed, 1 failed\nrust: 1 passed, 0 failed\n");
+    }
 }

@@ -198,3 +198,34 @@ fn kind(status: &str) -> (&str, bool) {
         other => (other, false),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_come_of_a_near_case_is_not_told_to_drivers() {
+        let steps = json!([
+            { "step": "answer", "key": "a", "kept": false, "why": "OVERTAKEN" }, { "step": "read", "key": "a", "expect": "v" },
+            { "step": "followed", "add": ["a"], "remove": [], "at": {} }, { "step": "event", "key": "a", "reopen": true },
+        ]);
+        let step = near_case(&json!({}), &json!({ "name": "n", "steps": steps }));
+        let told = json!([
+            { "step": "answer", "key": "a" }, { "step": "read", "key": "a" }, { "step": "followed", "at": {} },
+            { "step": "event", "key": "a" },
+        ]);
+        let expected = json!([
+            { "why": "OVERTAKEN" }, { "value": "v" }, { "add": ["a"], "remove": [] }, { "reopen": true },
+        ]);
+        assert_eq!(step["near_case"]["case"]["steps"], told);
+        assert_eq!(step["expect"]["steps"], expected);
+    }
+
+    #[test]
+    fn a_row_without_a_result_is_one_that_is_refused() {
+        assert_eq!(lifetime(&json!({ "text": "1s", "ms": 1000 }))["expect"], json!({ "ms": 1000 }));
+        let refused = lifetime(&json!({ "text": "", "refused": true }));
+        assert_eq!((&refused["error"]["kind"], refused.get("expect")), (&json!("INVALID_ARGUMENT"), None));
+        assert_eq!(decoded(&json!({ "codec": "json", "bytes": "e30=" }))["error"]["kind"], "CODEC");
+    }
+}

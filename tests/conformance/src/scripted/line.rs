@@ -107,3 +107,37 @@ fn code(name: &str) -> Result<Code, String> {
         other => return Err(format!("there is no status `{other}`")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_carries_all_that_was_said() {
+        let said = json!({
+            "status": "UNAVAILABLE", "reason": "DRAINING", "field": "key", "retry_after_ms": 250, "details": { "a": "b" },
+        });
+        let status = status(&said).expect("a status");
+        let details = status.get_error_details();
+        let info = details.error_info().expect("an ErrorInfo");
+        assert_eq!(
+            (status.code(), info.reason.as_str(), info.domain.as_str()),
+            (Code::Unavailable, "DRAINING", DOMAIN)
+        );
+        assert_eq!(info.metadata["a"], "b");
+        assert_eq!(details.bad_request().expect("a BadRequest").field_violations[0].field, "key");
+        assert_eq!(details.retry_info().expect("a RetryInfo").retry_delay, Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn a_line_holds_for_one_call_for_some_or_for_all() {
+        let left = |given: Value| Line::read(&given).expect("a line").left();
+        assert_eq!(
+            (left(json!({})), left(json!({ "times": 3 })), left(json!({ "always": true }))),
+            (Some(0), Some(2), None)
+        );
+        assert!(Line::read(&json!({ "status": "TIRED" })).is_err());
+    }
+}
