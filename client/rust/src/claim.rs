@@ -6,8 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    ComputeOptions, ErrorKind, Lookup, Namespace, Negative, ReadOptions, Result, clock,
+    ComputeOptions, Error, ErrorKind, Lookup, Namespace, Negative, ReadOptions, Result,
+    blob::is_large,
+    clock,
     codec::{Codec, Decode},
+    flight::Course,
     gate::Attempt,
     lease::Held,
     lookup::lookup,
@@ -37,6 +40,9 @@ pub(crate) enum Right {
     None,
 }
 
+/// What one call came to: its answer, with the whole value, unless the cache was away; and a lease, if it gave one.
+type Asked = (Option<Box<v1::GetResponse>>, Option<Box<Held>>);
+
 /// How one call asks.
 #[derive(Clone, Copy)]
 enum Ask {
@@ -52,8 +58,8 @@ impl<C: Codec> Namespace<C> {
     /// Asks until it is known what to do, within the time the caller wants to wait.
     ///
     /// # Errors
-    /// What the server refused; with [`crate::OnError::Raise`] also what kept it from answering.
-    pub(crate) async fn claim<T>(&self, key: &str, options: &ComputeOptions) -> Result<Claim<T>>
+    /// What the server refused; with [`crate::OnError::Raise`] also what kept it from answering; that nobody waits any more.
+    pub(crate) async fn claim<T>(&self, key: &str, options: &ComputeOptions, course: &Course) -> Result<Claim<T>>
     where
         C: Decode<T>,
     {
@@ -63,12 +69,11 @@ impl<C: Codec> Namespace<C> {
             let began = clock::now();
             let ask = self.next_ask(options, may_write, ends.saturating_duration_since(began));
             let (request, time) = self.claim_request(key, options, ask)?;
-            let calls = self.client.calls().with_timeout(time);
             let fill = self.near_fill(&ReadOptions::new());
-            let response = match self.client.gate().read(Box::pin(calls.get_whole(request))).await {
-                Ok(Attempt::Answer(response)) => response,
-                // What others invalidate until it is computed nobody can tell this process: it stores nothing.
-                Ok(Attempt::Away(_)) => return Ok(Claim::Compute(Right::None)),
+            let (response, held) = match self.ask(course, request, time).await {
+                Ok((Some(response), held)) => (response, held),
+                // What others invalidate until it is computed nobody can tell this process, unless it has the lease.
+                Ok((None, held)) => return Ok(Claim::Compute(held.map_or(Right::None, Right::Lease))),
                 // A lease takes the right to write. Who may only read still reads.
                 Err(error) if error.kind == ErrorKind::PermissionDenied && !matches!(ask, Ask::Look) => {
                     may_write = false;
@@ -78,13 +83,45 @@ impl<C: Codec> Namespace<C> {
             };
             if response.outcome() != v1::GetOutcome::Pending {
                 fill.iter().for_each(|fill| fill.offer(key, &response));
-                return self.claimed(key, response, may_write);
+                return self.claimed(response, held, may_write);
             }
             if !ask_again(&response, (ask, began), ends).await {
                 tracing::debug!("another process computes for longer than this caller waits");
                 return Ok(Claim::Compute(Right::None));
             }
         }
+    }
+
+    /// Asks once. A call that may be answered with a lease goes to its end, whoever waits for it; then the lease is held,
+    /// before anything else is done with the answer.
+    async fn ask(&self, course: &Course, mut request: v1::GetRequest, time: Duration) -> Result<Asked> {
+        let (gate, flights) = (self.client.gate(), self.client.flights());
+        let calls = self.client.calls().with_timeout(time);
+        let leases = request.miss_policy() != v1::MissPolicy::Unspecified;
+        if leases && !flights.begin_asking(course) {
+            return Err(Error::deserted());
+        }
+        let mut answer = gate.read(Box::pin(calls.get_head(&mut request))).await;
+        let lease = match &mut answer {
+            Ok(Attempt::Answer(response)) => response.lease.take(),
+            Ok(Attempt::Away(_)) | Err(_) => None,
+        };
+        let held = lease.map(|lease| Box::new(Held::new(self.client.clone(), &self.name, &request.key, lease)));
+        if leases && !flights.answered(course) {
+            return Err(Error::deserted());
+        }
+        let response = match answer? {
+            Attempt::Answer(response) if is_large(&response) => {
+                let whole = self.client.raw().with_large(request, response);
+                match gate.read(Box::pin(whole)).await? {
+                    Attempt::Answer(response) => Some(response),
+                    Attempt::Away(_) => None,
+                }
+            }
+            Attempt::Answer(response) => Some(response),
+            Attempt::Away(_) => None,
+        };
+        Ok((response, held))
     }
 
     fn next_ask(&self, options: &ComputeOptions, may_write: bool, left: Duration) -> Ask {
@@ -117,12 +154,15 @@ impl<C: Codec> Namespace<C> {
         Ok((request, time))
     }
 
-    fn claimed<T>(&self, key: &str, mut response: Box<v1::GetResponse>, may_write: bool) -> Result<Claim<T>>
+    fn claimed<T>(
+        &self,
+        mut response: Box<v1::GetResponse>,
+        held: Option<Box<Held>>,
+        may_write: bool,
+    ) -> Result<Claim<T>>
     where
         C: Decode<T>,
     {
-        let lease = response.lease.take();
-        let held = lease.map(|lease| Box::new(Held::new(self.client.clone(), &self.name, key, lease)));
         match lookup(&self.codec, &mut response) {
             Ok(Lookup::Hit(hit)) => return Ok(Claim::Found(hit.value, held)),
             Ok(Lookup::Negative(negative)) => return Ok(Claim::Negative(negative)),

@@ -10,7 +10,7 @@ use crate::{
     claim::{Claim, Right},
     clock,
     codec::{Codec, Decode, Encode},
-    flight::{Course, FlightKey},
+    flight::{Accepts, Course, FlightKey},
     lease::{COMPUTE_FAILED, GiveBack, Held},
     v1,
 };
@@ -86,6 +86,11 @@ impl<C: Codec> Namespace<C> {
             namespace: Arc::clone(&self.name),
             key: key.clone(),
             refresh: options.mode == CacheMode::Refresh,
+            accepts: Accepts {
+                max_age: options.max_age,
+                stale: options.stale_while_revalidate,
+                per_process: options.per_process,
+            },
             value: TypeId::of::<T>(),
         };
         let (namespace, options) = (self.clone(), options.clone());
@@ -135,7 +140,7 @@ impl<C: Codec> Namespace<C> {
     {
         let claim = match options.mode {
             CacheMode::Refresh => Claim::Compute(Right::Free),
-            _ => self.claim(&key, &options).await?,
+            _ => self.claim(&key, &options, &course).await?,
         };
         let right = match claim {
             Claim::Found(value, None) => return Ok(value),

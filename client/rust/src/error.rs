@@ -154,6 +154,16 @@ impl Error {
         Self::new(ErrorKind::DeadlineExceeded, format!("no answer within {after:?}"))
     }
 
+    /// Nothing is asked of a client that was closed.
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Cancelled, "the client was closed")
+    }
+
+    /// What a computation ends with that nobody waits for: so nobody gets it.
+    pub(crate) fn deserted() -> Self {
+        Self::new(ErrorKind::Cancelled, "nobody waited for the computation any more")
+    }
+
     /// Adds the reason that programs switch on.
     #[must_use]
     pub(crate) fn with_reason(mut self, reason: &str) -> Self {

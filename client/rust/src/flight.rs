@@ -7,18 +7,22 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     sync::Arc,
+    time::Duration,
 };
 
 use futures::FutureExt;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, clock,
     task::Tasks,
     within::{Waits, Within},
 };
+
+/// How long a call that may be answered with a lease may go on when its client is closed: what comes then is given back.
+const LAST_ASK: Duration = Duration::from_millis(200);
 
 /// What a computation is shared by: equal only when a caller may take another's result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +30,24 @@ pub(crate) struct FlightKey {
     pub(crate) namespace: Arc<str>,
     pub(crate) key: String,
     pub(crate) refresh: bool,
+    pub(crate) accepts: Accepts,
     pub(crate) value: TypeId,
+}
+
+impl FlightKey {
+    /// Whether one may wait for the other's lease, on the server.
+    fn vies_with(&self, other: &Self) -> bool {
+        let asks = |key: &Self| !key.refresh && !key.accepts.per_process;
+        asks(self) && asks(other) && self.key == other.key && self.namespace == other.namespace
+    }
+}
+
+/// What a caller takes for an answer. Who takes less cannot join who takes more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Accepts {
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) stale: bool,
+    pub(crate) per_process: bool,
 }
 
 /// A result any number of callers share.
@@ -35,6 +56,10 @@ type Shared = Result<Arc<dyn Any + Send + Sync>>;
 /// Tells a running computation what happened around it.
 #[derive(Clone, Debug)]
 pub(crate) struct Course {
+    key: Arc<FlightKey>,
+    id: u64,
+    /// Changes only under the lock of the table.
+    standing: Arc<Mutex<Standing>>,
     /// Nobody waits any more.
     abandoned: CancellationToken,
     /// Something was invalidated since it began.
@@ -45,10 +70,28 @@ pub(crate) struct Course {
     needed: CancellationToken,
 }
 
+/// Who a computation is for.
+#[derive(Debug)]
+struct Standing {
+    waiters: usize,
+    /// A call that may be answered with a lease is on the wire. It is not torn off: nobody would give that lease back.
+    asking: bool,
+    /// It has its end: nobody waits, whoever is still here.
+    over: bool,
+}
+
+impl Standing {
+    fn is_waited_for(&self) -> bool {
+        self.waiters > 0 && !self.over
+    }
+}
+
 impl Course {
-    fn new() -> Self {
+    /// With its first waiter.
+    fn new(key: FlightKey, id: u64) -> Self {
         let [abandoned, outdated, computed, needed] = std::array::from_fn(|_| CancellationToken::new());
-        Self { abandoned, outdated, computed, needed }
+        let standing = Arc::new(Mutex::new(Standing { waiters: 1, asking: false, over: false }));
+        Self { key: Arc::new(key), id, standing, abandoned, outdated, computed, needed }
     }
 
     /// Whether the result may be stored.
@@ -65,9 +108,7 @@ impl Course {
 #[derive(Debug)]
 struct Flight {
     outcome: watch::Receiver<Option<Shared>>,
-    waiters: usize,
     course: Course,
-    id: u64,
 }
 
 /// The computations of a client that are under way.
@@ -79,7 +120,7 @@ pub(crate) struct Flights {
 
 #[derive(Debug, Default)]
 struct Table {
-    flights: HashMap<FlightKey, Flight>,
+    flights: HashMap<Arc<FlightKey>, Flight>,
     next: u64,
     waits: Waits,
 }
@@ -87,8 +128,7 @@ struct Table {
 /// A caller's place among those who wait. Giving it up is what dropping it means.
 struct Place {
     flights: Arc<Flights>,
-    key: FlightKey,
-    id: u64,
+    course: Course,
     /// The computation that waits here, if it is one.
     within: Option<u64>,
 }
@@ -111,7 +151,7 @@ impl Flights {
             Err(_closed) => None,
         };
         drop(place);
-        let value = shared.unwrap_or_else(|| Err(Error::new(ErrorKind::Cancelled, "the client was closed")))?;
+        let value = shared.unwrap_or_else(|| Err(Error::closed()))?;
         match value.downcast_ref::<T>() {
             Some(value) => Ok(value.clone()),
             None => Err(Error::new(ErrorKind::Internal, "a computation answered with another type than was asked for")),
@@ -120,11 +160,11 @@ impl Flights {
 
     /// Waits until one more computation may run. What is only looked up, or waited for, needs no such place; what another
     /// computation waits for takes one if there is one, and runs in that one's place otherwise.
-    pub(crate) async fn turn(&self, course: &Course) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn turn(&self, course: &Course) -> Option<OwnedSemaphorePermit> {
         tokio::select! {
             biased;
             // Nobody closes the semaphore.
-            slot = self.slots.acquire() => slot.ok(),
+            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok(),
             () = course.needed.cancelled() => None,
         }
     }
@@ -162,9 +202,40 @@ impl Flights {
             if !other {
                 flight.course.outdated.cancel();
             }
-            // A flight that left the table has no count of waiters: it runs to its end.
             other
         });
+    }
+
+    /// Notes that a call goes out which may be answered with a lease: it goes to its end, also when nobody waits any more,
+    /// and who comes meanwhile joins. `false`: nobody waits now, and it is not to be made.
+    pub(crate) fn begin_asking(&self, course: &Course) -> bool {
+        let _table = self.table.lock();
+        let mut standing = course.standing.lock();
+        standing.asking = standing.is_waited_for();
+        standing.asking
+    }
+
+    /// Notes that its answer is there. `false`: nobody waits for it, and nobody will.
+    pub(crate) fn answered(&self, course: &Course) -> bool {
+        let mut table = self.table.lock();
+        let mut standing = course.standing.lock();
+        standing.asking = false;
+        let waited_for = standing.is_waited_for();
+        if !waited_for {
+            course.abandoned.cancel();
+            table.forget(course);
+        }
+        waited_for
+    }
+
+    /// Takes a computation out that has its end, or whose client has. Whether a call is on the wire that may be answered
+    /// with a lease.
+    fn end(&self, course: &Course) -> bool {
+        let mut table = self.table.lock();
+        let mut standing = course.standing.lock();
+        standing.over = true;
+        table.forget(course);
+        standing.asking
     }
 
     fn enter<T, F, R>(
@@ -181,50 +252,53 @@ impl Flights {
         let asks = Within::here();
         let within = asks.filter(|within| *within == self.within(within.id)).map(|within| within.id);
         let mut table = self.table.lock();
-        let place = |key, id| Place { flights: Arc::clone(self), key, id, within };
-        if let Some((id, outcome)) = table.join(&key, within, asks.is_some())? {
-            return Ok((place(key, id), outcome));
+        let place = |course| Place { flights: Arc::clone(self), course, within };
+        if let Some((course, outcome)) = table.join(&key, within, asks.is_some())? {
+            return Ok((place(course), outcome));
         }
-        let id = table.number();
         let (sender, outcome) = watch::channel(None);
-        let course = Course::new();
-        let flight = Flight { outcome: outcome.clone(), waiters: 1, course: course.clone(), id };
-        table.flights.insert(key.clone(), flight);
+        let course = Course::new(key, table.number());
+        let flight = Flight { outcome: outcome.clone(), course: course.clone() };
+        table.flights.insert(Arc::clone(&course.key), flight);
         if let Some(waiter) = within {
             // What is new waits for nobody yet.
-            table.waits.enter(waiter, id);
+            table.waits.enter(waiter, course.id);
         }
         drop(table);
         if asks.is_some() {
             course.needed.cancel();
         }
-        let (flights, landed) = (Arc::clone(self), key.clone());
-        tasks.spawn(async move {
-            let result = flights.within(id).run(fly(course, compute)).await;
+        let (flights, own) = (Arc::clone(self), course.clone());
+        tasks.spawn_until(|closed| async move {
+            let work = flights.within(own.id).run(fly(own.clone(), compute));
+            tokio::pin!(work);
+            let landed = tokio::select! {
+                biased;
+                result = &mut work => Some(result),
+                () = closed.cancelled() => None,
+            };
+            let result = landed.unwrap_or_else(|| Err(Error::closed()));
             // Who comes after an end begins anew: failures are not kept.
-            flights.land(&landed, id);
+            let asking = flights.end(&own);
             sender.send_replace(Some(result.map(|value| -> Arc<dyn Any + Send + Sync> { Arc::new(value) })));
+            if asking && closed.is_cancelled() {
+                // Its result is nobody's; a lease that comes is given back on the way.
+                let _result = tokio::time::timeout_at(clock::after(LAST_ASK), work).await;
+            }
         });
-        Ok((place(key, id), outcome))
+        Ok((place(course), outcome))
     }
 
-    fn land(&self, key: &FlightKey, id: u64) {
+    fn leave(&self, Place { course, within, .. }: &Place) {
         let mut table = self.table.lock();
-        if table.flights.get(key).is_some_and(|flight| flight.id == id) {
-            table.flights.remove(key);
-        }
-    }
-
-    fn leave(&self, Place { key, id, within, .. }: &Place) {
-        let (id, mut table) = (*id, self.table.lock());
         if let Some(waiter) = within {
-            table.waits.leave(*waiter, id);
+            table.waits.leave(*waiter, course.id);
         }
-        let Some(flight) = table.flights.get_mut(key).filter(|flight| flight.id == id) else { return };
-        flight.waiters -= 1;
-        if flight.waiters == 0 && !flight.course.computed.is_cancelled() {
-            flight.course.abandoned.cancel();
-            table.flights.remove(key);
+        let mut standing = course.standing.lock();
+        standing.waiters -= 1;
+        if standing.waiters == 0 && !standing.asking && !course.computed.is_cancelled() {
+            course.abandoned.cancel();
+            table.forget(course);
         }
     }
 }
@@ -244,17 +318,33 @@ impl Table {
         key: &FlightKey,
         within: Option<u64>,
         needed: bool,
-    ) -> Result<Option<(u64, watch::Receiver<Option<Shared>>)>> {
-        let Some(flight) = self.flights.get_mut(key) else { return Ok(None) };
-        if within.is_some_and(|waiter| !self.waits.enter(waiter, flight.id)) {
+    ) -> Result<Option<(Course, watch::Receiver<Option<Shared>>)>> {
+        let itself = || {
             let rule = "this computation asks for what waits for it: both would wait for ever";
-            return Err(Error::new(ErrorKind::InvalidArgument, rule));
+            Err(Error::new(ErrorKind::InvalidArgument, rule))
+        };
+        let Some(flight) = self.flights.get(key) else {
+            // Who accepts something else waits on the server, for whoever of this process has the lease.
+            let mut others = self.flights.iter().filter(|(other, _)| within.is_some() && other.vies_with(key));
+            let waits = |flight: &Flight| within.is_some_and(|waiter| self.waits.leads(flight.course.id, waiter));
+            return if others.any(|(_, flight)| waits(flight)) { itself() } else { Ok(None) };
+        };
+        let course = flight.course.clone();
+        if within.is_some_and(|waiter| !self.waits.enter(waiter, course.id)) {
+            return itself();
         }
         if needed {
-            flight.course.needed.cancel();
+            course.needed.cancel();
         }
-        flight.waiters += 1;
-        Ok(Some((flight.id, flight.outcome.clone())))
+        course.standing.lock().waiters += 1;
+        Ok(Some((course, flight.outcome.clone())))
+    }
+
+    /// Nobody joins it any more.
+    fn forget(&mut self, course: &Course) {
+        if self.flights.get(&course.key).is_some_and(|flight| flight.course.id == course.id) {
+            self.flights.remove(&course.key);
+        }
     }
 }
 
@@ -272,12 +362,13 @@ where
     };
     tokio::pin!(work);
     tokio::select! {
+        biased;
         result = &mut work => return result,
         () = abandoned.cancelled() => {}
     }
     match computed.is_cancelled() {
         true => work.await,
-        false => Err(Error::new(ErrorKind::Cancelled, "nobody waited for the computation any more")),
+        false => Err(Error::deserted()),
     }
 }
 

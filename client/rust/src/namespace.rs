@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    AsKey, Client, Error, Lookup, MissReason, Preload, ReadOptions, Result, Ttl, Watch, WriteOptions, Written, clock,
+    AsKey, Client, Error, Lookup, MissReason, Preload, ReadOptions, Result, Ttl, Watch, WriteOptions, Written,
+    blob::is_large,
+    clock,
     codec::{Codec, Decode, Encode, Json},
     gate::Attempt,
     lookup::lookup,
@@ -449,11 +451,6 @@ fn written_item(item: v1::BatchPutResult) -> Result<Written> {
         Some(v1::batch_put_result::Result::Error(error)) => Err(Error::from_item(&error)),
         None => Ok(Written::Dropped(MissReason::Other)),
     }
-}
-
-/// Whether the value is too large for the answer of a batch.
-fn is_large(response: &v1::GetResponse) -> bool {
-    matches!(response.entry.as_ref().and_then(|entry| entry.payload.as_ref()), Some(v1::entry::Payload::Large(_)))
 }
 
 fn same_length(answers: usize, items: usize) -> Result<()> {

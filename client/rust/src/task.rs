@@ -24,6 +24,14 @@ impl Tasks {
         });
     }
 
+    /// Runs a task that is told when its client ends, and ends soon after by itself.
+    pub(crate) fn spawn_until<F>(&self, task: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tracker.spawn(task(self.cancel.clone()));
+    }
+
     /// Runs a task that has to be told to the server even when the client ends now. It ends by itself, within the time of
     /// a call. May be called outside of the runtime, such as from a drop.
     pub(crate) fn last_word(&self, word: impl Future<Output = ()> + Send + 'static, runtime: &Handle) {

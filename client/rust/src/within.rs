@@ -57,7 +57,8 @@ impl Waits {
         }
     }
 
-    fn leads(&self, from: u64, to: u64) -> bool {
+    /// Whether one is the other, or waits for it, over others or not.
+    pub(crate) fn leads(&self, from: u64, to: u64) -> bool {
         let (mut seen, mut next) = (HashSet::from([from]), vec![from]);
         while let Some(id) = next.pop() {
             if id == to {

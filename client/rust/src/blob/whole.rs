@@ -14,34 +14,48 @@ const VERSIONS_MAX: u32 = 4;
 /// Bytes that are set aside for a value before any of them came.
 const RESERVED_MAX: u64 = 64 << 20;
 
+/// Whether the value is too large for this answer.
+pub(crate) fn is_large(response: &v1::GetResponse) -> bool {
+    response.entry.as_ref().is_some_and(is_large_payload)
+}
+
+fn is_large_payload(entry: &v1::Entry) -> bool {
+    matches!(entry.payload, Some(Found::Large(_)))
+}
+
 impl Calls {
-    /// A Get whose answer has the value, however large it is.
+    /// A Get whose answer has the value, however large it is. One that may be answered with a lease takes
+    /// [`Calls::get_head`]: the lease is to be held before anything else is done.
     pub(crate) async fn get_whole(&self, mut request: v1::GetRequest) -> Result<Box<v1::GetResponse>> {
-        let response = self.gathered(self.small(Repeat::Safe), &mut request).await?;
-        match response.entry.as_ref().map(|entry| &entry.payload) {
-            Some(Some(Found::Large(_))) => Box::pin(self.with_large(request, response)).await,
-            _ => Ok(response),
-        }
+        let response = self.get_head(&mut request).await?;
+        if is_large(&response) { Box::pin(self.with_large(request, response)).await } else { Ok(response) }
     }
 
-    /// Reads the value that is too large for this answer, and puts it there.
-    async fn with_large(
+    /// A Get whose answer may say that its value [`is_large`]. The request is whole afterwards.
+    pub(crate) async fn get_head(&self, request: &mut v1::GetRequest) -> Result<Box<v1::GetResponse>> {
+        self.gathered(self.small(Repeat::Safe), request).await
+    }
+
+    /// Reads the value that is too large for this answer, and puts it there. What was replaced meanwhile is asked for again, as
+    /// it was, but not for its lease.
+    pub(crate) async fn with_large(
         &self,
-        asked: v1::GetRequest,
+        mut asked: v1::GetRequest,
         mut response: Box<v1::GetResponse>,
     ) -> Result<Box<v1::GetResponse>> {
-        let v1::GetRequest { namespace, key, stale_policy, .. } = asked;
+        asked.set_miss_policy(v1::MissPolicy::Unspecified);
+        asked.wait_timeout = None;
         for _ in 0..VERSIONS_MAX {
-            let Some(entry) = &mut response.entry else { return Ok(response) };
-            if !matches!(entry.payload, Some(Found::Large(_))) {
+            let Some(entry) = response.entry.as_mut().filter(|entry| is_large_payload(entry)) else {
                 return Ok(response);
-            }
+            };
             let version = entry.metadata.as_ref().map(|metadata| metadata.etag.clone()).unwrap_or_default();
             let wanted = v1::ReadValueRequest {
-                namespace: namespace.clone(),
-                key: key.clone(),
+                namespace: asked.namespace.clone(),
+                key: asked.key.clone(),
                 version,
-                stale_policy,
+                stale_policy: asked.stale_policy,
+                slowest_tier: asked.slowest_tier,
                 ..Default::default()
             };
             match self.all_of(wanted).await {
@@ -53,9 +67,7 @@ impl Calls {
                 Err(error) if error.reason.as_deref() == Some("VERSION_GONE") => {}
                 Err(error) => return Err(error),
             }
-            let (namespace, key) = (namespace.clone(), key.clone());
-            let mut request = v1::GetRequest { namespace, key, stale_policy, ..v1::GetRequest::default() };
-            response = self.gathered(self.small(Repeat::Safe), &mut request).await?;
+            response = self.get_head(&mut asked).await?;
         }
         Err(Error::new(ErrorKind::Unavailable, "the value was replaced each time it was read")
             .with_reason("VERSION_GONE"))

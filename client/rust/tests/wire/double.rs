@@ -26,7 +26,7 @@ use hotplate::{
     },
 };
 use parking_lot::Mutex;
-use tokio::{net::TcpSocket, runtime::Runtime};
+use tokio::{net::TcpSocket, runtime::Runtime, sync::Semaphore};
 use tonic::{Code, Request, Response, Status, transport::server::TcpIncoming};
 
 /// How one call goes wrong.
@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) watches: Mutex<Vec<v1::WatchRequest>>,
     pub(crate) preloads: Mutex<Vec<v1::PreloadRequest>>,
     pub(crate) gets: Mutex<Vec<v1::GetRequest>>,
+    /// Answers to Gets that go alone are on their way until there is a permit for each.
+    pub(crate) late: Mutex<Option<Arc<Semaphore>>>,
     /// Items of a batch that it takes; zero: any number, and it does not say.
     pub(crate) batch_items_max: AtomicUsize,
     pub(crate) leases: Leases,
@@ -214,7 +216,12 @@ impl CacheService for Service {
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
         let request = self.0.begin("get", request).await?;
-        Ok(Response::new(self.0.answer(&request)))
+        let answer = self.0.answer(&request);
+        let late = self.0.late.lock().clone();
+        if let Some(late) = late {
+            late.acquire().await.expect("open").forget();
+        }
+        Ok(Response::new(answer))
     }
 
     async fn batch_get(&self, request: Request<v1::BatchGetRequest>) -> Result<Response<v1::BatchGetResponse>, Status> {

@@ -1,6 +1,7 @@
 //! The client against a server that misbehaves on purpose: refuses, stalls, vanishes and comes back. What a healthy
 //! server does is tested against the real one.
 
+mod asking;
 mod blob;
 mod cached;
 mod calls;
