@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from hotplate._core import canonical
+from hotplate._core.texts import checked
 from hotplate.errors import InvalidArgumentError
 
 __all__ = ["KEY_BYTES_MAX", "TEXT_INLINE_MAX", "AnyKey", "Key", "key_text"]
@@ -128,12 +129,20 @@ AnyKey: TypeAlias = Key | str
 
 
 def key_text(key: AnyKey) -> str:
-    """The text of a key. What text may be a key is the server's to say."""
+    """The text of a key. What text may be a key is the server's to say, unless it cannot even be sent."""
     if isinstance(key, str):
-        return key
+        return checked("key", key)
     if isinstance(key, Key):
         return str(key)
     raise InvalidArgumentError(f"a key is text or a Key, not {type(key).__name__}", field="key")
+
+
+def part(text: str, begins: bool) -> str:
+    """A part of a segment, written as `Key.id` writes it; `begins` when the segment begins with it."""
+    if not text:
+        raise InvalidArgumentError("a part of a key is empty", field="key")
+    normal = canonical.nfc(checked("key", text))
+    return _encode(normal) if begins else _encode_inner(normal)
 
 
 def _segment(text: str) -> str:

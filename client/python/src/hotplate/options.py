@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from hotplate._core.clock import FAR
+from hotplate._core.texts import checked, checked_all, checked_map
 from hotplate.errors import InvalidArgumentError
 from hotplate.ttl import DurationLike, TtlLike, lifetime, seconds, wire
 from hotplate.v1 import cache_pb2 as pb
@@ -99,6 +100,11 @@ _WRITE: Final = frozenset(WriteArgs.__annotations__)
 _READ: Final = frozenset(ReadArgs.__annotations__)
 _COMPUTE: Final = frozenset(ComputeArgs.__annotations__) | _WRITE
 _TIERS: Final = {"memory": types.TIER_MEMORY, "disk": types.TIER_DISK, "shared": types.TIER_SHARED}
+_RIVALS: Final = (
+    ("if_absent", "if_present", "if_etag"),
+    ("refresh_ahead", "refresh_ahead_xfetch"),
+    ("ttl", "ttl_of"),
+)
 _MODES: Final = frozenset(("use", "bypass", "refresh", "only"))
 
 
@@ -112,6 +118,7 @@ def check(name: str, given: Mapping[str, Any], known: frozenset[str]) -> None:
 def check_write(args: Mapping[str, Any]) -> None:
     """The same for options of a write."""
     check("a write", args, _WRITE)
+    _check_rivals(args)
 
 
 def check_read(args: Mapping[str, Any]) -> None:
@@ -124,6 +131,15 @@ def check_compute(args: Mapping[str, Any]) -> None:
     check("a computation", args, _COMPUTE)
     if args.get("cache", "use") not in _MODES:
         raise InvalidArgumentError("`cache` is use, bypass, refresh or only", field="cache")
+    _check_rivals(args)
+
+
+def _check_rivals(args: Mapping[str, Any]) -> None:
+    """Of some options only one can be meant: which one would win is nothing to guess at."""
+    for rivals in _RIVALS:
+        given = [name for name in rivals if args.get(name) not in (None, False)]
+        if len(given) > 1:
+            raise InvalidArgumentError(f"give `{given[0]}` or `{given[1]}`, not both", field=given[1])
 
 
 def writes(args: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,10 +175,10 @@ def put_request(namespace: str, key: str, client_id: str, args: Mapping[str, Any
         namespace=namespace,
         key=key,
         client_id=client_id,
-        kind=args.get("kind", ""),
-        tags=_texts("tags", args.get("tags", ())),
-        depends_on=_texts("depends_on", args.get("depends_on", ())),
-        labels=args.get("labels", {}),
+        kind=checked("kind", args.get("kind", "")),
+        tags=checked_all("tags", args.get("tags", ())),
+        depends_on=checked_all("depends_on", args.get("depends_on", ())),
+        labels=checked_map("labels", args.get("labels", {})),
     )
     lives = expiration(args)
     if lives is not None:
@@ -174,7 +190,7 @@ def put_request(namespace: str, key: str, client_id: str, args: Mapping[str, Any
     if args.get("if_present"):
         request.precondition.present = True
     if args.get("if_etag") is not None:
-        request.precondition.etag = args["if_etag"]
+        request.precondition.etag = checked("if_etag", args["if_etag"])
     return request
 
 
@@ -201,10 +217,3 @@ def expiration(args: Mapping[str, Any]) -> types.Expiration | None:
     if args.get("refresh_ahead_xfetch") is not None:
         made.refresh_ahead.xfetch_beta = args["refresh_ahead_xfetch"]
     return made
-
-
-def _texts(name: str, texts: Iterable[str]) -> list[str]:
-    # One text is an iterable of texts: its characters.
-    if isinstance(texts, str):
-        raise InvalidArgumentError(f"`{name}` is a list of text, not one text", field=name)
-    return list(texts)

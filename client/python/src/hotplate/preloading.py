@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from hotplate._core.texts import checked, checked_all, checked_map
 from hotplate.keys import AnyKey, key_text
 from hotplate.options import expiration
 from hotplate.ttl import TtlLike
@@ -35,9 +36,9 @@ class PreloadItem:
         lives = None if self.ttl is None else expiration({"ttl": self.ttl})
         return pb.PreloadItem(
             key=key_text(self.key),
-            origin=self.origin,
-            parameters=self.parameters,
+            origin=checked("origin", self.origin),
+            parameters=checked_map("parameters", self.parameters),
             expiration=lives,
-            kind=self.kind,
-            tags=self.tags,
+            kind=checked("kind", self.kind),
+            tags=checked_all("tags", self.tags),
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hotplate._core.texts import checked, checked_all, several
 from hotplate.errors import InvalidArgumentError
 from hotplate.keys import AnyKey, key_text
 from hotplate.v1 import types_pb2 as types
@@ -28,32 +29,32 @@ class Selector:
     @classmethod
     def prefix(cls, prefix: str) -> Selector:
         """Every key that begins with this, 1 to 1,024 bytes."""
-        return cls(types.Selector(prefix=prefix))
+        return cls(types.Selector(prefix=checked("prefix", prefix)))
 
     @classmethod
     def glob(cls, glob: str) -> Selector:
         r"""Every key that matches: `*`, `?`, `[a-z]`, `\` escapes. At most 256 bytes and 8 wildcards."""
-        return cls(types.Selector(glob=glob))
+        return cls(types.Selector(glob=checked("glob", glob)))
 
     @classmethod
     def tag(cls, tag: str) -> Selector:
         """Every entry with this tag."""
-        return cls(types.Selector(tag=tag))
+        return cls(types.Selector(tag=checked("tag", tag)))
 
     @classmethod
     def all_tags(cls, tags: Iterable[str]) -> Selector:
         """Every entry that has all of these tags, 1 to 16."""
-        return cls(types.Selector(all_tags=types.TagSet(tags=tags)))
+        return cls(types.Selector(all_tags=types.TagSet(tags=checked_all("tags", tags))))
 
     @classmethod
     def kind(cls, kind: str) -> Selector:
         """Every entry of this kind."""
-        return cls(types.Selector(kind=kind))
+        return cls(types.Selector(kind=checked("kind", kind)))
 
     @classmethod
     def dependents_of(cls, name: str) -> Selector:
         """Every entry whose writer named this in `depends_on`: a key, or a tag as `tag:NAME`."""
-        return cls(types.Selector(dependents_of=name))
+        return cls(types.Selector(dependents_of=checked("dependents_of", name)))
 
     @classmethod
     def everything(cls) -> Selector:
@@ -77,8 +78,8 @@ def gathered(
 ) -> list[types.Selector]:
     """All that is meant, as the contract has it. Raises `InvalidArgumentError` when that is nothing."""
     found = [_message(selector) for selector in selectors]
-    found += [Selector.key(key).message for key in keys]
-    found += [Selector.tag(tag).message for tag in _texts("tags", tags)]
+    found += [Selector.key(key).message for key in several("keys", keys)]
+    found += [Selector.tag(tag).message for tag in several("tags", tags)]
     if prefix is not None:
         found.append(Selector.prefix(prefix).message)
     if glob is not None:
@@ -98,10 +99,3 @@ def gathered(
 
 def _message(selector: AnySelector) -> types.Selector:
     return selector.message if isinstance(selector, Selector) else Selector.key(selector).message
-
-
-def _texts(name: str, texts: Iterable[str]) -> Iterable[str]:
-    # One text is an iterable of texts: its characters.
-    if isinstance(texts, str):
-        raise InvalidArgumentError(f"`{name}` is a list of text, not one text", field=name)
-    return texts

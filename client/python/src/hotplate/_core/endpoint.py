@@ -77,5 +77,7 @@ def _apply(address: Address, name: str, value: str) -> Address:
     if name == "profile":
         return replace(address, profile=Profile.named(value))
     if name == "tls":
-        return replace(address, tls=value == "true" or (address.tls and value != "false"))
+        if value not in ("true", "false"):
+            raise ConfigurationError("`tls` in the address is true or false")
+        return replace(address, tls=value == "true")
     raise ConfigurationError(f"unknown setting `{name}` in the address: `timeout`, `profile` and `tls` are known")

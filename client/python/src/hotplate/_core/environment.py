@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from hotplate.errors import ConfigurationError
+
+_BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
 
 
 def variable(name: str) -> str | None:
@@ -15,7 +18,10 @@ def variable(name: str) -> str | None:
 
 def disabled() -> bool:
     """Whether `HOTPLATE_DISABLE` asks for a life without cache."""
-    return (variable("HOTPLATE_DISABLE") or "0") not in ("0", "false")
+    value = variable("HOTPLATE_DISABLE") or "0"
+    if value not in _BOOLEANS:
+        raise ConfigurationError("HOTPLATE_DISABLE is 1 or true, 0 or false")
+    return _BOOLEANS[value]
 
 
 def urls() -> list[str]:

@@ -1,46 +1,49 @@
 # Made from hotplate/_aio/decorators.py by tools/make_sync.py: change that one.
 """Functions whose results are cached, and functions after which cached results no longer hold.
 
-How a result is found, computed and stored lives in `computing`.
+How a result is found, computed and stored lives in `computing`; for the items of a generator, in `gathering`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, ParamSpec, Self, TypeVar, cast, overload
 
-from hotplate._core.signature import Signature, selectors
+from hotplate._core.signature import KeyedSignature, Signature
+from hotplate._core.texts import several
 from hotplate._sync import runtime
-from hotplate.errors import CodecError, HotplateError
-from hotplate.keys import AnyKey
-from hotplate.options import CacheMode, ComputeArgs, writes
-from hotplate.results import Hit, Invalidated
+from hotplate._sync.gathering import Gathering
+from hotplate.errors import ConfigurationError, HotplateError
+from hotplate.keys import AnyKey, key_text
+from hotplate.options import CacheMode, ComputeArgs, WriteArgs
+from hotplate.results import Invalidated
 from hotplate.selectors import Selector
 
 if TYPE_CHECKING:
     from hotplate._sync.namespace import Namespace
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 _log = logging.getLogger("hotplate")
 
-#: Items of a generator that are kept to be stored; one with more is not stored.
-_ITEMS_MAX: Final = 100_000
+#: Options that mean something for a generator: its items are stored when it has ended, and nobody waits for them.
+_OF_GENERATORS: Final = frozenset((*WriteArgs.__annotations__, "ttl_of", "max_age", "per_process"))
 
 
 class _Wrapped(Generic[P, R]):
     """What both sorts of cached functions have."""
 
     __name__: str
+    __qualname__: str
     __wrapped__: Callable[..., Any]
 
     def __init__(
-        self, space: Namespace, function: Callable[..., Any], signature: Signature, options: ComputeArgs
+        self, space: Namespace, function: Callable[..., Any], signature: KeyedSignature, options: ComputeArgs
     ) -> None:
         self._space = space
         self._function = function
@@ -57,18 +60,22 @@ class _Wrapped(Generic[P, R]):
         """Drops the result of these arguments."""
         return self._space.remove(self.key(*args, **kwargs))
 
-    def _bound(self, instance: Any) -> Any:
-        if instance is None:
-            return self
-        bound = copy.copy(self)
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Pickled by its name, as functions are: where it is unpickled it has the client of that process."""
+        return (getattr, (self._instance[0], self.__name__)) if self._instance else self.__qualname__
+
+    def _bound(self, instance: Any) -> Self:
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__)
         bound._instance = (instance,)
         return bound
 
     def _filled(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ComputeArgs:
         options: dict[str, Any] = dict(self._options)
-        for name in ("tags", "depends_on"):
-            if name in options:
-                options[name] = self._signature.filled(options[name], args, kwargs)
+        if "tags" in options:
+            options["tags"] = self._signature.tags(options["tags"], args, kwargs)
+        if "depends_on" in options:
+            options["depends_on"] = self._signature.dependencies(options["depends_on"], args, kwargs)
         return cast("ComputeArgs", options)
 
 
@@ -91,9 +98,13 @@ class Cached(_Wrapped[P, R]):
         """What is stored; a miss is a `NotFoundError` with reason `NOT_CACHED`."""
         return self._run("only", self._instance + args, kwargs)
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Cached[..., R]:
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: Cached[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Cached[Q, R]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: the object is the first argument."""
-        return cast("Cached[..., R]", self._bound(instance))
+        return self if instance is None else self._bound(instance)
 
     def _run(self, mode: CacheMode | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
         options = self._filled(args, kwargs)
@@ -116,48 +127,46 @@ class CachedStream(_Wrapped[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
         """The items: the stored ones, or as the function makes them."""
-        return self._items(False, self._instance + args, kwargs)
+        return self._items("use", self._instance + args, kwargs)
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
         """Runs the function and stores its items, whatever is there."""
-        return self._items(True, self._instance + args, kwargs)
+        return self._items("refresh", self._instance + args, kwargs)
 
     def bypass(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
         """Runs the function; neither reads nor stores."""
         return cast("Iterator[R]", self._function(*self._instance, *args, **kwargs))
 
-    def __get__(self, instance: Any, owner: type | None = None) -> CachedStream[..., R]:
+    def only(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        """The stored items; where there are none, the first one is a `NotFoundError` with reason `NOT_CACHED`."""
+        return self._items("only", self._instance + args, kwargs)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: CachedStream[Concatenate[Any, Q], R], instance: object, owner: type | None = None
+    ) -> CachedStream[Q, R]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: the object is the first argument."""
-        return cast("CachedStream[..., R]", self._bound(instance))
+        return self if instance is None else self._bound(instance)
 
-    def _items(self, anew: bool, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[R]:
-        key = self._signature.key(args, kwargs)
-        stored = None if anew else self._stored(key)
-        if stored is not None:
-            for item in stored:
-                yield item
-            return
-        kept: list[R] = []
-        with contextlib.closing(self._function(*args, **kwargs)) as made:
-            for item in made:
-                if len(kept) <= _ITEMS_MAX:
-                    kept.append(item)
-                yield item
-        if len(kept) > _ITEMS_MAX:
-            _log.warning("a generator made more than %d items, which are not stored", _ITEMS_MAX)
-            return
+    def _items(self, mode: CacheMode, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[R]:
+        key = key_text(self._signature.key(args, kwargs))
+        gathering = Gathering(self._space._typed, key, self._filled(args, kwargs))
         try:
-            self._space.put(key, kept, **writes(cast("Mapping[str, Any]", self._filled(args, kwargs))))
-        except HotplateError as error:
-            _log.warning("the items of a generator could not be stored: %s", error)
-
-    def _stored(self, key: AnyKey) -> list[R] | None:
-        try:
-            found = self._space.get(key)
-        except CodecError as error:
-            _log.warning("what a generator made before cannot be read: %s", error)
-            return None
-        return found.value if isinstance(found, Hit) and isinstance(found.value, list) else None
+            stored = gathering.open(mode)
+            if stored is not None:
+                for item in stored:
+                    yield item
+                return
+            with contextlib.closing(self._function(*args, **kwargs)) as made:
+                for item in made:
+                    gathering.add(item)
+                    yield item
+            gathering.store()
+        finally:
+            gathering.end()
 
 
 def cached(
@@ -169,13 +178,20 @@ def cached(
     version: int | str,
 ) -> Callable[[Callable[..., Any]], Any]:
     """The decorator behind `Namespace.cached`."""
+    if "in_thread" in options:
+        raise ConfigurationError("`in_thread` is for `get_or_compute`: what is decorated waits by itself")
+    templates = [*several("tags", options.get("tags", ())), *several("depends_on", options.get("depends_on", ()))]
 
     def wrap(function: Callable[..., Any]) -> Any:
-        signature = Signature(function, prefix, key, ignore, version)
-        if runtime.is_stream(function):
-            return CachedStream[Any, Any](space, function, signature, options)
-        runtime.check_function(function)
-        return Cached[Any, Any](space, function, signature, options)
+        signature = KeyedSignature(function, prefix, key, ignore, version)
+        signature.check(templates)
+        if not runtime.is_stream(function):
+            runtime.check_function(function)
+            return Cached[Any, Any](space, function, signature, options)
+        without = sorted(set(options) - _OF_GENERATORS)
+        if without:
+            raise ConfigurationError(f"`{without[0]}` means nothing for {signature.name}, which is a generator")
+        return CachedStream[Any, Any](space, function, signature, options)
 
     return wrap
 
@@ -190,16 +206,18 @@ def invalidates(
     reason: str,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """The decorator behind `Namespace.invalidates`."""
-    keys, tags = list(keys), list(tags)
+    keys, tags = several("keys", keys), several("tags", tags)
+    prefixes = [] if prefix is None else [prefix]
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
         runtime.check_function(function)
-        signature = Signature(function, None, None, (), 1)
+        signature = Signature(function)
+        signature.check([*keys, *tags, *prefixes])
 
         def drop(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-            chosen: list[Selector] = selectors(signature.filled(keys, args, kwargs))
-            chosen += [Selector.tag(tag) for tag in signature.filled(tags, args, kwargs)]
-            chosen += [Selector.prefix(one) for one in signature.filled([prefix] if prefix else [], args, kwargs)]
+            chosen = signature.selectors(keys, args, kwargs)
+            chosen += [Selector.tag(tag) for tag in signature.tags(tags, args, kwargs)]
+            chosen += [Selector.prefix(one) for one in signature.prefixes(prefixes, args, kwargs)]
             chosen += [Selector.kind(kind)] if kind else []
             space.invalidate(*chosen, reason=reason)
 

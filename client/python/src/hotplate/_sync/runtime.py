@@ -49,6 +49,11 @@ def check_function(function: Callable[..., Any]) -> None:
             f"{getattr(function, '__qualname__', 'what is decorated')} is a coroutine function: use the namespace of a"
             " hotplate.AsyncClient"
         )
+    if inspect.isgeneratorfunction(original):
+        raise ConfigurationError(
+            f"{getattr(function, '__qualname__', 'what is decorated')} is a generator function: when it is called it"
+            " has not run yet. Decorate a function that runs it to its end"
+        )
 
 
 def interrupt(end: Callable[[], None]) -> None:
