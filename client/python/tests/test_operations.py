@@ -191,3 +191,41 @@ def test_both_clients_read_what_the_other_wrote(client: Client, run: Run) -> Non
 
     run(test)
     assert client.namespace().get_value("k") == {"from": "loop"}
+
+
+def test_one_text_is_no_list_and_rivals_are_refused(client: Client) -> None:
+    space = client.namespace()
+    space.put("a", 1)
+    for call in (
+        lambda: space.invalidate(keys="a"),
+        lambda: space.put("a", 2, labels={"n": 1}),  # type: ignore[dict-item]
+        lambda: space.put("a", 2, tags=[1]),  # type: ignore[list-item]
+        lambda: space.put("a", 2, if_absent=True, if_present=True),
+        lambda: space.put("a", 2, refresh_ahead=0.5, refresh_ahead_xfetch=1),
+        lambda: space.invalidate(prefix=7),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidArgumentError):
+            call()
+    assert space.get_value("a") == 1
+
+
+def test_texts_that_no_server_can_read_are_refused_and_not_told(client: Client) -> None:
+    space = client.namespace()
+    broken = "secret-\ud800"
+    for field, call in (
+        ("key", lambda: space.get(broken)),
+        ("key", lambda: space.put(Key("k").id(broken), 1)),
+        ("key", lambda: space.get(Key("k").params({"a": [broken]}))),
+        ("tags", lambda: space.put("k", 1, tags=[broken])),
+        ("kind", lambda: space.put("k", 1, kind=broken)),
+        ("labels", lambda: space.put("k", 1, labels={broken: "x"})),
+        ("depends_on", lambda: space.get_or_compute("k", lambda: 1, depends_on=[broken])),
+        ("prefix", lambda: space.invalidate(prefix=broken)),
+        ("glob", lambda: space.invalidate(glob=broken)),
+        ("tag", lambda: space.invalidate(tags=[broken])),
+        ("kind", lambda: space.invalidate(kind=broken)),
+    ):
+        with pytest.raises(InvalidArgumentError) as caught:
+            call()
+        assert caught.value.field == field
+        assert "secret" not in repr(caught.value)

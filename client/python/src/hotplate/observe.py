@@ -1,6 +1,7 @@
 """Spans and counters for OpenTelemetry, where it is installed; and `detect`, which tells which calls were hits.
 
-No keys and no values: spans name the operation and the namespace. Without `opentelemetry-api` nothing is measured.
+No keys, no values, and of a failure nothing but its kind: spans name the operation and the namespace. Without
+`opentelemetry-api` nothing is measured.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
+from hotplate.errors import HotplateError
 from hotplate.results import Hit, Lookup, Miss
 
 __all__ = ["Detected", "detect", "operation"]
@@ -101,7 +103,11 @@ class _Measured:
     def __enter__(self) -> _Operation:
         if _METER is not None:
             self._span = _METER.tracer.start_as_current_span(
-                f"hotplate {self._name}", attributes={"hotplate.namespace": self._namespace}, record_exception=False
+                f"hotplate {self._name}",
+                attributes={"hotplate.namespace": self._namespace},
+                # What an exception says may come from a function of the user's, and quote what it worked on.
+                record_exception=False,
+                set_status_on_exception=False,
             )
             self._seen.span = self._span.__enter__()
         return self._seen
@@ -114,6 +120,10 @@ class _Measured:
             seen.outcome = "error"
         if _METER is not None and self._span is not None:
             seen.span.set_attributes(seen.attributes)
+            if isinstance(error, Exception):
+                seen.span.set_status(
+                    _METER.failed, error.kind if isinstance(error, HotplateError) else type(error).__name__
+                )
             _METER.requests.add(1, {"op": self._name, "result": seen.outcome})
             self._span.__exit__(kind, error, trace)
         _note(self._name, self._namespace, seen.outcome)
@@ -150,6 +160,7 @@ class _Meter:
     def __init__(self) -> None:
         from opentelemetry import metrics, trace
 
+        self.failed = trace.StatusCode.ERROR
         self.tracer = trace.get_tracer("hotplate")
         meter = metrics.get_meter("hotplate")
         self.requests = meter.create_counter("hotplate.client.requests", description="Calls by operation and result")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from hotplate._core.clock import FAR
@@ -132,6 +132,14 @@ def check_compute(args: Mapping[str, Any]) -> None:
     if args.get("cache", "use") not in _MODES:
         raise InvalidArgumentError("`cache` is use, bypass, refresh or only", field="cache")
     _check_rivals(args)
+    # Before anything is asked: what cannot be stored need not be computed to find that out.
+    checked("kind", args.get("kind") or "")
+    checked_map("labels", args.get("labels") or {})
+    for name in ("tags", "depends_on"):
+        texts = args.get(name) or ()
+        # What can be gone through only once is left for the write.
+        if isinstance(texts, (str, Collection)):
+            checked_all(name, texts)
 
 
 def _check_rivals(args: Mapping[str, Any]) -> None:
@@ -175,10 +183,10 @@ def put_request(namespace: str, key: str, client_id: str, args: Mapping[str, Any
         namespace=namespace,
         key=key,
         client_id=client_id,
-        kind=checked("kind", args.get("kind", "")),
-        tags=checked_all("tags", args.get("tags", ())),
-        depends_on=checked_all("depends_on", args.get("depends_on", ())),
-        labels=checked_map("labels", args.get("labels", {})),
+        kind=checked("kind", args.get("kind") or ""),
+        tags=checked_all("tags", args.get("tags") or ()),
+        depends_on=checked_all("depends_on", args.get("depends_on") or ()),
+        labels=checked_map("labels", args.get("labels") or {}),
     )
     lives = expiration(args)
     if lives is not None:

@@ -35,5 +35,6 @@ def checked_map(field: str, texts: Mapping[str, str]) -> dict[str, str]:
 def several(field: str, things: Iterable[Any]) -> list[Any]:
     """A list; one text or key where a list is meant is refused."""
     if isinstance(things, (str, bytes)) or not isinstance(things, Iterable):
-        raise InvalidArgumentError(f"`{field}` is a list, not one {type(things).__name__}", field=field)
+        one = "text" if isinstance(things, str) else type(things).__name__
+        raise InvalidArgumentError(f"`{field}` is a list, not one {one}", field=field)
     return list(things)
