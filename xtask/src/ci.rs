@@ -1,6 +1,7 @@
 //! Runs the steps in order, one summary line each, and ends with the count of everything that passed.
 
 use std::{
+    env,
     process::{Child, ExitCode},
     time::Instant,
 };
@@ -36,18 +37,19 @@ pub(crate) fn run(only: &[String]) -> ExitCode {
 /// The step after which nothing is compiled for minutes.
 const LAST_BUILD: &str = "build";
 
-/// What the README's commands need, then what the wheel does, which is built with fewer features.
-const RELEASE: &str = "cargo build --release --locked && cargo build --release --locked -p hotplate-cli --bin hotplate";
+/// What the README's commands and the wheel need, then what each SDK does.
+const AHEAD: &str = "cargo build --release --locked; \"$0\" prepare";
 
-/// The release build, begun long before the README's commands need it: while tests wait for servers and clocks, it takes the
-/// processor time that they leave. Who needs what it makes builds it again, which waits for this one and finds it done.
+/// The release build and what each SDK is prepared with, begun long before they are needed: while tests wait for servers and clocks,
+/// this takes the processor time that they leave. Who needs what it makes makes it again, which waits for this one and
+/// finds it done.
 struct Ahead(Child);
 
 impl Ahead {
     fn begin() -> Option<Self> {
-        let log = Log::create(root().join("target/ci/release.log")).ok()?;
+        let log = Log::create(root().join("target/ci/ahead.log")).ok()?;
         let mut build = command("nice");
-        build.args(["-n", "19", "sh", "-c", RELEASE]);
+        build.args(["-n", "19", "sh", "-c", AHEAD]).arg(env::current_exe().ok()?);
         build.stdout(log.handle().ok()?).stderr(log.handle().ok()?).spawn().ok().map(Self)
     }
 }

@@ -16,6 +16,7 @@ mod example;
 mod generate;
 mod history;
 mod model;
+mod prepare;
 mod program;
 mod report;
 mod sdk;
@@ -66,6 +67,12 @@ enum Command {
     History {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Fetch and build what each SDK is built with: what its checks, its tests and its driver need
+    Prepare {
+        /// Only of these
+        #[arg(long, value_name = "LANGUAGE")]
+        language: Vec<String>,
     },
     /// Run what every client must do, as scenarios against real servers and faults, in every language
     #[command(disable_help_flag = true)]
@@ -196,6 +203,7 @@ fn main() -> ExitCode {
             program::run(program::cargo(["test", "--workspace"]).args(arguments)).map(|()| String::new())
         }
         Command::Gen { check } => generate::run(check),
+        Command::Prepare { language } => prepare::run(&language),
         Command::Example => example::run(),
         Command::Soak { minutes, what } => soak::run(minutes, what.as_ref()),
         Command::Bench { what } => {
