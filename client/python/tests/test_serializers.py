@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from typing import Any
 
 import numpy
 import pyarrow
 import pytest
 
-from hotplate import CodecError, ConfigurationError
+from hotplate import Client, CodecError, ConfigurationError
 from hotplate import serializers as ser
 from hotplate.results import NearStats
 from hotplate.v1 import types_pb2
@@ -107,3 +108,97 @@ def test_nothing_is_unpickled_that_was_not_signed_for_this_place() -> None:
     with pytest.raises(ConfigurationError, match="hmac_key"):
         ser.Pickle(b"short")
     assert "redacted" in repr(pickled)
+
+
+def test_hostile_bytes_are_a_codec_error_and_nothing_else() -> None:
+    def npy(header: str, rest: bytes = b"") -> bytes:
+        return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + rest
+
+    zipped = io.BytesIO()
+    numpy.savez(zipped, a=numpy.zeros(1))
+    for data in (
+        npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }\n", b"x" * 8),
+        npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -1), }\n", b"x" * 8),
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", b"x" * 8),
+        npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }\n", b"x" * 9),
+        npy("(" * 9_000),
+        b"\x93NUMPY\x03\x00\x01\x00\x00\x00{",
+        zipped.getvalue(),
+        b"",
+    ):
+        with pytest.raises(CodecError):
+            ser.Npy().decode(data, ser.Npy.content_type, PLACE)
+    for text in (b"[1e999]", b"[-1e999]", b"[" + b"9" * 400 + b".0]", b'{"a":' * 90_000, b"\xff", b"[1,]"):
+        with pytest.raises(CodecError):
+            ser.Json().decode(text, "application/json", PLACE)
+    assert ser.Json().decode(b'["1e999", 1e-999, 1e0307]', "application/json", PLACE) == ["1e999", 0, 1e307]
+
+
+def test_a_changed_arrow_stream_shows_no_other_memory() -> None:
+    table = pyarrow.table({"t": ["one", "two", "three"], "l": [[1], [2, 3], []]})
+    data = ser.Arrow().encode(table, PLACE).data
+    for place in range(0, len(data), 3):
+        for flip in (0x01, 0x80):
+            changed = bytearray(data)
+            changed[place] ^= flip
+            try:
+                read = ser.Arrow().decode(bytes(changed), ser.Arrow.content_type, PLACE)
+            except CodecError:
+                continue
+            assert sum(len(str(one)) for one in read.to_pylist()) < 10 * len(data)
+
+
+def test_masks_are_not_lost_and_scalars_are_numbers() -> None:
+    masked = numpy.ma.masked_array([1.0, 2.0], mask=[False, True])
+    for serializer, value in ((ser.Npy(), masked), (ser.Auto(), masked), (ser.SafeTensors(), {"a": masked})):
+        with pytest.raises(CodecError, match="mask"):
+            serializer.encode(value, PLACE)
+    for scalar, plain in ((numpy.float64(1.5), 1.5), (numpy.int64(3), 3), (numpy.bool_(True), True)):
+        assert _back(ser.Auto(), scalar) == plain
+    for array in (
+        numpy.zeros((0, 3)),
+        numpy.array(5),
+        numpy.asfortranarray(numpy.arange(6).reshape(2, 3)),
+        numpy.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f4")]),
+        numpy.array(["x", "yz"]),
+    ):
+        read = _back(ser.Npy(), array)
+        assert numpy.array_equal(read, array)
+        assert (read.dtype, read.shape, read.flags.writeable) == (array.dtype, array.shape, True)
+        assert read.flags.f_contiguous == array.flags.f_contiguous
+
+
+def test_names_that_json_would_change_are_refused() -> None:
+    for value in ({1: "a"}, {"x": [{None: 1}]}, {1: "a", "1": "b"}, (({2.5: 1},),)):
+        with pytest.raises(CodecError, match="names"):
+            ser.Json().encode(value, PLACE)
+    assert _back(ser.Json(), {"a": (1, 2)}) == {"a": [1, 2]}
+    with pytest.raises(CodecError, match="surrogate"):
+        ser.Raw().encode("secret \ud800", PLACE)
+
+
+def test_frames_are_read_as_what_is_installed() -> None:
+    with pytest.raises(ConfigurationError, match=r"hotplate\[polars\]"):
+        ser.Arrow("polars")
+
+
+def test_what_is_computed_is_what_a_hit_gives(client: Client) -> None:
+    for serializer, value in (
+        (ser.Json(), Metrics(0.9, "x")),
+        (ser.Json(Metrics), Metrics(0.9, "x")),
+        (ser.Json(), (1, {"a": (2, 3)})),
+        (ser.Json(tuple), (1, 2)),
+        (ser.MessagePack(), (1, b"x")),
+        (ser.Auto(), (1, 2)),
+        (ser.Auto(), numpy.float32(1.5)),
+        (ser.Raw(), "text"),
+        (ser.Text(), "text"),
+        (ser.Pickle(KEY), (1, {2})),
+    ):
+        space = client.namespace(serializer=serializer)
+        key = f"{type(serializer).__name__}{value!r}"
+        bypassed: Any = space.get_or_compute(key, lambda made=value: made, cache="bypass")  # type: ignore[misc]
+        computed: Any = space.get_or_compute(key, lambda made=value: made)  # type: ignore[misc]
+        found: Any = space.get_or_compute(key, lambda: None, cache="only")
+        assert bypassed == computed == found
+        assert type(bypassed) is type(computed) is type(found)

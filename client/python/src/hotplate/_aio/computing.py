@@ -111,7 +111,7 @@ class Computing:
                 right.end()
 
     async def _computed(self) -> Any:
-        return await runtime.call(self._compute, self._in_thread)
+        return self._space.as_read(self._key, await runtime.call(self._compute, self._in_thread))
 
     # Finding out who computes.
 

@@ -16,7 +16,7 @@ from hotplate._core import clock
 from hotplate._core.near.core import Asked
 from hotplate._core.near.sets import Set
 from hotplate._core.status import of_item
-from hotplate.errors import HotplateError, InternalError
+from hotplate.errors import CodecError, HotplateError, InternalError
 from hotplate.results import Lookup, Miss, Negative, Written, hit_of, miss, negative, written
 from hotplate.serializers.base import Place, Serializer, decode_checked
 from hotplate.v1 import cache_pb2 as pb
@@ -95,6 +95,17 @@ class Typed:
         data = entry.metadata
         place = Place(self.name, key)
         return decode_checked(self.serializer, entry.value, data.content_type, data.encoding, place)
+
+    def as_read(self, key: str, value: Any) -> Any:
+        """A computed value as who reads it gets it: what is returned must not depend on whether it was a hit."""
+        read = getattr(self.serializer, "as_read", None)
+        if read is None:
+            return value
+        try:
+            return read(value, Place(self.name, key))
+        except CodecError:
+            # It cannot be stored, so nobody reads it.
+            return value
 
     def encode(self, request: pb.PutRequest, value: Any) -> pb.PutRequest:
         """Puts a value into a request."""

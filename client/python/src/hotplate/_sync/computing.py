@@ -112,7 +112,7 @@ class Computing:
                 right.end()
 
     def _computed(self) -> Any:
-        return runtime.call(self._compute, self._in_thread)
+        return self._space.as_read(self._key, runtime.call(self._compute, self._in_thread))
 
     # Finding out who computes.
 

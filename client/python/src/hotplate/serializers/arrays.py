@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import Any
 
 from hotplate.errors import CodecError
@@ -32,6 +33,8 @@ class Npy(ByValue):
         """The array with its dtype and shape."""
         if not isinstance(value, self._numpy.ndarray):
             raise CodecError(f"values are numpy arrays, not {type(value).__name__}")
+        if isinstance(value, self._numpy.ma.MaskedArray):
+            raise CodecError("a masked array would be stored without its mask: store data and mask")
         sink = io.BytesIO()
         try:
             self._numpy.save(sink, value, allow_pickle=False)
@@ -42,9 +45,26 @@ class Npy(ByValue):
     def decode(self, data: bytes, content_type: str, place: Place) -> Any:
         """The array."""
         try:
-            return self._numpy.load(io.BytesIO(data), allow_pickle=False)
-        except (ValueError, EOFError, OSError):
+            return self._read(data)
+        except Exception:
+            # Whatever these bytes make numpy say: they may come from anyone.
             raise CodecError("the stored value is no .npy array") from None
+
+    def _read(self, data: bytes) -> Any:
+        numpy = self._numpy
+        source = io.BytesIO(data)
+        versions = {(1, 0): numpy.lib.format.read_array_header_1_0, (2, 0): numpy.lib.format.read_array_header_2_0}
+        shape, is_fortran, dtype = versions[numpy.lib.format.read_magic(source)](source)
+        start = source.tell()
+        count = math.prod(shape)
+        # Before anything is made of it: a header may claim any size.
+        if dtype.hasobject or min(shape, default=0) < 0 or count * dtype.itemsize != len(data) - start:
+            raise ValueError("the header does not fit what follows")
+        if not count:
+            return numpy.empty(shape, dtype, order="F" if is_fortran else "C")
+        # A copy: arrays that are read may be changed by who reads them.
+        flat = numpy.frombuffer(data, dtype, count, start).copy()
+        return flat.reshape(shape, order="F" if is_fortran else "C")
 
 
 class SafeTensors(ByValue):
@@ -68,6 +88,8 @@ class SafeTensors(ByValue):
 
     def encode(self, value: Any, place: Place) -> Encoded:
         """The arrays of a dict."""
+        if isinstance(value, dict) and any(hasattr(one, "mask") for one in value.values()):
+            raise CodecError("a masked array would be stored without its mask: store data and mask")
         try:
             return Encoded(self._library.save(value), self.content_type)
         except (AttributeError, TypeError, KeyError, ValueError, self._failure):
@@ -77,5 +99,6 @@ class SafeTensors(ByValue):
         """The arrays by name."""
         try:
             return self._library.load(data)
-        except (ValueError, TypeError, KeyError, self._failure):
+        except Exception:
+            # Whatever these bytes make the library say: they may come from anyone.
             raise CodecError("the stored value is no safetensors") from None

@@ -37,7 +37,8 @@ class Auto:
         return True
 
     def encode(self, value: Any, place: Place) -> Encoded:
-        """The value in the form for its type."""
+        """The value in the form for its type; a number of numpy as the number it is."""
+        value = _plain(value)
         return self._for_value(value).encode(value, place)
 
     def decode(self, data: bytes, content_type: str, place: Place) -> Any:
@@ -46,6 +47,12 @@ class Auto:
             if other.reads(content_type):
                 return other.decode(data, content_type, place)
         return _for_type(content_type).decode(data, content_type, place)
+
+    def as_read(self, value: Any, place: Place) -> Any:
+        """What a reader gets of a value that is written."""
+        value = _plain(value)
+        writer = self._for_value(value)
+        return writer.as_read(value, place) if isinstance(writer, (Json, Raw, Arrow)) else value
 
     def _for_value(self, value: Any) -> Serializer:
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -58,8 +65,14 @@ class Auto:
             return Npy()
         is_pandas = type(value).__module__.partition(".")[0] == "pandas"
         if hasattr(value, "__arrow_c_stream__") or is_pandas:
-            return Arrow("pandas" if is_pandas else "table")
+            return Arrow()
         return Json()
+
+
+def _plain(value: Any) -> Any:
+    """A scalar of numpy as Python's own; anything else as it is."""
+    is_scalar = hasattr(value, "__array_interface__") and hasattr(value, "item") and getattr(value, "shape", None) == ()
+    return value.item() if is_scalar and hasattr(value, "dtype") and not hasattr(value, "__setitem__") else value
 
 
 def _for_type(content_type: str) -> Serializer:

@@ -33,6 +33,9 @@ class Serializer(Protocol):
 
     One serializer is used by many threads at once. Computations are shared among callers whose serializers are equal:
     one that is made for each call should say when it equals another.
+
+    Where a value may be read as something else than what was written, a method `as_read(value, place)` gives what a
+    reader gets: `get_or_compute` returns that also to who computed it.
     """
 
     @property

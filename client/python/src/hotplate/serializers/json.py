@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import re
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Final
 
 from hotplate.errors import CodecError
 from hotplate.serializers.base import ByValue, Encoded, Place, essence
 
 __all__ = ["Json"]
 
+#: What is read as it was written.
+_SCALARS: Final = frozenset((str, int, bool, type(None)))
+#: What a number beyond the largest float looks like, or a text with such a number in it.
+_HUGE: Final = re.compile(rb"[eE]\+?\d{3}|\d{309}")
+
 
 class Json(ByValue):
     """`application/json`, the default.
 
-    Writes what `json` writes, and dataclasses and pydantic models. Reads plain dicts and lists; with `model` the
-    value is read as that: a pydantic model is validated, a dataclass is made of its fields (one level; nested ones stay
-    dicts), any other callable is called with it. NaN and infinities are refused: other languages cannot read them.
+    Writes what `json` writes, and dataclasses and pydantic models. Reads plain dicts and lists, whatever was written:
+    tuples are lists, dataclasses and models are dicts. With `model` the value is read as that: a pydantic model is
+    validated, a dataclass is made of its fields (one level; nested ones stay dicts), any other callable is called with
+    it (`Json(tuple)`). Refused are NaN and infinities, which other languages cannot read, and dicts with names that are
+    no text, which would be other names when read. Integers beyond 2^53 are written, and are not exact in JavaScript.
     """
 
     content_type = "application/json"
@@ -40,6 +49,9 @@ class Json(ByValue):
         """Compact JSON in UTF-8."""
         try:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+            if type(value) not in _SCALARS and json.loads(text) != value:
+                # Only then is it worth a look at each name: it may as well be a tuple.
+                _check_names(value)
             return Encoded(text.encode(), self.content_type)
         except (TypeError, ValueError, RecursionError) as cause:
             # Only the type: the value itself may be secret.
@@ -50,6 +62,8 @@ class Json(ByValue):
         """The value, as `model` where there is one."""
         try:
             value = json.loads(data, parse_constant=_refused)
+            if _HUGE.search(data):
+                json.loads(data, parse_float=_finite)
         except (ValueError, RecursionError):
             raise CodecError("the stored value is no JSON") from None
         if self._model is None:
@@ -60,6 +74,13 @@ class Json(ByValue):
             # What a model says of its failure quotes the value.
             raise CodecError("the stored JSON has another shape") from None
 
+    def as_read(self, value: Any, place: Place) -> Any:
+        """What a reader gets of a value that is written: a list for a tuple, a dict or `model` for an object."""
+        if self._model is None and type(value) in _SCALARS:
+            return value
+        encoded = self.encode(value, place)
+        return self.decode(encoded.data, encoded.content_type, place)
+
     def _read(self, value: Any) -> Any:
         if hasattr(self._model, "model_validate"):
             return self._model.model_validate(value)
@@ -68,6 +89,26 @@ class Json(ByValue):
                 raise TypeError
             return self._model(**value)
         return self._model(value)
+
+
+def _check_names(value: Any) -> None:
+    if isinstance(value, dict):
+        for name, of in value.items():
+            if not isinstance(name, str):
+                raise TypeError("the names of a dict are text")
+            _check_names(of)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            _check_names(one)
+    elif type(value) not in _SCALARS and not isinstance(value, (str, int, float)):
+        _check_names(_plain(value))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is beyond what a float holds")
+    return number
 
 
 def _refused(name: str) -> Any:

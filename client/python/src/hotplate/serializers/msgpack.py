@@ -40,3 +40,10 @@ class MessagePack(ByValue):
             return self._msgpack.unpackb(data, raw=False, strict_map_key=False)
         except (ValueError, TypeError, self._msgpack.exceptions.UnpackException, RecursionError):
             raise CodecError("the stored value is no MessagePack") from None
+
+    def as_read(self, value: Any, place: Place) -> Any:
+        """What a reader gets of a value that is written: a list for a tuple."""
+        if type(value) in (str, bytes, int, float, bool, type(None)):
+            return value
+        encoded = self.encode(value, place)
+        return self.decode(encoded.data, encoded.content_type, place)

@@ -28,7 +28,7 @@ class Raw(ByValue):
     def encode(self, value: Any, place: Place) -> Encoded:
         """Bytes, or the UTF-8 of text."""
         if isinstance(value, str):
-            return Encoded(value.encode(), self.content_type)
+            return Encoded(_utf8(value), self.content_type)
         if isinstance(value, (bytes, bytearray, memoryview)):
             return Encoded(bytes(value), self.content_type)
         raise CodecError(f"raw values are bytes, not {type(value).__name__}: choose another serializer")
@@ -36,6 +36,10 @@ class Raw(ByValue):
     def decode(self, data: bytes, content_type: str, place: Place) -> bytes:
         """The bytes."""
         return data
+
+    def as_read(self, value: Any, place: Place) -> bytes:
+        """What a reader gets of a value that is written: bytes, also of text."""
+        return value if type(value) is bytes else self.encode(value, place).data
 
 
 class Text(ByValue):
@@ -51,10 +55,7 @@ class Text(ByValue):
         """The UTF-8 of text."""
         if not isinstance(value, str):
             raise CodecError(f"text values are str, not {type(value).__name__}: choose another serializer")
-        try:
-            return Encoded(value.encode(), self.content_type)
-        except UnicodeEncodeError:
-            raise CodecError("the text holds half of a surrogate pair") from None
+        return Encoded(_utf8(value), self.content_type)
 
     def decode(self, data: bytes, content_type: str, place: Place) -> str:
         """The text."""
@@ -63,3 +64,11 @@ class Text(ByValue):
         except UnicodeDecodeError:
             # The cause's own text quotes the value.
             raise CodecError("the stored value is not UTF-8") from None
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # The cause's own text quotes the value.
+        raise CodecError("the text holds half of a surrogate pair") from None
