@@ -39,6 +39,31 @@ fn unknown_tests(document: &Source, known: &BTreeSet<String>) -> Vec<String> {
     unknown.map(|name| format!("{}: names `{name}`, which is no test", document.path)).collect()
 }
 
+const SCENARIOS: &str = "tests/conformance/scenarios/";
+
+/// The scenarios that every client plays, as `file/name`.
+fn scenarios(files: &[Source]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in files {
+        let Some(area) = file.path.strip_prefix(SCENARIOS).and_then(|name| name.strip_suffix(".yaml")) else { continue };
+        names.extend(file.text.lines().filter_map(|line| line.strip_prefix("- name: ")).map(|name| format!("{area}/{name}")));
+    }
+    names
+}
+
+/// The names between backticks that claim to be scenarios: they begin with the name of a file of scenarios.
+fn scenarios_named(document: &str, known: &BTreeSet<String>) -> Vec<String> {
+    let areas: BTreeSet<&str> = known.iter().filter_map(|name| name.split('/').next()).collect();
+    let quoted = document.split('`').skip(1).step_by(2);
+    let named = quoted.filter(|name| name.split_once('/').is_some_and(|(area, _)| areas.contains(area)));
+    named.map(str::to_owned).collect()
+}
+
+fn unknown_scenarios(document: &Source, known: &BTreeSet<String>) -> Vec<String> {
+    let unknown = scenarios_named(&document.text, known).into_iter().filter(|name| !known.contains(name));
+    unknown.map(|name| format!("{}: names `{name}`, which is no scenario", document.path)).collect()
+}
+
 /// String literals that look like names and stand in the given table of a source.
 fn names_in_table(text: &str, is_name: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let table = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -71,6 +96,14 @@ fn documents_name_only_tests_that_exist() {
 }
 
 #[test]
+fn documents_name_only_scenarios_that_exist() {
+    let known = scenarios(&repository());
+    let document = file("docs/requirements.md");
+    assert!(!scenarios_named(&document.text, &known).is_empty(), "no scenario is named");
+    report(unknown_scenarios(&document, &known));
+}
+
+#[test]
 fn every_metric_is_documented() {
     let names = names_in_table(&file("server/daemon/src/telemetry/names.rs").text, is_metric);
     assert!(names.len() > 5, "the list of metrics was not found");
@@ -98,6 +131,14 @@ fn a_name_of_no_test_is_found() {
     let document =
         Source::new("d.md", "| B3 | `requirements::b3_classes` |\n| B4 | `requirements::no_test` | `Vec::new`\n");
     assert_eq!(unknown_tests(&document, &known).len(), 1);
+}
+
+#[test]
+fn a_name_of_no_scenario_is_found() {
+    let file = Source::new("tests/conformance/scenarios/near.yaml", "- name: a hit asks nobody\n  steps:\n");
+    let known = scenarios(&[file]);
+    let document = Source::new("d.md", "| `near/a hit asks nobody` | `near/a hit asks all` | `src/near`\n");
+    assert_eq!(unknown_scenarios(&document, &known), ["d.md: names `near/a hit asks all`, which is no scenario"]);
 }
 
 #[test]
