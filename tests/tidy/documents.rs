@@ -45,8 +45,12 @@ const SCENARIOS: &str = "tests/conformance/scenarios/";
 fn scenarios(files: &[Source]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for file in files {
-        let Some(area) = file.path.strip_prefix(SCENARIOS).and_then(|name| name.strip_suffix(".yaml")) else { continue };
-        names.extend(file.text.lines().filter_map(|line| line.strip_prefix("- name: ")).map(|name| format!("{area}/{name}")));
+        let Some(area) = file.path.strip_prefix(SCENARIOS).and_then(|name| name.strip_suffix(".yaml")) else {
+            continue;
+        };
+        names.extend(
+            file.text.lines().filter_map(|line| line.strip_prefix("- name: ")).map(|name| format!("{area}/{name}")),
+        );
     }
     names
 }
