@@ -16,9 +16,10 @@ type Found[T any] struct {
 	Fault error
 }
 
-// GetMany finds several values; the answers come in the order of the keys, each on its own.
+// GetMany finds several values; the answers come in the order of the keys, each on its own: also a key that is no key, and what the
+// message with it failed with, is that item's Fault.
 //
-// Errors: as [Namespace.Get], for the call as a whole.
+// Errors: as [Namespace.Get], when the call as a whole failed.
 func (n *Namespace[T]) GetMany(ctx context.Context, keys []AsKey, options ...ReadOption) (found []Found[T], err error) {
 	r := n.reading(options)
 	ctx, ended := n.client.begin(ctx, "get_many", n.name)
@@ -27,9 +28,10 @@ func (n *Namespace[T]) GetMany(ctx context.Context, keys []AsKey, options ...Rea
 	texts := make([]string, 0, len(keys))
 	places := make([]int, 0, len(keys))
 	for i, key := range keys {
-		text, err := key.KeyText()
+		text, err := n.keyText(key)
 		if err != nil {
-			return nil, err
+			found[i].Fault = err
+			continue
 		}
 		if kept := n.nearHit(text, r); kept.Kept != nil {
 			found[i].Lookup, found[i].Fault = toldAnew(n.codec, kept)
@@ -37,6 +39,7 @@ func (n *Namespace[T]) GetMany(ctx context.Context, keys []AsKey, options ...Rea
 		}
 		texts, places = append(texts, text), append(places, i)
 	}
+	faults := messageFaults{all: len(places)}
 	for len(texts) > 0 {
 		few := min(len(texts), n.client.calls.batchItems())
 		answers, err := n.getBatch(ctx, texts[:few], r)
@@ -44,14 +47,42 @@ func (n *Namespace[T]) GetMany(ctx context.Context, keys []AsKey, options ...Rea
 			continue
 		}
 		if err != nil {
-			return nil, err
+			answers = make([]Found[T], few)
+			for i := range answers {
+				answers[i].Fault = err
+			}
+			faults.add(few, err)
 		}
 		for i, answer := range answers {
 			found[places[i]] = answer
 		}
 		texts, places = texts[few:], places[few:]
 	}
+	if err := faults.ofAll(); err != nil {
+		return nil, err
+	}
 	return found, nil
+}
+
+// messageFaults are what the messages of one call failed with.
+type messageFaults struct {
+	all, failed int
+	first       error
+}
+
+func (f *messageFaults) add(items int, err error) {
+	f.failed += items
+	if f.first == nil {
+		f.first = err
+	}
+}
+
+// ofAll is the failure of the call as a whole: that of its first message, when all that was sent failed.
+func (f *messageFaults) ofAll() error {
+	if f.failed < f.all {
+		return nil
+	}
+	return f.first
 }
 
 func (n *Namespace[T]) getBatch(ctx context.Context, keys []string, r *readOptions) ([]Found[T], error) {
@@ -107,42 +138,65 @@ type WrittenItem struct {
 	Fault error
 }
 
-// PutMany stores several values with the same options; the answers come in order, each on its own.
+// PutMany stores several values with the same options; the answers come in order, each on its own: also what could not be written
+// out, and what the message with it failed with, is that item's Fault. A value that is too large for a message goes as a stream.
 //
-// Errors: as [Namespace.Put], for the call as a whole.
+// Errors: as [Namespace.Put], when the call as a whole failed.
 func (n *Namespace[T]) PutMany(
 	ctx context.Context, items []Item[T], options ...WriteOption,
 ) (all []WrittenItem, err error) {
 	w := writing(options)
 	ctx, ended := n.client.begin(ctx, "put_many", n.name)
 	defer func() { ended(plainResult(err)) }()
+	if _, err := w.request(); err != nil {
+		return nil, err
+	}
+	all = make([]WrittenItem, len(items))
 	requests := make([]*pb.PutRequest, 0, len(items))
-	for _, item := range items {
+	places := make([]int, 0, len(items))
+	for i, item := range items {
 		request, err := n.putRequest(item.Key, item.Value, w)
 		if err != nil {
-			return nil, err
+			all[i].Fault = err
+			continue
 		}
-		requests = append(requests, request)
+		requests, places = append(requests, request), append(places, i)
 	}
+	faults := messageFaults{all: len(requests)}
 	for len(requests) > 0 {
 		few := n.fitting(requests)
-		answers, err := n.putBatch(ctx, requests[:few])
+		answers, err := n.putFew(ctx, requests[:few])
 		if n.client.calls.takesFewer(ctx, few, err) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			answers = make([]WrittenItem, few)
+			for i := range answers {
+				answers[i].Fault = err
+			}
+			faults.add(few, err)
 		}
-		all, requests = append(all, answers...), requests[few:]
+		for i, answer := range answers {
+			all[places[i]] = answer
+		}
+		requests, places = requests[few:], places[few:]
+	}
+	if err := faults.ofAll(); err != nil {
+		return nil, err
 	}
 	return all, nil
 }
 
-// fitting is how many go with the next call: as many as the server takes, and as many bytes as a message has.
+// fitting is how many go with the next call: as many as the server takes, and as many bytes as a message has. What goes as a stream
+// goes by itself.
 func (n *Namespace[T]) fitting(requests []*pb.PutRequest) int {
 	count, bytes := 0, 0
 	for count < min(len(requests), n.client.calls.batchItems()) {
-		if bytes += len(requests[count].GetValue()); count > 0 && bytes > batchBytesMax {
+		value := requests[count].GetValue()
+		if n.client.calls.isLarge(value) {
+			return max(count, 1)
+		}
+		if bytes += len(value); count > 0 && bytes > batchBytesMax {
 			break
 		}
 		count++
@@ -151,16 +205,25 @@ func (n *Namespace[T]) fitting(requests []*pb.PutRequest) int {
 }
 
 // batchBytesMax of values go with one call: every server takes as much.
-const batchBytesMax = 2 << 20
+const batchBytesMax = 4 << 20
+
+// putFew stores what goes with one call. What is too large for it goes by itself, also where the server takes less than any other and
+// only now says so.
+func (n *Namespace[T]) putFew(ctx context.Context, items []*pb.PutRequest) ([]WrittenItem, error) {
+	if n.client.calls.isLarge(items[0].GetValue()) {
+		w, err := n.send(ctx, items[0])
+		return []WrittenItem{{Written: w, Fault: err}}, nil
+	}
+	all, err := n.putBatch(ctx, items)
+	for i, item := range all {
+		if hasReason(item.Fault, "VALUE_TOO_LARGE") {
+			all[i].Written, all[i].Fault = n.send(ctx, items[i])
+		}
+	}
+	return all, err
+}
 
 func (n *Namespace[T]) putBatch(ctx context.Context, items []*pb.PutRequest) ([]WrittenItem, error) {
-	if len(items) == 1 && len(items[0].GetValue()) > sureBytes {
-		w, err := n.send(ctx, items[0])
-		if err != nil {
-			return []WrittenItem{{Fault: err}}, nil
-		}
-		return []WrittenItem{{Written: w}}, nil
-	}
 	sets := make([]near.Set, 0, len(items))
 	for _, item := range items {
 		sets = append(sets, near.KeySet(item.GetKey()))

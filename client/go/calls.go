@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
 )
@@ -18,7 +20,8 @@ import (
 //
 // Every call carries the token, ends within its deadline and is tried again, at most twice, when the server was
 // unavailable and repeating it is safe. Failures come as [*Error]; a miss is part of an answer, not a failure. The kill
-// switch and the breaker of the typed layer do not apply here. A request must not be changed while its call is under way.
+// switch and the breaker of the typed layer do not apply here. A request is not changed, and must not be while its
+// call is under way.
 type Calls struct {
 	wire     *wire
 	timeout  time.Duration
@@ -48,16 +51,16 @@ func (c *Calls) BatchGet(ctx context.Context, request *pb.BatchGetRequest) (*pb.
 // Put stores one entry. A Put with a condition or a lease and without RequestId gets one, so that a retry meets its own
 // first answer.
 func (c *Calls) Put(ctx context.Context, request *pb.PutRequest) (*pb.PutResponse, error) {
-	identifyPut(request)
-	return unary(ctx, c, c.small(true), request, pb.CacheServiceClient.Put)
+	return unary(ctx, c, c.small(true), identified(request), pb.CacheServiceClient.Put)
 }
 
 // BatchPut stores several entries; failures of single items are in the answer.
 func (c *Calls) BatchPut(ctx context.Context, request *pb.BatchPutRequest) (*pb.BatchPutResponse, error) {
+	own := &pb.BatchPutRequest{Namespace: request.GetNamespace(), Items: make([]*pb.PutRequest, 0, len(request.GetItems()))}
 	for _, item := range request.GetItems() {
-		identifyPut(item)
+		own.Items = append(own.Items, identified(item))
 	}
-	return unary(ctx, c, c.bulk(true), request, pb.CacheServiceClient.BatchPut)
+	return unary(ctx, c, c.bulk(true), own, pb.CacheServiceClient.BatchPut)
 }
 
 // Touch changes how long an entry lives. Never tried again: a lifetime counts from the moment of the call.
@@ -67,7 +70,8 @@ func (c *Calls) Touch(ctx context.Context, request *pb.TouchRequest) (*pb.TouchR
 
 // Invalidate drops entries. Without RequestId it gets one, so that a retry reports what the first try dropped.
 func (c *Calls) Invalidate(ctx context.Context, request *pb.InvalidateRequest) (*pb.InvalidateResponse, error) {
-	if request.RequestId == "" {
+	if request.GetRequestId() == "" {
+		request = shallow(request)
 		request.RequestId = randomID(16)
 	}
 	return unary(ctx, c, c.bulk(true), request, pb.CacheServiceClient.Invalidate)
@@ -162,11 +166,26 @@ func preloadOf(
 	return pb.NewCacheServiceClient(conn).Preload(ctx, request, options...)
 }
 
-// identifyPut makes repeating safe: a condition, or a lease, is judged against what the first try may already have changed.
-func identifyPut(request *pb.PutRequest) {
-	if request.RequestId == "" && (request.Precondition != nil || request.LeaseToken != "") {
-		request.RequestId = randomID(16)
+// identified makes repeating safe: a condition, or a lease, is judged against what the first try may already have changed.
+func identified(request *pb.PutRequest) *pb.PutRequest {
+	if request.GetRequestId() != "" || (request.GetPrecondition() == nil && request.GetLeaseToken() == "") {
+		return request
 	}
+	own := shallow(request)
+	own.RequestId = randomID(16)
+	return own
+}
+
+// shallow is a copy of a message that shares what is in it. What a caller gave is the caller's: an id in it would make the next call
+// with it a repetition of this one.
+func shallow[M proto.Message](message M) M {
+	copied, _ := message.ProtoReflect().New().Interface().(M)
+	message.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		copied.ProtoReflect().Set(field, value)
+		return true
+	})
+	copied.ProtoReflect().SetUnknown(message.ProtoReflect().GetUnknown())
+	return copied
 }
 
 // randomID is a name that nobody guesses, of so many random bytes.

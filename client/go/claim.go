@@ -45,13 +45,13 @@ type ask struct {
 }
 
 // claimIt asks until it is known what to do, within the time that the caller wants to wait.
-func (n *Namespace[T]) claimIt(ctx context.Context, key string, options *computeOptions) (claim[T], error) {
+func (n *Namespace[T]) claimIt(ctx context.Context, key string, options *computeOptions, c *course) (claim[T], error) {
 	ends := time.Now().Add(options.wait)
 	mayWrite := true
 	for {
 		began := time.Now()
 		how := n.nextAsk(options, mayWrite, ends.Sub(began))
-		response, err := n.askOnce(ctx, key, options, how)
+		response, lease, err := n.askOnce(ctx, key, options, how, c)
 		switch {
 		// A lease takes the right to write. Who may only read still reads.
 		case errors.Is(err, ErrPermissionDenied) && how.kind != askLook:
@@ -63,7 +63,7 @@ func (n *Namespace[T]) claimIt(ctx context.Context, key string, options *compute
 		case response == nil:
 			return claim[T]{}, nil
 		case response.GetOutcome() != pb.GetOutcome_GET_OUTCOME_PENDING:
-			return n.claimed(key, response, mayWrite)
+			return n.claimed(response, lease, mayWrite)
 		}
 		again, err := askAgain(ctx, response, how, began, ends)
 		if err != nil || !again {
@@ -84,9 +84,10 @@ func (n *Namespace[T]) nextAsk(options *computeOptions, mayWrite bool, left time
 	}
 }
 
+// askOnce asks. With an answer comes the lease, if there is one, which is held already.
 func (n *Namespace[T]) askOnce(
-	ctx context.Context, key string, options *computeOptions, how ask,
-) (*pb.GetResponse, error) {
+	ctx context.Context, key string, options *computeOptions, how ask, c *course,
+) (*pb.GetResponse, *held, error) {
 	request := (&readOptions{maxAge: options.maxAge}).get(n.name, key)
 	if options.staleWhileRevalidate {
 		request.StalePolicy = pb.StalePolicy_STALE_POLICY_WHILE_REVALIDATE
@@ -102,69 +103,56 @@ func (n *Namespace[T]) askOnce(
 	}
 	filling := n.nearFill(&readOptions{})
 	gate := n.client.gate
+	var lease *held
+	isWanted := true
 	response, _, err := attempt(ctx, gate, &gate.reads, func(ctx context.Context) (*pb.GetResponse, error) {
 		if how.kind == askLook {
 			return calls.getWhole(ctx, request)
 		}
-		return n.askToItsEnd(ctx, calls, key, request)
+		if isWanted = c.asks(); !isWanted {
+			return nil, unwanted()
+		}
+		response, err := calls.Get(ctx, request)
+		isWanted = c.answered()
+		// Held from here on, whatever becomes of the rest of the answer.
+		if response.GetLease() != nil {
+			lease = n.client.hold(n.name, key, response.GetLease())
+		}
+		if err != nil || !isWanted {
+			return response, err
+		}
+		return n.client.calls.withLarge(ctx, request, response)
 	})
-	if response != nil && response.GetOutcome() != pb.GetOutcome_GET_OUTCOME_PENDING {
+	switch {
+	case !isWanted:
+		lease.release()
+		return nil, nil, unwanted()
+	case err != nil || response == nil:
+		lease.release()
+		return nil, nil, err
+	case response.GetOutcome() != pb.GetOutcome_GET_OUTCOME_PENDING:
 		filling.offer(key, response)
 	}
-	return response, err
+	return response, lease, nil
 }
 
-// askToItsEnd lets a call that may be answered with a lease run to its end, also when its caller gives up: the answer may be on its
-// way by then, and nobody else would give that lease back.
-func (n *Namespace[T]) askToItsEnd(
-	ctx context.Context, calls *Calls, key string, request *pb.GetRequest,
-) (*pb.GetResponse, error) {
-	type answer struct {
-		response *pb.GetResponse
-		err      error
-	}
-	answers, gone := make(chan answer), make(chan struct{})
-	defer close(gone)
-	started := n.client.tasks.start(func(closed context.Context) {
-		asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		defer cancel()
-		defer context.AfterFunc(closed, cancel)()
-		response, err := calls.getWhole(asking, request)
-		select {
-		case answers <- answer{response, err}:
-		case <-gone:
-			if response.GetLease() != nil {
-				n.client.hold(n.name, key, response.GetLease()).release()
-			}
-		}
-	})
-	if !started {
-		return nil, closedError()
-	}
-	select {
-	case a := <-answers:
-		return a.response, a.err
-	case <-ctx.Done():
-		return nil, callerGone(ctx)
-	}
+// unwanted ends what nobody waits for any more.
+func unwanted() *Error {
+	return failure(KindCancelled, "nobody waited for the answer any more")
 }
 
-func (n *Namespace[T]) claimed(key string, response *pb.GetResponse, mayWrite bool) (claim[T], error) {
-	c := claim[T]{}
-	if response.GetLease() != nil {
-		c.lease = n.client.hold(n.name, key, response.GetLease())
-	}
+func (n *Namespace[T]) claimed(response *pb.GetResponse, lease *held, mayWrite bool) (claim[T], error) {
+	c := claim[T]{lease: lease, free: lease == nil && mayWrite}
 	found, err := lookup(n.codec, response)
 	switch {
 	case errors.Is(err, ErrCodec):
-		n.client.log.Warn("a stored value cannot be read and is computed anew", "error", err)
+		n.client.log.Warn("a stored value cannot be read and is computed anew", "error", loggable(err))
 	case err != nil:
-		c.lease.release()
+		lease.release()
 		return claim[T]{}, err
 	default:
 		c.found = found
 	}
-	c.free = c.lease == nil && mayWrite
 	return c, nil
 }
 

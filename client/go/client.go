@@ -48,7 +48,11 @@ func New(urls string, options ...Option) (*Client, error) {
 	if fault != nil {
 		return nil, fault
 	}
-	s.disabled = s.disabled || disabledByEnvironment()
+	off, fault := disabledByEnvironment()
+	if fault != nil {
+		return nil, fault
+	}
+	s.disabled = s.disabled || off
 	p, fault := newPool(addresses, s)
 	if fault != nil {
 		return nil, fault
@@ -198,6 +202,7 @@ func (c *Client) Close() error {
 	case <-timer.C:
 		left = failure(KindDeadlineExceeded, "a computation did not end with its context, and is left behind")
 	}
+	c.wire.closed.Store(true)
 	if err := c.wire.pool.close(); err != nil && !isClosing(err) {
 		left = errors.Join(left, fromStatus(err))
 	}

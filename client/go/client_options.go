@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
 )
@@ -171,8 +172,10 @@ func (s *settings) check() *Error {
 		return configuration("WithJournalMax and WithComputationsMax are at least 1")
 	case s.connectionsMax < 1 || s.connectionsMax > 64:
 		return configuration("WithConnectionsMax is 1 to 64")
-	case len(s.clientID) > clientIDBytesMax:
-		return configuration("WithClientID has at most 128 bytes")
+	case len(s.clientID) > clientIDBytesMax || !utf8.ValidString(s.clientID):
+		return configuration("WithClientID has at most 128 bytes, in UTF-8")
+	case !utf8.ValidString(s.namespace):
+		return configuration("the namespace is not UTF-8")
 	case s.log == nil:
 		return configuration("WithLogger needs a logger: slog.New(slog.DiscardHandler) is one that says nothing")
 	}

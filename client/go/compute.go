@@ -14,6 +14,10 @@ import (
 // renewalPause is for how long nobody tries again to renew a value when that failed, where the options do not say.
 const renewalPause = time.Second
 
+// storeWaitMax is for how long callers wait for their value to be stored, so that what they ask next finds it; then they get it, and
+// storing goes on behind them.
+const storeWaitMax = time.Second
+
 // GetOrCompute returns the stored value, or computes and stores it.
 //
 //   - However many callers of this process ask for a key at once, it is looked up once. Of all processes that miss it at once,
@@ -29,9 +33,11 @@ const renewalPause = time.Second
 //     others up until its lease lapses.
 //   - With [StaleWhileRevalidate], and for a value that is to be renewed ahead of its end, the caller gets what is there, and
 //     the next value is computed behind it. With [StaleIfError], a stale value is returned in place of a failure.
-//   - Storing is best effort: its failure is logged and never the caller's. A lease that was lost, because of an invalidation
+//   - Storing is best effort: callers wait for it for at most 1 s, and its failure is logged and never theirs. A lease that was lost, because of an invalidation
 //     for instance, stores nothing, and the caller still gets its value.
-//   - Who asks after a write or an invalidation of this client was answered joins nothing that began before it.
+//   - Who asks after a write or an invalidation of this client was answered, whatever came of it, joins nothing that began
+//     before it. Nor does a caller join one who accepts something else ([MaxAge], [StaleWhileRevalidate], [PerProcess], another
+//     type): they ask side by side, and one of them gets the lease. Where the cache is away each of them computes.
 //   - A computation may ask for others with the context it was given, which then wait for no place of
 //     [WithComputationsMax]. What asks for itself so, directly or over others, is an error at once.
 //   - A value stored by something else that cannot be read is computed anew and replaced.
@@ -44,19 +50,23 @@ const renewalPause = time.Second
 func (n *Namespace[T]) GetOrCompute(
 	ctx context.Context, key AsKey, compute func(context.Context) (T, error), options ...ComputeOption,
 ) (value T, err error) {
-	text, err := key.KeyText()
+	text, err := n.keyText(key)
 	if err != nil {
 		return value, err
 	}
 	o := computing(options)
+	// What cannot be stored is refused before it is computed.
+	if _, err := o.write.request(); err != nil {
+		return value, err
+	}
 	ctx, ended := n.client.begin(ctx, "get_or_compute", n.name)
 	defer func() { ended(plainResult(err)) }()
 	switch o.mode {
 	case CacheBypass:
-		if value, err = compute(ctx); err != nil {
-			err = &Error{Kind: KindCompute, Message: err.Error(), cause: err}
+		if n.client.tasks.isOver() {
+			return value, closedError()
 		}
-		return value, err
+		return guarded(ctx, n.client.log, compute)
 	case CacheOnly:
 		found, err := n.get(ctx, Text(text), o.reads(), toldShared)
 		if err == nil {
@@ -68,10 +78,22 @@ func (n *Namespace[T]) GetOrCompute(
 			return found.Value, found.Err()
 		}
 	}
-	flight := flightKey{n.name, text, o.mode == CacheRefresh, reflect.TypeFor[T]()}
-	return join(ctx, n.client.flights, flight, func(ctx context.Context, c *course) (T, error) {
+	return join(ctx, n.client.flights, n.flightKey(text, o), func(ctx context.Context, c *course) (T, error) {
 		return n.lookComputeStore(ctx, text, o, c, n.observed(compute))
 	})
+}
+
+// flightKey is whom a caller with these options shares a computation with. StaleIfError is no part of it: it only changes what is
+// done with a failure.
+func (n *Namespace[T]) flightKey(key string, o *computeOptions) flightKey {
+	shared := flightKey{
+		namespace: n.name, key: key, refresh: o.mode == CacheRefresh, value: reflect.TypeFor[T](), maxAge: anyAge,
+		stale: o.staleWhileRevalidate, perProcess: o.perProcess,
+	}
+	if o.maxAge != nil {
+		shared.maxAge = *o.maxAge
+	}
+	return shared
 }
 
 // observed tells of the computation itself, which may be another caller's.
@@ -100,7 +122,7 @@ func (n *Namespace[T]) lookComputeStore(
 	right := claim[T]{free: true}
 	if o.mode != CacheRefresh {
 		var err error
-		if right, err = n.claimIt(ctx, key, o); err != nil {
+		if right, err = n.claimIt(ctx, key, o, c); err != nil {
 			return none, err
 		}
 	}
@@ -114,17 +136,19 @@ func (n *Namespace[T]) lookComputeStore(
 		right.lease.release()
 		return none, right.found.Err()
 	}
-	defer right.lease.release()
 	release, ok := n.client.flights.turn(ctx, c)
 	if !ok {
+		right.lease.release()
 		return none, callerGone(ctx)
 	}
 	began := time.Now()
-	value, err := runComputation(ctx, n.client.tasks, release, compute)
+	value, err := runComputation(ctx, n.client.tasks, n.client.log, release, compute)
+	if err == nil && c.computed() {
+		n.storeBehind(ctx, key, right, value, o, began)
+		return value, nil
+	}
+	defer right.lease.release()
 	if err == nil {
-		if c.computed() {
-			n.store(ctx, key, right, value, o, began)
-		}
 		return value, nil
 	}
 	if ctx.Err() != nil {
@@ -151,10 +175,13 @@ func (n *Namespace[T]) renew(
 		defer stop()
 		defer lease.release()
 		began := time.Now()
-		value, err := runComputation(ctx, n.client.tasks, release, compute)
+		value, err := runComputation(ctx, n.client.tasks, n.client.log, release, compute)
 		switch {
 		case err == nil:
-			n.store(ctx, key, claim[T]{lease: lease}, value, o, began)
+			right := claim[T]{lease: lease}
+			if request := n.toStore(key, right, value, o, began); request != nil {
+				n.store(ctx, right, request)
+			}
 		case ctx.Err() == nil:
 			n.client.log.Warn("a value could not be renewed and is used while it may be", "kind", asError(err).Kind.String())
 			lease.fail(asError(err), beside(o), &o.write)
@@ -180,12 +207,54 @@ func beside(o *computeOptions) Lifetime {
 	}
 }
 
-// store stores a value, if there is a right to.
-func (n *Namespace[T]) store(
+// storeBehind stores a value, if there is a right to, in a task of its own that goes on under the lease when it takes longer than
+// the callers wait for it. When as many are being stored so as may be, they wait to the end.
+func (n *Namespace[T]) storeBehind(
 	ctx context.Context, key string, right claim[T], value T, o *computeOptions, began time.Time,
 ) {
-	if right.lease == nil && !right.free {
+	// Written out before anybody has it: what becomes of it afterwards is its callers' business.
+	request := n.toStore(key, right, value, o, began)
+	if request == nil {
+		right.lease.release()
 		return
+	}
+	stores := n.client.flights.stores
+	select {
+	case stores <- struct{}{}:
+	default:
+		n.store(ctx, right, request)
+		return
+	}
+	stored := make(chan struct{})
+	storing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	started := n.client.tasks.start(func(closed context.Context) {
+		defer func() { <-stores }()
+		defer close(stored)
+		defer cancel()
+		defer context.AfterFunc(closed, cancel)()
+		n.store(storing, right, request)
+	})
+	if !started {
+		cancel()
+		<-stores
+		right.lease.release()
+		return
+	}
+	timer := time.NewTimer(storeWaitMax)
+	defer timer.Stop()
+	select {
+	case <-stored:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// toStore is what stores a value; nil when there is no right to, or it cannot be written.
+func (n *Namespace[T]) toStore(
+	key string, right claim[T], value T, o *computeOptions, began time.Time,
+) *pb.PutRequest {
+	if right.lease == nil && !right.free {
+		return nil
 	}
 	write := o.write
 	if write.cost == nil {
@@ -193,15 +262,24 @@ func (n *Namespace[T]) store(
 		write.cost = &cost
 	}
 	request, err := n.putRequest(Text(key), value, &write)
-	switch {
-	case err != nil:
-	case right.lease != nil:
+	if err != nil {
+		n.client.log.Warn("a computed value could not be stored", "error", loggable(err))
+		return nil
+	}
+	return request
+}
+
+// store stores a value, and lets go of the lease.
+func (n *Namespace[T]) store(ctx context.Context, right claim[T], request *pb.PutRequest) {
+	defer right.lease.release()
+	var err error
+	if right.lease != nil {
 		err = right.lease.put(ctx, request)
-	default:
+	} else {
 		_, err = n.send(ctx, request)
 	}
 	if err != nil && ctx.Err() == nil {
-		n.client.log.Warn("a computed value could not be stored", "error", err)
+		n.client.log.Warn("a computed value could not be stored", "error", loggable(err))
 	}
 }
 
@@ -232,7 +310,7 @@ func (n *Namespace[T]) fallBack(
 func (n *Namespace[T]) stale(ctx context.Context, key string, o *computeOptions) Lookup[T] {
 	found, err := n.get(ctx, Text(key), &readOptions{stale: pb.StalePolicy_STALE_POLICY_IF_ERROR, maxAge: o.maxAge}, toldAnew)
 	if err != nil {
-		n.client.log.Warn("a computation failed and whether there is a stale value is not known", "error", err)
+		n.client.log.Warn("a computation failed and whether there is a stale value is not known", "error", loggable(err))
 		return Lookup[T]{}
 	}
 	return found

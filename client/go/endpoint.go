@@ -81,7 +81,16 @@ func (a *address) apply(name, value string) *Error {
 		}
 		a.profile = &profile
 	case "tls":
-		a.tls = value == "true" || (a.tls && value != "false")
+		switch value {
+		case "true":
+			a.tls = true
+		case "false":
+			if a.tls {
+				return configuration("an https:// address has TLS, and `tls=false` in it says that it has not")
+			}
+		default:
+			return configuration("`tls` in the address is `true` or `false`")
+		}
 	default:
 		return configuration("unknown setting `%s` in the address: `timeout`, `profile` and `tls` are known", name)
 	}

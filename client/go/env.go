@@ -45,10 +45,17 @@ func fromEnvironment() (urls string, options []Option, err error) {
 	return os.Getenv("HOTPLATE_URL"), options, nil
 }
 
-// disabledByEnvironment tells whether HOTPLATE_DISABLE asks for a life without cache.
-func disabledByEnvironment() bool {
-	value := strings.TrimSpace(os.Getenv("HOTPLATE_DISABLE"))
-	return value != "" && value != "0" && value != "false"
+// disabledByEnvironment tells whether HOTPLATE_DISABLE asks for a life without cache. What cannot be understood is an error: whoever
+// set it meant something by it.
+func disabledByEnvironment() (bool, *Error) {
+	switch strings.TrimSpace(os.Getenv("HOTPLATE_DISABLE")) {
+	case "", "0", "false":
+		return false, nil
+	case "1", "true":
+		return true, nil
+	default:
+		return false, configuration("HOTPLATE_DISABLE is `1` or `true`, `0` or `false`")
+	}
 }
 
 func fileOf(variable, path string) (string, error) {

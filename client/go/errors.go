@@ -120,6 +120,8 @@ type Error struct {
 
 	also  sentinel
 	cause error
+	// saysNothing of the server: nothing was sent, or the caller's own clock ended it.
+	saysNothing bool
 }
 
 // Error is the failure in a sentence. It holds neither keys nor values.
@@ -140,7 +142,9 @@ func (e *Error) Error() string {
 // Is compares with the sentinels of this package.
 func (e *Error) Is(target error) bool {
 	s, ok := target.(sentinel)
-	return ok && (string(s) == e.Kind.String() || s == e.also)
+	// A miss, or a remembered absence, is not that something named in the request does not exist.
+	isOnlyAlso := e.Kind == KindNotFound && e.also != ""
+	return ok && (s == e.also || (string(s) == e.Kind.String() && !isOnlyAlso))
 }
 
 // Unwrap is what caused it: the end of the caller's context, or the computation's own error.
@@ -187,7 +191,7 @@ func callerGone(ctx context.Context) *Error {
 
 // closedError is what calls get when their client was closed.
 func closedError() *Error {
-	return &Error{Kind: KindCancelled, Message: "the client was closed", also: ErrClosed}
+	return &Error{Kind: KindCancelled, Message: "the client was closed", also: ErrClosed, saysNothing: true}
 }
 
 // asError is the failure that any error of this package is.
@@ -197,6 +201,15 @@ func asError(err error) *Error {
 		return e
 	}
 	return &Error{Kind: KindInternal, Message: err.Error(), cause: err}
+}
+
+// loggable is what a log may hold of a failure: of what a caller's own code said, only that it failed.
+func loggable(err error) string {
+	e := asError(err)
+	if e.cause != nil {
+		return e.Kind.String()
+	}
+	return e.Error()
 }
 
 // hasReason tells whether the server gave this reason.

@@ -7,13 +7,30 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// flightKey is what a computation is shared by: equal only when a caller may take another's result.
+// askLastsAfterClose is for how long an ask that is on the wire goes on when the client is closed: its answer may be a lease.
+const askLastsAfterClose = 200 * time.Millisecond
+
+// flightKey is what a computation is shared by: equal only when a caller may take another's result, so it also holds what a caller
+// accepts. Callers who accept different things ask side by side: one gets the server's lease, the others wait for it there.
 type flightKey struct {
 	namespace, key string
 	refresh        bool
 	value          reflect.Type
+	// maxAge is the oldest that is accepted, anyAge without such a bound; stale: a stale value is accepted while it is renewed.
+	maxAge     time.Duration
+	stale      bool
+	perProcess bool
+}
+
+// anyAge stands for no bound: no caller can ask for it.
+const anyAge = time.Duration(-1 << 63)
+
+// mayWaitFor tells whether who asks for one may have to wait for the other on the server, where nobody sees that it does.
+func (k *flightKey) mayWaitFor(other *flightKey) bool {
+	return k.namespace == other.namespace && k.key == other.key && !k.refresh && !other.refresh && !k.perProcess && !other.perProcess
 }
 
 // flight is a computation under way.
@@ -36,8 +53,45 @@ type course struct {
 	// needed is closed when another computation waits for it, and may hold the place that it would wait for.
 	needed   chan struct{}
 	needOnce sync.Once
-	// isComputed: it has its value, and from here on is finished even when nobody waits. Guarded by the table's lock.
+	// What follows is guarded by the table's lock. isAsking: a call that may be answered with a lease is on the wire. It goes to
+	// its end also when nobody waits, and who comes meanwhile joins it: nobody else would give that lease back.
+	isAsking bool
+	// isComputed: it has its value, and from here on is finished even when nobody waits.
 	isComputed bool
+	// ownFlight is the flight whose course this is.
+	ownFlight *flight
+	key       flightKey
+}
+
+// asks notes that such a call begins now; false when nobody waits any more, and it must not.
+func (c *course) asks() bool {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	c.isAsking = c.ownFlight.waiters > 0 && !c.flights.tasks.isOver()
+	return c.isAsking
+}
+
+// answered notes that the call has ended; false when nobody waited for that, and nobody will.
+func (c *course) answered() (isWanted bool) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	c.isAsking = false
+	if c.ownFlight.waiters > 0 && !c.flights.tasks.isOver() {
+		return true
+	}
+	c.flights.remove(c.key, c.ownFlight)
+	return false
+}
+
+// end ends what is under way, as the client is closed: at once, or with a last word.
+func (c *course) end() {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	if c.isAsking {
+		time.AfterFunc(askLastsAfterClose, c.cancel)
+		return
+	}
+	c.cancel()
 }
 
 // computed keeps the rest from being cancelled, and tells whether the result may be stored.
@@ -53,8 +107,8 @@ func (c *course) need() { c.needOnce.Do(func() { close(c.needed) }) }
 // flights are the computations of a client that are under way.
 type flights struct {
 	tasks *tasks
-	// slots are places for computations.
-	slots chan struct{}
+	// slots are places for computations, stores for values that are stored behind their callers.
+	slots, stores chan struct{}
 
 	mu    sync.Mutex
 	table map[flightKey]*flight
@@ -64,7 +118,8 @@ type flights struct {
 
 func newFlights(computationsMax int, running *tasks) *flights {
 	return &flights{
-		tasks: running, slots: make(chan struct{}, computationsMax), table: map[flightKey]*flight{}, waits: waits{},
+		tasks: running, slots: make(chan struct{}, computationsMax), stores: make(chan struct{}, computationsMax),
+		table: map[flightKey]*flight{}, waits: waits{},
 	}
 }
 
@@ -112,9 +167,12 @@ func (f *flights) enter(
 ) (*flight, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if waiter != 0 && f.waitsForItself(&key, waiter) {
+		return nil, invalid("key", "this computation asks for what waits for it: both would wait for ever")
+	}
 	if underway := f.table[key]; underway != nil {
-		if waiter != 0 && !f.waits.enter(waiter, underway.id) {
-			return nil, invalid("key", "this computation asks for what waits for it: both would wait for ever")
+		if waiter != 0 {
+			f.waits.enter(waiter, underway.id)
 		}
 		underway.waiters++
 		return underway, nil
@@ -123,12 +181,12 @@ func (f *flights) enter(
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	begun := &flight{
 		id: f.number(), waiters: 1, done: make(chan struct{}),
-		course: &course{flights: f, cancel: cancel, needed: make(chan struct{})},
+		course: &course{flights: f, cancel: cancel, needed: make(chan struct{}), key: key},
 	}
+	begun.course.ownFlight = begun
 	running = inside(running, within{f, begun.id})
 	started := f.tasks.start(func(closed context.Context) {
-		stop := context.AfterFunc(closed, cancel)
-		defer stop()
+		defer context.AfterFunc(closed, begun.course.end)()
 		defer cancel()
 		begun.value, begun.err = compute(running, begun.course)
 		// Who comes after an end begins anew: failures are not kept.
@@ -159,10 +217,26 @@ func (f *flights) numbered(ctx context.Context) context.Context {
 	return inside(ctx, within{f, f.number()})
 }
 
+// waitsForItself tells whether what this computation asks for waits for it: the same flight, or one that asks for the same key in
+// another way, and has its lease or waits for who has it. It is called with the lock.
+func (f *flights) waitsForItself(key *flightKey, waiter uint64) bool {
+	for other, underway := range f.table {
+		if (other == *key || key.mayWaitFor(&other)) && f.waits.leads(underway.id, waiter) {
+			return true
+		}
+	}
+	return false
+}
+
 func (f *flights) land(key flightKey, landed *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.table[key] == landed {
+	f.remove(key, landed)
+}
+
+// remove takes a flight out of the table, where it still is in it. It is called with the lock.
+func (f *flights) remove(key flightKey, left *flight) {
+	if f.table[key] == left {
 		delete(f.table, key)
 	}
 }
@@ -175,10 +249,8 @@ func (f *flights) leave(key flightKey, left *flight, waiter uint64) {
 	}
 	left.waiters--
 	// A flight that left the table because it is outdated runs to its end for those who wait, and no longer.
-	if left.waiters == 0 && !left.course.isComputed {
-		if f.table[key] == left {
-			delete(f.table, key)
-		}
+	if left.waiters == 0 && !left.course.isComputed && !left.course.isAsking {
+		f.remove(key, left)
 		left.course.cancel()
 	}
 }
@@ -230,47 +302,5 @@ func (f *flights) outdateIf(concerns func(*flightKey) bool) {
 			underway.course.outdated.Store(true)
 			delete(f.table, key)
 		}
-	}
-}
-
-// runComputation runs a caller's function in a goroutine of its own, so that one that does not end with its context holds up
-// nobody but itself. release is called when it has ended.
-func runComputation[T any](
-	ctx context.Context, running *tasks, release func(), compute func(context.Context) (T, error),
-) (T, error) {
-	type outcome struct {
-		value T
-		err   error
-	}
-	result := make(chan outcome, 1)
-	started := running.start(func(context.Context) {
-		defer release()
-		// The panic's own text may hold what was computed with.
-		out := outcome{err: failure(KindCompute, "the computation panicked")}
-		defer func() {
-			_ = recover()
-			result <- out
-		}()
-		value, err := compute(ctx)
-		if err != nil {
-			err = &Error{Kind: KindCompute, Message: err.Error(), cause: err}
-		}
-		out = outcome{value, err}
-	})
-	var none T
-	if !started {
-		release()
-		return none, closedError()
-	}
-	select {
-	case out := <-result:
-		return out.value, out.err
-	case <-ctx.Done():
-	}
-	select {
-	case out := <-result:
-		return out.value, out.err
-	default:
-		return none, &Error{Kind: KindCancelled, Message: "nobody waited for the computation any more", cause: ctx.Err()}
 	}
 }

@@ -3,6 +3,7 @@ package hotplate
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"reflect"
 	"sync/atomic"
 	"testing"
@@ -12,7 +13,9 @@ import (
 
 func flightsOf(computationsMax int) *flights { return newFlights(computationsMax, newTasks()) }
 
-func keyOf(name string) flightKey { return flightKey{"n", name, false, reflect.TypeFor[string]()} }
+func keyOf(name string) flightKey {
+	return flightKey{namespace: "n", key: name, value: reflect.TypeFor[string](), maxAge: anyAge}
+}
 
 func TestOneCallersCancellationDoesNotCancelTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +119,7 @@ func TestNoMoreComputationsRunThanMay(t *testing.T) {
 				defer func() { done <- struct{}{} }()
 				_, err := join(t.Context(), f, keyOf(string(rune('a'+i))), func(ctx context.Context, c *course) (string, error) {
 					release, _ := f.turn(ctx, c)
-					return runComputation(ctx, f.tasks, release, func(context.Context) (string, error) {
+					return runComputation(ctx, f.tasks, slog.Default(), release, func(context.Context) (string, error) {
 						most.Store(max(most.Load(), running.Add(1)))
 						time.Sleep(time.Second)
 						running.Add(-1)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
 )
@@ -76,8 +77,8 @@ func observed[A any](ctx context.Context, g *gate, call func(context.Context) (A
 	// What is done in part is an answer.
 	case err == nil || !errors.As(err, &e) || isAnswer(e):
 		g.breaker.succeeded()
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
-		// Who gave up learnt nothing about the server.
+	case ctx.Err() != nil || e.saysNothing:
+		// Who gave up, whose own clock ended it and who sent nothing learnt nothing about the server.
 	case e.Kind == KindUnavailable || e.Kind == KindDeadlineExceeded:
 		g.breaker.failed()
 	default:
@@ -101,20 +102,29 @@ func (g *gate) degraded(ctx context.Context, err error) (MissReason, error) {
 	}
 }
 
-// invalidate carries out an invalidation, or remembers it: nil without an error.
+// invalidate carries out an invalidation, or remembers it: nil without an error. A client that is closed lets it end, within the
+// time of a last word.
 func (g *gate) invalidate(
 	ctx context.Context, calls *Calls, request *pb.InvalidateRequest,
 ) (*pb.InvalidateResponse, error) {
-	if g.tasks.isOver() {
+	if !g.tasks.enter(false) {
 		return nil, closedError()
 	}
+	defer g.tasks.leave()
+	sending, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(g.tasks.ctx, func() { time.AfterFunc(lastWordWithin, cancel) })()
 	var err error = failure(KindUnavailable, "the cache was away a moment ago")
 	if g.journal.pending() == 0 && g.breaker.admits() {
 		var response *pb.InvalidateResponse
 		send := func(ctx context.Context) (*pb.InvalidateResponse, error) { return calls.Invalidate(ctx, request) }
-		if response, err = observed(ctx, g, send); err == nil {
+		if response, err = observed(sending, g, send); err == nil {
 			return response, nil
 		}
+	}
+	if e := asError(err); isAnswer(e) && !g.raise {
+		g.tellPending(e)
+		return &pb.InvalidateResponse{}, nil
 	}
 	if _, err := g.degraded(ctx, err); err != nil {
 		return nil, err
@@ -126,54 +136,9 @@ func (g *gate) invalidate(
 	return nil, nil
 }
 
-// replay carries out what is remembered in a task of its own, unless that is under way.
-func (g *gate) replay(calls *Calls) {
-	if g.journal.beginReplay() {
-		g.tasks.start(func(ctx context.Context) { g.replayAll(ctx, calls) })
-	}
-}
-
-// replayAll carries out what waits, oldest first, trying once a probe interval while the server is away. It ends when
-// nothing waits any more.
-func (g *gate) replayAll(ctx context.Context, calls *Calls) {
-	for {
-		namespace, selectors := g.journal.nextBatch()
-		if len(selectors) == 0 || ctx.Err() != nil {
-			return
-		}
-		err := g.replayOnce(ctx, calls, namespace, selectors)
-		if err == nil {
-			continue
-		}
-		if asError(err).Kind.isOutage() {
-			sleep(ctx, jittered(probeInterval))
-			continue
-		}
-		// One bad selector must not take the rest of its batch with it.
-		for _, selector := range selectors {
-			err := g.replayOnce(ctx, calls, namespace, []*pb.Selector{selector})
-			if err != nil && asError(err).Kind.isOutage() {
-				break
-			}
-			if err != nil {
-				g.log.Error("the server refused an invalidation made while it was away", "error", err)
-				g.journal.forget(1)
-			}
-		}
-	}
-}
-
-func (g *gate) replayOnce(ctx context.Context, calls *Calls, namespace string, selectors []*pb.Selector) error {
-	_, err := observed(ctx, g, func(ctx context.Context) (*pb.InvalidateResponse, error) {
-		return calls.Invalidate(ctx, &pb.InvalidateRequest{
-			Namespace: namespace, Selectors: selectors, Reason: "made while the server was away", ClientId: g.clientID,
-		})
-	})
-	if err == nil {
-		g.replayed.Add(uint64(len(selectors)))
-		g.journal.forget(len(selectors))
-	}
-	return err
+// tellPending: the server has done its part of an invalidation, and does the rest by itself.
+func (g *gate) tellPending(e *Error) {
+	g.log.Warn("an invalidation is carried out, and the server still owes it to a tier that is away", "pending", e.Details["pending"])
 }
 
 func (g *gate) counts() DegradationCounts {

@@ -96,6 +96,9 @@ type RefreshFrom struct {
 func (n *Namespace[T]) Refresh(
 	ctx context.Context, from RefreshFrom, selectors ...Selector,
 ) (InvalidateResult, error) {
+	if fault := textFault("refresh", append(texts(from.Parameters), from.Origin)...); fault != nil {
+		return InvalidateResult{}, fault
+	}
 	return n.change(ctx, "refresh", selectors, &pb.InvalidateRequest{
 		Mode:    pb.InvalidateMode_INVALIDATE_MODE_REFRESH,
 		Refresh: &pb.RefreshFrom{Origin: from.Origin, Parameters: from.Parameters},
@@ -105,13 +108,22 @@ func (n *Namespace[T]) Refresh(
 func (n *Namespace[T]) change(
 	ctx context.Context, name string, selectors []Selector, request *pb.InvalidateRequest,
 ) (result InvalidateResult, err error) {
-	if request.Selectors, err = wired(selectors); err != nil {
+	if request.Selectors, err = wired(selectors); err == nil {
+		err = n.fault
+	}
+	if err != nil {
 		return InvalidateResult{}, err
 	}
 	request.Namespace, request.ClientId = n.name, n.client.clientID
 	ctx, ended := n.client.begin(ctx, name, n.name)
 	defer func() { ended(plainResult(err)) }()
 	n.client.flights.outdate(n.name)
+	// What was looked up between the first time and the answer may still be what was dropped, also when it is only remembered, or
+	// nobody knows whether it happened.
+	defer n.client.flights.outdate(n.name)
+	if n.client.tasks.isOver() {
+		return InvalidateResult{}, closedError()
+	}
 	if n.client.gate.disabled {
 		return InvalidateResult{Outcome: TurnedOff}, nil
 	}
@@ -131,8 +143,6 @@ func (n *Namespace[T]) change(
 		return InvalidateResult{Outcome: Queued}, nil
 	}
 	write.answered()
-	// What was looked up between the first time and the answer may still be what was dropped.
-	n.client.flights.outdate(n.name)
 	return InvalidateResult{
 		Matched: response.GetMatchedCount(), Refreshing: response.GetRefreshingCount(), Job: response.GetRefreshJobId(),
 	}, nil

@@ -1,8 +1,9 @@
 package hotplate
 
-// Invalidations that wait for the server, oldest first, bounded. Carrying them out lives in gate.go.
+// Invalidations that wait for the server, oldest first, bounded. Carrying them out lives in replay.go.
 
 import (
+	"slices"
 	"sync"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
@@ -14,13 +15,17 @@ const selectorsPerCall = 128
 type journal struct {
 	mu        sync.Mutex
 	max       int
-	waiting   []waitingInvalidation
+	waiting   []*waitingInvalidation
 	replaying bool
 }
 
 type waitingInvalidation struct {
 	namespace string
 	selector  *pb.Selector
+	// internals is how often the server failed with it; widened: it stands for everything of its namespace. Only the replay
+	// uses them.
+	internals int
+	widened   bool
 }
 
 // remember keeps an invalidation, or fails: dropping one would mean serving what it dropped.
@@ -32,7 +37,7 @@ func (j *journal) remember(namespace string, selectors []*pb.Selector) error {
 		return full.withReason("JOURNAL_FULL")
 	}
 	for _, selector := range selectors {
-		j.waiting = append(j.waiting, waitingInvalidation{namespace, selector})
+		j.waiting = append(j.waiting, &waitingInvalidation{namespace: namespace, selector: selector})
 	}
 	return nil
 }
@@ -53,31 +58,42 @@ func (j *journal) beginReplay() bool {
 	return begins
 }
 
-// nextBatch is what goes with the next call; without any, the replay is over.
-func (j *journal) nextBatch() (namespace string, selectors []*pb.Selector) {
+// batches is what goes with the next calls, in order; when nothing waits, the replay is over: false.
+func (j *journal) batches() (all [][]*waitingInvalidation, wait bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.waiting) == 0 {
 		j.replaying = false
-		return "", nil
+		return nil, false
 	}
-	namespace = j.waiting[0].namespace
-	for _, w := range j.waiting[:min(len(j.waiting), selectorsPerCall)] {
-		if w.namespace != namespace {
-			break
+	var batch []*waitingInvalidation
+	for _, one := range j.waiting {
+		if len(batch) > 0 && (len(batch) == selectorsPerCall || batch[0].namespace != one.namespace) {
+			all, batch = append(all, batch), nil
 		}
-		selectors = append(selectors, w.selector)
+		batch = append(batch, one)
 	}
-	return namespace, selectors
+	return append(all, batch), true
 }
 
-// forget drops the oldest, which were carried out.
-func (j *journal) forget(count int) {
+// forget drops what was carried out, or never will be.
+func (j *journal) forget(done ...*waitingInvalidation) {
+	gone := make(map[*waitingInvalidation]bool, len(done))
+	for _, one := range done {
+		gone[one] = true
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.waiting = j.waiting[count:]
+	j.waiting = slices.DeleteFunc(j.waiting, func(one *waitingInvalidation) bool { return gone[one] })
 	if len(j.waiting) == 0 {
 		// Gives back what an outage needed.
 		j.waiting = nil
 	}
+}
+
+// widen makes one stand for everything of its namespace.
+func (j *journal) widen(one *waitingInvalidation) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	one.selector, one.internals, one.widened = Everything().wire, 0, true
 }

@@ -39,7 +39,11 @@ type AsKey interface {
 type Text string
 
 // KeyText is the text itself.
-func (t Text) KeyText() (string, error) { return string(t), nil }
+//
+// Errors: [ErrInvalidArgument] for what is not UTF-8.
+func (t Text) KeyText() (string, error) {
+	return string(t), firstFault(textFault("key", string(t)))
+}
 
 // KeyPath is a key under construction: segments joined by a colon. Each method gives a new one, so that a beginning can
 // be kept and used again. A fault, such as an empty segment, is kept and reported when the key is used.

@@ -4,6 +4,7 @@ package hotplate
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -58,7 +59,7 @@ func (h *held) keep(ctx context.Context, duration time.Duration) {
 			return
 		case err != nil && asError(err).Kind.isOutage():
 		case err != nil:
-			h.client.log.Warn("a lease cannot be extended", "error", err)
+			h.client.log.Warn("a lease cannot be extended", "error", loggable(err))
 			return
 		case response.GetOutcome() != pb.LeaseOutcome_LEASE_OUTCOME_HELD:
 			h.lost.Store(true)
@@ -118,19 +119,20 @@ func (h *held) release() {
 		plain, _ := proto.Clone(h.request).(*pb.ReleaseLeaseRequest)
 		_, err := h.client.calls.ReleaseLease(ctx, h.request)
 		if err != nil && !asError(err).Kind.isOutage() {
-			h.client.log.Warn("a failure could not be remembered, and is not", "error", err)
+			h.client.log.Warn("a failure could not be remembered, and is not", "error", loggable(err))
 			plain.Failure, plain.Expiration, plain.HoldOff = nil, nil, nil
 			plain.Kind, plain.Tags, plain.DependsOn = "", nil, nil
 			_, err = h.client.calls.ReleaseLease(ctx, plain)
 		}
 		if err != nil {
-			h.client.log.Warn("a lease could not be given back: it lapses", "error", err)
+			h.client.log.Warn("a lease could not be given back: it lapses", "error", loggable(err))
 		}
 	})
 }
 
-// shortened is the beginning of a text, within the bound and whole characters.
+// shortened is the beginning of a text, within the bound and whole characters; what is no text is left out.
 func shortened(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= failureBytesMax {
 		return text
 	}

@@ -25,6 +25,8 @@ type Namespace[T any] struct {
 	around bool
 	// plain is how is read without options; nobody changes it.
 	plain readOptions
+	// fault is what is wrong with the name.
+	fault error
 }
 
 // NS is a namespace whose values this codec writes and reads. An empty name is the client's default namespace.
@@ -32,7 +34,8 @@ func NS[T any](client *Client, name string, codec Codec[T]) *Namespace[T] {
 	if name == "" {
 		name = client.namespace
 	}
-	return &Namespace[T]{client: client, name: name, codec: codec, near: client.nears.of(orDefault(name))}
+	fault := firstFault(textFault("namespace", name))
+	return &Namespace[T]{client: client, name: name, codec: codec, near: client.nears.of(orDefault(name)), fault: fault}
 }
 
 // PastNearCache is the same namespace, read from the server every time and without keeping anything. What is written through
@@ -86,7 +89,7 @@ func (n *Namespace[T]) reading(options []ReadOption) *readOptions {
 func (n *Namespace[T]) get(
 	ctx context.Context, key AsKey, r *readOptions, told func(Codec[T], nearHit) (Lookup[T], error),
 ) (found Lookup[T], err error) {
-	text, err := key.KeyText()
+	text, err := n.keyText(key)
 	if err != nil {
 		return Lookup[T]{}, err
 	}
@@ -135,18 +138,28 @@ func (n *Namespace[T]) Put(ctx context.Context, key AsKey, value T, options ...W
 func (n *Namespace[T]) PutNegative(
 	ctx context.Context, key AsKey, reason, message string, options ...WriteOption,
 ) (Written, error) {
-	text, err := key.KeyText()
+	text, err := n.keyText(key)
 	if err != nil {
 		return Written{}, err
 	}
-	request := n.addressed(writing(options).request())
+	request, err := n.addressed(writing(options))
+	if err == nil {
+		err = firstFault(textFault("negative", reason, message))
+	}
+	if err != nil {
+		return Written{}, err
+	}
 	request.Key = text
 	request.Payload = &pb.PutRequest_Negative{Negative: &pb.Negative{Reason: reason, Message: message}}
 	return n.send(ctx, request)
 }
 
 func (n *Namespace[T]) putRequest(key AsKey, value T, w *writeOptions) (*pb.PutRequest, error) {
-	text, err := key.KeyText()
+	text, err := n.keyText(key)
+	if err != nil {
+		return nil, err
+	}
+	request, err := n.addressed(w)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +167,6 @@ func (n *Namespace[T]) putRequest(key AsKey, value T, w *writeOptions) (*pb.PutR
 	if err != nil {
 		return nil, codecError(err)
 	}
-	request := n.addressed(w.request())
 	request.Key, request.ContentType = text, n.codec.ContentType()
 	request.Payload = &pb.PutRequest_Value{Value: content}
 	if w.sha256 {
@@ -164,9 +176,22 @@ func (n *Namespace[T]) putRequest(key AsKey, value T, w *writeOptions) (*pb.PutR
 	return request, nil
 }
 
-func (n *Namespace[T]) addressed(request *pb.PutRequest) *pb.PutRequest {
+// addressed is what these options say of a write, with where it goes and who writes.
+func (n *Namespace[T]) addressed(w *writeOptions) (*pb.PutRequest, error) {
+	request, err := w.request()
+	if err != nil {
+		return nil, err
+	}
 	request.Namespace, request.ClientId = n.name, n.client.clientID
-	return request
+	return request, nil
+}
+
+// keyText is the text of a key of this namespace.
+func (n *Namespace[T]) keyText(key AsKey) (string, error) {
+	if n.fault != nil {
+		return "", n.fault
+	}
+	return key.KeyText()
 }
 
 func (n *Namespace[T]) send(ctx context.Context, request *pb.PutRequest) (w Written, err error) {
@@ -195,7 +220,7 @@ func (n *Namespace[T]) send(ctx context.Context, request *pb.PutRequest) (w Writ
 //
 // Errors: what the server refused; the end of ctx.
 func (n *Namespace[T]) Touch(ctx context.Context, key AsKey, lifetime Lifetime) (touched bool, err error) {
-	text, err := key.KeyText()
+	text, err := n.keyText(key)
 	if err != nil {
 		return false, err
 	}
@@ -230,7 +255,7 @@ func (n *Namespace[T]) Exists(ctx context.Context, key AsKey) (bool, error) {
 //
 // Errors: what the server refused; the end of ctx.
 func (n *Namespace[T]) TTL(ctx context.Context, key AsKey) (left time.Duration, exists bool, err error) {
-	text, err := key.KeyText()
+	text, err := n.keyText(key)
 	if err != nil {
 		return 0, false, err
 	}

@@ -24,6 +24,8 @@ type nears struct {
 
 	mu   sync.Mutex
 	made map[string]*nearCache
+	// isFull: that there are no more was told.
+	isFull bool
 }
 
 // nearCache is one namespace's.
@@ -72,7 +74,10 @@ func (n *nears) of(namespace string) *nearCache {
 		return made
 	}
 	if len(n.made) >= nearNamespacesMax {
-		n.client.log.Warn("a client has at most 64 near caches: this namespace goes without")
+		if !n.isFull {
+			n.isFull = true
+			n.client.log.Warn("a client has at most 64 near caches: further namespaces go without")
+		}
 		return nil
 	}
 	made := &nearCache{

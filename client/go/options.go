@@ -182,7 +182,16 @@ func onCondition(condition *pb.Precondition) WriteOption {
 }
 
 // request is everything but key and payload, as the contract carries it.
-func (w *writeOptions) request() *pb.PutRequest {
+//
+// Errors: [ErrInvalidArgument] for a text that is not UTF-8.
+func (w *writeOptions) request() (*pb.PutRequest, error) {
+	faults := []*Error{textFault("kind", w.kind), textFault("tags", w.tags...), textFault("depends_on", w.dependsOn...)}
+	for name, value := range w.labels {
+		faults = append(faults, textFault("labels", name, value))
+	}
+	if is, conditional := w.condition.GetCondition().(*pb.Precondition_Etag); conditional {
+		faults = append(faults, textFault("precondition", is.Etag))
+	}
 	return &pb.PutRequest{
 		Expiration:   w.expiration(),
 		Kind:         w.kind,
@@ -191,7 +200,7 @@ func (w *writeOptions) request() *pb.PutRequest {
 		Labels:       w.labels,
 		Precondition: w.condition,
 		ComputeCost:  optional(w.cost),
-	}
+	}, firstFault(faults...)
 }
 
 func (w *writeOptions) expiration() *pb.Expiration {

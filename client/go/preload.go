@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
@@ -49,14 +50,18 @@ func Parallelism(items uint32) PreloadOption {
 
 // Preload has the server fetch entries from a configured origin, and tells its progress until the job has ended. The job goes
 // on when the loop or ctx ends early: [Namespace.JoinPreload] follows it by the JobId of any message. After a lost connection
-// the results so far are told again.
+// the results so far are told again. Looping over the sequence once more joins the same job, as long as the server knows it.
 func (n *Namespace[T]) Preload(
 	ctx context.Context, items []PreloadItem, options ...PreloadOption,
 ) iter.Seq2[*pb.PreloadResponse, error] {
 	request := &pb.PreloadRequest{Namespace: n.name, RequestId: randomID(16)}
 	var fault error
 	for _, item := range items {
-		key, err := item.Key.KeyText()
+		key, err := n.keyText(item.Key)
+		if err == nil {
+			err = firstFault(
+				textFault("items", append(texts(item.Parameters), item.Origin)...), textFault("kind", item.Kind), textFault("tags", item.Tags...))
+		}
 		if err != nil {
 			fault = err
 			break
@@ -77,17 +82,23 @@ func (n *Namespace[T]) Preload(
 
 // JoinPreload follows a preload job that was started elsewhere, or by [Namespace.Refresh].
 func (n *Namespace[T]) JoinPreload(ctx context.Context, job string) iter.Seq2[*pb.PreloadResponse, error] {
-	return n.client.preload(ctx, &pb.PreloadRequest{Namespace: n.name, JobId: job}, nil)
+	return n.client.preload(ctx, &pb.PreloadRequest{Namespace: n.name, JobId: job}, firstFault(textFault("job_id", job)))
 }
 
 func (c *Client) preload(
 	ctx context.Context, request *pb.PreloadRequest, fault error,
 ) iter.Seq2[*pb.PreloadResponse, error] {
 	return func(yield func(*pb.PreloadResponse, error) bool) {
-		if fault != nil {
-			yield(nil, fault)
+		err := fault
+		if err == nil {
+			err = c.asks()
+		}
+		if err != nil {
+			yield(nil, err)
 			return
 		}
+		// A request of its own for each loop: what was started is joined from then on.
+		request, _ := proto.Clone(request).(*pb.PreloadRequest)
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(c.tasks.ctx, cancel)()

@@ -1,6 +1,7 @@
 package hotplate
 
-// Values as streams, of a namespace. Streams have no fallback: a cache that is away is an error.
+// Values as streams, of a namespace. Streams have no fallback: a cache that is away is an error. One that is turned off reads
+// nothing, and drops what is written.
 
 import (
 	"context"
@@ -22,6 +23,8 @@ type ReadStream struct {
 	// written.
 	Found Lookup[uint64]
 
+	client *Client
+	// reader is nil where the cache is turned off.
 	reader *valueReader
 	cancel context.CancelFunc
 	rest   []byte
@@ -38,11 +41,22 @@ func (s *ReadStream) Next() ([]byte, error) {
 		s.rest = nil
 		return piece, nil
 	}
+	if s.reader == nil {
+		return nil, io.EOF
+	}
 	piece, err := s.reader.next()
 	if err != nil {
 		s.cancel()
 	}
-	return piece, err
+	return piece, s.client.ended(err)
+}
+
+// ended is how something of this client ended: with the client, where that was closed.
+func (c *Client) ended(err error) error {
+	if err != nil && !errors.Is(err, io.EOF) && c.tasks.isOver() {
+		return closedError()
+	}
+	return err
 }
 
 // Read reads the next bytes, as io.Reader has it.
@@ -79,8 +93,10 @@ func (s *ReadStream) Close() error {
 }
 
 func (s *ReadStream) end() {
-	s.reader.close()
-	s.cancel()
+	if s.reader != nil {
+		s.reader.close()
+		s.cancel()
+	}
 }
 
 // ReadStream reads a value in pieces, from the server, of any size and whatever its codec. [Peek] is not among what a stream
@@ -99,11 +115,20 @@ func (n *Namespace[T]) Follow(ctx context.Context, key AsKey) (*ReadStream, erro
 }
 
 func (n *Namespace[T]) readStream(ctx context.Context, key AsKey, r *readOptions, follow bool) (*ReadStream, error) {
-	text, err := key.KeyText()
+	text, err := n.keyText(key)
 	if err != nil {
 		return nil, err
 	}
+	if n.client.tasks.isOver() {
+		return nil, closedError()
+	}
 	begun, ended := n.client.begin(ctx, "read_stream", n.name)
+	if n.client.gate.disabled {
+		found := missed[uint64](Disabled)
+		n.client.gate.reads.Add(1)
+		ended(readResult(&found, nil))
+		return &ReadStream{Found: found, client: n.client}, nil
+	}
 	get := r.get(n.name, text)
 	running, cancel := n.client.bound(begun)
 	reader, err := n.client.calls.readValue(running, &pb.ReadValueRequest{
@@ -112,12 +137,13 @@ func (n *Namespace[T]) readStream(ctx context.Context, key AsKey, r *readOptions
 	})
 	if err != nil {
 		cancel()
+		err = n.client.ended(err)
 		ended(failed(err))
 		return nil, err
 	}
 	found := ofStream(reader.header)
 	ended(readResult(&found, nil))
-	return &ReadStream{Found: found, reader: reader, cancel: cancel}, nil
+	return &ReadStream{Found: found, client: n.client, reader: reader, cancel: cancel}, nil
 }
 
 // bound is a context that ends with the client as well.
@@ -152,6 +178,7 @@ type WriteStream struct {
 	client *Client
 	name   string
 	key    string
+	// writer is nil where the cache is turned off.
 	writer *valueWriter
 	write  *ownWrite
 	cancel context.CancelFunc
@@ -161,8 +188,11 @@ type WriteStream struct {
 
 // Write sends a piece; who follows gets it as it is. After an error the upload is lost.
 func (s *WriteStream) Write(piece []byte) (int, error) {
+	if s.writer == nil {
+		return len(piece), nil
+	}
 	if err := s.writer.send(piece); err != nil {
-		return 0, err
+		return 0, s.client.ended(err)
 	}
 	return len(piece), nil
 }
@@ -171,7 +201,14 @@ func (s *WriteStream) Write(piece []byte) (int, error) {
 //
 // Errors: what the server refused, or that it was away for too long.
 func (s *WriteStream) Finish() (Written, error) {
+	if s.writer == nil {
+		s.client.gate.writes.Add(1)
+		w := droppedFor(Disabled)
+		s.end(writeResult(w, nil))
+		return w, nil
+	}
 	response, err := s.writer.finish()
+	err = s.client.ended(err)
 	if err == nil {
 		s.write.answered()
 	}
@@ -192,9 +229,11 @@ func (s *WriteStream) Close() error {
 
 func (s *WriteStream) end(result Result) {
 	s.once.Do(func() {
-		s.writer.link.close()
-		s.write.end()
-		s.cancel()
+		if s.writer != nil {
+			s.writer.link.close()
+			s.write.end()
+			s.cancel()
+		}
 		s.ended(result)
 	})
 }
@@ -204,14 +243,23 @@ func (s *WriteStream) end(result Result) {
 //
 // Errors: what the server refused, or that it could not be reached in time.
 func (n *Namespace[T]) WriteStream(ctx context.Context, key AsKey, options ...WriteOption) (*WriteStream, error) {
-	text, err := key.KeyText()
+	text, err := n.keyText(key)
 	if err != nil {
 		return nil, err
 	}
 	w := writing(options)
-	put := n.addressed(w.request())
+	put, err := n.addressed(w)
+	if err != nil {
+		return nil, err
+	}
 	put.Key, put.ContentType = text, n.codec.ContentType()
+	if n.client.tasks.isOver() {
+		return nil, closedError()
+	}
 	begun, ended := n.client.begin(ctx, "write_stream", n.name)
+	if n.client.gate.disabled {
+		return &WriteStream{client: n.client, name: n.name, key: text, ended: ended}, nil
+	}
 	running, cancel := n.client.bound(begun)
 	write := n.near.write(near.KeySet(text))
 	var digest hash.Hash
@@ -222,6 +270,7 @@ func (n *Namespace[T]) WriteStream(ctx context.Context, key AsKey, options ...Wr
 	if err != nil {
 		write.end()
 		cancel()
+		err = n.client.ended(err)
 		ended(failed(err))
 		return nil, err
 	}

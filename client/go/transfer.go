@@ -61,9 +61,12 @@ func (i *interruptions) pause(ctx context.Context, c *Calls, err error) error {
 	return nil
 }
 
-// isInterruption tells whether a stream that ended like this may go on in another one. One that another took over may not: two
-// that took over from each other would go on so for ever.
+// isInterruption tells whether a stream that ended like this may go on in another one. Also one that was taken over: only this client
+// knows the upload's id, so that it was an older stream of its own, which reached the server late.
 func isInterruption(e *Error) bool {
+	if e.Reason == "UPLOAD_TAKEN_OVER" {
+		return true
+	}
 	switch e.Kind {
 	case KindUnavailable, KindDeadlineExceeded, KindCancelled:
 		return true

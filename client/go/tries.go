@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
 )
@@ -24,6 +27,8 @@ type wire struct {
 	budget  budget
 	// repeats is how many calls were sent again.
 	repeats atomic.Uint64
+	// closed: the client was closed, and all that ends with it has ended.
+	closed atomic.Bool
 
 	// limits is what the server allows, once it was asked.
 	limits atomic.Pointer[pb.ServerLimits]
@@ -79,6 +84,9 @@ func unary[Q, A any](
 	if gone := callerGone(ctx); gone != nil {
 		return none, gone
 	}
+	if c.wire.closed.Load() {
+		return none, closedError()
+	}
 	limited, cancel := context.WithTimeout(c.wire.outgoing(ctx), p.timeout)
 	defer cancel()
 	turn := c.wire.pool.turn()
@@ -89,6 +97,9 @@ func unary[Q, A any](
 		if err == nil {
 			c.wire.budget.succeeded()
 			return answer, nil
+		}
+		if err := unsendable(request, err); err != nil {
+			return none, err
 		}
 		if err := c.waitToRetry(ctx, limited, p, attempt+1, err); err != nil {
 			return none, err
@@ -108,6 +119,10 @@ func (c *Calls) waitToRetry(ctx, limited context.Context, p plan, next int, err 
 	e := fromStatus(err)
 	if e.Kind != KindUnavailable || isAnswer(e) {
 		c.wire.budget.succeeded()
+		// The server keeps the caller's time as well, and may be the first to say that it is over.
+		ends, has := ctx.Deadline()
+		own, _ := limited.Deadline()
+		e.saysNothing = e.Kind == KindDeadlineExceeded && has && !ends.After(own)
 		return e
 	}
 	allowed := c.wire.budget.failed()
@@ -124,6 +139,30 @@ func (c *Calls) waitToRetry(ctx, limited context.Context, p plan, next int, err 
 	}
 	c.wire.repeats.Add(1)
 	return nil
+}
+
+// unsendable is what is wrong with a request that gRPC failed with before it was sent; nil when it was sent.
+func unsendable(request any, err error) error {
+	message, is := request.(proto.Message)
+	if !is {
+		return nil
+	}
+	// Only what may be such a failure is looked at again.
+	switch status.Code(err) {
+	case codes.Internal:
+		if _, err := proto.Marshal(message); err != nil {
+			return unsent("the request cannot be sent: one of its texts is not UTF-8")
+		}
+	case codes.ResourceExhausted:
+		if proto.Size(message) > messageBytesMax {
+			return unsent("the request cannot be sent: it is larger than a message may be")
+		}
+	}
+	return nil
+}
+
+func unsent(message string) *Error {
+	return &Error{Kind: KindInvalidArgument, Message: message, saysNothing: true}
 }
 
 // sleep waits, and tells whether the context lasted so long.
@@ -160,6 +199,10 @@ func open[Q, M any](
 		l.done()
 		return nil, gone
 	}
+	if c.wire.closed.Load() {
+		l.done()
+		return nil, closedError()
+	}
 	ending, cancel := context.WithCancel(c.wire.outgoing(ctx))
 	late := atomic.Bool{}
 	timer := time.AfterFunc(timeout, func() {
@@ -183,9 +226,11 @@ func open[Q, M any](
 		return nil, gone
 	case late.Load():
 		return nil, timedOut(timeout)
-	default:
-		return nil, fromStatus(err)
 	}
+	if fault := unsendable(request, err); fault != nil {
+		return nil, fault
+	}
+	return nil, fromStatus(err)
 }
 
 // endOf is how a stream ended that its reader did not expect to.

@@ -30,8 +30,7 @@ type uplink struct {
 
 // newUplink is an upload of what put says, without its payload. It opens nothing.
 func newUplink(ctx context.Context, c *Calls, put *pb.PutRequest, size uint64) *uplink {
-	put.Payload = nil
-	identifyPut(put)
+	put = identified(withoutPayload(put))
 	return &uplink{
 		ctx: ctx, calls: c, turn: c.wire.pool.turn(),
 		header: &pb.WriteValueHeader{UploadId: randomID(16), Put: put, SizeBytes: size},

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
@@ -98,7 +99,8 @@ func ExcludeOwn() WatchOption { return func(o *watchOptions) { o.excludeOwn = tr
 //	}
 //
 // A lost connection is told, opened again after a growing wait, and continued where it ended. An error ends the loop: the
-// end of ctx, and what a reconnection cannot mend.
+// end of ctx, what a reconnection cannot mend, and [ErrFailedPrecondition] while the cache is turned off in this process. Each loop over
+// the sequence is a watch of its own, that begins anew.
 func (n *Namespace[T]) Watch(ctx context.Context, options ...WatchOption) iter.Seq2[WatchItem, error] {
 	o := &watchOptions{request: &pb.WatchRequest{Namespace: n.name}}
 	for _, option := range options {
@@ -108,11 +110,17 @@ func (n *Namespace[T]) Watch(ctx context.Context, options ...WatchOption) iter.S
 		o.request.ExcludeClientId = n.client.clientID
 	}
 	return func(yield func(WatchItem, error) bool) {
-		if o.fault != nil {
-			yield(WatchItem{}, o.fault)
+		fault := o.fault
+		if fault == nil {
+			fault = n.asks()
+		}
+		if fault != nil {
+			yield(WatchItem{}, fault)
 			return
 		}
-		n.client.watch(ctx, o.request, yield)
+		// A request of its own for each loop: it changes with what was told.
+		request, _ := proto.Clone(o.request).(*pb.WatchRequest)
+		n.client.watch(ctx, request, yield)
 	}
 }
 

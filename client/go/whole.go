@@ -24,10 +24,20 @@ const (
 // getWhole is a Get whose answer has the value, however large it is.
 func (c *Calls) getWhole(ctx context.Context, request *pb.GetRequest) (*pb.GetResponse, error) {
 	response, err := c.Get(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return c.withLarge(ctx, request, response)
+}
+
+// withLarge is the answer with its value, which is read as a stream where it is large. Of one that was replaced meanwhile, the same is
+// asked again, but for a lease: what came with the first answer is its taker's.
+func (c *Calls) withLarge(
+	ctx context.Context, request *pb.GetRequest, response *pb.GetResponse,
+) (*pb.GetResponse, error) {
+	again, _ := proto.Clone(request).(*pb.GetRequest)
+	again.MissPolicy, again.WaitTimeout = pb.MissPolicy_MISS_POLICY_UNSPECIFIED, nil
 	for versions := 0; ; versions++ {
-		if err != nil {
-			return nil, err
-		}
 		entry := response.GetEntry()
 		if _, large := entry.GetPayload().(*pb.Entry_Large); !large {
 			return response, nil
@@ -35,20 +45,20 @@ func (c *Calls) getWhole(ctx context.Context, request *pb.GetRequest) (*pb.GetRe
 		if versions == versionsMax {
 			return nil, failure(KindUnavailable, "the value was replaced each time it was read").withReason("VERSION_GONE")
 		}
-		value, found, failed := c.allOf(ctx, &pb.ReadValueRequest{
+		value, found, err := c.allOf(ctx, &pb.ReadValueRequest{
 			Namespace: request.GetNamespace(), Key: request.GetKey(), Version: entry.GetMetadata().GetEtag(),
-			StalePolicy: request.GetStalePolicy(),
+			StalePolicy: request.GetStalePolicy(), MaxAge: request.GetMaxAge(), SlowestTier: request.GetSlowestTier(),
 		})
 		switch {
-		case failed == nil && found:
+		case err == nil && found:
 			entry.Payload = &pb.Entry_Value{Value: value}
 			return response, nil
-		case failed != nil && !hasReason(failed, "VERSION_GONE"):
-			return nil, failed
+		case err != nil && !hasReason(err, "VERSION_GONE"):
+			return nil, err
 		}
-		response, err = c.Get(ctx, &pb.GetRequest{
-			Namespace: request.GetNamespace(), Key: request.GetKey(), StalePolicy: request.GetStalePolicy(),
-		})
+		if response, err = c.Get(ctx, again); err != nil {
+			return nil, err
+		}
 	}
 }
 
@@ -70,6 +80,15 @@ func (c *Calls) allOf(ctx context.Context, request *pb.ReadValueRequest) ([]byte
 		}
 		value = append(value, piece...)
 	}
+}
+
+// isLarge tells whether a value is larger than what the server takes with a call: what every server takes, until it said so.
+func (c *Calls) isLarge(value []byte) bool {
+	most := uint64(sureBytes)
+	if limits := c.wire.limits.Load(); limits != nil && limits.GetChunkBytesMax() > 0 {
+		most = limits.GetUnaryValueBytesMax()
+	}
+	return uint64(len(value)) > most
 }
 
 // putWhole is a Put of a value of any size.
@@ -101,10 +120,9 @@ func (c *Calls) putWhole(ctx context.Context, request *pb.PutRequest) (*pb.PutRe
 	return c.writeValue(ctx, withoutPayload(request), value)
 }
 
+// withoutPayload is a copy without the value. What was given is not touched: it is the caller's.
 func withoutPayload(request *pb.PutRequest) *pb.PutRequest {
-	payload := request.Payload
-	request.Payload = nil
-	plain, _ := proto.Clone(request).(*pb.PutRequest)
-	request.Payload = payload
+	plain := shallow(request)
+	plain.Payload = nil
 	return plain
 }

@@ -1,0 +1,256 @@
+package hotplate_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	hotplate "example.invalid/hotplate/client/go"
+	pb "example.invalid/hotplate/client/go/hotplatepb"
+)
+
+// slowLease answers a Get with a lease when it is let go.
+func slowLease(asked chan<- struct{}, letGo <-chan struct{}) answers {
+	return answers{
+		"Get": func(ctx context.Context, _ proto.Message) (proto.Message, error) {
+			asked <- struct{}{}
+			select {
+			case <-letGo:
+				return leaseOf("token"), nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+		"ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil),
+		"Put":          always(&pb.PutResponse{Outcome: pb.PutOutcome_PUT_OUTCOME_STORED}, nil),
+	}
+}
+
+func TestAnAskGoesToItsEndAndItsLeaseIsGivenBackWhenNobodyWaits(t *testing.T) {
+	t.Parallel()
+	asked, letGo := make(chan struct{}, 10), make(chan struct{})
+	s := script(t, slowLease(asked, letGo))
+	space := hotplate.NS(s.client, "", hotplate.String())
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			_, err := space.GetOrCompute(ctx, hotplate.Text("k"), func(context.Context) (string, error) {
+				t.Error("it is computed for nobody")
+				return "", nil
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}()
+		if len(s.seen("Get")) == 0 {
+			<-asked
+		}
+		cancel()
+		within(t, "who gives up is let go", gone)
+	}
+	close(letGo)
+	until(t, "the lease is given back", func() bool { return len(s.seen("ReleaseLease")) == 1 })
+	if asks := len(s.seen("Get")); asks != 1 {
+		t.Errorf("%d calls for callers that gave up on one key", asks)
+	}
+}
+
+func TestWhoComesAfterTheOthersGaveUpTakesOverTheirAsk(t *testing.T) {
+	t.Parallel()
+	asked, letGo := make(chan struct{}, 10), make(chan struct{})
+	s := script(t, slowLease(asked, letGo))
+	space := hotplate.NS(s.client, "", hotplate.String())
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	compute := func(context.Context) (string, error) { return "v", nil }
+	if _, err := space.GetOrCompute(ctx, hotplate.Text("k"), compute); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		value, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), compute)
+		if value != "v" || err != nil {
+			t.Error(value, err)
+		}
+	}()
+	// Whether it came before the answer or after it: no lease is lost, so that nobody has to wait for it to lapse.
+	close(letGo)
+	within(t, "the second has its value", done)
+	until(t, "every lease is used or given back", func() bool {
+		return len(s.seen("Put"))+len(s.seen("ReleaseLease")) == len(s.seen("Get"))
+	})
+}
+
+func TestClosingAClientGivesBackTheLeaseThatComesWithinAMoment(t *testing.T) {
+	t.Parallel()
+	asked, letGo := make(chan struct{}, 10), make(chan struct{})
+	s := script(t, slowLease(asked, letGo))
+	space := hotplate.NS(s.client, "", hotplate.String())
+	failed, closed := make(chan error, 1), make(chan struct{})
+	go func() {
+		_, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(context.Context) (string, error) { return "v", nil })
+		failed <- err
+	}()
+	<-asked
+	go func() {
+		defer close(closed)
+		if err := s.client.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := <-failed; !errors.Is(err, hotplate.ErrClosed) {
+		t.Error(err)
+	}
+	close(letGo)
+	within(t, "it is closed", closed)
+	// On a machine that is slow beyond all bounds the answer may be cut off: then there was no lease to give back.
+	if released := len(s.seen("ReleaseLease")); released > 1 {
+		t.Error(released)
+	}
+}
+
+func TestALeaseThatComesWithALargeValueThatCannotBeReadIsGivenBack(t *testing.T) {
+	t.Parallel()
+	large := leaseOf("token")
+	large.Outcome = pb.GetOutcome_GET_OUTCOME_STALE
+	large.Entry = &pb.Entry{
+		Payload: &pb.Entry_Large{Large: &pb.LargeValue{SizeBytes: 8 << 20}}, Metadata: &pb.EntryMetadata{Etag: "e"},
+	}
+	s := script(t, answers{"Get": always(large, nil), "ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil)})
+	space := hotplate.NS(s.client, "", hotplate.Bytes())
+	// Nobody listens there: the stream that reads it ends with the caller's time.
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := space.GetOrCompute(ctx, hotplate.Text("k"), func(context.Context) ([]byte, error) { return nil, nil },
+		hotplate.StaleWhileRevalidate())
+	_ = err
+	until(t, "the lease is given back", func() bool { return len(s.seen("ReleaseLease")) == 1 })
+}
+
+func TestCallersWaitAMomentForTheirValueToBeStoredAndNoLonger(t *testing.T) {
+	t.Parallel()
+	storing, letGo := make(chan struct{}, 1), make(chan struct{})
+	s := script(t, answers{
+		"Get": always(leaseOf("token"), nil),
+		"Put": func(ctx context.Context, _ proto.Message) (proto.Message, error) {
+			storing <- struct{}{}
+			select {
+			case <-letGo:
+				return &pb.PutResponse{Outcome: pb.PutOutcome_PUT_OUTCOME_STORED}, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+	}, hotplate.WithTimeout(time.Hour))
+	space := hotplate.NS(s.client, "", hotplate.String())
+	value, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(context.Context) (string, error) { return "v", nil })
+	if value != "v" || err != nil || len(s.seen("Put")) != 1 || len(s.seen("ReleaseLease")) != 0 {
+		t.Fatal(value, err, s.seen("Put"), s.seen("ReleaseLease"))
+	}
+	<-storing
+	close(letGo)
+	if err := s.client.Close(); err != nil || len(s.seen("Put")) != 1 {
+		t.Error(err, s.seen("Put"))
+	}
+}
+
+func TestWhoAcceptsSomethingElseAsksBeside(t *testing.T) {
+	t.Parallel()
+	var inFlight atomic.Int64
+	letGo := make(chan struct{})
+	s := script(t, answers{"Get": func(context.Context, proto.Message) (proto.Message, error) {
+		inFlight.Add(1)
+		<-letGo
+		return hitOf("v"), nil
+	}})
+	space := hotplate.NS(s.client, "", hotplate.String())
+	done := make(chan struct{})
+	kinds := [][]hotplate.ComputeOption{
+		nil, {hotplate.MaxAge(time.Second)}, {hotplate.MaxAge(time.Minute)}, {hotplate.StaleWhileRevalidate()}, {hotplate.PerProcess()},
+	}
+	for _, options := range append(kinds, []hotplate.ComputeOption{hotplate.StaleIfError()}) {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			value, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(context.Context) (string, error) { return "", nil }, options...)
+			if value != "v" || err != nil {
+				t.Error(value, err)
+			}
+		}()
+	}
+	until(t, "each kind of caller asks", func() bool { return inFlight.Load() == int64(len(kinds)) })
+	close(letGo)
+	for range len(kinds) + 1 {
+		within(t, "each has its answer", done)
+	}
+	if asks := len(s.seen("Get")); asks < len(kinds) || asks > len(kinds)+1 {
+		t.Error(asks)
+	}
+}
+
+func TestAComputationThatAsksForItsKeyInAnotherWayIsAnErrorAtOnce(t *testing.T) {
+	t.Parallel()
+	s := script(t, answers{"Get": always(leaseOf("token"), nil), "ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil)})
+	space := hotplate.NS(s.client, "", hotplate.String())
+	_, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(ctx context.Context) (string, error) {
+		return space.GetOrCompute(ctx, hotplate.Text("k"), func(context.Context) (string, error) { return "v", nil },
+			hotplate.MaxAge(time.Second))
+	})
+	if !errors.Is(err, hotplate.ErrInvalidArgument) {
+		t.Error(err)
+	}
+}
+
+func TestWhoComesAfterAnInvalidationJoinsNothingFromBeforeItWhateverCameOfIt(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]error{
+		"queued": refusal(codes.Unavailable, ""), "refused": refusal(codes.PermissionDenied, "NO"),
+		"pending": refusal(codes.Unavailable, "TIER_PENDING"),
+	} {
+		letGo, first := make(chan struct{}), make(chan struct{})
+		var gets atomic.Int64
+		var space *hotplate.Namespace[string]
+		var begin sync.Once
+		old := make(chan struct{})
+		s := script(t, answers{
+			"Get": func(context.Context, proto.Message) (proto.Message, error) {
+				if gets.Add(1) == 1 {
+					close(first)
+					<-letGo
+					return hitOf("old"), nil
+				}
+				return hitOf("new"), nil
+			},
+			"Invalidate": func(ctx context.Context, _ proto.Message) (proto.Message, error) {
+				// Begun after the invalidation was, and before its answer.
+				begin.Do(func() {
+					go func() {
+						defer close(old)
+						_, _ = space.GetOrCompute(t.Context(), hotplate.Text("k"), func(context.Context) (string, error) { return "", nil })
+					}()
+				})
+				<-first
+				return nil, failure
+			},
+		})
+		space = hotplate.NS(s.client, "", hotplate.String())
+		_, _ = space.Remove(t.Context(), hotplate.Text("k"))
+		value, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(context.Context) (string, error) { return "computed", nil })
+		if value == "old" || err != nil {
+			t.Error(name, value, err)
+		}
+		close(letGo)
+		within(t, "the first has its answer", old)
+	}
+}
