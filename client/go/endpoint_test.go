@@ -38,7 +38,7 @@ func TestAddressesAreReadInEveryForm(t *testing.T) {
 func TestWhatIsNoAddressIsRefusedWithoutRepeatingIt(t *testing.T) {
 	for _, text := range []string{
 		"ftp://secret", "hotplate://user:secret@cache", "hotplate://", "cache?secret=1", "cache?profile=secret", "cache?timeout=0",
-		"://secret",
+		"://secret", "cache?tls=1", "cache?tls=True", "cache?tls=", "https://cache?tls=false",
 	} {
 		_, err := New(text)
 		if !errors.Is(err, ErrConfiguration) {
@@ -46,6 +46,21 @@ func TestWhatIsNoAddressIsRefusedWithoutRepeatingIt(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "user:secret") {
 			t.Errorf("%v tells the address", err)
+		}
+	}
+}
+
+func TestTheSwitchThatTurnsTheCacheOffIsReadWithoutGuessing(t *testing.T) {
+	for text, expected := range map[string]string{"": "on", "0": "on", "false": "on", "1": "off", "true": "off", "no": "error", "False": "error"} {
+		t.Setenv("HOTPLATE_DISABLE", text)
+		got := "error"
+		c, err := New("")
+		if err == nil {
+			got = map[bool]string{true: "on", false: "off"}[c.Available()]
+			err = c.Close()
+		}
+		if got != expected || (got == "error") != errors.Is(err, ErrConfiguration) {
+			t.Errorf("%q: %s, %v", text, got, err)
 		}
 	}
 }

@@ -4,15 +4,12 @@ package hotplate
 // are in tests/conformance/README.md, with vectors.
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"math"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -77,25 +74,37 @@ func Join(first KeyPath, more ...KeyPath) KeyPath {
 	return first
 }
 
-// ID adds one segment: an id, a number, a name, as fmt prints it.
-func (k KeyPath) ID(id any) KeyPath { return k.segment(fmt.Sprint(id)) }
+// ID adds one segment: a text, a number or a boolean, or what has a method String, as fmt prints it. Anything else is no id: an address
+// in memory, for instance, would be another one in each process.
+func (k KeyPath) ID(id any) KeyPath {
+	v := reflect.ValueOf(id)
+	_, says := id.(fmt.Stringer)
+	switch {
+	case !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil():
+		return k.failed(invalid("key", "an id in a key is nil"))
+	case says || v.CanInt() || v.CanUint() || v.CanFloat() || v.Kind() == reflect.String || v.Kind() == reflect.Bool:
+		return k.segment(fmt.Sprint(id))
+	default:
+		return k.failed(invalid("key", "a %s is no id: use Param or Params, or give it a method String", v.Type()))
+	}
+}
 
 // Param adds name_value: text, numbers, booleans and nil as they are, slices, maps and structs as a hash of their canonical
-// JSON. An underscore in the name is percent-encoded, so that the first one always ends it.
+// JSON. An underscore in the name is percent-encoded, so that the first one always ends it. What is not UTF-8 is refused, and a struct
+// of which JSON leaves something out, as values that differ would share a key.
 func (k KeyPath) Param(name string, value any) KeyPath {
 	text, err := paramText(value)
 	switch {
 	case err != nil:
 		return k.failed(err)
-	case name == "":
-		return k.failed(invalid("key", "a key parameter has an empty name"))
+	case name == "" || !utf8.ValidString(name):
+		return k.failed(invalid("key", "a key parameter has an empty name, or one that is not UTF-8"))
 	}
 	name = strings.ReplaceAll(encode(canonical.NFC(name)), "_", "%5F")
 	return k.push(name + "_" + encodeInner(text))
 }
 
-// Params adds a hash of the canonical JSON of many parameters at once: a map or a struct. A float in a struct that is whole
-// and beyond 2^53 is refused, as it looks like an integer there: put it into a map[string]any.
+// Params adds a hash of the canonical JSON of many parameters at once: a map or a struct, which refuses what [KeyPath.Param] does.
 func (k KeyPath) Params(values any) KeyPath {
 	value, err := toJSON(values)
 	if err != nil {
@@ -112,6 +121,9 @@ func (k KeyPath) Params(values any) KeyPath {
 func (k KeyPath) Unordered(ids ...string) KeyPath {
 	sorted := make([]string, 0, len(ids))
 	for _, id := range ids {
+		if !utf8.ValidString(id) {
+			return k.failed(invalid("key", "an id in a key is not UTF-8: use Content for bytes"))
+		}
 		sorted = append(sorted, canonical.NFC(id))
 	}
 	slices.Sort(sorted)
@@ -120,6 +132,9 @@ func (k KeyPath) Unordered(ids ...string) KeyPath {
 
 // Text adds free text, such as a prompt: written out up to 1,000 characters, hashed beyond.
 func (k KeyPath) Text(text string) KeyPath {
+	if !utf8.ValidString(text) {
+		return k.failed(invalid("key", "a text in a key is not UTF-8: use Content for bytes"))
+	}
 	text = canonical.NFC(text)
 	if utf8.RuneCountInString(text) <= TextInlineMax {
 		return k.segment(text)
@@ -188,75 +203,7 @@ func (k KeyPath) failed(fault *Error) KeyPath {
 	return k
 }
 
-// toJSON is a value as canonical JSON sees it. Floats keep being floats where encoding/json would make integers of them.
-func toJSON(value any) (any, *Error) {
-	switch v := value.(type) {
-	case float64:
-		return floatNumber(v)
-	case float32:
-		return floatNumber(float64(v))
-	case []any:
-		return eachJSON(v)
-	case []float64:
-		return eachJSON(v)
-	case map[string]any:
-		return membersJSON(v)
-	case map[string]float64:
-		return membersJSON(v)
-	}
-	return structJSON(value)
-}
-
-func floatNumber(value float64) (any, *Error) {
-	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return nil, invalid("key", "a number in a key is not finite")
-	}
-	return json.Number(strconv.FormatFloat(value, 'e', -1, 64)), nil
-}
-
-func eachJSON[V any](values []V) (any, *Error) {
-	list := make([]any, 0, len(values))
-	for _, value := range values {
-		item, fault := toJSON(value)
-		if fault != nil {
-			return nil, fault
-		}
-		list = append(list, item)
-	}
-	return list, nil
-}
-
-func membersJSON[V any](values map[string]V) (any, *Error) {
-	object := make(canonical.Object, 0, len(values))
-	for name, value := range values {
-		item, fault := toJSON(value)
-		if fault != nil {
-			return nil, fault
-		}
-		object = append(object, canonical.Member{Name: name, Value: item})
-	}
-	return object, nil
-}
-
-func structJSON(value any) (any, *Error) {
-	// Without escapes for HTML, which are not part of the value.
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return nil, invalid("key", "a key parameter has no JSON form")
-	}
-	parsed, err := canonical.Parse(text.Bytes())
-	if err != nil {
-		return nil, invalid("key", "%v", err)
-	}
-	return parsed, nil
-}
-
 func paramText(value any) (string, *Error) {
-	if raw, ok := value.(string); ok && !utf8.ValidString(raw) {
-		return "", invalid("key", "a key parameter is not UTF-8")
-	}
 	parsed, fault := toJSON(value)
 	if fault != nil {
 		return "", fault

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -24,8 +25,12 @@ const (
 // NFC is text in Unicode normal form C: what looks the same is the same.
 func NFC(text string) string { return norm.NFC.String(text) }
 
-// Parse reads JSON, numbers as they are written. Two names of one object that are the same are refused.
+// Parse reads JSON, numbers as they are written. Two names of one object that are the same are refused, and text that is none:
+// bytes that are not UTF-8, and halves of surrogate pairs.
 func Parse(text []byte) (any, error) {
+	if !utf8.Valid(text) || hasHalfPairs(text) {
+		return nil, errNoText
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	value, err := next(d, 0)
@@ -36,6 +41,43 @@ func Parse(text []byte) (any, error) {
 		return nil, errors.New("there is something after the value")
 	}
 	return value, nil
+}
+
+// hasHalfPairs tells whether JSON spells out a half of a surrogate pair without the other. Every backslash is within a string.
+func hasHalfPairs(text []byte) bool {
+	for at := 0; at < len(text); at++ {
+		if text[at] != '\\' {
+			continue
+		}
+		first, is := escaped(text, at)
+		if !is {
+			// What is escaped is skipped: it may be a backslash.
+			at++
+			continue
+		}
+		at += escapeBytes - 1
+		if !utf16.IsSurrogate(first) {
+			continue
+		}
+		second, is := escaped(text, at+1)
+		if !is || utf16.DecodeRune(first, second) == utf8.RuneError {
+			return true
+		}
+		at += escapeBytes
+	}
+	return false
+}
+
+// escapeBytes is the length of an escape such as \u00e9.
+const escapeBytes = 6
+
+// escaped is the code unit that is spelled out here, if one is.
+func escaped(text []byte, at int) (rune, bool) {
+	if at+escapeBytes > len(text) || text[at] != '\\' || text[at+1] != 'u' {
+		return 0, false
+	}
+	unit, err := strconv.ParseUint(string(text[at+2:at+escapeBytes]), 16, 16)
+	return rune(unit), err == nil
 }
 
 // Object is a JSON object with the names as they came.
@@ -89,6 +131,7 @@ var (
 	errSameNames  = errors.New("two names of a key parameter are the same in normal form")
 	errTooLarge   = errors.New("an integer in a key is beyond ±(2^53 - 1): pass it as text")
 	errNotANumber = errors.New("a number in a key is not finite")
+	errNoText     = errors.New("a text in a key parameter is not valid Unicode")
 	errUnknown    = errors.New("a key parameter has no JSON form")
 )
 
