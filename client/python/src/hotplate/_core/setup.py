@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -24,8 +24,8 @@ COMPUTATIONS_MAX: Final = 1_024
 #: Connections for calls, when nothing is said.
 CONNECTIONS_MAX: Final = 4
 
-#: The bearer token, or what gives it for each call.
-Token: TypeAlias = str | Callable[[], str]
+#: The bearer token, or what gives it for each call; for an `AsyncClient` also a coroutine function.
+Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
