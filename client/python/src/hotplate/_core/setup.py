@@ -10,7 +10,8 @@ from typing import Final, Literal, TypeAlias
 
 from hotplate._core import environment
 from hotplate._core.endpoint import Address, parse
-from hotplate.errors import ConfigurationError
+from hotplate._core.texts import checked
+from hotplate.errors import ConfigurationError, InvalidArgumentError
 from hotplate.near import NearOptions, near_options
 from hotplate.profile import Profile
 from hotplate.ttl import DurationLike, seconds
@@ -101,6 +102,8 @@ def setup(
         raise ConfigurationError("journal_max and computations_max are at least 1")
     if not 1 <= connections_max <= 64:
         raise ConfigurationError("connections_max is 1 to 64")
+    for name, text in (("namespace", namespace), ("client_id", client_id)):
+        _check_text(name, text)
     if client_id is not None and len(client_id.encode()) > 128:
         raise ConfigurationError("client_id has at most 128 bytes")
     named = next((address.namespace for address in addresses if address.namespace), None)
@@ -131,6 +134,13 @@ def _profile(profile: Profile | str | None, timeout: DurationLike | None, addres
         return replace(chosen, call_timeout=seconds(timeout), bulk_timeout=seconds(timeout))
     named = next((one.timeout for one in addresses if one.timeout is not None), None)
     return chosen if named is None else replace(chosen, call_timeout=named, bulk_timeout=named)
+
+
+def _check_text(name: str, text: str | None) -> None:
+    try:
+        checked(name, text or "")
+    except InvalidArgumentError as error:
+        raise ConfigurationError(error.message) from None
 
 
 def _check_token(token: Token | None, addresses: Sequence[Address], allow_insecure: bool) -> None:

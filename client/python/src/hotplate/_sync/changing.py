@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias
 
 from hotplate import observe
+from hotplate._core import texts
 from hotplate._core.near.sets import DEPENDENTS, Set
 from hotplate._sync.space import Space
 from hotplate.keys import AnyKey
@@ -43,7 +44,7 @@ class Changing(Space):
         remembered. Raises `ResourceExhaustedError` with reason `JOURNAL_FULL` when no more can be remembered.
         """
         chosen = gathered(selectors, keys=keys, prefix=prefix, glob=glob, tags=tags, kind=kind, everything=everything)
-        request = pb.InvalidateRequest(selectors=chosen, reason=reason)
+        request = pb.InvalidateRequest(selectors=chosen, reason=texts.checked("reason", reason))
         if not cascade:
             request.cascade = False
         return _invalidated(*self._change("invalidate", request))
@@ -62,7 +63,9 @@ class Changing(Space):
         own. When the cache is away it is remembered, and dropped later.
         """
         chosen = gathered(selectors, tags=tags, prefix=prefix)
-        request = pb.InvalidateRequest(selectors=chosen, mode=pb.INVALIDATE_MODE_MARK_STALE, reason=reason)
+        request = pb.InvalidateRequest(
+            selectors=chosen, mode=pb.INVALIDATE_MODE_MARK_STALE, reason=texts.checked("reason", reason)
+        )
         if spread_over is not None:
             request.spread_over.CopyFrom(wire(seconds(spread_over)))
         return _invalidated(*self._change("mark_stale", request))
@@ -82,7 +85,9 @@ class Changing(Space):
         request = pb.InvalidateRequest(
             selectors=gathered(selectors, tags=tags, prefix=prefix),
             mode=pb.INVALIDATE_MODE_REFRESH,
-            refresh=pb.RefreshFrom(origin=origin, parameters=parameters or {}),
+            refresh=pb.RefreshFrom(
+                origin=texts.checked("origin", origin), parameters=texts.checked_map("parameters", parameters or {})
+            ),
         )
         outcome, answer = self._change("refresh", request)
         if answer is None:
