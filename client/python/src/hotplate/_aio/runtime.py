@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from hotplate._core import clock
 from hotplate._core import flights as core
 from hotplate._core.slots import Slots
-from hotplate.errors import CallCancelledError, ConfigurationError
+from hotplate.errors import CallCancelledError, ComputeError, ConfigurationError
 
 T = TypeVar("T")
 
@@ -27,6 +27,8 @@ _log = logging.getLogger("hotplate")
 
 #: For how long what is on the wire may come to its end while the client is closed, in seconds.
 LAST_WORD: Final = 0.2
+#: What ends a task, a coroutine or the process, and is not a failure of what runs.
+_ENDS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 def context() -> Hashable:
@@ -277,7 +279,9 @@ class Tasks:
 async def _guarded(work: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
     try:
         await work(*args)
-    except Exception as error:
+    except _ENDS:
+        raise
+    except BaseException as error:
         # Without its text: it may come from a function of the user's, and quote what it worked on.
         _log.error("a task of the cache client failed: %s", type(error).__name__)
 
@@ -319,10 +323,13 @@ async def _run(flights: core.Flights[Event], flight: Flight, work: Callable[[Fli
         flight.result = await work(flight)
     except Exception as error:
         flight.fail(error)
-    except BaseException:
+    except _ENDS:
         # Its caller was not cancelled, which is what that exception would say to it.
         flight.fail(CallCancelledError("the computation was cancelled"))
         raise
+    except BaseException as error:
+        # What is no Exception comes from a panic below Python, or ends a library's own business.
+        flight.fail(ComputeError(f"the computation ended by {type(error).__name__}"))
     finally:
         _land(flights, flight)
 
