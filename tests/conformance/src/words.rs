@@ -117,10 +117,7 @@ const ANSWERS: [(&str, &[&str]); 8] = [
     ("BatchPut", &["items"]),
     ("Put", &["not_admitted", "lease_lost"]),
     ("ExtendLease", &["lease_ms"]),
-    (
-        "GetServerInfo",
-        &["batch_items_max", "features", "value_bytes_max", "unary_value_bytes_max", "chunk_bytes_max"],
-    ),
+    ("GetServerInfo", &["batch_items_max", "features", "value_bytes_max", "unary_value_bytes_max", "chunk_bytes_max"]),
     (
         "ReadValue",
         &["bytes", "seed", "version", "chunk_bytes", "damaged", "gap", "ends", "then", "crc32c", "size_bytes"],
@@ -155,7 +152,11 @@ pub(crate) fn check(verb: &str, arguments: &Value, modifiers: &Map<String, Value
     }
     let says = |name: &str| modifiers.contains_key(name);
     if says("background") {
-        only(modifiers, &["background", "within_ms", NOTE], "what comes of a step in the background is said by `join`")?;
+        only(
+            modifiers,
+            &["background", "within_ms", NOTE],
+            "what comes of a step in the background is said by `join`",
+        )?;
     }
     if says("times") && says("in_turn") {
         return Err("either `times` or `in_turn`".to_owned());
@@ -258,7 +259,11 @@ mod tests {
         let taken = |verb: &str, arguments: Value, modifiers: Value| {
             assert_eq!(checked(verb, arguments, modifiers), Ok(()), "{verb}");
         };
-        taken("get", json!({ "key": "k", "namespace": "n" }), json!({ "expect": { "age_ms": { "$min": 3 } }, "times": 2 }));
+        taken(
+            "get",
+            json!({ "key": "k", "namespace": "n" }),
+            json!({ "expect": { "age_ms": { "$min": 3 } }, "times": 2 }),
+        );
         taken("get", json!({ "key": "k" }), json!({ "background": "b", "note": "why" }));
         taken("script", json!({ "any": [{ "hang": true }], "Put": [{ "answer": { "lease_lost": true } }] }), json!({}));
         taken("proxy", json!({ "up": { "bytes_per_second": 5 } }), json!({}));

@@ -131,7 +131,9 @@ impl Scripted {
         for name in wanted.iter().map(|name| name.as_str().unwrap_or_default()) {
             match name {
                 "any" => requests.extend(seen.values().flatten().cloned()),
-                name if is_method(name) || name == "Stored" => requests.extend(seen.get(name).into_iter().flatten().cloned()),
+                name if is_method(name) || name == "Stored" => {
+                    requests.extend(seen.get(name).into_iter().flatten().cloned())
+                }
                 _ => return Err(format!("there is no method `{name}`: {}", METHODS.join(", "))),
             }
         }

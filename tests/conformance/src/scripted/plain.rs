@@ -12,7 +12,8 @@ use super::line;
 pub(super) fn get(request: &v1::GetRequest, answer: &Value) -> v1::GetResponse {
     let asks = matches!(request.miss_policy(), v1::MissPolicy::Lease | v1::MissPolicy::LeaseOrWait);
     let stale = answer["hit"]["stale"] == true;
-    let refused = stale && !matches!(request.stale_policy(), v1::StalePolicy::WhileRevalidate | v1::StalePolicy::IfError);
+    let refused =
+        stale && !matches!(request.stale_policy(), v1::StalePolicy::WhileRevalidate | v1::StalePolicy::IfError);
     if let Some(hit) = answer.get("hit").filter(|_hit| !refused) {
         let outcome = if stale { v1::GetOutcome::Stale } else { v1::GetOutcome::Hit };
         let lease = (asks && answer["lease"] == true).then(|| lease(answer));
