@@ -15,7 +15,6 @@ mod demo;
 mod example;
 mod generate;
 mod history;
-mod lanes;
 mod model;
 mod prepare;
 mod program;

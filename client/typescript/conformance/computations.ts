@@ -52,7 +52,7 @@ export class Computations {
       }
       counts.finished += 1;
       // What a panic is elsewhere is here to throw what is no error: its text is for nobody.
-      if (given["panics"] === true || typeof given["panics"] === "string") throw given["panics"];
+      if (given["panics"] === true || typeof given["panics"] === "string") throw "told to panic";
       if (given["fail"] !== undefined && given["fail"] !== null) throw new Error(given["fail"] as string);
       if (!("value" in given)) throw new Fault("a computation has a value, fails or panics");
       return readValue(given["value"]);

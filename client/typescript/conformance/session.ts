@@ -25,8 +25,8 @@ export class Session {
         return this.#open(request);
       case "close":
         only("close", request, ALWAYS);
+        // It stays under its name: what is asked of it from now on is asked of a client that is closed.
         await this.#client(request).close();
-        this.#clients.delete(textOf(request, "client"));
         return {};
       case "state":
         only("state", request, ALWAYS);
@@ -107,8 +107,9 @@ export class Session {
       return invalidated(await namespace.remove(keyOf(request["key"]), { signal }));
     },
     invalidate: async (request, namespace, signal) => {
-      only("invalidate", request, [...ALWAYS, "selectors"]);
-      return invalidated(await namespace.invalidate(selections(request), { signal }));
+      only("invalidate", request, [...ALWAYS, "selectors", "reason"]);
+      const reason = request["reason"] as string | undefined;
+      return invalidated(await namespace.invalidate(selections(request), { reason, signal }));
     },
     mark_stale: async (request, namespace, signal) => {
       only("mark_stale", request, [...ALWAYS, "selectors", "spread_over_ms"]);
@@ -164,7 +165,8 @@ export class Session {
       only("explain", request, [...ALWAYS, "key"]);
       const told = await namespace.explain(keyOf(request["key"]), { signal });
       const events = told.events.map((event) => (KeyEventType[event.type] ?? "OTHER").toLowerCase()).reverse();
-      return { would: (GetOutcome[told.outcome] ?? "OTHER").toLowerCase(), events };
+      const reason = told.cause?.reason;
+      return { would: (GetOutcome[told.outcome] ?? "OTHER").toLowerCase(), events, reason: reason || null };
     },
     near_stats: (request, namespace) => {
       only("near_stats", request, ALWAYS);
@@ -210,7 +212,9 @@ export class Session {
 
   #open(request: Request): object {
     only("open", request, ["id", "op", "client", "url", "urls", "settings"]);
-    this.#clients.set(textOf(request, "client"), new HotplateClient(clientOptions(request)));
+    const name = textOf(request, "client");
+    if (this.#clients.has(name)) throw new Fault(`there is a client ${name} already`);
+    this.#clients.set(name, new HotplateClient(clientOptions(request)));
     return {};
   }
 

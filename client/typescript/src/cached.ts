@@ -2,7 +2,7 @@
  * Functions whose results are cached, and functions after which cached results no longer hold. How a result is found, computed
  * and stored lives in `compute.ts`.
  */
-import type { KeyValue } from "./canonical.js";
+import { DEPTH_MAX, type KeyValue } from "./canonical.js";
 import { asError, invalidArgument } from "./error.js";
 import { Key, type KeyInput, keyText } from "./key.js";
 import type { Log } from "./log.js";
@@ -19,7 +19,12 @@ export type CachedOptions<A extends unknown[]> = Omit<ComputeOptions, "signal" |
   readonly dependsOn?: readonly string[] | ((...args: A) => readonly string[]) | undefined;
 } & (
     | {
-        /** Segments that all keys begin with; a hash of the canonical JSON of the arguments follows. */
+        /**
+         * Segments that all keys begin with; a hash of the canonical JSON of the arguments follows. Arguments are text, finite numbers,
+         * booleans, null, arrays and plain objects of those; what has no such form (a `Date`, a `Map`, an instance of a class, a
+         * `bigint`, whose key would be that of the number) is refused, as its results would be those of others: give a `key` then. What
+         * is `undefined` at the end, or as a member, counts as left out; text counts in normal form C.
+         */
         readonly prefix: readonly string[];
         readonly key?: undefined;
       }
@@ -61,7 +66,7 @@ export function cachedFunction<A extends unknown[], T>(
   const { prefix, key: keyFor, tags, dependsOn, ...rest } = options;
   const begun = prefix === undefined ? null : new Key(prefix);
   const keyOf = (args: A): string =>
-    keyFor === undefined ? (begun ?? new Key()).params(args as unknown as KeyValue).render() : keyText(keyFor(...args));
+    keyFor === undefined ? (begun ?? new Key()).params(argumentsOf(args)).render() : keyText(keyFor(...args));
   const call = (args: A, how: ComputeOptions): Promise<T> => {
     const names = {
       tags: typeof tags === "function" ? tags(...args) : tags,
@@ -84,6 +89,27 @@ export function cachedFunction<A extends unknown[], T>(
       return { prefix: `${begun.render()}:` };
     },
   });
+}
+
+/** Arguments as part of a key. */
+function argumentsOf(args: readonly unknown[]): KeyValue {
+  const end = args.findLastIndex((one) => one !== undefined) + 1;
+  const said = args.slice(0, end);
+  refuseBigints(said, 0);
+  // What else has no form is refused there.
+  return said as KeyValue;
+}
+
+/** A bigint and a number of the same value are written alike, and are not the same argument. */
+function refuseBigints(value: unknown, depth: number): void {
+  if (typeof value === "bigint") {
+    throw invalidArgument(
+      "key",
+      "an argument is a bigint: its key would be that of the number. Give a `key` of its own",
+    );
+  }
+  if (typeof value !== "object" || value === null || depth > DEPTH_MAX) return;
+  for (const inner of Object.values(value)) refuseBigints(inner, depth + 1);
 }
 
 /** Wraps a function; see {@link Namespace.invalidates}. */

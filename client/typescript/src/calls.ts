@@ -12,8 +12,8 @@ import {
   type MessageShape,
 } from "@bufbuild/protobuf";
 import * as clock from "./clock.js";
-import { either } from "./either.js";
-import { asError, HotplateError, timedOut } from "./error.js";
+import { either, linked } from "./either.js";
+import { asError, cancelled, HotplateError, invalidArgument, timedOut } from "./error.js";
 import {
   type BatchGetRequestSchema,
   type BatchGetResponse,
@@ -52,7 +52,7 @@ import {
 } from "./generated/hotplate/v1/cache_pb.js";
 import type { Profile } from "./profile.js";
 import * as retry from "./retry.js";
-import type { Incoming, Transport } from "./transport.js";
+import type { Incoming, Transport, Try } from "./transport.js";
 
 /** Items of a batch that every server takes. */
 const BATCH_ITEMS_SURE = 100;
@@ -65,6 +65,27 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** What the parts of the client may say of a call besides. */
+export interface InnerCallOptions extends CallOptions {
+  /** What ends it besides its caller. Default: the end of the client. */
+  readonly ends?: AbortSignal | null | undefined;
+  /** Whether it may still be tried again; asked before each try but the first. */
+  readonly mayRepeat?: (() => boolean) | undefined;
+}
+
+/**
+ * The time that a caller gave for a call, or else the usual one, in milliseconds; what no timer takes is cut to what one does.
+ *
+ * @throws {HotplateError} `INVALID_ARGUMENT` for what is no time.
+ */
+export function timeoutOf(options: CallOptions, usualMs: number): number {
+  const { timeoutMs = usualMs } = options;
+  if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
+    throw invalidArgument("timeoutMs", "a timeout is a number of milliseconds above zero");
+  }
+  return Math.min(timeoutMs, clock.TIMER_MAX_MS);
+}
+
 /** A new id that makes repeating a call safe: 32 hexadecimal digits. */
 export function newId(): string {
   return randomBytes(16).toString("hex");
@@ -74,23 +95,25 @@ export function newId(): string {
  * The RPCs of `hotplate.v1.CacheService`, one method each.
  *
  * Every call carries the token, ends within its deadline and is tried again, at most twice, when the server was unavailable
- * and repeating it is safe. Failures come as {@link HotplateError}; a miss is part of an answer, not a failure. The kill
- * switch and the breaker of the typed layer do not apply here.
+ * and repeating it is safe. Failures come as {@link HotplateError}; a miss is part of an answer, not a failure. The breaker of
+ * the typed layer does not apply here; where the cache is turned off, every call fails with reason `DISABLED`.
  */
 export class Calls {
   /** @internal */
   readonly transport: Transport;
   readonly #profile: Profile;
+  readonly #closing: AbortSignal | null;
   readonly #budget = new retry.Budget();
   #turn = 0;
   #repeats = 0;
   #limits: Promise<ServerLimits> | null = null;
   #known: ServerLimits | null = null;
 
-  /** @internal */
-  constructor(transport: Transport, profile: Profile) {
+  /** All calls end when `closing` is aborted. @internal */
+  constructor(transport: Transport, profile: Profile, closing: AbortSignal | null = null) {
     this.transport = transport;
     this.#profile = profile;
+    this.#closing = closing;
   }
 
   /** Finds one entry. */
@@ -244,6 +267,11 @@ export class Calls {
     }
   }
 
+  /** Aborted when the client is closed. @internal */
+  get closing(): AbortSignal | null {
+    return this.#closing;
+  }
+
   /** What the server allows, where it was asked. @internal */
   get knownLimits(): ServerLimits | null {
     return this.#known;
@@ -297,48 +325,80 @@ export class Calls {
   #unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
-    options: CallOptions,
+    options: InnerCallOptions,
     usualMs: number,
     attempts: number = retry.ATTEMPTS_MAX,
   ): Promise<MessageShape<O>> {
-    const message = create(method.input, request);
-    return this.#repeated(options, options.timeoutMs ?? usualMs, attempts, (turn, endsAt) =>
-      this.transport.unary(method, message, { turn, endsAt, signal: options.signal }),
-    );
+    return this.#repeated(options, usualMs, attempts, () => {
+      const message = create(method.input, request);
+      return (how) => this.transport.unary(method, message, how);
+    });
   }
 
   #open<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     request: MessageInitShape<I>,
-    options: CallOptions,
+    options: InnerCallOptions,
     usualMs: number,
   ): Promise<Incoming<MessageShape<O>>> {
-    const message = create(method.input, request);
-    return this.#repeated(options, options.timeoutMs ?? usualMs, retry.ATTEMPTS_MAX, (turn, endsAt) =>
-      this.transport.open(method, message, { turn, endsAt, signal: options.signal, lane: "stream" }),
-    );
+    return this.#repeated(options, usualMs, retry.ATTEMPTS_MAX, () => {
+      const message = create(method.input, request);
+      // The stream outlives its opening: who reads it ends it.
+      return async (how) => {
+        const opening = this.transport.open(method, message, { ...how, signal: options.signal, lane: "stream" });
+        try {
+          return await either(opening, [how.signal]);
+        } catch (failure) {
+          opening.then(
+            (opened) => opened.cancel(),
+            () => undefined,
+          );
+          throw failure;
+        }
+      };
+    });
   }
 
   /** Tries until it works, may not be repeated, or the time is over. */
   async #repeated<A>(
-    options: CallOptions,
+    options: InnerCallOptions,
+    usualMs: number,
+    attempts: number,
+    prepare: () => (how: Try) => Promise<A>,
+  ): Promise<A> {
+    const timeoutMs = timeoutOf(options, usualMs);
+    const ends = options.ends === undefined ? this.#closing : options.ends;
+    if (options.signal?.aborted) throw cancelled(options.signal);
+    if (ends?.aborted) throw cancelled(ends);
+    const send = prepared(prepare);
+    const { signal, unlink } = linked([options.signal, ends]);
+    try {
+      return await this.#tried(options, timeoutMs, attempts, signal, send);
+    } finally {
+      unlink();
+    }
+  }
+
+  async #tried<A>(
+    options: InnerCallOptions,
     timeoutMs: number,
     attempts: number,
-    send: (turn: number, endsAt: number) => Promise<A>,
+    signal: AbortSignal,
+    send: (how: Try) => Promise<A>,
   ): Promise<A> {
     const endsAt = clock.now() + timeoutMs;
     let turn = this.turn();
     for (let next = 2; ; next += 1) {
       let error: HotplateError;
       try {
-        const answer = await send(turn, endsAt);
+        const answer = await send({ turn, endsAt, signal });
         this.#budget.succeeded();
         return answer;
       } catch (failure) {
         error = asError(failure);
       }
-      if (options.signal?.aborted) {
-        throw error;
+      if (signal.aborted) {
+        throw cancelled(signal);
       }
       if (error.kind !== "UNAVAILABLE" || retry.isAnswer(error)) {
         this.#budget.succeeded();
@@ -347,14 +407,25 @@ export class Calls {
       const allowed = this.#budget.failed();
       const waitMs = retry.waitBefore(next, attempts, error);
       // A wait that would not end before the deadline is not begun: the true cause says more than a timeout.
-      if (waitMs === null || !allowed || clock.now() + waitMs >= endsAt) {
+      if (waitMs === null || !allowed || clock.now() + waitMs >= endsAt || options.mayRepeat?.() === false) {
         throw error;
       }
-      await clock.sleep(waitMs, options.signal);
+      await clock.sleep(waitMs, signal);
+      if (options.mayRepeat?.() === false) throw error;
       this.#repeats += 1;
       // Another server, where there is one: the one after this, and not whose turn it is by now.
       turn += 1;
     }
+  }
+}
+
+/** Makes a request. What has no form in the contract is its caller's fault, and never that of the cache. */
+function prepared<A>(prepare: () => A): A {
+  try {
+    return prepare();
+  } catch (cause) {
+    if (cause instanceof HotplateError) throw cause;
+    throw invalidArgument("request", "the request has a value that the contract cannot carry");
   }
 }
 

@@ -2,12 +2,12 @@
  * One text for one value: JSON as RFC 8785 writes it, restricted to what every language can agree on. Keys are hashed over
  * this text, so a difference of one byte between two clients is a cache that never hits.
  */
-import { invalidArgument } from "./error.js";
+import { type HotplateError, invalidArgument } from "./error.js";
 
 /** Largest integer that every language's floats hold exactly. */
 const INTEGER_MAX = 2n ** 53n - 1n;
 /** Deepest nesting of arrays and objects. */
-const DEPTH_MAX = 64;
+export const DEPTH_MAX = 64;
 
 /**
  * What can be part of a key: JSON, and `bigint` within ±(2^53 - 1). Members that are `undefined` are left out, as JSON leaves
@@ -57,6 +57,8 @@ function write(out: string[], value: unknown, depth: number): void {
   } else if (typeof value === "string") {
     out.push(JSON.stringify(nfc(value)));
   } else if (Array.isArray(value)) {
+    // A hole is none of its keys, and what else it has would be lost.
+    if (Object.keys(value).length !== value.length) throw noForm();
     out.push("[");
     value.forEach((item, index) => {
       if (index > 0) out.push(",");
@@ -66,11 +68,15 @@ function write(out: string[], value: unknown, depth: number): void {
   } else if (isPlain(value)) {
     writeObject(out, value, depth);
   } else {
-    throw invalidArgument(
-      "key",
-      "a key parameter has no JSON form: use text, numbers, booleans, arrays and plain objects",
-    );
+    throw noForm();
   }
+}
+
+function noForm(): HotplateError {
+  return invalidArgument(
+    "key",
+    "a key parameter has no JSON form: use text, numbers, booleans, arrays without holes and plain objects",
+  );
 }
 
 /** Names in the order of their UTF-16 code units, as RFC 8785 asks and as JavaScript compares. */
@@ -98,7 +104,8 @@ function isPlain(value: unknown): value is Record<string, unknown> {
     return false;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  const isOwn = prototype === Object.prototype || prototype === null;
+  return isOwn && Object.getOwnPropertySymbols(value).length === 0;
 }
 
 /**

@@ -3,12 +3,14 @@
  * answer is decided in `compute.ts`, what becomes of a lease in `lease.ts`.
  */
 
-import { getWhole } from "./blob/whole.js";
+import { withLarge } from "./blob/whole.js";
+import { type InnerCallOptions, timeoutOf } from "./calls.js";
 import * as clock from "./clock.js";
 import type { Codec } from "./codec.js";
 import type { Core } from "./core.js";
-import { either } from "./either.js";
-import { asError, HotplateError } from "./error.js";
+import { asError, cancelled, HotplateError } from "./error.js";
+import type { Course } from "./flight.js";
+import type { Attempt } from "./gate.js";
 import {
   GetOutcome,
   type GetRequestSchema,
@@ -25,8 +27,6 @@ import { durationOrZeroMs, fromWire, wireDuration } from "./ttl.js";
 
 /** When to ask again, where the server does not say, in milliseconds. */
 const RETRY_AFTER_MS = 100;
-/** How long a client that is closed waits for an answer that may bring a lease, in milliseconds. */
-const CLOSING_MS = 200;
 /** How long a caller waits for another process, when nothing is said, in milliseconds. */
 const WAIT_MS = 30_000;
 
@@ -57,76 +57,95 @@ export interface Claiming<T> {
 }
 
 /**
- * Asks until it is known what to do, within the time the caller wants to wait. When the signal is aborted, the call under way
- * is given up: the server takes back a lease that nobody heard of when its time is over.
+ * Asks until it is known what to do, within the time the caller wants to wait. When nobody waits any more, the call under way
+ * goes to its end, and the lease that it may bring is given back; no other call is made.
  *
  * @throws {HotplateError} What the server refused; with `onError: "raise"` also what kept it from answering.
  */
-export async function claim<T>(claiming: Claiming<T>, signal: AbortSignal): Promise<Claim<T>> {
+export async function claim<T>(claiming: Claiming<T>, course: Course): Promise<Claim<T>> {
   const { core, namespace, key, options } = claiming;
+  const signal = course.abandoned;
   const waitMs = options.wait === undefined ? WAIT_MS : durationOrZeroMs("wait", options.wait);
   const endsAt = clock.now() + waitMs;
   let mayWrite = true;
   for (;;) {
     const began = clock.now();
     const ask = nextAsk(core, options, mayWrite, endsAt - began);
-    const call = { timeoutMs: (options.timeoutMs ?? core.calls.callMs) + (ask.is === "wait" ? ask.ms : 0), signal };
     const fill = claiming.near ? core.nears.of(namespace)?.ask() : undefined;
     const request = { namespace, key, ...claimRequest(options, ask) };
-    let response: GetResponse;
+    let attempt: Attempt<GetResponse>;
     try {
-      const attempt = await core.gate.read(() => askToItsEnd(claiming, request, call), call);
-      // What others invalidate until it is computed nobody can tell this process: it stores nothing.
-      if (attempt.away !== undefined) return { is: "compute", right: "none" };
-      response = attempt.answer;
+      attempt = await sent(claiming, request, ask, course);
     } catch (failure) {
       // A lease takes the right to write. Who may only read still reads.
-      if (asError(failure).kind !== "PERMISSION_DENIED" || ask.is === "look") throw failure;
+      if (signal.aborted || asError(failure).kind !== "PERMISSION_DENIED" || ask.is === "look") throw failure;
       mayWrite = false;
       continue;
     }
-    if (response.outcome !== GetOutcome.PENDING) {
-      fill?.offer(key, response);
-      return claimed(claiming, response, mayWrite);
+    // What others invalidate until it is computed nobody can tell this process: it stores nothing.
+    if (attempt.away !== undefined) return { is: "compute", right: "none" };
+    const { answer } = attempt;
+    const held = answer.lease === undefined ? null : new Held(core, namespace, key, answer.lease);
+    if (signal.aborted) {
+      held?.giveBack({ how: "next" });
+      throw cancelled(signal);
     }
-    if (!(await askAgain(response, ask, began, endsAt, signal))) {
+    if (answer.outcome === GetOutcome.PENDING) {
+      if (await askAgain(answer, ask, began, endsAt, signal)) continue;
       core.log.debug("another process computes for longer than this caller waits");
       return { is: "compute", right: "none" };
     }
+    const whole = await wholeOf(claiming, request, answer, held, signal);
+    if (whole === null) return { is: "compute", right: held ?? "none" };
+    // It was large, was replaced while it was read, and is gone now: whose turn it is to compute has to be asked.
+    if (whole !== answer && whole.outcome === GetOutcome.MISS && held === null && ask.is !== "look") continue;
+    fill?.offer(key, whole);
+    return claimed(claiming, whole, held, mayWrite);
   }
 }
 
 /**
- * A Get that may be answered with a lease. Who gives up while the answer is on its way would leave the lease to nobody until it
- * lapses: so the call goes on to its end behind their back, and what it brings is given back at once.
+ * One call. One that may bring a lease is not its callers': they may leave while it is on the wire, and it ends by itself, or a
+ * moment after its client.
  */
-async function askToItsEnd<T>(
-  { core, namespace, key }: Claiming<T>,
+async function sent<T>(
+  { core, options }: Claiming<T>,
   request: Init<typeof GetRequestSchema>,
-  call: { readonly timeoutMs: number; readonly signal: AbortSignal },
-): Promise<GetResponse> {
-  const stop = new AbortController();
-  const answer = getWhole(core, request, { timeoutMs: call.timeoutMs, signal: stop.signal });
+  ask: Ask,
+  course: Course,
+): Promise<Attempt<GetResponse>> {
+  const signal = course.abandoned;
+  // A wait is no time that the server takes: what counts against it is what the caller gave besides.
+  const judged = { timeoutMs: options.timeoutMs };
+  const timeoutMs = timeoutOf(options, core.calls.callMs);
+  if (ask.is === "look") {
+    const call = { timeoutMs, signal };
+    return await core.gate.read(() => core.calls.get(request, call), { ...judged, signal });
+  }
+  const call: InnerCallOptions = {
+    timeoutMs: timeoutMs + (ask.is === "wait" ? ask.ms : 0),
+    ends: core.tasks.late,
+    mayRepeat: () => course.isWaitedFor,
+  };
+  const answer = course.asking(() => core.gate.read(() => core.calls.get(request, call), judged));
+  return await core.tasks.waitFor(answer);
+}
+
+/** The answer with its value, however large that is; null when the cache went away while it was read. */
+async function wholeOf<T>(
+  { core, options }: Claiming<T>,
+  request: Init<typeof GetRequestSchema>,
+  answer: GetResponse,
+  held: Held | null,
+  signal: AbortSignal,
+): Promise<GetResponse | null> {
+  if (answer.entry?.payload.case !== "large") return answer;
+  const call = { timeoutMs: options.timeoutMs, signal };
   try {
-    return await either(answer, [call.signal]);
+    const attempt = await core.gate.read(() => withLarge(core, request, answer, call), call);
+    return attempt.away === undefined ? attempt.answer : null;
   } catch (failure) {
-    if (call.signal.aborted) {
-      core.tasks.lastWord(async () => {
-        // A client that is closed waits for what is on its way, and not for other processes.
-        const ended = () => setTimeout(() => stop.abort(), CLOSING_MS);
-        core.tasks.signal.addEventListener("abort", ended, { once: true });
-        const timer = core.tasks.isOver ? ended() : undefined;
-        try {
-          const { lease } = await answer;
-          if (lease !== undefined) new Held(core, namespace, key, lease).giveBack({ how: "next" });
-        } catch (lost) {
-          core.log.debug("a call that nobody waited for brought nothing", asError(lost));
-        } finally {
-          clearTimeout(timer);
-          core.tasks.signal.removeEventListener("abort", ended);
-        }
-      });
-    }
+    held?.giveBack({ how: "next" });
     throw failure;
   }
 }
@@ -151,9 +170,12 @@ function claimRequest(options: ComputeOptions, ask: Ask): Init<typeof GetRequest
   }
 }
 
-function claimed<T>(claiming: Claiming<T>, response: GetResponse, mayWrite: boolean): Claim<T> {
-  const { core, namespace, key, codec } = claiming;
-  const held = response.lease === undefined ? null : new Held(core, namespace, key, response.lease);
+function claimed<T>(
+  { core, codec }: Claiming<T>,
+  response: GetResponse,
+  held: Held | null,
+  mayWrite: boolean,
+): Claim<T> {
   try {
     const found = lookup(codec, response);
     if (found.outcome === "hit") return { is: "found", value: found.value, held };

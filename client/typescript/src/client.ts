@@ -1,8 +1,8 @@
 /** The client: what all namespaces of one set of connections share. */
-import { Calls } from "./calls.js";
+import { type CallOptions, Calls } from "./calls.js";
 import { type Codec, json } from "./codec.js";
 import type { Core } from "./core.js";
-import { HotplateError } from "./error.js";
+import { closedError } from "./error.js";
 import { Flights } from "./flight.js";
 import { type DegradationCounts, Gate } from "./gate.js";
 import type { GetServerInfoResponse } from "./generated/hotplate/v1/cache_pb.js";
@@ -12,7 +12,7 @@ import { Nears } from "./near/near.js";
 import type { NearOptions } from "./near/options.js";
 import { type ClientOptions, type Settings, settingsOf, withEnvironment } from "./settings.js";
 import { Tasks } from "./tasks.js";
-import type { Transport } from "./transport.js";
+import { NoTransport, type Transport } from "./transport.js";
 
 /** How a namespace is used. */
 export interface NamespaceOptions<T> {
@@ -52,9 +52,11 @@ export class HotplateClient implements AsyncDisposable {
   constructor(options: ClientOptions = {}, transport?: Transport) {
     const settings = settingsOf(options);
     this.#settings = settings;
-    this.#transport = transport ?? new GrpcTransport(settings);
-    const calls = new Calls(this.#transport, settings.profile);
     const tasks = new Tasks(settings.log);
+    this.#transport = settings.disabled
+      ? new NoTransport()
+      : (transport ?? new GrpcTransport(settings, (work) => tasks.apart(work)));
+    const calls = new Calls(this.#transport, settings.profile, tasks.signal);
     const ownId = settings.clientIdIsOwn ? settings.clientId : null;
     this.#core = {
       calls,
@@ -65,6 +67,7 @@ export class HotplateClient implements AsyncDisposable {
       gate: new Gate({
         ...settings,
         closing: tasks.signal,
+        late: tasks.late,
         changed: (available) => {
           settings.telemetry.available(available);
           settings.onAvailability(available);
@@ -124,15 +127,14 @@ export class HotplateClient implements AsyncDisposable {
   }
 
   /** Version, limits and features of the server. */
-  serverInfo(
-    options: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {},
-  ): Promise<GetServerInfoResponse> {
+  serverInfo(options: CallOptions = {}): Promise<GetServerInfoResponse> {
     return this.#core.calls.getServerInfo(options);
   }
 
   /**
    * Ends all work of this client and waits for that: computations are told by their signal, leases are given back,
-   * invalidations that still wait are lost, connections are closed. What is called afterwards fails with kind `CANCELLED`.
+   * invalidations that still wait are tried once more and then lost, which the log says, connections are closed. What is under
+   * way, and what is called afterwards, fails with kind `CANCELLED`.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -144,7 +146,10 @@ export class HotplateClient implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await this.#core.tasks.close(new HotplateError("CANCELLED", "the client was closed"));
+    const { calls, gate, tasks } = this.#core;
+    const ended = tasks.close(closedError());
+    if (gate.pending > 0) tasks.lastWord(() => gate.lastTry(calls));
+    await ended;
     this.#transport.close();
   }
 }

@@ -34,16 +34,17 @@ export function sinceBoot(): number {
 }
 
 /**
- * Waits.
+ * Waits. With `idle`, the wait alone does not keep the process alive.
  *
  * @throws {HotplateError} `CANCELLED` when the signal is aborted first.
  */
-export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+export async function sleep(ms: number, signal?: AbortSignal, idle = false): Promise<void> {
   if (signal?.aborted) {
     throw cancelled(signal);
   }
   try {
-    await delay(Math.min(Math.max(0, ms), TIMER_MAX_MS), undefined, signal === undefined ? {} : { signal });
+    const how = { ref: !idle, ...(signal === undefined ? {} : { signal }) };
+    await delay(Math.min(Math.max(0, ms), TIMER_MAX_MS), undefined, how);
   } catch (failure) {
     throw signal?.aborted ? cancelled(signal) : failure;
   }

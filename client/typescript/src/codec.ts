@@ -39,6 +39,10 @@ export type Schema<T> = StandardSchema<T> | ((value: unknown) => T);
 /**
  * `application/json`, readable by people and every language. The default.
  *
+ * What JSON would make something else of is refused: NaN and infinities, `Map`, `Set`, `RegExp`, promises, and bytes. As JSON has
+ * it, a `Date` becomes text, which is what is read then, and members that are `undefined` are left out. `undefined` itself has no
+ * form: a computation that finds nothing answers `null`.
+ *
  * @param schema What every value that is read must be. Without it a value is taken as `T` on trust.
  */
 export function json<T = unknown>(schema?: Schema<T>): Codec<T> {
@@ -55,8 +59,9 @@ function makeJson<T>(schema: Schema<T> | undefined): Codec<T> {
     encode(value) {
       let text: string | undefined;
       try {
-        text = JSON.stringify(value);
+        text = JSON.stringify(value, faithful);
       } catch (cause) {
+        if (cause instanceof HotplateError) throw cause;
         throw codecError(
           `the value has no JSON form: ${cause instanceof TypeError ? "it is circular or holds a bigint" : "it refuses"}`,
         );
@@ -80,10 +85,33 @@ function makeJson<T>(schema: Schema<T> | undefined): Codec<T> {
   };
 }
 
+/** Lets a value through that JSON keeps as it is. */
+function faithful(_name: string, value: unknown): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    throw codecError("the value has no JSON form: it holds NaN or an infinity");
+  }
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Map || value instanceof Set || value instanceof RegExp) {
+    throw codecError("the value has no JSON form: it holds a Map, a Set or a RegExp");
+  }
+  if (isThenable(value)) throw codecError("the value has no JSON form: it holds a promise, which nobody waited for");
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+    throw codecError("the value has no JSON form: it holds bytes, which the raw codec and MessagePack store");
+  }
+  return value;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return value instanceof Object && "then" in value && typeof value.then === "function";
+}
+
 /** `application/octet-stream`: bytes as they are. Reads values of every content type. */
 export function raw(): Codec<Uint8Array> {
   return RAW;
 }
+
+/** Characters of another's text that are repeated. */
+const NAME_MAX = 80;
 
 const RAW: Codec<Uint8Array> = {
   contentType: "application/octet-stream",
@@ -125,17 +153,22 @@ export function checkedBy<T>(schema: Schema<T> | undefined, value: unknown): T {
   }
   // What a schema says may quote the value: it is not repeated.
   const other = () => codecError("the stored value has another shape than the schema asks for");
+  const atOnce = <R>(answer: R): R => {
+    if (!isThenable(answer)) return answer;
+    // What it says later nobody hears.
+    answer.then(undefined, () => undefined);
+    throw codecError("a codec's schema answers at once: this one is asynchronous");
+  };
   if (typeof schema === "function") {
+    let checked: T;
     try {
-      return schema(value);
+      checked = schema(value);
     } catch {
       throw other();
     }
+    return atOnce(checked);
   }
-  const result = schema["~standard"].validate(value);
-  if (result instanceof Promise) {
-    throw codecError("a codec's schema answers at once: this one is asynchronous");
-  }
+  const result = atOnce(schema["~standard"].validate(value)) as SchemaResult<T>;
   if (result.issues !== undefined) {
     throw other();
   }
@@ -147,18 +180,26 @@ export function decodeChecked<T>(codec: Codec<T>, contentType: string, encoding:
   const reads = codec.reads?.(contentType) ?? essence(contentType).toLowerCase() === codec.contentType.toLowerCase();
   if (!reads) {
     throw codecError(
-      `the stored value has ${contentType === "" ? "no content type" : contentType}, not ${codec.contentType}`,
+      `the stored value has ${contentType === "" ? "no content type" : quoted(contentType)}, not ${codec.contentType}`,
     );
   }
   if (encoding !== "") {
-    throw codecError(`the stored value is encoded with \`${encoding}\`, which is not read here`);
+    throw codecError(`the stored value is encoded with ${quoted(encoding)}, which is not read here`);
   }
   return guarded("decoded", () => codec.decode(bytes));
 }
 
 /** Writes a value; whatever a codec of the caller's throws becomes a failure of this client. */
 export function encodeChecked<T>(codec: Codec<T>, value: T): Uint8Array {
-  return guarded("encoded", () => codec.encode(value));
+  const bytes = guarded("encoded", () => codec.encode(value));
+  if (!(bytes instanceof Uint8Array)) throw codecError("a codec writes a Uint8Array: this one wrote something else");
+  return bytes;
+}
+
+/** What another wrote, so that it can be read by people: short, and without characters that a terminal obeys. */
+function quoted(text: string): string {
+  const short = text.length > NAME_MAX ? `${text.slice(0, NAME_MAX)}…` : text;
+  return JSON.stringify(short);
 }
 
 function guarded<R>(what: string, work: () => R): R {

@@ -2,17 +2,21 @@
  * Computing what is missing, once, and storing it for everyone. Who waits for whom in this process lives in `flight.ts`, who
  * computes of all processes is found out in `claim.ts`.
  */
+import { timeoutOf } from "./calls.js";
 import { type Claiming, claim, type Right } from "./claim.js";
 import * as clock from "./clock.js";
-import { either } from "./either.js";
+import { either, linked } from "./either.js";
 import { asError, HotplateError } from "./error.js";
 import type { Course } from "./flight.js";
 import { StalePolicy } from "./generated/hotplate/v1/cache_pb.js";
 import { COMPUTE_FAILED, type GiveBack, Held } from "./lease.js";
 import type { Lookup } from "./lookup.js";
-import type { ComputeOptions } from "./options.js";
-import { durationMs } from "./ttl.js";
+import { type ComputeOptions, writeRequest } from "./options.js";
+import { checkTexts } from "./text.js";
+import { durationMs, durationOrZeroMs, parseTtl } from "./ttl.js";
 
+/** How long callers wait for their value to be stored, in milliseconds: then that goes on behind them. */
+const STORING_MS = 1_000;
 /** For how long nobody tries again to renew a value when that failed, where the options do not say. */
 const RENEWAL_PAUSE = "1s";
 
@@ -38,49 +42,60 @@ export interface Computing<T> extends Claiming<T> {
   readonly ran?: (() => void) | undefined;
 }
 
+/** How a computation ended, for all who wait: with a value, or with a failure that each of them may have a stale value for. */
+export type Outcome<T> =
+  | { readonly is: "value"; readonly value: T }
+  | { readonly is: "failed"; readonly error: HotplateError; readonly stale: Stale<T> | undefined };
+
+/** What a look for a stale value found, where one was made: one, or none. */
+export type Stale<T> = { readonly value: T } | null;
+
 /** Runs a function for a caller who uses no cache. */
 export async function bypass<T>(computing: Computing<T>, signal: AbortSignal | undefined): Promise<T> {
-  const never = signal ?? new AbortController().signal;
-  return await either(runFunction(computing, never), [signal]);
+  const own = linked([signal, computing.core.tasks.signal]);
+  try {
+    return await either(runFunction(computing, own.signal), [own.signal]);
+  } finally {
+    own.unlink();
+  }
 }
 
 /**
  * Looks up, computes and stores, for all callers of this process who ask for the same.
  *
- * @throws {HotplateError} `COMPUTE` with the computation's own message; what the server refused.
+ * @throws {HotplateError} What the server refused, and what is remembered as absent or failed.
  */
-export async function lookComputeStore<T>(computing: Computing<T>, course: Course): Promise<T> {
+export async function lookComputeStore<T>(computing: Computing<T>, course: Course): Promise<Outcome<T>> {
   const { options } = computing;
-  // When the client is closed, all who wait leave: that is told by the same signal.
-  const signal = course.abandoned;
   const claimed =
-    options.mode === "refresh" ? ({ is: "compute", right: "free" } as const) : await claim(computing, signal);
+    options.mode === "refresh" ? ({ is: "compute", right: "free" } as const) : await claim(computing, course);
   switch (claimed.is) {
     case "found":
       if (claimed.held !== null) renew(computing, claimed.held);
-      return claimed.value;
+      return { is: "value", value: claimed.value };
     case "negative":
       throw remembered(claimed.negative.reason, claimed.negative.message);
     case "compute":
-      return await computeAndStore(computing, claimed.right, course, signal);
+      return await computeAndStore(computing, claimed.right, course);
   }
 }
 
-async function computeAndStore<T>(
-  computing: Computing<T>,
-  right: Right,
-  course: Course,
-  signal: AbortSignal,
-): Promise<T> {
-  const { core } = computing;
+async function computeAndStore<T>(first: Computing<T>, right: Right, course: Course): Promise<Outcome<T>> {
+  const { core } = first;
+  let computing = first;
+  // When the client is closed, all who wait leave: that is told by the same signal.
+  const signal = course.abandoned;
   let value: T;
   const began = { at: 0 };
   try {
     const release = await core.flights.turn(course);
+    // Who began it may have left, and what its function needs may be gone with it.
+    computing = (course.member as Computing<T> | undefined) ?? first;
     began.at = clock.now();
     const running = runFunction(computing, signal);
     // A function that does not heed its signal keeps its place for as long as it runs.
-    running.then(release ?? undefined, release ?? undefined);
+    const done = release ?? (() => undefined);
+    running.then(done, done);
     value = await either(running, [signal]);
   } catch (failure) {
     const error = asError(failure);
@@ -88,15 +103,24 @@ async function computeAndStore<T>(
       if (right instanceof Held) right.giveBack({ how: "next" });
       throw error;
     }
-    return await fallBack(computing, right, error);
+    return await failed(computing, right, error);
   }
   course.computed();
   if (course.mayStore) {
-    await store(computing, right, value, clock.now() - began.at);
+    const storing = core.tasks.waitFor(store(computing, right, value, clock.now() - began.at));
+    await atMost(STORING_MS, storing);
   } else if (right instanceof Held) {
     right.giveBack({ how: "next" });
   }
-  return value;
+  return { is: "value", value };
+}
+
+/** Waits for work that does not fail, but no longer than this. */
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
 }
 
 /**
@@ -114,7 +138,8 @@ function renew<T>(computing: Computing<T>, held: Held): void {
   core.tasks.spawn(async (signal) => {
     try {
       const began = clock.now();
-      const running = core.flights.runAlone(() => runFunction(computing, signal));
+      const { namespace, key } = computing;
+      const running = core.flights.runAlone(namespace, key, () => runFunction(computing, signal));
       running.then(release, release);
       const value = await either(running, [signal]);
       await store(computing, held, value, clock.now() - began);
@@ -132,10 +157,13 @@ function renew<T>(computing: Computing<T>, held: Held): void {
   });
 }
 
-/** Stores a value, if there is a right to. Best effort: its failure is logged and never the caller's. */
+/**
+ * Stores a value, if there is a right to. Best effort: its failure is logged and never the caller's. When the client is closed
+ * meanwhile, that has a moment to end.
+ */
 async function store<T>(computing: Computing<T>, right: Right, value: T, tookMs: number): Promise<void> {
   if (right === "none") return;
-  const { options } = computing;
+  const { options, core } = computing;
   const write: ComputeOptions = {
     ...options,
     cost: options.cost ?? Math.max(1, Math.round(tookMs)) / 1_000,
@@ -146,22 +174,34 @@ async function store<T>(computing: Computing<T>, right: Right, value: T, tookMs:
     if (right === "free") await computing.store(value, write);
     else await computing.storeHeld(right, value, write);
   } catch (failure) {
-    computing.core.log.warn("a computed value could not be stored", asError(failure));
+    if (!core.tasks.isOver) core.log.warn("a computed value could not be stored", asError(failure));
   } finally {
     if (right !== "free") right.giveBack({ how: "next" });
   }
 }
 
-/** What the caller gets whose computation failed, and what becomes of the lease. */
-async function fallBack<T>(computing: Computing<T>, right: Right, error: HotplateError): Promise<T> {
-  const { core, options } = computing;
-  const stale = options.staleIfError === true && options.mode !== "refresh" ? await staleOf(computing) : null;
+/** What becomes of the lease when a computation failed, and what its callers get. */
+async function failed<T>(computing: Computing<T>, right: Right, error: HotplateError): Promise<Outcome<T>> {
+  const { options } = computing;
+  const stale = mayBeStale(options) ? await staleOf(computing) : undefined;
   if (right instanceof Held) {
-    right.giveBack(howToGiveBack(options, error, stale !== null));
+    right.giveBack(howToGiveBack(options, error, stale != null));
   }
-  if (stale === null) throw error;
-  core.log.warn("a computation failed and a stale value is used", error);
+  return { is: "failed", error, stale };
+}
+
+/** What one of the callers gets: a stale value in place of a failure is for who asked for that. */
+export async function resultOf<T>(computing: Computing<T>, outcome: Outcome<T>): Promise<T> {
+  if (outcome.is === "value") return outcome.value;
+  const { core, options } = computing;
+  const stale = mayBeStale(options) ? (outcome.stale ?? (await staleOf(computing))) : null;
+  if (stale === null) throw outcome.error;
+  core.log.warn("a computation failed and a stale value is used", outcome.error);
   return stale.value;
+}
+
+function mayBeStale(options: ComputeOptions): boolean {
+  return options.staleIfError === true && options.mode !== "refresh";
 }
 
 function howToGiveBack(options: ComputeOptions, error: HotplateError, hasStale: boolean): GiveBack {
@@ -173,7 +213,7 @@ function howToGiveBack(options: ComputeOptions, error: HotplateError, hasStale: 
   return { how: "hold_off", ms: durationMs("hold_off", options.holdOff) };
 }
 
-async function staleOf<T>(computing: Computing<T>): Promise<{ value: T } | null> {
+async function staleOf<T>(computing: Computing<T>): Promise<Stale<T>> {
   try {
     const found = await computing.read(StalePolicy.IF_ERROR);
     return found.hit ? { value: found.value } : null;
@@ -202,8 +242,16 @@ export function remembered(reason: string, message: string): HotplateError {
     : new HotplateError("NOT_FOUND", `remembered as absent: ${message}`, { reason });
 }
 
-/** Checks what would otherwise only show when a computation fails. */
+/**
+ * Checks what would otherwise only show when a value is stored, or a computation fails.
+ *
+ * @throws {HotplateError} `INVALID_ARGUMENT`, with the field.
+ */
 export function checkComputeOptions(options: ComputeOptions): void {
+  checkTexts(writeRequest(options));
+  timeoutOf(options, 1);
   if (options.holdOff !== undefined) durationMs("hold_off", options.holdOff);
   if (options.maxAge !== undefined) durationMs("max_age", options.maxAge);
+  if (options.wait !== undefined) durationOrZeroMs("wait", options.wait);
+  if (options.rememberFailure !== undefined) parseTtl(options.rememberFailure);
 }

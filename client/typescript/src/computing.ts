@@ -1,11 +1,23 @@
 /** `getOrCompute` of a namespace: which way a call takes, by its mode. What is done on that way lives in `compute.ts`. */
-import { bypass, type Compute, type Computing, checkComputeOptions, lookComputeStore, remembered } from "./compute.js";
+
+import type { InnerCallOptions } from "./calls.js";
+import {
+  bypass,
+  type Compute,
+  type Computing,
+  checkComputeOptions,
+  lookComputeStore,
+  remembered,
+  resultOf,
+} from "./compute.js";
+import { either } from "./either.js";
 import { HotplateError } from "./error.js";
 import type { Lookup } from "./lookup.js";
 import { type ComputeOptions, readRequest } from "./options.js";
 import { get, keptNear, lookUp } from "./reading.js";
 import type { Space } from "./space.js";
 import type { OperationFacts } from "./telemetry.js";
+import { durationMs } from "./ttl.js";
 import { send } from "./writing.js";
 
 /** Answers the stored value, or computes and stores it. */
@@ -28,6 +40,7 @@ export async function getOrCompute<T>(
       return required(kept);
     }
   }
+  const inTheEnd: InnerCallOptions = { ends: core.tasks.late };
   const computing: Computing<T> = {
     core,
     namespace: name,
@@ -40,10 +53,11 @@ export async function getOrCompute<T>(
       facts.result = "computed";
     },
     store: async (value, write) => {
-      await send(space, space.putRequest(key, value, write), {}, {});
+      await send(space, space.putRequest(key, value, write), inTheEnd, {});
     },
     storeHeld: (held, value, write) => held.put(space.putRequest(key, value, write)),
-    read: (stale) => lookUp(space, key, { namespace: name, key, ...readRequest({ maxAge }, stale) }, {}, undefined),
+    read: (stale) =>
+      lookUp(space, key, { namespace: name, key, ...readRequest({ maxAge }, stale) }, { timeoutMs }, undefined),
   };
   switch (mode) {
     case "bypass":
@@ -53,10 +67,20 @@ export async function getOrCompute<T>(
       return required(await get(space, key, { maxAge, acceptStale, signal, timeoutMs }, false, facts));
     }
     default: {
-      const flight = { namespace: name, key, refresh: mode === "refresh", codec };
-      const value = await core.flights.join(flight, signal, (course) => lookComputeStore(computing, course));
-      facts.result ??= "hit";
-      return value;
+      const flight = {
+        namespace: name,
+        key,
+        codec,
+        refresh: mode === "refresh",
+        maxAgeMs: maxAge === undefined ? null : durationMs("max_age", maxAge),
+        stale: options.staleWhileRevalidate === true,
+        perProcess: options.perProcess === true,
+      };
+      const outcome = await core.flights.join(flight, signal, computing, (course) =>
+        lookComputeStore(computing, course),
+      );
+      facts.result ??= outcome.is === "value" ? "hit" : "failed";
+      return await either(resultOf(computing, outcome), [signal, core.tasks.signal]);
     }
   }
 }

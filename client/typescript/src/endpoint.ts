@@ -53,7 +53,10 @@ export function parseAddress(text: string): Address {
         profile = profileNamed(value);
         break;
       case "tls":
-        tls = value === "true" || (tls && value !== "false");
+        if (value !== "true" && value !== "false")
+          throw configurationError("`tls` in the address is `true` or `false`");
+        if (tls && value === "false") throw configurationError("`tls=false` contradicts https://");
+        tls = value === "true";
         break;
       default:
         throw configurationError(

@@ -1,4 +1,5 @@
 /** The one place that reads the environment. */
+import { configurationError } from "./error.js";
 
 /** What the environment says about the client. Variables that are unset or empty say nothing. */
 export interface EnvironmentSettings {
@@ -24,10 +25,23 @@ export function environmentSettings(): EnvironmentSettings {
   };
 }
 
-/** Whether `HOTPLATE_DISABLE` asks for a life without cache. */
+/**
+ * Whether `HOTPLATE_DISABLE` asks for a life without cache.
+ *
+ * @throws {HotplateError} `CONFIGURATION` for what is neither yes nor no.
+ */
 export function disabledByEnvironment(): boolean {
-  const value = variable("HOTPLATE_DISABLE");
-  return value !== null && value !== "0" && value !== "false";
+  switch (variable("HOTPLATE_DISABLE")) {
+    case null:
+    case "0":
+    case "false":
+      return false;
+    case "1":
+    case "true":
+      return true;
+    default:
+      throw configurationError("HOTPLATE_DISABLE is `1` or `true`, `0` or `false`");
+  }
 }
 
 /** The server program that tests start, where `HOTPLATE_BIN` names one. */

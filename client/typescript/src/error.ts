@@ -110,9 +110,24 @@ export function kindOfCode(code: number): ErrorKind {
   return KINDS[code] ?? "INTERNAL";
 }
 
-/** Whether the cache itself is away, as opposed to the request being at fault. */
-export function isOutage(kind: ErrorKind): boolean {
-  switch (kind) {
+/** Failures that were found out in this process: no server had a part in them. */
+const OWN = new WeakSet<HotplateError>();
+
+/** Notes that a failure was found out here, before anything was sent: it says nothing of the cache. */
+export function unsent(error: HotplateError): HotplateError {
+  OWN.add(error);
+  return error;
+}
+
+/** Whether a failure was found out here, before anything was sent. */
+export function isUnsent(error: HotplateError): boolean {
+  return OWN.has(error);
+}
+
+/** Whether the cache itself is away, as opposed to the request, or this program, being at fault. */
+export function isOutage(error: HotplateError): boolean {
+  if (isUnsent(error)) return false;
+  switch (error.kind) {
     case "UNAVAILABLE":
     case "DEADLINE_EXCEEDED":
     case "RESOURCE_EXHAUSTED":
@@ -131,7 +146,18 @@ export function configurationError(message: string): HotplateError {
 
 /** An argument that the client refuses by itself, before any call. */
 export function invalidArgument(field: string, message: string): HotplateError {
-  return new HotplateError("INVALID_ARGUMENT", message, { field });
+  return unsent(new HotplateError("INVALID_ARGUMENT", message, { field }));
+}
+
+/** What a client that is closed answers. */
+export function closedError(): HotplateError {
+  return new HotplateError("CANCELLED", "the client was closed");
+}
+
+/** What has no answer without a cache says where that is turned off. */
+export function disabledError(): HotplateError {
+  const text = "the cache is turned off in this process, by HOTPLATE_DISABLE or `disabled`";
+  return unsent(new HotplateError("FAILED_PRECONDITION", text, { reason: "DISABLED" }));
 }
 
 /** A value that could not be encoded or decoded. */
@@ -158,7 +184,7 @@ export function asError(failure: unknown): HotplateError {
     return failure;
   }
   const message = failure instanceof Error ? failure.message : "something that is no error was thrown";
-  return new HotplateError("INTERNAL", message, { cause: failure });
+  return unsent(new HotplateError("INTERNAL", message, { cause: failure }));
 }
 
 /** The failure of one item of a batch or a stream. */

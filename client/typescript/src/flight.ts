@@ -13,6 +13,12 @@ export interface FlightKey {
   readonly namespace: string;
   readonly key: string;
   readonly refresh: boolean;
+  /** Nothing older than so many milliseconds. */
+  readonly maxAgeMs: number | null;
+  /** Whether a stale value will do. */
+  readonly stale: boolean;
+  /** Whether no lease is asked for. */
+  readonly perProcess: boolean;
   readonly codec: Codec<never> | Codec<unknown>;
 }
 
@@ -22,6 +28,16 @@ export class Course {
   readonly #needed = Promise.withResolvers<void>();
   #outdated = false;
   #computed = false;
+  /** A call is on the wire whose answer may be a lease. */
+  #asking = false;
+  /** Told when such a call has ended. */
+  readonly #asked: () => void;
+  readonly #members: ReadonlySet<object>;
+
+  constructor(asked: () => void, members: ReadonlySet<object>) {
+    this.#asked = asked;
+    this.#members = members;
+  }
 
   /** Nobody waits any more. */
   get abandoned(): AbortSignal {
@@ -36,6 +52,35 @@ export class Course {
   /** Whether the result may be stored: nothing that concerns it was written or invalidated since it began. */
   get mayStore(): boolean {
     return !this.#outdated;
+  }
+
+  /**
+   * Makes a call whose answer may be a lease, and which is therefore not torn off when the last caller leaves: an answer that
+   * nobody reads would hold all others up. Nobody may wait any more when it has ended: then {@link Course.abandoned} is aborted.
+   */
+  async asking<A>(call: () => Promise<A>): Promise<A> {
+    this.#asking = true;
+    try {
+      return await call();
+    } finally {
+      this.#asking = false;
+      this.#asked();
+    }
+  }
+
+  /** Whether anybody waits. */
+  get isWaitedFor(): boolean {
+    return this.#members.size > 0;
+  }
+
+  /** Of those who wait, who came first: what it wants computed is computed, and not what somebody wanted who left. */
+  get member(): object | undefined {
+    return this.#members.values().next().value;
+  }
+
+  /** @internal */
+  get isAsking(): boolean {
+    return this.#asking;
   }
 
   /** It has its value: from here on it is finished even when nobody waits. */
@@ -69,7 +114,8 @@ interface Flight {
   readonly id: number;
   readonly course: Course;
   readonly outcome: Promise<unknown>;
-  waiters: number;
+  /** Who waits, in the order of coming. */
+  readonly members: Set<object>;
   ended: boolean;
 }
 
@@ -77,6 +123,8 @@ interface Flight {
 export class Flights {
   readonly #flights = new Map<string, Flight>();
   readonly #codecs = new WeakMap<object, number>();
+  /** The numbers of keys that are computed, and by how many computations: who waits for one of a key waits for its lease. */
+  readonly #ids = new Map<string, { readonly id: number; uses: number }>();
   readonly #waits = new Waits();
   readonly #slots: Slots;
   readonly #closing: AbortSignal;
@@ -90,34 +138,43 @@ export class Flights {
   }
 
   /**
-   * Waits for the computation of this key, starting it when there is none.
+   * Waits for the computation of this key, starting it when there is none. `member` stands for the caller, once.
    *
    * @throws {HotplateError} What the computation ended with; `CANCELLED` when the signal is aborted or the client closed;
    *   `INVALID_ARGUMENT` when it would wait for itself.
    */
-  async join<T>(key: FlightKey, signal: AbortSignal | undefined, compute: (course: Course) => Promise<T>): Promise<T> {
+  async join<T>(
+    key: FlightKey,
+    signal: AbortSignal | undefined,
+    member: object,
+    compute: (course: Course) => Promise<T>,
+  ): Promise<T> {
     if (signal?.aborted) throw cancelled(signal);
     if (this.#closing.aborted) throw cancelled(this.#closing);
     const asks = here();
     const within = asks?.table === this ? asks.id : undefined;
     const name = this.#name(key);
+    // Whatever is accepted: one lease is waited for by all who ask for a key.
+    const known = this.#ids.get(nameOf(key.namespace, key.key))?.id;
+    if (within !== undefined && known !== undefined && !this.#waits.enter(within, known)) {
+      throw invalidArgument("key", "this computation asks for what waits for it: both would wait for ever");
+    }
     let flight = this.#flights.get(name);
     if (flight === undefined) {
-      flight = this.#start(name, key, compute);
+      flight = this.#start(name, key, member, compute);
       // What is new waits for nobody yet.
-      if (within !== undefined) this.#waits.enter(within, flight.id);
+      if (within !== undefined && known === undefined) this.#waits.enter(within, flight.id);
     } else {
-      if (within !== undefined && !this.#waits.enter(within, flight.id)) {
-        throw invalidArgument("key", "this computation asks for what waits for it: both would wait for ever");
-      }
-      flight.waiters += 1;
+      flight.members.add(member);
     }
     if (asks !== undefined) flight.course.need();
     try {
       return (await either(flight.outcome, [signal, this.#closing])) as T;
     } finally {
       if (within !== undefined) this.#waits.leave(within, flight.id);
-      this.#leave(name, flight);
+      flight.members.delete(member);
+      // What is on the wire goes to its end, and who asks meanwhile joins it.
+      if (!flight.course.isAsking) this.#abandonIfLeft(name, flight);
     }
   }
 
@@ -134,9 +191,14 @@ export class Flights {
     return this.#slots.tryTake();
   }
 
-  /** Runs a computation that nobody joins. */
-  runAlone<T>(work: () => Promise<T>): Promise<T> {
-    return run(this.#within(), work);
+  /** Runs a computation of a key that nobody joins. */
+  async runAlone<T>(namespace: string, key: string, work: () => Promise<T>): Promise<T> {
+    const { within, release } = this.#within(namespace, key);
+    try {
+      return await run(within, work);
+    } finally {
+      release();
+    }
   }
 
   /**
@@ -162,31 +224,44 @@ export class Flights {
     }
   }
 
-  #start<T>(name: string, key: FlightKey, compute: (course: Course) => Promise<T>): Flight {
-    const course = new Course();
-    const within = this.#within();
+  #start<T>(name: string, key: FlightKey, member: object, compute: (course: Course) => Promise<T>): Flight {
+    const members = new Set([member]);
+    const course = new Course(() => this.#abandonIfLeft(name, flight), members);
+    const { within, release } = this.#within(key.namespace, key.key);
     const outcome = run(within, () => compute(course)).finally(() => {
       flight.ended = true;
+      release();
       // Who comes after an end begins anew: failures are not kept.
       if (this.#flights.get(name) === flight) this.#flights.delete(name);
     });
     // Everyone may have left by the time it fails.
     outcome.catch(() => undefined);
-    const flight: Flight = { key, id: within.id, course, outcome, waiters: 1, ended: false };
+    const flight: Flight = { key, id: within.id, course, outcome, members, ended: false };
     this.#flights.set(name, flight);
     return flight;
   }
 
-  #leave(name: string, flight: Flight): void {
-    flight.waiters -= 1;
-    if (flight.waiters > 0 || flight.ended || flight.course.isComputed) return;
+  #abandonIfLeft(name: string, flight: Flight): void {
+    if (flight.members.size > 0 || flight.ended || flight.course.isComputed) return;
     flight.course.abandon();
     if (this.#flights.get(name) === flight) this.#flights.delete(name);
   }
 
-  #within(): Within {
-    this.#next += 1;
-    return { table: this, id: this.#next, running: true };
+  #within(namespace: string, key: string): { within: Within; release: () => void } {
+    const name = nameOf(namespace, key);
+    let known = this.#ids.get(name);
+    if (known === undefined) {
+      this.#next += 1;
+      known = { id: this.#next, uses: 0 };
+      this.#ids.set(name, known);
+    }
+    const own = known;
+    own.uses += 1;
+    const release = () => {
+      own.uses -= 1;
+      if (own.uses === 0) this.#ids.delete(name);
+    };
+    return { within: { table: this, id: own.id, running: true }, release };
   }
 
   #name(key: FlightKey): string {
@@ -196,6 +271,11 @@ export class Flights {
       codec = this.#codec;
       this.#codecs.set(key.codec, codec);
     }
-    return JSON.stringify([codec, key.refresh, key.namespace, key.key]);
+    const { refresh, maxAgeMs, stale, perProcess } = key;
+    return JSON.stringify([codec, refresh, maxAgeMs, stale, perProcess, key.namespace, key.key]);
   }
+}
+
+function nameOf(namespace: string, key: string): string {
+  return JSON.stringify([namespace, key]);
 }

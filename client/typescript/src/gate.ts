@@ -4,19 +4,21 @@
  */
 
 import { create } from "@bufbuild/protobuf";
-import { Breaker, PROBE_INTERVAL_MS } from "./breaker.js";
-import type { CallOptions, Calls } from "./calls.js";
-import * as clock from "./clock.js";
-import { asError, cancelled, HotplateError, isOutage } from "./error.js";
-import type { InvalidateRequestSchema, InvalidateResponse } from "./generated/hotplate/v1/cache_pb.js";
-import { type Selector, SelectorSchema } from "./generated/hotplate/v1/types_pb.js";
+import { Breaker } from "./breaker.js";
+import { type CallOptions, type Calls, type InnerCallOptions, timeoutOf } from "./calls.js";
+import { asError, cancelled, HotplateError, isOutage, isUnsent } from "./error.js";
+import {
+  type InvalidateRequestSchema,
+  type InvalidateResponse,
+  InvalidateResponseSchema,
+} from "./generated/hotplate/v1/cache_pb.js";
+import type { Selector } from "./generated/hotplate/v1/types_pb.js";
 import type { Init } from "./init.js";
+import { Journal } from "./journal.js";
 import type { Log } from "./log.js";
 import type { MissReason } from "./lookup.js";
-import { jittered } from "./retry.js";
-
-/** Selectors that fit one Invalidate. */
-const SELECTORS_PER_CALL = 128;
+import type { Profile } from "./profile.js";
+import { isAnswer } from "./retry.js";
 
 /** What typed reads and writes do when the cache is away: `miss` goes on without it, `raise` throws what kept it away. */
 export type OnError = "miss" | "raise";
@@ -45,204 +47,188 @@ export interface GateSetup {
   readonly journalMax: number;
   readonly clientId: string;
   readonly log: Log;
+  /** The times that calls usually have: who gave less proves nothing by not waiting. */
+  readonly profile: Profile;
   /** Aborted when the client is closed: what is asked afterwards is an error, and no miss. */
   readonly closing: AbortSignal;
+  /** Aborted a moment later: invalidations that are under way may still end. */
+  readonly late: AbortSignal;
+  /** Wait between two tries to carry out what is remembered, in milliseconds. Default: that of the breaker's probes. */
+  readonly probeMs?: number | undefined;
   readonly changed: (available: boolean) => void;
-}
-
-interface Remembered {
-  readonly namespace: string;
-  readonly selector: Selector;
 }
 
 /** The guard of a client. */
 export class Gate {
   readonly breaker: Breaker;
   readonly #setup: GateSetup;
-  #journal: Remembered[] = [];
+  readonly #journal: Journal;
   #replaying = false;
   #reads = 0;
   #writes = 0;
-  #queued = 0;
-  #replayed = 0;
 
   constructor(setup: GateSetup) {
     this.#setup = setup;
     this.breaker = new Breaker(setup.changed);
+    this.#journal = new Journal(setup);
   }
 
-  /** A read; its absence is counted. */
-  async read<A>(call: () => Promise<A>, options: CallOptions): Promise<Attempt<A>> {
-    const attempt = await this.#guarded(call, options);
+  /** A read, of one key or of `many`; its absence is counted. */
+  async read<A>(call: () => Promise<A>, options: CallOptions, many = false): Promise<Attempt<A>> {
+    const attempt = await this.#guarded(call, options, many);
     if (attempt.away !== undefined) this.#reads += 1;
     return attempt;
   }
 
-  /** A write; its absence is counted. */
-  async write<A>(call: () => Promise<A>, options: CallOptions): Promise<Attempt<A>> {
-    const attempt = await this.#guarded(call, options);
+  /** A write, of one key or of `many`; its absence is counted. */
+  async write<A>(call: () => Promise<A>, options: CallOptions, many = false): Promise<Attempt<A>> {
+    const attempt = await this.#guarded(call, options, many);
     if (attempt.away !== undefined) this.#writes += 1;
     return attempt;
   }
 
-  async #guarded<A>(call: () => Promise<A>, options: CallOptions): Promise<Attempt<A>> {
-    this.#refuse(options);
+  async #guarded<A>(call: () => Promise<A>, options: CallOptions, many: boolean): Promise<Attempt<A>> {
+    this.refuse(options);
     if (this.disabled) return { away: "disabled" };
     if (this.pending > 0 || !this.breaker.admits()) {
       // What this client invalidated may still be stored: reading it would undo the invalidation.
       return this.#degraded(away());
     }
     try {
-      return { answer: await this.#observed(call, options) };
+      return { answer: await this.#observed(call, options, many) };
     } catch (failure) {
-      // Who gave up hears that, and not that the cache is away.
-      if (options.signal?.aborted) throw failure;
+      // Who gave up hears that, and not that the cache is away; and so does who is called after the client was closed.
+      if (options.signal?.aborted || this.#setup.closing.aborted) throw failure;
       return this.#degraded(asError(failure));
     }
   }
 
-  /** Who gave up, or closed the client, is not answered. */
-  #refuse(options: CallOptions): void {
+  /**
+   * Refuses what is not to be begun.
+   *
+   * @throws {HotplateError} `CANCELLED` for who gave up, or closed the client; `INVALID_ARGUMENT` for a timeout that is none.
+   */
+  refuse(options: CallOptions): void {
     if (options.signal?.aborted) throw cancelled(options.signal);
     if (this.#setup.closing.aborted) throw cancelled(this.#setup.closing);
+    timeoutOf(options, this.#setup.profile.callMs);
   }
 
   /** Makes a call and tells the breaker whether anyone answered. */
-  async #observed<A>(call: () => Promise<A>, options: CallOptions): Promise<A> {
+  async #observed<A>(call: () => Promise<A>, options: CallOptions, many: boolean): Promise<A> {
     try {
       const answer = await call();
       this.breaker.succeeded();
       return answer;
     } catch (failure) {
-      if (options.signal?.aborted) throw failure;
       const error = asError(failure);
-      if (error.kind === "UNAVAILABLE" || error.kind === "DEADLINE_EXCEEDED") {
-        // That a slower tier has still to be told is an answer of a server that is there.
-        if (error.reason === "TIER_PENDING") this.breaker.succeeded();
-        else this.breaker.failed();
-      } else if (error.kind !== "CANCELLED") {
-        this.breaker.succeeded();
-      }
+      if (!options.signal?.aborted) this.#judge(error, options, many);
       throw error;
     }
   }
 
+  /** What a failure says of the cache: what was never sent, and what the caller did not wait for, says nothing. */
+  #judge(error: HotplateError, options: CallOptions, many: boolean): void {
+    if (isUnsent(error) || error.kind === "CANCELLED") return;
+    const { callMs, bulkMs } = this.#setup.profile;
+    const isShort = options.timeoutMs !== undefined && options.timeoutMs < (many ? bulkMs : callMs);
+    if (error.kind === "DEADLINE_EXCEEDED" && isShort) return;
+    const silent = error.kind === "UNAVAILABLE" || error.kind === "DEADLINE_EXCEEDED";
+    // That a slower tier has still to be told is an answer of a server that is there.
+    if (silent && !isAnswer(error)) this.breaker.failed();
+    else this.breaker.succeeded();
+  }
+
   #degraded<A>(error: HotplateError): Attempt<A> {
-    if (this.#setup.onError === "raise" || !isOutage(error.kind)) throw error;
-    return { away: error.kind === "DEADLINE_EXCEEDED" ? "timeout" : "unavailable" };
+    const away = this.fallback(error);
+    if (away === null) throw error;
+    return { away };
+  }
+
+  /** The reason why a caller goes on without the cache after a failure; null where the failure is theirs. */
+  fallback(error: HotplateError): MissReason | null {
+    if (this.#setup.onError === "raise" || !isOutage(error)) return null;
+    return error.kind === "DEADLINE_EXCEEDED" ? "timeout" : "unavailable";
   }
 
   /**
    * An invalidation. Null means that it was remembered, and that a replay has to be started by the caller when
-   * {@link Gate.beginReplay} says so.
+   * {@link Gate.beginReplay} says so. One that is under way when the client is closed has a moment to end; nothing is remembered
+   * then.
    */
   async invalidate(
     calls: Calls,
     request: Init<typeof InvalidateRequestSchema>,
     options: CallOptions,
   ): Promise<InvalidateResponse | null> {
-    this.#refuse(options);
+    this.refuse(options);
+    const { onError, closing, late, log } = this.#setup;
     let error: HotplateError;
     if (this.pending === 0 && this.breaker.admits()) {
       try {
-        return await this.#observed(() => calls.invalidate(request, options), options);
+        const call = { ...options, ends: late };
+        return await this.#observed(() => calls.invalidate(request, call), options, true);
       } catch (failure) {
         if (options.signal?.aborted) throw failure;
         error = asError(failure);
       }
+      if (closing.aborted && isOutage(error)) throw cancelled(closing);
     } else {
       error = away();
     }
-    if (this.#setup.onError === "raise" || !isOutage(error.kind)) throw error;
-    this.#remember(request.namespace ?? "", request.selectors ?? []);
+    if (onError === "raise" || !isOutage(error)) throw error;
+    if (isAnswer(error)) {
+      log.warn("an invalidation is done, but a slower tier of the server has still to be told", error);
+      return create(InvalidateResponseSchema);
+    }
+    this.#journal.remember(request.namespace ?? "", request.selectors ?? []);
     return null;
-  }
-
-  #remember(namespace: string, selectors: readonly (Init<typeof SelectorSchema> | Selector)[]): void {
-    if (this.#journal.length + selectors.length > this.#setup.journalMax) {
-      const full = "the cache is away and no more invalidations can be remembered: raise `journalMax`";
-      throw new HotplateError("RESOURCE_EXHAUSTED", full, { reason: "JOURNAL_FULL" });
-    }
-    this.#queued += selectors.length;
-    for (const selector of selectors) {
-      this.#journal.push({ namespace, selector: create(SelectorSchema, selector) });
-    }
   }
 
   /** Invalidations that wait. */
   get pending(): number {
-    return this.#journal.length;
+    return this.#journal.size;
   }
 
   /** Whether the caller is the one to start the replay. */
   beginReplay(): boolean {
-    if (this.#journal.length === 0 || this.#replaying) return false;
+    if (this.#journal.size === 0 || this.#replaying) return false;
     this.#replaying = true;
     return true;
   }
 
-  /**
-   * Carries out what waits, oldest first, trying once a probe interval while the server is away. Ends when nothing waits any
-   * more, or the signal is aborted.
-   */
+  /** Carries out what waits. Ends when nothing waits any more, or the signal is aborted. */
   async replay(calls: Calls, signal: AbortSignal): Promise<void> {
     try {
-      while (this.#journal.length > 0) {
-        await this.#replayBatch(calls, signal);
-      }
+      await this.#journal.replay(this.#carrier(calls, { signal }), signal);
     } finally {
       this.#replaying = false;
     }
   }
 
-  async #replayBatch(calls: Calls, signal: AbortSignal): Promise<void> {
-    const namespace = this.#journal[0]?.namespace ?? "";
-    const other = this.#journal.findIndex((one) => one.namespace !== namespace);
-    const count = Math.min(SELECTORS_PER_CALL, other === -1 ? this.#journal.length : other);
-    const selectors = this.#journal.slice(0, count).map((one) => one.selector);
-    const error = await this.#carryOut(calls, namespace, selectors, signal);
-    if (error === null) {
-      this.#carriedOut(count);
-    } else if (isOutage(error.kind)) {
-      await clock.sleep(jittered(PROBE_INTERVAL_MS), signal);
-    } else if (count === 1) {
-      this.#refused(error);
-    } else {
-      // One bad selector must not take the rest of its batch with it.
-      for (const selector of selectors) {
-        const alone = await this.#carryOut(calls, namespace, [selector], signal);
-        if (alone === null) this.#carriedOut(1);
-        else if (isOutage(alone.kind)) return;
-        else this.#refused(alone);
+  /** The client is closed: tries once more to carry out what waits. What is left is lost, and counted in the log. */
+  async lastTry(calls: Calls): Promise<void> {
+    const { late, log } = this.#setup;
+    await this.#journal.once(this.#carrier(calls, { ends: late }));
+    const { size } = this.#journal;
+    if (size > 0)
+      log.error(`the client was closed while the cache was away: ${size} remembered invalidations are lost`);
+  }
+
+  /** Carries out one call of the journal: null when it is done, else why not. */
+  #carrier(calls: Calls, options: InnerCallOptions) {
+    return async (namespace: string, selectors: Selector[]): Promise<HotplateError | null> => {
+      const reason = "made while the server was away";
+      const request = { namespace, selectors, reason, clientId: this.#setup.clientId };
+      try {
+        await this.#observed(() => calls.invalidate(request, options), options, true);
+        return null;
+      } catch (failure) {
+        if (options.signal?.aborted) throw failure;
+        const error = asError(failure);
+        return isAnswer(error) ? null : error;
       }
-    }
-  }
-
-  async #carryOut(
-    calls: Calls,
-    namespace: string,
-    selectors: Selector[],
-    signal: AbortSignal,
-  ): Promise<HotplateError | null> {
-    const reason = "made while the server was away";
-    const request = { namespace, selectors, reason, clientId: this.#setup.clientId };
-    try {
-      await this.#observed(() => calls.invalidate(request, { signal }), { signal });
-      return null;
-    } catch (failure) {
-      if (signal.aborted) throw failure;
-      return asError(failure);
-    }
-  }
-
-  #carriedOut(count: number): void {
-    this.#replayed += count;
-    this.#journal = this.#journal.slice(count);
-  }
-
-  #refused(error: HotplateError): void {
-    this.#setup.log.error("the server refused an invalidation made while it was away", error);
-    this.#journal = this.#journal.slice(1);
+    };
   }
 
   /** How often the typed layer went on without the cache. */
@@ -250,8 +236,8 @@ export class Gate {
     return {
       readsWithoutCache: this.#reads,
       writesDropped: this.#writes,
-      invalidationsQueued: this.#queued,
-      invalidationsReplayed: this.#replayed,
+      invalidationsQueued: this.#journal.queued,
+      invalidationsReplayed: this.#journal.replayed,
       outages: this.breaker.opened,
     };
   }

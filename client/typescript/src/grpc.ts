@@ -10,15 +10,14 @@ import {
   type DescMethodUnary,
   fromBinary,
   type MessageShape,
-  toBinary,
 } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import * as clock from "./clock.js";
 import type { Address } from "./endpoint.js";
-import { cancelled, configurationError, HotplateError, timedOut } from "./error.js";
+import { cancelled, closedError, configurationError, HotplateError, invalidArgument, timedOut } from "./error.js";
 import type { Profile } from "./profile.js";
 import { errorOfStatus, isServiceError } from "./status.js";
-import type { Incoming, Lane, Outgoing, Transport, Try } from "./transport.js";
+import { encoded, type Incoming, type Lane, type Outgoing, type Transport, type Try } from "./transport.js";
 import { VERSION } from "./version.js";
 
 /** Largest message accepted or sent, in bytes. Above every server's own limit, so that the server's clear answer wins. */
@@ -65,9 +64,14 @@ export class GrpcTransport implements Transport {
   readonly #servers: readonly Server[];
   readonly #connectMs: number;
   readonly #token: string | null;
+  readonly #apart: <T>(work: () => T) => T;
+  /** What is under way. */
+  readonly #guards = new Set<Guard>();
   #closed = false;
 
-  constructor(setup: GrpcSetup) {
+  /** Connections are made, and kept, by `apart`: not in the surroundings of whoever calls first. */
+  constructor(setup: GrpcSetup, apart: <T>(work: () => T) => T = (work) => work()) {
+    this.#apart = apart;
     this.#connectMs = setup.profile.connectMs;
     this.#token = setup.token;
     const each = Math.max(1, Math.floor(setup.connectionsMax / setup.addresses.length));
@@ -84,14 +88,15 @@ export class GrpcTransport implements Transport {
     how: Try & { readonly lane?: Lane },
   ): Promise<MessageShape<O>> {
     const line = this.#line(how.turn, how.lane ?? "call");
+    const bytes = bytesOf(method.input, request);
     return new Promise((resolve, reject) => {
-      const guard = new Guard(line, this.#connectMs, how);
+      const guard = this.#guard(line, how);
       if (guard.refuses(reject)) return;
-      const call = clientOf(line).makeUnaryRequest<MessageShape<I>, MessageShape<O>>(
+      const call = this.#client(line).makeUnaryRequest<Buffer, MessageShape<O>>(
         pathOf(method),
-        writer(method.input),
+        asItIs,
         reader(method.output),
-        request,
+        bytes,
         this.#metadata(),
         deadlineOf(how),
         (failure, answer) => {
@@ -111,14 +116,15 @@ export class GrpcTransport implements Transport {
     how: Try & { readonly lane: "stream" | "transfer" },
   ): Promise<Incoming<MessageShape<O>>> {
     const line = this.#line(how.turn, how.lane);
+    const bytes = bytesOf(method.input, request);
     return new Promise((resolve, reject) => {
-      const guard = new Guard(line, this.#connectMs, how);
+      const guard = this.#guard(line, how);
       if (guard.refuses(reject)) return;
-      const call = clientOf(line).makeServerStreamRequest<MessageShape<I>, MessageShape<O>>(
+      const call = this.#client(line).makeServerStreamRequest<Buffer, MessageShape<O>>(
         pathOf(method),
-        writer(method.input),
+        asItIs,
         reader(method.output),
-        request,
+        bytes,
         this.#metadata(),
         {},
       );
@@ -141,13 +147,13 @@ export class GrpcTransport implements Transport {
     how: Try,
   ): Outgoing<MessageShape<I>, MessageShape<O>> {
     const line = this.#line(how.turn, "transfer");
-    const guard = new Guard(line, this.#connectMs, how);
+    const guard = this.#guard(line, how);
     const { promise: answer, resolve, reject } = Promise.withResolvers<MessageShape<O>>();
     // Whoever sends hears of a failure there; the promise itself may be left alone.
     answer.catch(() => undefined);
-    const call = clientOf(line).makeClientStreamRequest<MessageShape<I>, MessageShape<O>>(
+    const call = this.#client(line).makeClientStreamRequest<Buffer, MessageShape<O>>(
       pathOf(method),
-      writer(method.input),
+      asItIs,
       reader(method.output),
       this.#metadata(),
       {},
@@ -177,8 +183,15 @@ export class GrpcTransport implements Transport {
             fail(stopped);
             return;
           }
+          let bytes: Buffer;
+          try {
+            bytes = bytesOf(method.input, message);
+          } catch (failure) {
+            fail(failure);
+            return;
+          }
           tell = fail;
-          call.write(message, (failure?: Error | null) => {
+          call.write(bytes, (failure?: Error | null) => {
             if (failure == null) done();
             else fail(guard.verdict(failure));
           });
@@ -190,11 +203,27 @@ export class GrpcTransport implements Transport {
 
   close(): void {
     this.#closed = true;
+    for (const guard of [...this.#guards]) guard.stop(closedError());
     for (const server of this.#servers) {
       for (const line of [...server.call, ...server.transfer, ...server.stream]) {
         line.client?.close();
       }
     }
+  }
+
+  #guard(line: Line, how: Try): Guard {
+    return new Guard(line, this.#connectMs, how, this.#guards);
+  }
+
+  /** The client of a connection. Where that is not there it is begun here: what is begun by a call belongs to its caller. */
+  #client(line: Line): grpc.Client {
+    const known = line.client;
+    if (known !== null && known.getChannel().getConnectivityState(false) === grpc.connectivityState.READY) return known;
+    return this.#apart(() => {
+      const client = clientOf(line);
+      client.getChannel().getConnectivityState(true);
+      return client;
+    });
   }
 
   #metadata(): grpc.Metadata {
@@ -207,7 +236,7 @@ export class GrpcTransport implements Transport {
 
   /** The first connection that has few calls under way, else the one with the fewest. */
   #line(turn: number, lane: keyof Server): Line {
-    if (this.#closed) throw new HotplateError("CANCELLED", "the client was closed");
+    if (this.#closed) throw closedError();
     const lines = this.#servers[turn % this.#servers.length]?.[lane] ?? [];
     const few = lane === "call" ? CALLS_PER_CONNECTION : 1;
     const free = lines.find((line) => line.calls < few);
@@ -226,6 +255,8 @@ class Guard {
   readonly #signal: AbortSignal | undefined;
   readonly #connectMs: number;
   readonly #began = clock.now();
+  /** All that are under way. */
+  readonly #all: Set<Guard>;
   #call: { cancel(): void } | null = null;
   #timers: NodeJS.Timeout[] = [];
   #ended = false;
@@ -233,8 +264,9 @@ class Guard {
   #why: HotplateError | null = null;
   readonly #abort = (): void => this.stop(cancelled(this.#signal as AbortSignal));
 
-  constructor(line: Line, connectMs: number, how: Try) {
+  constructor(line: Line, connectMs: number, how: Try, all: Set<Guard>) {
     this.#line = line;
+    this.#all = all;
     this.#signal = how.signal;
     this.#connectMs = connectMs;
   }
@@ -256,6 +288,7 @@ class Guard {
       this.#line.calls -= 1;
       return;
     }
+    this.#all.add(this);
     this.#signal?.addEventListener("abort", this.#abort, { once: true });
     if (this.#signal?.aborted) this.#abort();
     const channel = clientOf(this.#line).getChannel();
@@ -290,6 +323,7 @@ class Guard {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#all.delete(this);
     if (this.#call !== null) this.#line.calls -= 1;
     this.opened();
     this.#signal?.removeEventListener("abort", this.#abort);
@@ -406,11 +440,25 @@ function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
-function writer<T extends DescMessage>(schema: T): (message: MessageShape<T>) => Buffer {
-  return (message) => {
-    const bytes = toBinary(schema, message);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  };
+/**
+ * The bytes of a message.
+ *
+ * @throws {HotplateError} `INVALID_ARGUMENT` for what has none, or more than may be sent.
+ */
+function bytesOf<T extends DescMessage>(schema: T, message: MessageShape<T>): Buffer {
+  const bytes = encoded(schema, message);
+  if (bytes.length > MESSAGE_BYTES_MAX) {
+    throw invalidArgument(
+      "request",
+      `a message of ${bytes.length} bytes is not sent: at most ${MESSAGE_BYTES_MAX} are`,
+    );
+  }
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** What is bytes already. */
+function asItIs(bytes: Buffer): Buffer {
+  return bytes;
 }
 
 function reader<T extends DescMessage>(schema: T): (bytes: Buffer) => MessageShape<T> {

@@ -1,6 +1,6 @@
 /** What users of the package see. Adapters, stubs and helpers for tests have entries of their own. */
 
-export type { ReadStream, WriteStream } from "./blob/streams.js";
+export type { ReadStream, WriteStream, WriteStreamOptions } from "./blob/streams.js";
 export type { CachedFunction, CachedOptions } from "./cached.js";
 export { type CallOptions, Calls } from "./calls.js";
 export type { KeyValue } from "./canonical.js";
@@ -9,7 +9,7 @@ export { type Codec, json, raw, type Schema, type SchemaResult, type StandardSch
 export type { Computation, Compute } from "./compute.js";
 export { type ErrorFacts, type ErrorKind, HotplateError } from "./error.js";
 export type { DegradationCounts, OnError } from "./gate.js";
-export type { MarkStaleOptions, RefreshOptions } from "./invalidation.js";
+export type { InvalidateOptions, MarkStaleOptions, RefreshOptions } from "./invalidation.js";
 export { KEY_BYTES_MAX, Key, type KeyInput, type KeySegment, key, TEXT_INLINE_MAX } from "./key.js";
 export type { Log } from "./log.js";
 export type {

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { canonicalJson, type KeyValue, nfc, numberText } from "./canonical.js";
 import { invalidArgument } from "./error.js";
+import { checkText } from "./text.js";
 
 /** Longest key, in bytes of UTF-8. */
 export const KEY_BYTES_MAX = 1024;
@@ -125,9 +126,15 @@ export function key(...segments: KeySegment[]): Key {
   return new Key(segments);
 }
 
-/** The text of what a caller gave as a key. */
+/**
+ * The text of what a caller gave as a key.
+ *
+ * @throws {HotplateError} `INVALID_ARGUMENT` for what is no key, or has no UTF-8 form.
+ */
 export function keyText(input: KeyInput): string {
-  return typeof input === "string" ? input : input.render();
+  if (input instanceof Key) return input.render();
+  checkText("key", input);
+  return input;
 }
 
 function plainText(id: KeySegment): string {

@@ -1,8 +1,10 @@
 /** A lease this process holds: kept while the computation runs, used up by one Put, or given back, whatever happens. */
 
 import { putWhole } from "./blob/whole.js";
+import type { InnerCallOptions } from "./calls.js";
 import * as clock from "./clock.js";
 import type { Core } from "./core.js";
+import { linked } from "./either.js";
 import { asError, type HotplateError, isOutage } from "./error.js";
 import {
   type Lease,
@@ -22,6 +24,8 @@ const EXTEND_AFTER = 3;
 const EXTEND_INTERVAL_MIN_MS = 10;
 /** Bytes of a failure's text that are remembered: the server's bound. */
 const MESSAGE_BYTES_MAX = 1024;
+/** A lease is given back also when the client ends now: for others that is worth the time of a call. */
+const AS_LONG_AS_IT_TAKES: InnerCallOptions = { ends: null };
 /** The reason of a failure that was remembered by `getOrCompute`. */
 export const COMPUTE_FAILED = "COMPUTE_FAILED";
 
@@ -46,12 +50,19 @@ export class Held {
     this.#core = core;
     this.#request = { namespace, key, token: lease.token };
     const durationMs = fromWire(lease.duration) ?? 0;
-    core.tasks.spawn((closing) => this.#keep(durationMs, AbortSignal.any([closing, this.#heartbeat.signal])));
+    core.tasks.spawn(async (closing) => {
+      const { signal, unlink } = linked([closing, this.#heartbeat.signal]);
+      try {
+        await this.#keep(durationMs, signal);
+      } finally {
+        unlink();
+      }
+    });
   }
 
   /**
    * Stores a value under the lease. A lease that was lost stores nothing, which is no failure: someone else is about to store
-   * a newer value.
+   * a newer value. When the client is closed meanwhile, that has a moment to end.
    *
    * @throws {HotplateError} What the server refused; the lease is still to be given back.
    */
@@ -65,7 +76,8 @@ export class Held {
     const { core, namespace, key, token } = { core: this.#core, ...this.#request };
     const write = core.nears.of(namespace)?.write([setOfKey(key)]);
     try {
-      const attempt = await core.gate.write(() => putWhole(core, { ...request, leaseToken: token }, {}), {});
+      const call = { ends: core.tasks.late };
+      const attempt = await core.gate.write(() => putWhole(core, { ...request, leaseToken: token }, call), {});
       if (attempt.away === undefined) {
         write?.answered();
         // A condition that does not hold leaves the lease as it was.
@@ -89,18 +101,18 @@ export class Held {
     const { calls, log } = this.#core;
     const plain = this.#request;
     try {
-      await calls.releaseLease({ ...plain, ...released(how) });
+      await calls.releaseLease({ ...plain, ...released(how) }, AS_LONG_AS_IT_TAKES);
       return;
     } catch (failure) {
       const error = asError(failure);
-      if (isOutage(error.kind) || how.how === "next") {
+      if (isOutage(error) || how.how === "next") {
         log.warn("a lease could not be given back: it lapses", error);
         return;
       }
       log.warn("a failure could not be remembered, and is not", error);
     }
     try {
-      await calls.releaseLease(plain);
+      await calls.releaseLease(plain, AS_LONG_AS_IT_TAKES);
     } catch (failure) {
       log.warn("a lease could not be given back: it lapses", asError(failure));
     }
@@ -122,7 +134,7 @@ export class Held {
           lastsMs = fromWire(response.lease?.duration) ?? lastsMs;
         } catch (failure) {
           const error = asError(failure);
-          if (signal.aborted || !isOutage(error.kind)) throw error;
+          if (signal.aborted || !isOutage(error)) throw error;
         }
       }
     } catch (failure) {

@@ -2,16 +2,31 @@
  * Typed access to one namespace: every operation, and what it promises. How they are carried out lives in `reading.ts`,
  * `writing.ts`, `invalidation.ts`, `computing.ts`, `cached.ts`, `watch.ts`, `preload.ts` and `blob/`.
  */
-import { openReadStream, openWriteStream, type ReadStream, type WriteStream } from "./blob/streams.js";
+import {
+  openReadStream,
+  openWriteStream,
+  type ReadStream,
+  type WriteStream,
+  type WriteStreamOptions,
+} from "./blob/streams.js";
 import { type CachedFunction, type CachedOptions, cachedFunction, invalidatingFunction } from "./cached.js";
-import type { CallOptions } from "./calls.js";
+import type { CallOptions, Calls } from "./calls.js";
 import type { Codec } from "./codec.js";
 import type { Compute } from "./compute.js";
 import { getOrCompute } from "./computing.js";
 import type { Core } from "./core.js";
-import type { ExplainKeyResponse, StatsResponse } from "./generated/hotplate/v1/cache_pb.js";
+import { disabledError } from "./error.js";
+import type { ExplainKeyResponse, PreloadRequestSchema, StatsResponse } from "./generated/hotplate/v1/cache_pb.js";
 import type { Entry } from "./generated/hotplate/v1/types_pb.js";
-import { drop, type MarkStaleOptions, markStale, type RefreshOptions, refresh } from "./invalidation.js";
+import type { Init } from "./init.js";
+import {
+  drop,
+  type InvalidateOptions,
+  type MarkStaleOptions,
+  markStale,
+  type RefreshOptions,
+  refresh,
+} from "./invalidation.js";
 import { type KeyInput, keyText } from "./key.js";
 import type { Invalidated, Lookup, Refreshing, Written } from "./lookup.js";
 import type { NearStats } from "./near/options.js";
@@ -20,6 +35,7 @@ import { Preload, type PreloadItem, type PreloadOptions, preloadRequest } from "
 import { get, getMany, ttlMs } from "./reading.js";
 import { type SelectInput, wireSelectors } from "./selector.js";
 import { type ItemFailure, Space } from "./space.js";
+import { checkText } from "./text.js";
 import type { Ttl } from "./ttl.js";
 import { Watch, type WatchOptions } from "./watch.js";
 import { putMany, send, touch } from "./writing.js";
@@ -44,6 +60,7 @@ export class Namespace<T = unknown> {
 
   /** @internal */
   constructor(core: Core, name: string, codec: Codec<T>, readsNear = true) {
+    checkText("namespace", name);
     this.#space = new Space(core, name, codec, readsNear);
   }
 
@@ -93,7 +110,7 @@ export class Namespace<T = unknown> {
 
   /** Finds several values; the answers come in the order of the keys, each on its own. */
   getMany(keys: Iterable<KeyInput>, options: ReadOptions = {}): Promise<(Lookup<T> | ItemFailure)[]> {
-    return this.#space.told("get_many", () => getMany(this.#space, keys, options));
+    return this.#space.told("get_many", (facts) => getMany(this.#space, keys, options, facts));
   }
 
   /** Stores a value. */
@@ -109,6 +126,8 @@ export class Namespace<T = unknown> {
   putNegative(key: KeyInput, reason: string, message: string, options: WriteOptions = {}): Promise<Written> {
     const space = this.#space;
     return space.told("put", (facts) => {
+      checkText("reason", reason);
+      checkText("message", message);
       const payload = { case: "negative" as const, value: { reason, message } };
       return send(space, { ...space.addressed(keyText(key), options), payload }, options, facts);
     });
@@ -116,12 +135,12 @@ export class Namespace<T = unknown> {
 
   /** Stores several values with the same options; the answers come in order, each on its own. */
   putMany(items: Iterable<readonly [KeyInput, T]>, options: WriteOptions = {}): Promise<(Written | ItemFailure)[]> {
-    return this.#space.told("put_many", () => putMany(this.#space, items, options));
+    return this.#space.told("put_many", (facts) => putMany(this.#space, items, options, facts));
   }
 
   /** Gives an entry this lifetime from now on. `false` when there is no such entry, or the cache is away. */
   touch(key: KeyInput, ttl: Ttl, options: CallOptions = {}): Promise<boolean> {
-    return this.#space.told("touch", () => touch(this.#space, keyText(key), ttl, options));
+    return this.#space.told("touch", (facts) => touch(this.#space, keyText(key), ttl, options, facts));
   }
 
   /** Whether there is a fresh entry. Does not count as a use of it. `false` when the cache is away. */
@@ -137,7 +156,7 @@ export class Namespace<T = unknown> {
   }
 
   /** Drops one entry. */
-  remove(key: KeyInput, options: CallOptions = {}): Promise<Invalidated> {
+  remove(key: KeyInput, options: InvalidateOptions = {}): Promise<Invalidated> {
     return this.invalidate({ key }, options);
   }
 
@@ -148,8 +167,8 @@ export class Namespace<T = unknown> {
    * @throws {HotplateError} What the server refused; `RESOURCE_EXHAUSTED` with reason `JOURNAL_FULL` when the cache is away and
    *   no more can be remembered.
    */
-  invalidate(selection: SelectInput, options: CallOptions = {}): Promise<Invalidated> {
-    return this.#space.told("invalidate", () => drop(this.#space, selection, options));
+  invalidate(selection: SelectInput, options: InvalidateOptions = {}): Promise<Invalidated> {
+    return this.#space.told("invalidate", (facts) => drop(this.#space, selection, options, facts));
   }
 
   /**
@@ -157,7 +176,7 @@ export class Namespace<T = unknown> {
    * dropped. When the cache is away it is remembered, and dropped later.
    */
   markStale(selection: SelectInput, options: MarkStaleOptions = {}): Promise<Invalidated> {
-    return this.#space.told("mark_stale", () => markStale(this.#space, selection, options));
+    return this.#space.told("mark_stale", (facts) => markStale(this.#space, selection, options, facts));
   }
 
   /**
@@ -166,7 +185,7 @@ export class Namespace<T = unknown> {
    * {@link Namespace.joinPreload} follows it. When the cache is away it is remembered, and dropped later.
    */
   refresh(selection: SelectInput, options: RefreshOptions = {}): Promise<Refreshing> {
-    return this.#space.told("refresh", () => refresh(this.#space, selection, options));
+    return this.#space.told("refresh", (facts) => refresh(this.#space, selection, options, facts));
   }
 
   /**
@@ -222,36 +241,37 @@ export class Namespace<T = unknown> {
 
   /** Has the server fetch entries from a configured origin ahead of their use. Begins when it is iterated. */
   preload(items: Iterable<PreloadItem>, options: PreloadOptions = {}): Preload {
-    const request = preloadRequest(this.name, items, options);
-    return new Preload(this.#space.core.calls, request, options.signal, this.#space.core.tasks.signal);
+    return this.#preload(preloadRequest(this.name, items, options), options.signal);
   }
 
   /** Follows a preload job that was started elsewhere, or by {@link Namespace.refresh}. */
   joinPreload(job: string, options: Pick<PreloadOptions, "signal"> = {}): Preload {
-    const request = { namespace: this.name, jobId: job };
-    return new Preload(this.#space.core.calls, request, options.signal, this.#space.core.tasks.signal);
+    checkText("job_id", job);
+    return this.#preload({ namespace: this.name, jobId: job }, options.signal);
+  }
+
+  #preload(request: Init<typeof PreloadRequestSchema>, signal: AbortSignal | undefined): Preload {
+    const { calls, tasks } = this.#space.core;
+    return new Preload(calls, request, signal, tasks.signal, this.#space.core.gate.disabled);
   }
 
   /** Follows changes of this namespace. Begins when it is iterated. */
   watch(options: WatchOptions = {}): Watch {
-    return new Watch(
-      this.#space.core.calls,
-      this.name,
-      this.#space.core.clientId,
-      options,
-      this.#space.core.tasks.signal,
-    );
+    const { calls, clientId, gate, tasks } = this.#space.core;
+    return new Watch(calls, this.name, clientId, options, tasks.signal, gate.disabled);
   }
 
   /** Statistics of this namespace since the server started. They have no fallback: a cache that is away is an error. */
   stats(options: CallOptions = {}): Promise<StatsResponse> {
-    return this.#space.core.calls.stats({ namespace: this.name }, options);
+    return this.#asked("stats", options, (calls) => calls.stats({ namespace: this.name }, options));
   }
 
   /** Explains a key: what a read would say and why, and what happened to it. For people, not for every call. */
   explain(key: KeyInput, options: CallOptions & { readonly maxEvents?: number } = {}): Promise<ExplainKeyResponse> {
-    const request = { namespace: this.name, key: keyText(key), maxEvents: options.maxEvents ?? 0 };
-    return this.#space.core.calls.explainKey(request, options);
+    return this.#asked("explain", options, (calls) => {
+      const request = { namespace: this.name, key: keyText(key), maxEvents: options.maxEvents ?? 0 };
+      return calls.explainKey(request, options);
+    });
   }
 
   /** Lists entries with their metadata, without values, in the order of their keys. */
@@ -260,18 +280,28 @@ export class Namespace<T = unknown> {
     let pageToken = "";
     do {
       const request = { namespace: this.name, selectors, pageSize: options.pageSize ?? 0, pageToken };
-      const page = await this.#space.core.calls.listEntries(request, options);
+      const page = await this.#asked("list", options, (calls) => calls.listEntries(request, options));
       yield* page.entries;
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
+  }
+
+  /** What has no answer without the cache. */
+  #asked<R>(name: string, options: CallOptions, ask: (calls: Calls) => Promise<R>): Promise<R> {
+    const { calls, gate } = this.#space.core;
+    return this.#space.told(name, async () => {
+      gate.refuse(options);
+      if (gate.disabled) throw disabledError();
+      return await ask(calls);
+    });
   }
 
   /**
    * Reads a value in pieces, from the server, of any size and whatever its codec. Streams have no fallback: a cache that is
    * away is an error.
    */
-  async readStream(key: KeyInput, options: Omit<ReadOptions, "peek"> = {}): Promise<ReadStream> {
-    return await openReadStream(this.#space, keyText(key), options, false);
+  readStream(key: KeyInput, options: Omit<ReadOptions, "peek"> = {}): Promise<ReadStream> {
+    return this.#space.told("read_stream", (facts) => openReadStream(this.#space, keyText(key), options, false, facts));
   }
 
   /**
@@ -279,13 +309,13 @@ export class Namespace<T = unknown> {
    *
    * @throws {HotplateError} Reason `VERSION_GONE` when the writer gave up.
    */
-  async follow(key: KeyInput, options: Omit<ReadOptions, "peek"> = {}): Promise<ReadStream> {
-    return await openReadStream(this.#space, keyText(key), options, true);
+  follow(key: KeyInput, options: Omit<ReadOptions, "peek"> = {}): Promise<ReadStream> {
+    return this.#space.told("follow", (facts) => openReadStream(this.#space, keyText(key), options, true, facts));
   }
 
   /** Begins to write a value in pieces. Nothing of it can be read before it is finished, except by who follows it. */
-  async writeStream(key: KeyInput, options: WriteOptions = {}): Promise<WriteStream> {
-    return await openWriteStream(this.#space, keyText(key), options);
+  writeStream(key: KeyInput, options: WriteStreamOptions = {}): Promise<WriteStream> {
+    return this.#space.told("write_stream", () => openWriteStream(this.#space, keyText(key), options));
   }
 
   /** What the near cache of this namespace did and holds; null where there is none. */

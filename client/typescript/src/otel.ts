@@ -36,7 +36,8 @@ export function openTelemetry(): Telemetry {
             const result = await run();
             span.setAttributes(attributesOf(facts));
             requests.add(1, { op: name, result: facts.result ?? "ok" });
-            if (facts.near === true) nearHits.add(1, { op: name });
+            const near = facts.nearHits ?? (facts.near === true ? 1 : 0);
+            if (near > 0) nearHits.add(near, { op: name });
             return result;
           } catch (failure) {
             const kind = failure instanceof HotplateError ? failure.kind : "INTERNAL";

@@ -1,8 +1,8 @@
 /** A preload job of the server, followed to its end, over lost connections. */
 
 import { type Calls, newId } from "./calls.js";
-import { either } from "./either.js";
-import { asError, cancelled, errorOfItem, type HotplateError, isOutage } from "./error.js";
+import { either, type Linked, linked } from "./either.js";
+import { asError, cancelled, disabledError, errorOfItem, type HotplateError, isOutage } from "./error.js";
 import {
   type PreloadRequestSchema,
   type PreloadResponse,
@@ -12,6 +12,7 @@ import {
 import type { Init } from "./init.js";
 import { type KeyInput, keyText } from "./key.js";
 import { expirationOf, type WriteOptions } from "./options.js";
+import { checkTexts } from "./text.js";
 import { type DurationInput, durationMs, fromWire, wireDuration } from "./ttl.js";
 import { Line } from "./watch-line.js";
 
@@ -97,9 +98,12 @@ const STATES: Partial<Record<WireState, PreloadState>> = {
  */
 export class Preload implements AsyncIterableIterator<PreloadProgress, undefined>, AsyncDisposable {
   readonly #calls: Calls;
-  readonly #signal: AbortSignal;
+  readonly #signals: readonly (AbortSignal | undefined)[];
+  /** From the first progress that is asked for to the end. */
+  #linked: Linked | null = null;
   readonly #line = new Line<PreloadResponse>();
   #request: Init<typeof PreloadRequestSchema>;
+  readonly #disabled: boolean;
   #ended = false;
 
   /** @internal */
@@ -108,10 +112,12 @@ export class Preload implements AsyncIterableIterator<PreloadProgress, undefined
     request: Init<typeof PreloadRequestSchema>,
     signal: AbortSignal | undefined,
     closing: AbortSignal,
+    disabled: boolean,
   ) {
     this.#calls = calls;
+    this.#disabled = disabled;
     this.#request = request.jobId ? request : { ...request, requestId: newId() };
-    this.#signal = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    this.#signals = [signal, closing];
   }
 
   /** The job's id. Empty before the first progress. */
@@ -122,15 +128,17 @@ export class Preload implements AsyncIterableIterator<PreloadProgress, undefined
   /** The next progress; done when the job has ended. */
   async next(): Promise<IteratorResult<PreloadProgress, undefined>> {
     while (!this.#ended) {
+      const signal = this.#begin();
       try {
-        const progress = await either(this.#advance(), [this.#signal]);
+        if (this.#disabled && !signal.aborted) throw disabledError();
+        const progress = await either(this.#advance(), [signal]);
         if (progress.finished) this.#end();
         return { done: false, value: progressOf(progress) };
       } catch (failure) {
         const error = asError(failure);
-        if (this.#signal.aborted || !isOutage(error.kind) || this.#line.failures >= REJOINS_MAX) {
+        if (signal.aborted || !isOutage(error) || this.#line.failures >= REJOINS_MAX) {
           this.#end();
-          throw this.#signal.aborted ? cancelled(this.#signal) : error;
+          throw signal.aborted ? cancelled(signal) : error;
         }
         this.#line.failures += 1;
       }
@@ -167,16 +175,24 @@ export class Preload implements AsyncIterableIterator<PreloadProgress, undefined
   }
 
   async #advance(): Promise<PreloadResponse> {
-    const progress = await this.#line.message((signal) =>
-      this.#calls.preload(this.#request, { signal: AbortSignal.any([signal, this.#signal]) }),
-    );
+    const progress = await this.#line.message((signal) => this.#calls.preload(this.#request, { signal }));
     // From now on the job is joined, not begun.
     this.#request = { namespace: this.#request.namespace ?? "", jobId: progress.jobId };
     return progress;
   }
 
+  #begin(): AbortSignal {
+    if (this.#linked === null) {
+      this.#linked = linked(this.#signals);
+      // Also when nobody waits for progress then.
+      this.#linked.signal.addEventListener("abort", () => this.#line.close(), { once: true });
+    }
+    return this.#linked.signal;
+  }
+
   #end(): void {
     this.#ended = true;
+    this.#linked?.unlink();
     this.#line.close();
   }
 }
@@ -187,7 +203,7 @@ export function preloadRequest(
   items: Iterable<PreloadItem>,
   options: PreloadOptions,
 ): Init<typeof PreloadRequestSchema> {
-  return {
+  return checkTexts({
     namespace,
     items: Array.from(items, (item) => {
       const { ttl, staleFor, idle, jitter } = item;
@@ -204,7 +220,7 @@ export function preloadRequest(
     force: options.force ?? false,
     maxParallelism: options.concurrency ?? 0,
     ...(options.pinFor === undefined ? {} : { pinFor: wireDuration(durationMs("pin_for", options.pinFor)) }),
-  };
+  });
 }
 
 function progressOf(progress: PreloadResponse): PreloadProgress {

@@ -8,7 +8,16 @@ import { type KeyInput, keyText } from "./key.js";
 import { type Lookup, lookup, type MissReason, miss } from "./lookup.js";
 import type { Near } from "./near/near.js";
 import { type ReadOptions, readRequest } from "./options.js";
-import { type GetInit, type ItemFailure, itemFailure, noteFound, type Space, sameLength } from "./space.js";
+import {
+  type GetInit,
+  type ItemFailure,
+  itemFailure,
+  type Messages,
+  noteFound,
+  noteMany,
+  type Space,
+  sameLength,
+} from "./space.js";
 import type { OperationFacts } from "./telemetry.js";
 import { durationMs, fromWire } from "./ttl.js";
 
@@ -62,44 +71,65 @@ export function keptNear<T>(
   }
 }
 
-/** Finds several entries, in the order of their keys. */
+/** Finds several entries, in the order of their keys. What is no key is that one's failure. */
 export async function getMany<T>(
   space: Space<T>,
   keys: Iterable<KeyInput>,
   options: ReadOptions,
+  facts: OperationFacts,
 ): Promise<(Lookup<T> | ItemFailure)[]> {
   const near = space.nearFor(options);
-  const texts = Array.from(keys, keyText);
-  const found = new Array<Lookup<T> | ItemFailure>(texts.length);
-  const missing: number[] = [];
-  for (const [index, key] of texts.entries()) {
-    const kept = near?.hit(key, maxAgeMs(options));
-    if (kept === undefined) missing.push(index);
-    else found[index] = alone(() => kept.lookup(space.codec, sinceBoot(), false));
+  // What is wrong with the options is wrong with all.
+  space.getRequest("", options);
+  const maxAge = maxAgeMs(options);
+  const found: (Lookup<T> | ItemFailure)[] = [];
+  const missing: Missing[] = [];
+  for (const input of keys) {
+    const at = found.length;
+    found.push(
+      alone(() => {
+        const key = keyText(input);
+        const kept = near?.hit(key, maxAge);
+        if (kept !== undefined) return kept.lookup(space.codec, sinceBoot(), false);
+        missing.push({ at, key });
+        return miss("other");
+      }),
+    );
   }
-  await space.inBatches(missing, options, async (some) => {
-    const asked = some.map((index) => texts[index] as string);
-    const answers = await getBatch(space, asked, options, near);
-    for (const [at, index] of some.entries()) found[index] = answers[at] as Lookup<T> | ItemFailure;
-  });
+  const many: Messages<Missing, Lookup<T>> = {
+    bytes: () => 0,
+    send: (some, rest) => getBatch(space, some, options, rest, near),
+    without: miss,
+  };
+  const answers = await space.inMessages(many, missing, options);
+  for (const [index, { at }] of missing.entries()) found[at] = answers[index] as Lookup<T> | ItemFailure;
+  noteMany(facts, found);
   return found;
+}
+
+/** A key that this process does not keep, and where its answer belongs. */
+interface Missing {
+  readonly at: number;
+  readonly key: string;
 }
 
 async function getBatch<T>(
   space: Space<T>,
-  keys: readonly string[],
+  some: readonly Missing[],
   options: ReadOptions,
+  rest: () => CallOptions,
   near: Near | undefined,
 ): Promise<(Lookup<T> | ItemFailure)[]> {
   const { core, name, codec } = space;
-  const request = { namespace: name, items: keys.map((key) => ({ ...readRequest(options), key })) };
+  const request = { namespace: name, items: some.map(({ key }) => ({ ...readRequest(options), key })) };
   const fill = near?.ask();
-  const attempt = await core.gate.read(() => core.calls.batchGet(request, options), options);
-  if (attempt.away !== undefined) return keys.map(() => miss(attempt.away as MissReason));
+  const call = rest();
+  const attempt = await core.gate.read(() => core.calls.batchGet(request, call), call, true);
+  if (attempt.away !== undefined) return some.map(() => miss(attempt.away as MissReason));
   const { results } = attempt.answer;
-  sameLength(results.length, keys.length);
+  sameLength(results.length, some.length);
   const found: (Lookup<T> | ItemFailure)[] = [];
-  for (const [index, key] of keys.entries()) {
+  for (const [index, { key }] of some.entries()) {
     const result = results[index]?.result;
     if (result?.case === "error") {
       found.push(itemFailure(errorOfItem(result.value)));
@@ -108,7 +138,7 @@ async function getBatch<T>(
       found.push(alone(() => lookup(codec, result.value)));
     } else {
       // Too large for the answer of a batch: asked for alone, one after the other.
-      found.push(await getAlone(space, key, options, near));
+      found.push(await getAlone(space, key, options, rest, near));
     }
   }
   return found;
@@ -118,13 +148,27 @@ async function getAlone<T>(
   space: Space<T>,
   key: string,
   options: ReadOptions,
+  rest: () => CallOptions,
   near: Near | undefined,
 ): Promise<Lookup<T> | ItemFailure> {
+  const { core, codec } = space;
   try {
-    return await lookUp(space, key, space.getRequest(key, options), options, near);
+    const request = space.getRequest(key, options);
+    const fill = near?.ask();
+    const call = rest();
+    const attempt = await core.gate.read(
+      () => space.bounded(call, (bounded) => getWhole(core, request, bounded)),
+      call,
+      true,
+    );
+    if (attempt.away !== undefined) return miss(attempt.away);
+    fill?.offer(key, attempt.answer);
+    return lookup(codec, attempt.answer);
   } catch (failure) {
-    if (options.signal?.aborted) throw failure;
-    return itemFailure(asError(failure));
+    if (options.signal?.aborted || core.tasks.isOver) throw failure;
+    const error = asError(failure);
+    const away = core.gate.fallback(error);
+    return away === null ? itemFailure(error) : miss(away);
   }
 }
 

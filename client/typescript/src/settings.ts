@@ -7,7 +7,7 @@ import { disabledByEnvironment, environmentSettings } from "./env.js";
 import { configurationError, HotplateError } from "./error.js";
 import type { OnError } from "./gate.js";
 import type { TlsMaterial } from "./grpc.js";
-import { consoleLog, type Log } from "./log.js";
+import { consoleLog, discreet, type Log } from "./log.js";
 import type { NearSetup } from "./near/near.js";
 import { type NearOptions, nearSettings } from "./near/options.js";
 import { type Profile, type ProfileName, profileNamed, profiles } from "./profile.js";
@@ -43,7 +43,7 @@ export interface ClientOptions {
   readonly token?: string | undefined;
   /** Sends the token even without TLS to a host that is not this machine. Whoever listens in then has it. */
   readonly allowInsecureToken?: boolean | undefined;
-  /** Uses TLS, also for `hotplate://`: with Node's certificate authorities, or as told. */
+  /** Uses TLS, also for `hotplate://`: with Node's certificate authorities, or as told. `false`: never, whatever the environment says. */
   readonly tls?: boolean | TlsOptions | undefined;
   /** The timeouts, by name or in milliseconds. Default: `local`. */
   readonly profile?: ProfileName | Profile | undefined;
@@ -54,7 +54,8 @@ export interface ClientOptions {
   /** What typed reads and writes do when the cache is away. Default: `miss`. */
   readonly onError?: OnError | undefined;
   /**
-   * Turns the typed layer off: every read is a miss, every write is dropped. The environment variable `HOTPLATE_DISABLE=1` does
+   * Turns the cache off: nothing is sent by anything. Every read is a miss, every write is dropped, computations compute; what has
+   * no such answer, such as `watch` and `stats`, fails with reason `DISABLED`. The environment variable `HOTPLATE_DISABLE=1` does
    * the same for every client of a process.
    */
   readonly disabled?: boolean | undefined;
@@ -113,8 +114,8 @@ export function withEnvironment(options: ClientOptions): ClientOptions {
     .map((url) => url.trim())
     .filter((url) => url !== "");
   const token = said.token ?? (said.tokenFile === null ? null : readFile("HOTPLATE_TOKEN_FILE", said.tokenFile).trim());
-  const hasCa = typeof options.tls === "object" && options.tls.ca !== undefined;
-  const ca = said.caFile === null || hasCa ? null : readFile("HOTPLATE_CA_FILE", said.caFile);
+  const isSaid = options.tls === false || (typeof options.tls === "object" && options.tls.ca !== undefined);
+  const ca = said.caFile === null || isSaid ? null : readFile("HOTPLATE_CA_FILE", said.caFile);
   return {
     ...options,
     url: options.url ?? (urls.length === 0 ? undefined : urls),
@@ -136,6 +137,9 @@ export function settingsOf(options: ClientOptions): Settings {
   const wantsTls = options.tls !== undefined && options.tls !== false;
   const addresses = (urls.length === 0 ? [DEFAULT_URL] : urls).map((url) => {
     const address = parseAddress(url);
+    if (options.tls === false && address.tls) {
+      throw configurationError("`tls: false` contradicts an address with https:// or tls=true");
+    }
     return wantsTls ? { ...address, tls: true } : address;
   });
   const token = options.token ?? null;
@@ -158,7 +162,7 @@ export function settingsOf(options: ClientOptions): Settings {
     clientId,
     clientIdIsOwn: options.clientId === undefined,
     near: nearSetup(options),
-    log: options.log ?? consoleLog,
+    log: discreet(options.log ?? consoleLog),
     telemetry: options.telemetry ?? noTelemetry,
     onAvailability: options.onAvailability ?? (() => undefined),
   };

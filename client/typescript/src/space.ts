@@ -1,16 +1,23 @@
 /** One namespace as the parts of this package see it: where its calls go, how requests are addressed, what is kept near. */
-import type { CallOptions } from "./calls.js";
+import { unaryBytes } from "./blob/whole.js";
+import { type CallOptions, timeoutOf } from "./calls.js";
+import * as clock from "./clock.js";
 import { type Codec, encodeChecked } from "./codec.js";
 import type { Core } from "./core.js";
-import { HotplateError } from "./error.js";
+import { linked } from "./either.js";
+import { asError, cancelled, HotplateError, timedOut } from "./error.js";
 import type { Attempt } from "./gate.js";
 import type { GetRequestSchema, PutRequestSchema } from "./generated/hotplate/v1/cache_pb.js";
 import type { Init } from "./init.js";
-import type { Lookup } from "./lookup.js";
+import type { Lookup, MissReason } from "./lookup.js";
 import type { Near, OwnWrite } from "./near/near.js";
 import type { EntrySet } from "./near/selects.js";
 import { type ReadOptions, readRequest, type WriteOptions, writeRequest } from "./options.js";
 import type { OperationFacts } from "./telemetry.js";
+import { checkTexts } from "./text.js";
+
+/** Bytes of values that one message carries at most; with what else is in it, well below what every server takes. */
+const MESSAGE_BYTES = 4 << 20;
 
 /** What finds one entry. */
 export type GetInit = Init<typeof GetRequestSchema>;
@@ -41,12 +48,12 @@ export class Space<T> {
 
   /** A Get of this namespace. */
   getRequest(key: string, options: ReadOptions): GetInit {
-    return { namespace: this.name, key, ...readRequest(options) };
+    return checkTexts({ namespace: this.name, key, ...readRequest(options) });
   }
 
   /** A Put of this namespace, without what it stores. */
   addressed(key: string, options: WriteOptions): PutInit {
-    return { ...writeRequest(options), namespace: this.name, key, clientId: this.core.clientId };
+    return checkTexts({ ...writeRequest(options), namespace: this.name, key, clientId: this.core.clientId });
   }
 
   /** A Put of a value. */
@@ -86,37 +93,108 @@ export class Space<T> {
     }
   }
 
-  /** Batches of as many as the server is known to take; when it says that it takes fewer, fewer. */
-  async inBatches<I>(
+  /**
+   * Carries out a call on many entries in messages of as many as the server is known to take, when it says that it takes fewer,
+   * fewer, and of at most {@link MESSAGE_BYTES} of values. A deadline that the caller gave is for all of them together. What one
+   * of several messages fails with is its items' failure.
+   */
+  async inMessages<I, R>(
+    many: Messages<I, R>,
     items: readonly I[],
     options: CallOptions,
-    send: (some: readonly I[]) => Promise<void>,
-  ): Promise<void> {
-    const { calls } = this.core;
+  ): Promise<(R | ItemFailure)[]> {
+    const { calls, gate, tasks } = this.core;
+    gate.refuse(options);
+    const rest = this.#restOf(options);
+    const results: (R | ItemFailure)[] = [];
     for (let at = 0; at < items.length; ) {
-      const some = items.slice(at, at + calls.batchItems);
+      const some = this.#message(many, items, at);
       try {
-        await send(some);
+        results.push(...(await many.send(some, rest)));
       } catch (failure) {
         if (await calls.takesFewer(some.length, failure, options)) continue;
-        throw failure;
+        const isAll = some.length === items.length;
+        if (isAll || options.signal?.aborted || tasks.isOver) throw failure;
+        const error = asError(failure);
+        const away = gate.fallback(error);
+        results.push(...some.map(() => (away === null ? itemFailure(error) : many.without(away))));
       }
       at += some.length;
     }
+    return results;
   }
 
-  /** The options of a stream: it ends with its caller's signal, and with its client. */
-  streaming(options: CallOptions): CallOptions {
-    const closing = this.core.tasks.signal;
-    const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing]);
-    return { signal, timeoutMs: options.timeoutMs };
+  /** What goes into one message: one that is too large for a call goes alone, its own way. */
+  #message<I, R>(many: Messages<I, R>, items: readonly I[], from: number): readonly I[] {
+    const alone = Math.min(unaryBytes(this.core.calls), MESSAGE_BYTES);
+    let bytes = 0;
+    let to = from;
+    while (to < items.length && to - from < this.core.calls.batchItems) {
+      const size = many.bytes(items[to] as I);
+      if (to > from && (size > alone || bytes + size > MESSAGE_BYTES)) break;
+      bytes += size;
+      to += 1;
+      if (size > alone) break;
+    }
+    return items.slice(from, to);
   }
 
-  /** Runs one operation, told to whom it concerns. What is thrown at once is thrown as a rejection. */
+  /** The options of a call that may be of several messages, with what is left of its time. */
+  #restOf(options: CallOptions): () => CallOptions {
+    if (options.timeoutMs === undefined) return () => options;
+    const timeoutMs = timeoutOf(options, this.core.calls.bulkMs);
+    const endsAt = clock.now() + timeoutMs;
+    return () => {
+      const leftMs = endsAt - clock.now();
+      // What is left of the last millisecond is the timer's own lateness.
+      if (leftMs < 1) throw timedOut(timeoutMs);
+      return { ...options, timeoutMs: leftMs };
+    };
+  }
+
+  /** Work on one entry of many, which may take many steps: ended when the time that the caller gave is over. */
+  async bounded<A>(options: CallOptions, work: (options: CallOptions) => Promise<A>): Promise<A> {
+    const { timeoutMs } = options;
+    if (timeoutMs === undefined) return await work(options);
+    const late = new AbortController();
+    const { signal, unlink } = linked([options.signal, late.signal]);
+    const timer = setTimeout(() => late.abort(timedOut(timeoutMs)), Math.min(timeoutMs, clock.TIMER_MAX_MS));
+    try {
+      return await work({ ...options, signal });
+    } finally {
+      clearTimeout(timer);
+      unlink();
+    }
+  }
+
+  /** The options of a stream: it ends with its caller's signal, and with its client. To be unlinked when it has ended. */
+  streaming(options: CallOptions): { readonly options: CallOptions; readonly unlink: () => void } {
+    const { signal, unlink } = linked([options.signal, this.core.tasks.signal]);
+    return { options: { signal, timeoutMs: options.timeoutMs }, unlink };
+  }
+
+  /**
+   * Runs one operation, told to whom it concerns. What is thrown at once is thrown as a rejection. A client that is closed answers
+   * nothing, not even what it kept.
+   */
   told<R>(name: string, run: (facts: OperationFacts) => Promise<R>): Promise<R> {
     const facts: OperationFacts = {};
-    return this.core.telemetry.operation(name, this.name, facts, async () => await run(facts));
+    const { tasks, telemetry } = this.core;
+    return telemetry.operation(name, this.name, facts, async () => {
+      if (tasks.isOver) throw cancelled(tasks.signal);
+      return await run(facts);
+    });
   }
+}
+
+/** How a call on many entries is carried out. */
+export interface Messages<I, R> {
+  /** Bytes of an item's value. */
+  readonly bytes: (item: I) => number;
+  /** Carries out one message, with what is left of the caller's time; answers as many results. */
+  readonly send: (some: readonly I[], rest: () => CallOptions) => Promise<(R | ItemFailure)[]>;
+  /** The result of an item without the cache. */
+  readonly without: (away: MissReason) => R;
 }
 
 /** Tells what a read found. */
@@ -126,9 +204,22 @@ export function noteFound(facts: OperationFacts, found: Lookup<unknown>): void {
   if (found.hit) facts.tier = found.tier;
 }
 
+/** Tells what came of many: how many of each. */
+export function noteMany(facts: OperationFacts, all: readonly { readonly outcome: string }[]): void {
+  const [first] = all;
+  // One name for all of them, so that what counts results counts few.
+  facts.result = all.every(({ outcome }) => outcome === first?.outcome) ? (first?.outcome ?? "ok") : "mixed";
+  facts.nearHits = all.filter((one) => "near" in one && one.near === true).length;
+}
+
 /** A failure of one item. */
 export function itemFailure(error: HotplateError): ItemFailure {
   return { outcome: "error", hit: false, error };
+}
+
+/** What a server that answers nothing for one item of a batch did. */
+export function unanswered(): HotplateError {
+  return new HotplateError("INTERNAL", "the server answered nothing for an item of a batch");
 }
 
 /** Checks that a batch was answered item by item. */

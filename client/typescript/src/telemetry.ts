@@ -8,6 +8,8 @@ export interface OperationFacts {
   tier?: string | null;
   /** Whether this process answered. */
   near?: boolean;
+  /** Of how many entries, of several, this process answered. */
+  nearHits?: number;
 }
 
 /** Hears of operations and changes. It must not throw. */

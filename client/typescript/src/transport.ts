@@ -2,13 +2,15 @@
  * The port between the client and the network: calls as messages, once, without retries. `grpc.ts` is the real one;
  * `testing/memory.ts` keeps everything in this process.
  */
-import type {
-  DescMessage,
-  DescMethodClientStreaming,
-  DescMethodServerStreaming,
-  DescMethodUnary,
-  MessageShape,
+import {
+  type DescMessage,
+  type DescMethodClientStreaming,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type MessageShape,
+  toBinary,
 } from "@bufbuild/protobuf";
+import { disabledError, invalidArgument } from "./error.js";
 
 /** How one try of a call is made. */
 export interface Try {
@@ -66,4 +68,37 @@ export interface Transport {
 
   /** Ends all connections. */
   close(): void;
+}
+
+/**
+ * The bytes of a message.
+ *
+ * @throws {HotplateError} `INVALID_ARGUMENT` for what has none: that is its caller's fault, and never that of the cache.
+ */
+export function encoded<T extends DescMessage>(schema: T, message: MessageShape<T>): Uint8Array {
+  try {
+    return toBinary(schema, message);
+  } catch {
+    // What it says may quote the value.
+    throw invalidArgument("request", "the request has a value that the contract cannot carry");
+  }
+}
+
+/** Carries nothing: for a client that is turned off. */
+export class NoTransport implements Transport {
+  unary(): Promise<never> {
+    return Promise.reject(disabledError());
+  }
+
+  open(): Promise<never> {
+    return Promise.reject(disabledError());
+  }
+
+  upload(): never {
+    throw disabledError();
+  }
+
+  close(): void {
+    // There is nothing to end.
+  }
 }

@@ -131,9 +131,7 @@ export class WatchLine {
   async #told(generation: number): Promise<Told> {
     for (;;) {
       try {
-        const response = await this.#line.message((signal) =>
-          this.#calls.watch(this.#request, { signal: AbortSignal.any([signal, this.#closing]) }),
-        );
+        const response = await this.#line.message((signal) => this.#calls.watch(this.#request, { signal }));
         if (generation !== this.#generation) throw new HotplateError("CANCELLED", "the stream was closed");
         if (response.resumeToken.length > 0) {
           // What was there has begun to be told; the token, not a new listing, is what continues it.
@@ -142,7 +140,7 @@ export class WatchLine {
         if (response.message.case !== undefined) return { is: "message", message: response.message };
       } catch (failure) {
         const error = asError(failure);
-        const final = generation !== this.#generation || this.#closing.aborted || !isOutage(error.kind);
+        const final = generation !== this.#generation || this.#closing.aborted || !isOutage(error);
         if (final) throw error;
         this.#line.failures += 1;
         if (this.#line.failures === 1) return { is: "lost", error };

@@ -1,8 +1,8 @@
 /** Following changes, over lost connections and server restarts. How a stream is opened again lives in `watch-line.ts`. */
 
 import type { Calls } from "./calls.js";
-import { either } from "./either.js";
-import { cancelled, type HotplateError } from "./error.js";
+import { either, type Linked, linked } from "./either.js";
+import { cancelled, disabledError, type HotplateError } from "./error.js";
 import {
   DiscontinuityReason,
   InvalidateMode,
@@ -14,6 +14,7 @@ import {
 import type { Entry, Position, Selector } from "./generated/hotplate/v1/types_pb.js";
 import type { Init } from "./init.js";
 import { type Select, wireSelector } from "./selector.js";
+import { checkTexts } from "./text.js";
 import { type DurationInput, durationMs, wireDuration } from "./ttl.js";
 import { type Told, WatchLine } from "./watch-line.js";
 
@@ -89,14 +90,26 @@ const TYPES = {
  */
 export class Watch implements AsyncIterableIterator<WatchItem, undefined>, AsyncDisposable {
   readonly #line: WatchLine;
-  readonly #signal: AbortSignal;
+  readonly #signals: readonly (AbortSignal | undefined)[];
+  /** From the first item that is asked for to the end. */
+  #linked: Linked | null = null;
+  readonly #disabled: boolean;
   #ended = false;
-  #pending: Promise<Told> | null = null;
+  /** The last item that was asked for: who asks meanwhile gets the one after it. */
+  #last: Promise<unknown> = Promise.resolve();
 
   /** @internal */
-  constructor(calls: Calls, namespace: string, clientId: string, options: WatchOptions, closing: AbortSignal) {
-    this.#signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing]);
-    this.#line = new WatchLine(calls, watchRequest(namespace, clientId, options), this.#signal);
+  constructor(
+    calls: Calls,
+    namespace: string,
+    clientId: string,
+    options: WatchOptions,
+    closing: AbortSignal,
+    disabled: boolean,
+  ) {
+    this.#disabled = disabled;
+    this.#signals = [options.signal, closing];
+    this.#line = new WatchLine(calls, watchRequest(namespace, clientId, options), closing);
   }
 
   /** Continue later, on this server, after the last item told. Empty before the first. */
@@ -104,23 +117,24 @@ export class Watch implements AsyncIterableIterator<WatchItem, undefined>, Async
     return this.#line.token;
   }
 
-  /** The next item, however long that takes. One wait at a time: keep the promise to go on waiting. */
-  async next(): Promise<IteratorResult<WatchItem, undefined>> {
+  /** The next item, however long that takes. Several that are asked for at once come one after the other. */
+  next(): Promise<IteratorResult<WatchItem, undefined>> {
+    const next = this.#last.then(() => this.#next());
+    this.#last = next.catch(() => undefined);
+    return next;
+  }
+
+  async #next(): Promise<IteratorResult<WatchItem, undefined>> {
     if (this.#ended) return { done: true, value: undefined };
-    if (this.#signal.aborted) {
-      this.#end();
-      throw cancelled(this.#signal);
-    }
-    this.#pending ??= this.#line.next();
+    const signal = this.#begin();
     try {
-      const told = await either(this.#pending, [this.#signal]);
+      if (this.#disabled && !signal.aborted) throw disabledError();
+      const told = await either(this.#line.next(), [signal]);
       return { done: false, value: itemOf(told) };
     } catch (failure) {
       if (this.#ended) return { done: true, value: undefined };
       this.#end();
-      throw this.#signal.aborted ? cancelled(this.#signal) : failure;
-    } finally {
-      this.#pending = null;
+      throw signal.aborted ? cancelled(signal) : failure;
     }
   }
 
@@ -138,8 +152,18 @@ export class Watch implements AsyncIterableIterator<WatchItem, undefined>, Async
     await this.return();
   }
 
+  #begin(): AbortSignal {
+    if (this.#linked === null) {
+      this.#linked = linked(this.#signals);
+      // Also when nobody waits for an item then.
+      this.#linked.signal.addEventListener("abort", () => this.#line.close(), { once: true });
+    }
+    return this.#linked.signal;
+  }
+
   #end(): void {
     this.#ended = true;
+    this.#linked?.unlink();
     this.#line.close();
   }
 }
@@ -147,7 +171,7 @@ export class Watch implements AsyncIterableIterator<WatchItem, undefined>, Async
 function watchRequest(namespace: string, clientId: string, options: WatchOptions): Init<typeof WatchRequestSchema> {
   const content = { keys: WatchContent.KEYS, metadata: WatchContent.METADATA, values: WatchContent.VALUES };
   const { progressInterval } = options;
-  return {
+  return checkTexts({
     namespace,
     selectors: (options.selectors ?? []).map(wireSelector),
     content: content[options.content ?? "metadata"],
@@ -158,7 +182,7 @@ function watchRequest(namespace: string, clientId: string, options: WatchOptions
     ...(progressInterval === undefined
       ? {}
       : { progressInterval: wireDuration(durationMs("progress_interval", progressInterval)) }),
-  };
+  });
 }
 
 function itemOf(told: Told): WatchItem {

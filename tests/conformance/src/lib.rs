@@ -6,7 +6,6 @@
 mod clock;
 pub mod driver;
 pub mod expect;
-mod fill;
 pub mod load;
 mod origin;
 mod player;
@@ -20,5 +19,4 @@ mod stage;
 mod step;
 pub mod suite;
 mod vectors;
-mod words;
 pub mod wrong;

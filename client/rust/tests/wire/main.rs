@@ -5,7 +5,6 @@ mod asking;
 mod blob;
 mod cached;
 mod calls;
-mod closing;
 mod compute;
 mod degradation;
 mod double;

@@ -47,8 +47,8 @@ export class Failures {
 }
 
 /**
- * Whether a stream that ended like this may go on in another one. One that another took over may not: two that took over from
- * each other would go on so for ever.
+ * Whether a stream that ended like this may go on in another one. Nobody else has the id of an upload: what took it over was an
+ * older stream of its own, delivered late.
  */
 export function isInterruption(error: HotplateError): boolean {
   switch (error.kind) {
@@ -60,6 +60,8 @@ export function isInterruption(error: HotplateError): boolean {
       return error.retryAfterMs !== null;
     case "INTERNAL":
       return error.reason === DAMAGED;
+    case "FAILED_PRECONDITION":
+      return error.reason === "UPLOAD_TAKEN_OVER";
     default:
       return false;
   }

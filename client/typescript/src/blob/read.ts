@@ -1,7 +1,7 @@
 /** Reading one value as a stream, over as many streams as it takes. */
 
 import { create } from "@bufbuild/protobuf";
-import type { CallOptions, Calls } from "../calls.js";
+import { type CallOptions, type Calls, timeoutOf } from "../calls.js";
 import * as clock from "../clock.js";
 import { either } from "../either.js";
 import { asError, HotplateError, timedOut } from "../error.js";
@@ -49,7 +49,7 @@ export class ValueReader {
     this.#calls = calls;
     this.#request = request;
     this.#signal = options.signal;
-    this.#stepMs = options.timeoutMs ?? calls.callMs;
+    this.#stepMs = timeoutOf(options, calls.callMs);
     this.#turn = calls.turn();
     this.#offset = request.readOffset;
     this.#limit = request.readLimit > 0n ? request.readOffset + request.readLimit : null;

@@ -33,10 +33,7 @@ export class ValueWriter {
 
   /** Begins to write one value as a stream: what `put` says, without its payload. */
   static async open(calls: Calls, put: Init<typeof PutRequestSchema>, options: CallOptions): Promise<ValueWriter> {
-    const writer = new ValueWriter(
-      new Uplink(calls, put, null, options.signal),
-      await chunkBytes(calls, options.signal),
-    );
+    const writer = new ValueWriter(new Uplink(calls, put, null, options), await chunkBytes(calls, options.signal));
     try {
       // Opened at once: whoever follows finds it before its first piece.
       await writer.#link.open(0);

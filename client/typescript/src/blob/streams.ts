@@ -1,12 +1,24 @@
 /** Values as streams, of a namespace. */
-import { HotplateError } from "../error.js";
-import { type Lookup, lookupOfStream, type Written, writtenOf } from "../lookup.js";
+import { raw } from "../codec.js";
+import { invalidArgument } from "../error.js";
+import { type Lookup, lookupOfStream, miss, type Written, writtenOf } from "../lookup.js";
 import type { OwnWrite } from "../near/near.js";
 import { setOfKey } from "../near/selects.js";
 import type { ReadOptions, WriteOptions } from "../options.js";
-import type { Space } from "../space.js";
+import { noteFound, type Space } from "../space.js";
+import type { OperationFacts } from "../telemetry.js";
+import { checkText } from "../text.js";
 import { ValueReader } from "./read.js";
 import { ValueWriter } from "./sink.js";
+
+/** How a value is written in pieces. */
+export interface WriteStreamOptions extends WriteOptions {
+  /**
+   * The media type of the pieces, together: what a codec that is to read them must read. Default: `application/octet-stream`,
+   * which `raw()` writes.
+   */
+  readonly contentType?: string | undefined;
+}
 
 /**
  * A value that is read in pieces: `for await (const piece of stream)`. Every piece is checked before it is handed out, and the
@@ -15,17 +27,25 @@ import { ValueWriter } from "./sink.js";
 export class ReadStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
   /** What is known of the value before its bytes: its size in bytes as the hit's value, zero while it is written. */
   readonly found: Lookup<number>;
-  readonly #reader: ValueReader;
+  readonly #reader: ValueReader | null;
+  readonly #ended: () => void;
 
-  /** @internal */
-  constructor(reader: ValueReader) {
+  /** Without a reader there is nothing to read. @internal */
+  constructor(reader: ValueReader | null, found: Lookup<number>, ended: () => void) {
     this.#reader = reader;
-    this.found = lookupOfStream(reader.header);
+    this.found = found;
+    this.#ended = ended;
   }
 
   /** The next piece; null at the end, or when there is no value. */
-  next(): Promise<Uint8Array | null> {
-    return this.#reader.next();
+  async next(): Promise<Uint8Array | null> {
+    let piece: Uint8Array | null = null;
+    try {
+      piece = (await this.#reader?.next()) ?? null;
+    } finally {
+      if (piece === null) this.#ended();
+    }
+    return piece;
   }
 
   /** The rest of the value in one piece of memory. */
@@ -45,7 +65,8 @@ export class ReadStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
 
   /** Ends the stream. */
   close(): void {
-    this.#reader.close();
+    this.#reader?.close();
+    this.#ended();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -54,18 +75,25 @@ export class ReadStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
   }
 }
 
+/** What a stream of pieces that are written is made of. @internal */
+export interface Writing {
+  /** Where the pieces go; null where the cache is turned off. */
+  readonly writer: ValueWriter | null;
+  readonly write: OwnWrite | undefined;
+  /** Told when the value was stored. */
+  readonly stored: () => void;
+  /** Told at the end, however that came. */
+  readonly ended: () => void;
+}
+
 /** A value that is written in pieces. Closed, or disposed of, before {@link WriteStream.finish}, nothing is stored. */
 export class WriteStream implements AsyncDisposable {
-  readonly #writer: ValueWriter;
-  readonly #write: OwnWrite | undefined;
-  readonly #stored: () => void;
-  #ended = false;
+  readonly #writing: Writing;
+  #over = false;
 
   /** @internal */
-  constructor(writer: ValueWriter, write: OwnWrite | undefined, stored: () => void) {
-    this.#writer = writer;
-    this.#write = write;
-    this.#stored = stored;
+  constructor(writing: Writing) {
+    this.#writing = writing;
   }
 
   /**
@@ -74,30 +102,34 @@ export class WriteStream implements AsyncDisposable {
    * @throws {HotplateError} What the server refused, or that it was away for too long. After an error the upload is lost.
    */
   async send(piece: Uint8Array | string): Promise<void> {
-    if (this.#ended) throw new HotplateError("INVALID_ARGUMENT", "the stream has ended");
-    await this.#writer.send(typeof piece === "string" ? Buffer.from(piece) : piece);
+    if (this.#over) throw invalidArgument("stream", "the stream has ended");
+    await this.#writing.writer?.send(typeof piece === "string" ? Buffer.from(piece) : piece);
   }
 
   /** Stores what was sent, under its key, in one step. */
   async finish(): Promise<Written> {
-    if (this.#ended) throw new HotplateError("INVALID_ARGUMENT", "the stream has ended");
-    this.#ended = true;
+    if (this.#over) throw invalidArgument("stream", "the stream has ended");
+    this.#over = true;
+    const { writer, write, stored, ended } = this.#writing;
     try {
-      const response = await this.#writer.finish();
-      this.#write?.answered();
-      this.#stored();
+      if (writer === null) return { outcome: "dropped", reason: "disabled" };
+      const response = await writer.finish();
+      write?.answered();
+      stored();
       return writtenOf(response);
     } finally {
-      this.#write?.end();
+      write?.end();
+      ended();
     }
   }
 
   /** Gives up: nothing is stored. */
   close(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#writer.close();
-    this.#write?.end();
+    if (this.#over) return;
+    this.#over = true;
+    this.#writing.writer?.close();
+    this.#writing.write?.end();
+    this.#writing.ended();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -112,8 +144,15 @@ export async function openReadStream<T>(
   key: string,
   options: ReadOptions,
   follow: boolean,
+  facts: OperationFacts,
 ): Promise<ReadStream> {
   const { stalePolicy, maxAge, slowestTier } = space.getRequest(key, options);
+  const { calls, gate } = space.core;
+  gate.refuse(options);
+  if (gate.disabled) {
+    facts.result = "miss";
+    return new ReadStream(null, miss("disabled"), () => undefined);
+  }
   const request = {
     namespace: space.name,
     key,
@@ -122,19 +161,40 @@ export async function openReadStream<T>(
     ...(maxAge === undefined ? {} : { maxAge }),
     ...(slowestTier === undefined ? {} : { slowestTier }),
   };
-  return new ReadStream(await ValueReader.open(space.core.calls, request, space.streaming(options)));
+  const { options: streaming, unlink } = space.streaming(options);
+  try {
+    const reader = await ValueReader.open(calls, request, streaming);
+    const found = lookupOfStream(reader.header);
+    noteFound(facts, found);
+    return new ReadStream(reader, found, unlink);
+  } catch (failure) {
+    unlink();
+    throw failure;
+  }
 }
 
 /** Begins to write a value in pieces. */
-export async function openWriteStream<T>(space: Space<T>, key: string, options: WriteOptions): Promise<WriteStream> {
-  const { core, name, codec } = space;
-  const request = { ...space.addressed(key, options), contentType: codec.contentType };
+export async function openWriteStream<T>(
+  space: Space<T>,
+  key: string,
+  options: WriteStreamOptions,
+): Promise<WriteStream> {
+  const { core, name } = space;
+  const { contentType = raw().contentType } = options;
+  checkText("content_type", contentType);
+  const request = { ...space.addressed(key, options), contentType };
+  core.gate.refuse(options);
+  if (core.gate.disabled) {
+    return new WriteStream({ writer: null, write: undefined, stored: () => undefined, ended: () => undefined });
+  }
   const write = space.ownWrite([setOfKey(key)]);
+  const { options: streaming, unlink } = space.streaming(options);
   try {
-    const writer = await ValueWriter.open(core.calls, request, space.streaming(options));
-    return new WriteStream(writer, write, () => core.flights.outdateKey(name, key));
+    const writer = await ValueWriter.open(core.calls, request, streaming);
+    return new WriteStream({ writer, write, stored: () => core.flights.outdateKey(name, key), ended: unlink });
   } catch (failure) {
     write?.end();
+    unlink();
     throw failure;
   }
 }

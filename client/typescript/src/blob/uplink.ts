@@ -4,7 +4,7 @@
  */
 
 import { create } from "@bufbuild/protobuf";
-import { type Calls, newId } from "../calls.js";
+import { type CallOptions, type Calls, newId, timeoutOf } from "../calls.js";
 import * as clock from "../clock.js";
 import { either } from "../either.js";
 import { asError, HotplateError } from "../error.js";
@@ -48,20 +48,17 @@ export class Uplink {
   readonly #uploadId = newId();
   readonly #put: Init<typeof PutRequestSchema>;
   readonly #sizeBytes: number;
+  readonly #stepMs: number;
   #turn: number;
   #open: Outgoing<WriteValueRequest, WriteValueResponse> | null = null;
   /** The most the server is known to have had. */
   #most = 0;
 
   /** An upload of what `put` says, without its payload. Opens nothing. */
-  constructor(
-    calls: Calls,
-    put: Init<typeof PutRequestSchema>,
-    sizeBytes: number | null,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(calls: Calls, put: Init<typeof PutRequestSchema>, sizeBytes: number | null, options: CallOptions) {
     this.calls = calls;
-    this.signal = signal;
+    this.signal = options.signal;
+    this.#stepMs = timeoutOf(options, calls.bulkMs);
     this.#put = { ...put, payload: { case: undefined } };
     this.#sizeBytes = sizeBytes ?? 0;
     this.#turn = calls.turn();
@@ -95,7 +92,7 @@ export class Uplink {
     if (open === null) throw broken();
     open.end();
     try {
-      const { put } = await either(within(this.calls.bulkMs, open.answer), [this.signal]);
+      const { put } = await either(within(this.#stepMs, open.answer), [this.signal]);
       if (put === undefined) throw broken();
       return put;
     } finally {
@@ -153,7 +150,7 @@ export class Uplink {
     if (open === null) throw broken();
     try {
       const sent = open.send(create(WriteValueRequestSchema, { message }));
-      await either(within(this.calls.bulkMs, sent), [this.signal]);
+      await either(within(this.#stepMs, sent), [this.signal]);
     } catch (failure) {
       this.close();
       throw failure;

@@ -9,7 +9,7 @@ import { chunkBytes, Uplink } from "./uplink.js";
 /**
  * Writes one value as a stream: what `put` says, with `value` as its payload. Nothing of it can be read under its key before
  * all of it is there; then it is stored in one step. A stream that breaks is gone on with where the server has it. The deadline
- * of a call on many entries is for each step, not for all.
+ * of a call on many entries, or that of the caller, is for each step, not for all.
  *
  * @throws {HotplateError} What the server refused, or that it was away for too long.
  */
@@ -20,7 +20,7 @@ export async function writeValue(
   options: CallOptions,
 ): Promise<PutResponse> {
   const size = await chunkBytes(calls, options.signal);
-  const link = new Uplink(calls, put, value.length, options.signal);
+  const link = new Uplink(calls, put, value.length, options);
   /** CRC-32C of all before a byte, for the ends of chunks and for where the server went on. */
   const sums = new Map<number, number>([[0, 0]]);
   let at = 0;

@@ -29,6 +29,8 @@ export class Nears {
   readonly #tasks: Tasks;
   readonly #clientId: string | null;
   readonly #log: Log;
+  /** There are as many as may be, which was said. */
+  #isFull = false;
 
   /** `clientId` is the name this client writes under, where nobody else does. */
   constructor(setup: NearSetup, calls: Calls, tasks: Tasks, clientId: string | null, log: Log) {
@@ -63,7 +65,10 @@ export class Nears {
     const made = this.#made.get(name);
     if (made !== undefined) return made;
     if (this.#made.size >= NAMESPACES_MAX) {
-      this.#log.warn(`a client has at most ${NAMESPACES_MAX} near caches: this namespace goes without`);
+      if (!this.#isFull) {
+        this.#isFull = true;
+        this.#log.warn(`a client has at most ${NAMESPACES_MAX} near caches: further namespaces go without`);
+      }
       return undefined;
     }
     const core = new NearCore(settings);

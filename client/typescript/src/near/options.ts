@@ -9,7 +9,7 @@ import { type DurationInput, durationMs } from "../ttl.js";
  */
 export type NearFollow = "namespace" | "kept_keys" | { readonly prefixes: readonly string[] };
 
-/** How values are kept in this process. */
+/** How values are kept in this process. At most 64 namespaces of a client have a near cache: further ones go without. */
 export interface NearOptions {
   /**
    * Bytes that it keeps at most, for each namespace, at least 64 KiB. A value counts twice, as it came and as it was read, with

@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from hotplate._core.flights import Flight, Settable
+from hotplate._core.flights import Flight
 
-E = TypeVar("E", bound=Settable)
+
+class _Settable(Protocol):
+    def set(self) -> None: ...
+
+
+E = TypeVar("E", bound=_Settable)
 
 
 class Slots(Generic[E]):

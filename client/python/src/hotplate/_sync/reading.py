@@ -49,9 +49,6 @@ class ValueReader:
                 self.close()
                 runtime.sleep(self._failures.pause(error, self._calls.profile.bulk_timeout))
                 self._turn += 1
-            except BaseException:
-                self.close()
-                raise
         self.header = header
         if not header.version:
             self.close()
@@ -145,8 +142,9 @@ def _is_followed(header: blob.ReadValueHeader) -> bool:
     return header.found.outcome == pb.GET_OUTCOME_PENDING
 
 
-def with_large(calls: Calls, request: pb.GetRequest, response: pb.GetResponse) -> pb.GetResponse:
-    """The answer of a Get with the value in it, however large that is."""
+def get_whole(calls: Calls, request: pb.GetRequest, timeout: float | None = None) -> pb.GetResponse:
+    """A Get whose answer has the value, however large it is."""
+    response = calls.get(request, timeout)
     for _ in range(_VERSIONS_MAX):
         if response.entry.WhichOneof("payload") != "large":
             return response
@@ -165,11 +163,7 @@ def with_large(calls: Calls, request: pb.GetRequest, response: pb.GetResponse) -
         if value is not None:
             response.entry.value = value
             return response
-        # All that it asked for, but no second lease.
-        again = pb.GetRequest()
-        again.CopyFrom(request)
-        again.ClearField("miss_policy")
-        again.ClearField("wait_timeout")
+        again = pb.GetRequest(namespace=request.namespace, key=request.key, stale_policy=request.stale_policy)
         response = calls.get(again)
     raise UnavailableError("the value was replaced each time it was read", reason="VERSION_GONE")
 
@@ -195,13 +189,10 @@ class ReadStream:
     Iterate over it for the pieces. Leave it by `with`, or `close` it, when not all is read.
     """
 
-    def __init__(self, reader: ValueReader | None, found: Lookup[int]) -> None:
-        """Made by the namespace; without a reader there is nothing to read."""
+    def __init__(self, reader: ValueReader) -> None:
+        """Made by the namespace."""
         self._reader = reader
-        self._left = None
-        if reader is not None and reader.header.version:
-            self._left = runtime.when_left(self, "a value that is read in pieces", reader.close)
-        self.found: Lookup[int] = found
+        self.found: Lookup[int] = _of_stream(reader.header)
         """What is known of the value before its bytes: its size as the hit's value, zero while it is written."""
 
     def next(self) -> bytes | None:
@@ -210,16 +201,7 @@ class ReadStream:
         Raises `InternalError` with reason `DIGEST_MISMATCH` when the pieces are not the whole that the server meant:
         what was handed out before is not the value then.
         """
-        if self._reader is None:
-            return None
-        try:
-            piece = self._reader.next()
-        except HotplateError:
-            self.close()
-            raise
-        if piece is None:
-            self.close()
-        return piece
+        return self._reader.next()
 
     def read(self) -> bytes:
         """All that is left, in memory."""
@@ -227,10 +209,7 @@ class ReadStream:
 
     def close(self) -> None:
         """Lets go of the stream."""
-        if self._left is not None:
-            self._left.detach()
-        if self._reader is not None:
-            self._reader.close()
+        self._reader.close()
 
     def __iter__(self) -> Self:
         """Each piece as it comes."""
@@ -254,8 +233,7 @@ class ReadStream:
         self.close()
 
 
-def found_by(header: blob.ReadValueHeader) -> Lookup[int]:
-    """What a stream's header tells of the value."""
+def _of_stream(header: blob.ReadValueHeader) -> Lookup[int]:
     response = header.found
     if header.version:
         return hit_of(header.size_bytes, response)

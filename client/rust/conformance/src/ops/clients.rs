@@ -110,9 +110,9 @@ fn following(follow: &Value) -> Outcome<NearFollow> {
 }
 
 pub(super) async fn close(world: &World, mut arguments: Arguments) -> Outcome {
-    let client = world.client(&mut arguments)?;
+    let name: String = arguments.need("client")?;
     arguments.end()?;
-    client.close().await;
+    world.close(&name)?.close().await;
     Ok(json!({}))
 }
 

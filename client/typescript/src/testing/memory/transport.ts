@@ -8,7 +8,6 @@ import {
   fromBinary,
   type MessageInitShape,
   type MessageShape,
-  toBinary,
 } from "@bufbuild/protobuf";
 import { crc32c } from "../../blob/crc32c.js";
 import * as clock from "../../clock.js";
@@ -41,7 +40,7 @@ import {
   type UpdateWatchRequest,
   type WatchRequest,
 } from "../../generated/hotplate/v1/cache_pb.js";
-import type { Incoming, Outgoing, Transport, Try } from "../../transport.js";
+import { encoded, type Incoming, type Outgoing, type Transport, type Try } from "../../transport.js";
 import { wireDuration } from "../../ttl.js";
 import { VERSION } from "../../version.js";
 import type { MemoryCache } from "./cache.js";
@@ -275,7 +274,7 @@ export class MemoryTransport implements Transport {
 }
 
 function copy<T extends DescMessage>(schema: T, message: MessageShape<T>): MessageShape<T> {
-  return fromBinary(schema, toBinary(schema, message));
+  return fromBinary(schema, encoded(schema, message));
 }
 
 function itemError(failure: unknown) {
