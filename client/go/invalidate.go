@@ -111,10 +111,13 @@ func (n *Namespace[T]) change(
 	if request.Selectors, err = wired(selectors); err == nil {
 		err = n.fault
 	}
+	if err == nil {
+		err = firstFault(textFault("reason", n.reason))
+	}
 	if err != nil {
 		return InvalidateResult{}, err
 	}
-	request.Namespace, request.ClientId = n.name, n.client.clientID
+	request.Namespace, request.ClientId, request.Reason = n.name, n.client.clientID, n.reason
 	ctx, ended := n.client.begin(ctx, name, n.name)
 	defer func() { ended(plainResult(err)) }()
 	n.client.flights.outdate(n.name)

@@ -25,6 +25,8 @@ type Namespace[T any] struct {
 	around bool
 	// plain is how is read without options; nobody changes it.
 	plain readOptions
+	// reason is told with what is invalidated.
+	reason string
 	// fault is what is wrong with the name.
 	fault error
 }
@@ -44,6 +46,14 @@ func (n *Namespace[T]) PastNearCache() *Namespace[T] {
 	past := *n
 	past.around = true
 	return &past
+}
+
+// Because is the same namespace, with a reason for what is invalidated through it: [Namespace.Explain] and events tell it, for people.
+// At most 256 bytes.
+func (n *Namespace[T]) Because(reason string) *Namespace[T] {
+	told := *n
+	told.reason = reason
+	return &told
 }
 
 // Name is its name.

@@ -27,6 +27,7 @@ func read[A any](line []byte) (A, error) {
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(&arguments)
+	vectors.WithHalves(line, &arguments)
 	return arguments, err
 }
 
@@ -36,6 +37,7 @@ type key struct{ hotplate.AsKey }
 func (k *key) UnmarshalJSON(text []byte) error {
 	var whole string
 	if err := json.Unmarshal(text, &whole); err == nil {
+		vectors.WithHalves(text, &whole)
 		k.AsKey = hotplate.Text(whole)
 		return nil
 	}

@@ -40,7 +40,7 @@ func (a *functionArguments) function(w *world, ran *atomic.Bool) func(context.Co
 			return nil, ctx.Err()
 		}
 		if a.Panics {
-			panic("a function that was told to panic")
+			panic("told to panic")
 		}
 		counted.finished.Add(1)
 		if a.Fail != nil {

@@ -54,7 +54,11 @@ func explain(ctx context.Context, w *world, line []byte) (any, error) {
 	for _, event := range slices.Backward(explained.GetEvents()) {
 		events = append(events, plain(event.GetType().String(), "KEY_EVENT_TYPE_"))
 	}
-	return map[string]any{"would": would, "events": events}, nil
+	answer := map[string]any{"would": would, "events": events, "reason": nil}
+	if reason := explained.GetCause().GetReason(); reason != "" {
+		answer["reason"] = reason
+	}
+	return answer, nil
 }
 
 func serverInfo(ctx context.Context, w *world, line []byte) (any, error) {

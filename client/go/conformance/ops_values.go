@@ -281,6 +281,7 @@ func invalidate(ctx context.Context, w *world, line []byte) (any, error) {
 	a, err := read[struct {
 		where
 		Selectors []selectorArguments
+		Reason    string
 	}](line)
 	if err != nil {
 		return nil, err
@@ -293,7 +294,7 @@ func invalidate(ctx context.Context, w *world, line []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, err := space.Invalidate(ctx, all...)
+	result, err := space.Because(a.Reason).Invalidate(ctx, all...)
 	return invalidatedOf(result), err
 }
 

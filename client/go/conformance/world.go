@@ -108,8 +108,8 @@ func (w *world) open(name string, client *hotplate.Client) error {
 
 func (w *world) close(name string) error {
 	w.mu.Lock()
+	// It stays under its name: what a closed client answers is asked as well.
 	client := w.clients[name]
-	delete(w.clients, name)
 	w.mu.Unlock()
 	if client == nil {
 		return fmt.Errorf("there is no client `%s`", name)

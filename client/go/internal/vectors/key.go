@@ -43,6 +43,8 @@ func add(key hotplate.KeyPath, call Call) (hotplate.KeyPath, error) {
 	if err != nil {
 		return key, fmt.Errorf("the argument of `%s` is another one: %w", name, err)
 	}
+	WithHalves(call[1], &text)
+	WithHalves(call[1], &texts)
 	switch name {
 	case "segments":
 		if len(texts) == 0 {
