@@ -15,6 +15,7 @@ mod demo;
 mod example;
 mod generate;
 mod history;
+mod lanes;
 mod model;
 mod prepare;
 mod program;

@@ -134,6 +134,16 @@ impl Log {
         if status.success() { Ok(text) } else { Err(format!("`{}` failed: {status}", shown(command))) }
     }
 
+    /// An empty log beside this one, for what runs at the same time as other things.
+    pub(crate) fn beside(&self, name: &str) -> Result<Self, String> {
+        Self::create(self.path.with_extension(format!("{name}.log")))
+    }
+
+    /// Adds everything that another log holds, in one piece.
+    pub(crate) fn append(&self, other: &Self) -> Result<(), String> {
+        self.say(&other.tail(usize::MAX))
+    }
+
     /// The last lines of the log.
     pub(crate) fn tail(&self, lines: usize) -> String {
         let text = fs::read(&self.path).unwrap_or_default();

@@ -6,6 +6,12 @@ use serde::Deserialize;
 
 use crate::program::{command, root, tools};
 
+/// What is done of each SDK, in this order.
+pub(crate) const PHASES: [&str; 4] = ["prepare", "check", "test", "package"];
+
+/// Whose checks, tests and packages are those of the workspace.
+const OF_THE_WORKSPACE: &str = "rust";
+
 /// Seconds that a command may take of which `sdk.toml` says nothing.
 const SECONDS_MAX: u64 = 300;
 
@@ -46,6 +52,7 @@ struct Commands {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Limits {
+    /// By phase, for each of its commands.
     #[serde(default)]
     seconds_max: BTreeMap<String, u64>,
 }
@@ -64,11 +71,24 @@ fn read(file: PathBuf) -> Result<Sdk, String> {
     let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let text = fs::read_to_string(&file).map_err(|error| wrong(&error))?;
     let mut sdk: Sdk = toml::from_str(&text).map_err(|error| wrong(&error))?;
+    sdk.is_complete().map_err(|reason| wrong(&reason))?;
     sdk.folder = file.parent().map(PathBuf::from).unwrap_or_default();
     Ok(sdk)
 }
 
 impl Sdk {
+    /// Nothing that CI does of an SDK may be left out by a slip of the pen.
+    fn is_complete(&self) -> Result<(), String> {
+        if let Some(unknown) = self.limits.seconds_max.keys().find(|name| !PHASES.contains(&name.as_str())) {
+            return Err(format!("seconds_max names `{unknown}`; there are: {}", PHASES.join(", ")));
+        }
+        let missing = PHASES.into_iter().find(|phase| self.phase(phase).is_empty());
+        match missing {
+            Some(phase) if self.language != OF_THE_WORKSPACE => Err(format!("there are no commands to {phase} it")),
+            _ => Ok(()),
+        }
+    }
+
     /// The commands of a phase, each with the time it may take.
     pub(crate) fn phase(&self, phase: &str) -> Vec<Command> {
         let commands = match phase {
@@ -118,6 +138,17 @@ mod tests {
         assert_eq!(words, ["--kill-after=10", "7", &filled("{root}/run"), "a b"]);
         assert!(sdk.phase("prepare").is_empty());
         assert!(toml::from_str::<Sdk>(&text.replace("generated", "made")).is_err());
+    }
+
+    #[test]
+    fn what_would_not_be_done_is_found() {
+        let whole = "language = 'x'\n[commands]\ndriver = ['d']\nprepare = [['p']]\ncheck = [['c']]\ntest = [['t']]\n\
+                     package = [['k']]\n[limits]\nseconds_max = { test = 7 }\n";
+        let read = |text: &str| toml::from_str::<Sdk>(text).unwrap().is_complete();
+        assert_eq!(read(whole), Ok(()));
+        assert!(read(&whole.replace("check = [['c']]\n", "")).unwrap_err().contains("check"));
+        assert!(read(&whole.replace("test = 7", "tests = 7")).unwrap_err().contains("tests"));
+        assert_eq!(read(&whole.replace("'x'", "'rust'").replace("check = [['c']]\n", "")), Ok(()));
     }
 
     #[test]

@@ -16,6 +16,10 @@ class ComputeFailedError(Exception):
     """What a function that is to fail fails with."""
 
 
+class PanickedError(BaseException):
+    """What comes nearest to a panic: as those of libraries below Python, it is no `Exception`."""
+
+
 def ms(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * 1000)
 
@@ -108,6 +112,9 @@ def failure(error: BaseException) -> dict[str, Any] | None:
         }
     if isinstance(error, ComputeFailedError):
         return _bare("COMPUTE", str(error))
+    if isinstance(error, PanickedError):
+        # In threads a caller's own function runs in the caller's own thread: what it raises is not the client's.
+        return _bare("COMPUTE", type(error).__name__)
     if isinstance(error, asyncio.CancelledError):
         return _bare("CANCELLED", "the caller gave up")
     return None

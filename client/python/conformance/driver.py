@@ -77,6 +77,8 @@ class Driver(Vectors):
         urls: list[str] | None = None,
         settings: dict[str, Any] | None = None,
     ) -> Any:
+        if client in self.clients:
+            raise Fault(f"a client `{client}` is there already")
         given = dict(settings or {})
         unknown = set(given) - _SETTINGS
         if unknown:
@@ -93,7 +95,10 @@ class Driver(Vectors):
         return {}
 
     async def op_close(self, client: str) -> Any:
-        await self.call(self.clients.pop(client).close)
+        if client not in self.clients:
+            raise Fault(f"no client `{client}`")
+        # It keeps its name: what a closed client answers is judged as well.
+        await self.call(self.clients[client].close)
         return {}
 
     async def op_state(self, client: str) -> Any:
@@ -165,9 +170,11 @@ class Driver(Vectors):
     async def op_remove(self, client: str, key: Any, namespace: str | None = None) -> Any:
         return answers.invalidated(await self.call(self.space(client, namespace).remove, key_of(key)))
 
-    async def op_invalidate(self, client: str, selectors: list[Any], namespace: str | None = None) -> Any:
+    async def op_invalidate(
+        self, client: str, selectors: list[Any], reason: str = "", namespace: str | None = None
+    ) -> Any:
         space = self.space(client, namespace)
-        return answers.invalidated(await self.call(space.invalidate, *map(_selector, selectors)))
+        return answers.invalidated(await self.call(space.invalidate, *map(_selector, selectors), reason=reason))
 
     async def op_mark_stale(
         self, client: str, selectors: list[Any], spread_over_ms: int | None = None, namespace: str | None = None
@@ -277,7 +284,7 @@ class Driver(Vectors):
 
         would = pb.GetOutcome.Name(answer.outcome).removeprefix("GET_OUTCOME_").lower()
         events = [pb.KeyEventType.Name(event.type).removeprefix("KEY_EVENT_TYPE_").lower() for event in answer.events]
-        return {"would": would, "events": events[::-1]}
+        return {"would": would, "events": events[::-1], "reason": answer.cause.reason or None}
 
     async def op_server_info(self, client: str) -> Any:
         info = await self.call(self.clients[client].calls.get_server_info)
@@ -366,7 +373,7 @@ async def answered(driver: Driver, request: dict[str, Any]) -> dict[str, Any]:
         return {"ok": await operation(**arguments)}
     except Fault as fault:
         return {"fault": str(fault)}
-    except (Exception, asyncio.CancelledError) as error:
+    except (Exception, asyncio.CancelledError, answers.PanickedError) as error:
         said = answers.failure(error)
         return {"fault": f"{type(error).__name__}: {error}"} if said is None else {"error": said}
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import answers
-from answers import ComputeFailedError
+from answers import ComputeFailedError, PanickedError
 from values import Fault, value_of
 
 from hotplate import HotplateError
@@ -66,7 +66,7 @@ class Function:
     def _end(self) -> Any:
         self.counts[1] += 1
         if self.compute.get("panics"):
-            raise ComputeFailedError("the computation panicked")
+            raise PanickedError("told to panic")
         if self.compute.get("fail") is not None:
             raise ComputeFailedError(self.compute["fail"])
         return value_of(self.compute.get("value"))

@@ -293,3 +293,20 @@ async def _seven() -> int:
 
 async def _is(value: Any) -> Any:
     return value
+
+
+def test_what_is_no_exception_is_a_failure_without_its_text(run: Run, client: Client) -> None:
+    class PanicError(BaseException):
+        """As libraries below Python raise it."""
+
+    async def panic() -> int:
+        raise PanicError("a secret")
+
+    async def test(other: AsyncClient) -> None:
+        with pytest.raises(ComputeError, match="ended by PanicError") as caught:
+            await other.namespace().get_or_compute("k", panic)
+        assert "secret" not in str(caught.value)
+
+    run(test)
+    # The lease was given back.
+    assert client.namespace().get_or_compute("k", lambda: 1) == 1

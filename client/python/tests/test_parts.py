@@ -124,8 +124,3 @@ def test_the_fake_is_a_cache_whose_time_is_moved_by_hand() -> None:
             assert len({id(one) for one in got}) == 1
 
     asyncio.run(test())
-
-
-def test_what_the_fake_does_not_do_it_says() -> None:
-    with fake_client() as client, pytest.raises(hotplate.UnimplementedError, match="local_server"):
-        client.namespace().stats()

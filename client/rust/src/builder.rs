@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Client, Error, Profile, Result,
-    calls::Wire,
+    calls::{Closing, Wire},
     client::{OnError, Setup},
     endpoint::Address,
     env,
@@ -190,8 +190,9 @@ impl Builder {
         self
     }
 
-    /// Turns the typed layer off: every read is a miss, every write is dropped. The environment variable
-    /// `HOTPLATE_DISABLE=1` does the same for every client of a process.
+    /// Turns the cache off: nothing is sent, every read is a miss, every write is dropped, everything is computed. What has
+    /// no such answer, as [`Client::calls`], watches, preloads and statistics, is an error of kind `FailedPrecondition`.
+    /// The environment variable `HOTPLATE_DISABLE=1` does the same for every client of a process.
     pub fn disabled(mut self, disabled: bool) -> Self {
         self.setup.disabled = disabled;
         self
@@ -270,7 +271,7 @@ impl Builder {
     /// server is down. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// `Configuration`, with what to change.
+    /// `Configuration`, with what to change; also for `HOTPLATE_DISABLE` with anything but `1`, `true`, `0` and `false`.
     pub fn build(mut self) -> Result<Client> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Error::configuration("a client needs a tokio runtime: call `build` from within one"));
@@ -295,7 +296,7 @@ impl Builder {
         if !(1..=64).contains(&self.connections_max) {
             return Err(Error::configuration("connections_max is 1 to 64"));
         }
-        setup.disabled |= env::disabled();
+        setup.disabled |= env::disabled()?;
         let pool = Pool::new(&endpoints, self.connections_max);
         let wire = Wire {
             pipes: self.pipelining.then(|| Pipes::new(&pool, authorization.as_ref())),
@@ -305,6 +306,8 @@ impl Builder {
             budget: Budget::default(),
             repeats: AtomicU64::new(0),
             limits: OnceCell::new(),
+            disabled: setup.disabled,
+            closing: Closing::default(),
         };
         Ok(Client::new(Arc::new(wire), namespace, setup))
     }

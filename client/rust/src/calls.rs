@@ -4,19 +4,20 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Streaming,
     metadata::{Ascii, MetadataValue},
 };
 
 use crate::{
-    Error, Profile, Result,
+    Error, ErrorKind, Profile, Result,
     pipe::{self, Pipes},
     pool::Pool,
     retry::{self, Budget, Repeat},
@@ -36,13 +37,40 @@ pub(crate) struct Wire {
     pub(crate) repeats: AtomicU64,
     /// What the server allows, once it was asked.
     pub(crate) limits: OnceCell<v1::ServerLimits>,
+    /// Whether the kill switch is on: nothing is sent by anything.
+    pub(crate) disabled: bool,
+    pub(crate) closing: Closing,
+}
+
+/// Whether the client is closed. Known in two ways: what is asked for each look into this process must cost nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Closing {
+    flag: AtomicBool,
+    token: CancellationToken,
+}
+
+impl Closing {
+    /// Closes; `false` when it was closed before.
+    pub(crate) fn close(&self) -> bool {
+        let first = !self.flag.swap(true, Ordering::AcqRel);
+        self.token.cancel();
+        first
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.flag.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn closed(&self) {
+        self.token.cancelled().await;
+    }
 }
 
 /// The RPCs of `hotplate.v1.CacheService`, one method each. Cheap to clone.
 ///
 /// Every call carries the token, ends within its deadline and is tried again, at most twice, when the server was
 /// unavailable and repeating it is safe. Failures come as [`crate::Error`]; a miss is part of an answer, not a failure.
-/// The kill switch and the breaker of the typed layer do not apply here.
+/// The breaker of the typed layer does not apply here; the kill switch and [`crate::Client::close`] make each call an error.
 ///
 /// Small calls that are made at the same time share a stream, without being asked and without waiting for each other;
 /// see [`crate::Builder::pipelining`].
@@ -60,11 +88,39 @@ pub struct Calls {
     pub(crate) wire: Arc<Wire>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) attempts: u32,
+    last_word: bool,
 }
 
 impl Calls {
     pub(crate) fn new(wire: Arc<Wire>) -> Self {
-        Self { wire, timeout: None, attempts: retry::ATTEMPTS_MAX }
+        Self { wire, timeout: None, attempts: retry::ATTEMPTS_MAX, last_word: false }
+    }
+
+    /// The same calls, also when the client is closed. Who makes them sees to their end.
+    #[must_use]
+    pub(crate) fn last_word(mut self) -> Self {
+        self.last_word = true;
+        self
+    }
+
+    /// Waits for what the server is asked, unless nothing may be asked of it any more, or at all.
+    pub(crate) async fn while_open<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.wire.disabled {
+            let switch = "the cache is turned off in this process, by HOTPLATE_DISABLE or `disabled`";
+            return Err(Error::new(ErrorKind::FailedPrecondition, switch));
+        }
+        if self.last_word {
+            return asked.await;
+        }
+        tokio::select! {
+            biased;
+            () = self.wire.closing.closed() => Err(Error::closed()),
+            result = asked => result,
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.wire.closing.is_closed()
     }
 
     /// The same calls with another deadline: for the whole call, retries included; for streams, to be opened.

@@ -96,7 +96,7 @@ impl<C: Codec> Namespace<C> {
     /// before anything else is done with the answer.
     async fn ask(&self, course: &Course, mut request: v1::GetRequest, time: Duration) -> Result<Asked> {
         let (gate, flights) = (self.client.gate(), self.client.flights());
-        let calls = self.client.calls().with_timeout(time);
+        let calls = self.client.calls().with_timeout(time).last_word();
         let leases = request.miss_policy() != v1::MissPolicy::Unspecified;
         if leases && !flights.begin_asking(course) {
             return Err(Error::deserted());

@@ -72,9 +72,9 @@ impl Client {
     pub(crate) fn new(wire: Arc<Wire>, namespace: String, setup: Setup) -> Self {
         let setup = Arc::new(setup);
         Self(Arc::new(Inner {
+            gate: Arc::new(Gate::new(Arc::clone(&setup), Arc::clone(&wire))),
             calls: Calls::new(wire),
             namespace: namespace.into(),
-            gate: Arc::new(Gate::new(Arc::clone(&setup))),
             flights: Arc::new(Flights::new(setup.computations_max)),
             nears: Nears::new(setup.near.clone(), setup.client_id_is_own.then(|| setup.client_id.clone())),
             tasks: Tasks::default(),
@@ -135,10 +135,16 @@ impl Client {
         self.0.gate.pending()
     }
 
-    /// Ends all tasks of this client and waits for them: computations are cancelled, invalidations that still wait are
-    /// lost.
+    /// Ends what this client does, and waits until it has: each call, also one that is under way, is an error of kind
+    /// `Cancelled`, and computations are cancelled and their leases given back. Calls that may bring a lease, and
+    /// invalidations, have 200 ms to end by themselves. Invalidations that still wait for the cache to come back are tried
+    /// once, for a second at most; what is lost then is logged.
     pub async fn close(&self) {
+        let first = self.0.calls.wire.closing.close();
         self.0.tasks.close().await;
+        if first && self.0.gate.pending() > 0 {
+            self.0.gate.replay_once(&self.0.calls.clone().last_word()).await;
+        }
         self.0.calls.close().await;
     }
 

@@ -72,6 +72,9 @@ impl<C: Codec> Namespace<C> {
         R: Future<Output = Result<T, E>> + Send + 'static,
     {
         let key = key.as_key()?;
+        if self.client.gate().is_closed() {
+            return Err(Error::closed());
+        }
         if options.mode == CacheMode::Use
             && let Some(found) = self.kept_near(&key, options)
         {

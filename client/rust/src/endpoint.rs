@@ -69,7 +69,13 @@ impl Address {
         match name {
             "timeout" => self.timeout = Some(ttl::parse_duration(value)?),
             "profile" => self.profile = Some(Profile::named(value)?),
-            "tls" => self.tls = value == "true" || (self.tls && value != "false"),
+            "tls" => match value {
+                "true" => self.tls = true,
+                "false" if !self.tls => {}
+                "false" => return Err(Error::configuration("the address is https:// and says `tls=false`")),
+                // What is misspelt must not send a token in the clear.
+                _ => return Err(Error::configuration("`tls` in the address is `true` or `false`")),
+            },
             _ => {
                 return Err(Error::configuration(format!(
                     "unknown setting `{name}` in the address: `timeout`, `profile` and `tls` are known"
@@ -134,6 +140,16 @@ mod tests {
         }
         let timed = Address::parse("cache:1?timeout=250ms").expect("valid");
         assert_eq!(timed.timeout, Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn tls_is_true_or_false_and_nothing_else() {
+        for text in ["cache?tls=1", "cache?tls=True", "cache?tls=yes", "cache?tls=", "https://cache?tls=false"] {
+            let error = Address::parse(text).expect_err("neither");
+            assert_eq!(error.kind, crate::ErrorKind::Configuration, "{text}");
+        }
+        assert!(!Address::parse("cache?tls=false").expect("valid").tls);
+        assert!(Address::parse("https://cache?tls=true").expect("valid").tls);
     }
 
     #[test]

@@ -29,8 +29,19 @@ impl Settings {
 }
 
 /// Whether `HOTPLATE_DISABLE` asks for a life without cache.
-pub(crate) fn disabled() -> bool {
-    matches!(variable("HOTPLATE_DISABLE"), Ok(Some(value)) if value != "0" && value != "false")
+///
+/// # Errors
+/// Anything but yes or no: a switch that is misspelt must not be found out in an outage.
+pub(crate) fn disabled() -> Result<bool> {
+    variable("HOTPLATE_DISABLE")?.as_deref().map_or(Ok(false), is_yes)
+}
+
+fn is_yes(value: &str) -> Result<bool> {
+    match value {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(Error::configuration("HOTPLATE_DISABLE is 1, true, 0 or false")),
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this module is where the environment is read")]
@@ -40,5 +51,20 @@ fn variable(name: &str) -> Result<Option<String>> {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(Error::configuration(format!("{name} is not UTF-8"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kill_switch_is_on_or_off_and_nothing_else() {
+        for (value, on) in [("1", true), ("true", true), ("0", false), ("false", false)] {
+            assert_eq!(is_yes(value), Ok(on), "{value}");
+        }
+        for value in ["True", "yes", "off", "2", " 1"] {
+            assert_eq!(is_yes(value).expect_err("neither").kind, crate::ErrorKind::Configuration, "{value}");
+        }
     }
 }

@@ -195,6 +195,12 @@ impl Flights {
         self.outdate_if(|flight| flight.key == key && &*flight.namespace == namespace);
     }
 
+    /// The same for these keys, or the whole namespace, when this is dropped: whatever came of a write, and wherever it
+    /// was given up, who asks after it joins nothing that was asked before.
+    pub(crate) fn outdating(self: &Arc<Self>, namespace: Arc<str>, keys: Option<Vec<String>>) -> Outdating {
+        Outdating { flights: Arc::clone(self), namespace, keys }
+    }
+
     fn outdate_if(&self, concerns: impl Fn(&FlightKey) -> bool) {
         let mut table = self.table.lock();
         table.flights.retain(|key, flight| {
@@ -369,6 +375,23 @@ where
     match computed.is_cancelled() {
         true => work.await,
         false => Err(Error::deserted()),
+    }
+}
+
+/// Outdates what is under way when it is dropped.
+#[must_use = "it outdates when it is dropped"]
+pub(crate) struct Outdating {
+    flights: Arc<Flights>,
+    namespace: Arc<str>,
+    keys: Option<Vec<String>>,
+}
+
+impl Drop for Outdating {
+    fn drop(&mut self) {
+        match &self.keys {
+            Some(keys) => keys.iter().for_each(|key| self.flights.outdate_key(&self.namespace, key)),
+            None => self.flights.outdate(&self.namespace),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -15,12 +16,19 @@ use parking_lot::Mutex;
 use crate::{
     Calls, Error, ErrorKind, MissReason, OnError, Result,
     breaker::{Breaker, PROBE_INTERVAL},
+    calls::Wire,
     client::Setup,
-    retry, v1,
+    clock, retry, v1,
 };
 
 /// Selectors that fit one Invalidate.
 const SELECTORS_PER_CALL: usize = 128;
+/// How often the server may fail at one remembered invalidation, while it is there, before more is dropped in its place.
+const FAILURES_MAX: u32 = 5;
+/// How long an invalidation that is under way may go on when its client is closed.
+const LAST_WORD: Duration = Duration::from_millis(200);
+/// How long all that is still remembered then may take, tried once.
+const LAST_TRY: Duration = Duration::from_secs(1);
 
 /// What came of a guarded call.
 pub(crate) enum Attempt<A> {
@@ -51,6 +59,7 @@ pub struct DegradationCounts {
 pub(crate) struct Gate {
     pub(crate) breaker: Breaker,
     setup: Arc<Setup>,
+    wire: Arc<Wire>,
     journal: Mutex<Journal>,
     reads: AtomicU64,
     writes: AtomicU64,
@@ -61,15 +70,25 @@ pub(crate) struct Gate {
 /// Invalidations that wait for the server, oldest first.
 #[derive(Debug, Default)]
 struct Journal {
-    waiting: VecDeque<(Arc<str>, v1::Selector)>,
+    waiting: VecDeque<Waiting>,
     replaying: bool,
 }
 
+/// One that waits.
+#[derive(Clone, Debug)]
+struct Waiting {
+    namespace: Arc<str>,
+    selector: v1::Selector,
+    /// How often the server failed at it, while it was there.
+    failures: u32,
+}
+
 impl Gate {
-    pub(crate) fn new(setup: Arc<Setup>) -> Self {
+    pub(crate) fn new(setup: Arc<Setup>, wire: Arc<Wire>) -> Self {
         Self {
             breaker: Breaker::default(),
             setup,
+            wire,
             journal: Mutex::default(),
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
@@ -89,7 +108,9 @@ impl Gate {
     }
 
     async fn counted<A>(&self, away: &AtomicU64, call: impl Future<Output = Result<A>>) -> Result<Attempt<A>> {
-        let result = if self.setup.disabled {
+        let result = if self.is_closed() {
+            Err(Error::closed())
+        } else if self.setup.disabled {
             Ok(Attempt::Away(MissReason::Disabled))
         } else if self.pending() > 0 || !self.breaker.admits() {
             // What this client invalidated may still be stored: reading it would undo the invalidation.
@@ -110,6 +131,7 @@ impl Gate {
     async fn observed<A>(&self, call: impl Future<Output = Result<A>>) -> Result<A> {
         let result = call.await;
         match &result {
+            Err(error) if retry::is_answer(error) => self.breaker.succeeded(),
             Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::DeadlineExceeded) => {
                 self.breaker.failed();
             }
@@ -119,6 +141,9 @@ impl Gate {
     }
 
     fn degraded<A>(&self, error: Error) -> Result<Attempt<A>> {
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
         if self.setup.on_error == OnError::Raise || !error.kind.is_outage() {
             return Err(error);
         }
@@ -133,15 +158,25 @@ impl Gate {
         calls: &Calls,
         request: v1::InvalidateRequest,
     ) -> Result<Option<v1::InvalidateResponse>> {
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
         let direct = self.pending() == 0 && self.breaker.admits();
         let kept = (Arc::from(request.namespace.as_str()), request.selectors.clone());
         let error = match direct {
-            true => match self.observed(Box::pin(calls.invalidate(request))).await {
+            true => match self.observed(Box::pin(ended_soon(calls, request))).await {
                 Ok(response) => return Ok(Some(response)),
+                Err(error) if retry::is_answer(&error) && self.setup.on_error == OnError::Miss => {
+                    told_later(&error);
+                    return Ok(Some(v1::InvalidateResponse::default()));
+                }
                 Err(error) => error,
             },
             false => Error::new(ErrorKind::Unavailable, "the cache was away a moment ago"),
         };
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
         if self.setup.on_error == OnError::Raise || !error.kind.is_outage() {
             return Err(error);
         }
@@ -156,7 +191,8 @@ impl Gate {
             return Err(Error::new(ErrorKind::ResourceExhausted, full).with_reason("JOURNAL_FULL"));
         }
         self.queued.fetch_add(selectors.len() as u64, Ordering::Relaxed);
-        journal.waiting.extend(selectors.into_iter().map(|selector| (Arc::clone(&namespace), selector)));
+        let waiting = |selector| Waiting { namespace: Arc::clone(&namespace), selector, failures: 0 };
+        journal.waiting.extend(selectors.into_iter().map(waiting));
         Ok(())
     }
 
@@ -174,50 +210,93 @@ impl Gate {
     /// Carries out what waits, oldest first, trying once a probe interval while the server is away. Ends when nothing
     /// waits any more.
     pub(crate) async fn replay(&self, calls: &Calls) {
+        // One bad selector must not take the rest of its batch with it: after a failure they go one by one.
+        let mut one_by_one = 0;
         loop {
-            let Some((namespace, selectors)) = self.next_batch() else { return };
+            let most = if one_by_one > 0 { 1 } else { SELECTORS_PER_CALL };
+            let Some((namespace, selectors)) = self.next_batch(most) else { return };
             let count = selectors.len();
-            match self
-                .observed(calls.invalidate(replay_request(&self.setup.client_id, &namespace, selectors.clone())))
-                .await
-            {
-                Ok(_) => self.replayed(count),
-                Err(error) if error.kind.is_outage() => tokio::time::sleep(retry::jittered(PROBE_INTERVAL)).await,
-                Err(error) if count == 1 => {
-                    tracing::error!(%error, "the server refused an invalidation made while it was away");
-                    self.forget(1);
+            let request = replay_request(&self.setup.client_id, &namespace, selectors);
+            let result = self.observed(Box::pin(calls.invalidate(request))).await;
+            match done(result) {
+                Err(error) if error.kind.is_outage() && error.kind != ErrorKind::Internal => {
+                    tokio::time::sleep(retry::jittered(PROBE_INTERVAL)).await;
+                    continue;
                 }
-                Err(_) => self.replay_one(calls, &namespace, selectors).await,
-            }
-        }
-    }
-
-    /// One bad selector must not take the rest of its batch with it.
-    async fn replay_one(&self, calls: &Calls, namespace: &str, selectors: Vec<v1::Selector>) {
-        for selector in selectors {
-            match self
-                .observed(calls.invalidate(replay_request(&self.setup.client_id, namespace, vec![selector])))
-                .await
-            {
-                Ok(_) => self.replayed(1),
-                Err(error) if error.kind.is_outage() => return,
+                Err(_) if count > 1 => {
+                    one_by_one = count;
+                    continue;
+                }
+                Ok(()) => self.replayed(count),
+                Err(error) if error.kind == ErrorKind::Internal => {
+                    if self.postpone(&error) {
+                        tokio::time::sleep(retry::jittered(PROBE_INTERVAL)).await;
+                    }
+                }
                 Err(error) => {
-                    tracing::error!(%error, "the server refused an invalidation made while it was away");
+                    tracing::error!(kind = %error.kind, "the server refused an invalidation made while it was away");
                     self.forget(1);
                 }
             }
+            one_by_one = one_by_one.saturating_sub(1);
         }
     }
 
-    fn next_batch(&self) -> Option<(Arc<str>, Vec<v1::Selector>)> {
+    /// Tries once what still waits when the client is closed, and says how much is lost.
+    pub(crate) async fn replay_once(&self, calls: &Calls) {
+        let calls = calls.clone().without_retries();
+        let all = async {
+            while let Some((namespace, selectors)) = self.next_batch(SELECTORS_PER_CALL) {
+                let count = selectors.len();
+                let request = replay_request(&self.setup.client_id, &namespace, selectors);
+                if done(calls.invalidate(request).await).is_err() {
+                    return;
+                }
+                self.replayed(count);
+            }
+        };
+        let _late = tokio::time::timeout_at(clock::after(LAST_TRY), Box::pin(all)).await;
+        let lost = self.pending();
+        if lost > 0 {
+            tracing::error!(
+                lost,
+                "the client was closed before the cache was back: what it should have dropped it has"
+            );
+        }
+    }
+
+    /// Puts the oldest one, at which the server failed, behind the others; what it failed at too often becomes everything in
+    /// its namespace, and what it fails at even then is given up. Whether there is nothing else to go on with.
+    fn postpone(&self, error: &Error) -> bool {
         let mut journal = self.journal.lock();
-        let Some((namespace, _)) = journal.waiting.front() else {
+        let Some(mut first) = journal.waiting.pop_front() else { return false };
+        first.failures += 1;
+        let everything = v1::selector::Selector::Everything(true);
+        if first.failures < FAILURES_MAX {
+            journal.waiting.push_back(first);
+        } else if first.selector.selector == Some(everything.clone()) {
+            tracing::error!(kind = %error.kind, "the server fails at an invalidation of a whole namespace: it is given up");
+        } else {
+            let namespace = &*first.namespace;
+            tracing::error!(namespace, "the server fails at an invalidation: everything in its namespace is dropped");
+            let selector = v1::Selector { selector: Some(everything) };
+            journal.waiting.push_back(Waiting { selector, failures: 0, ..first });
+        }
+        journal.waiting.front().is_some_and(|next| next.failures > 0)
+    }
+
+    /// The oldest ones that fit one call. One at which the server failed goes alone.
+    fn next_batch(&self, most: usize) -> Option<(Arc<str>, Vec<v1::Selector>)> {
+        let mut journal = self.journal.lock();
+        let Some(first) = journal.waiting.front() else {
             journal.replaying = false;
             return None;
         };
-        let namespace = Arc::clone(namespace);
-        let same = journal.waiting.iter().take(SELECTORS_PER_CALL).take_while(|(name, _)| *name == namespace);
-        let selectors = same.map(|(_, selector)| selector.clone()).collect();
+        let namespace = Arc::clone(&first.namespace);
+        let most = if first.failures > 0 { 1 } else { most };
+        let sound = |other: &&Waiting| other.namespace == namespace && (other.failures == 0 || most == 1);
+        let same = journal.waiting.iter().take(most).take_while(sound);
+        let selectors = same.map(|waiting| waiting.selector.clone()).collect();
         Some((namespace, selectors))
     }
 
@@ -243,6 +322,40 @@ impl Gate {
     pub(crate) fn disabled(&self) -> bool {
         self.setup.disabled
     }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.wire.closing.is_closed()
+    }
+}
+
+/// An invalidation, which may go on for a moment when the client is closed.
+async fn ended_soon(calls: &Calls, request: v1::InvalidateRequest) -> Result<v1::InvalidateResponse> {
+    let spared = calls.clone().last_word();
+    let over = async {
+        calls.wire.closing.closed().await;
+        tokio::time::sleep(LAST_WORD).await;
+    };
+    tokio::select! {
+        biased;
+        answer = spared.invalidate(request) => answer,
+        () = over => Err(Error::closed()),
+    }
+}
+
+/// What a server did in part it has done: the rest follows by itself.
+fn done(result: Result<v1::InvalidateResponse>) -> Result<()> {
+    match result {
+        Err(error) if retry::is_answer(&error) => {
+            told_later(&error);
+            Ok(())
+        }
+        result => result.map(drop),
+    }
+}
+
+fn told_later(error: &Error) {
+    let pending = error.details.get("pending").map(String::as_str).unwrap_or_default();
+    tracing::warn!(pending, "an invalidation is done on its server, and follows in its slower tiers");
 }
 
 fn replay_request(client_id: &str, namespace: &str, selectors: Vec<v1::Selector>) -> v1::InvalidateRequest {

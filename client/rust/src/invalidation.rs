@@ -1,7 +1,7 @@
 //! Dropping entries, marking them stale and having them fetched anew, by what selects them. What is kept in this process
 //! follows.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     AsKey, Invalidated, Namespace, Refreshing, Result, Selector,
@@ -34,6 +34,20 @@ impl<C: Codec> Namespace<C> {
     /// As [`Namespace::invalidate`].
     pub async fn invalidate_any(&self, selectors: impl IntoIterator<Item = Selector>) -> Result<Invalidated> {
         Ok(self.change(selectors, v1::InvalidateRequest::default()).await?.into())
+    }
+
+    /// The same with a reason, for people who ask later why an entry is not there: at most 256 bytes. An invalidation that
+    /// had to be remembered is carried out without it.
+    ///
+    /// # Errors
+    /// As [`Namespace::invalidate`].
+    pub async fn invalidate_because(
+        &self,
+        selectors: impl IntoIterator<Item = Selector>,
+        reason: impl Into<String>,
+    ) -> Result<Invalidated> {
+        let how = v1::InvalidateRequest { reason: reason.into(), ..v1::InvalidateRequest::default() };
+        Ok(self.change(selectors, how).await?.into())
     }
 
     /// Marks stale what any of 1 to 128 selectors selects: it is served to who accepts stale values, within its
@@ -94,12 +108,12 @@ impl<C: Codec> Namespace<C> {
             return Ok(Change::Disabled);
         }
         // What was made from what is named goes as well, and this client is not told of what it does itself.
+        // What was looked up between now and the answer may still be what is dropped, whatever the answer is.
+        let _outdated = self.client.flights().outdating(Arc::clone(&self.name), None);
         let write = self.own_write(|| request.selectors.iter().map(Set::of).chain([Set::Dependents]).collect());
         match self.client.gate().invalidate(self.client.raw(), request).await? {
             Some(response) => {
                 write.into_iter().for_each(OwnWrite::answered);
-                // What was looked up between the first time and the answer may still be what was dropped.
-                self.client.flights().outdate(&self.name);
                 Ok(Change::Done(response))
             }
             None => {

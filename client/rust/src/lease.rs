@@ -109,7 +109,7 @@ impl Drop for Held {
         if self.used || self.lost.is_cancelled() {
             return;
         }
-        let (calls, request) = (self.client.calls(), std::mem::take(&mut self.request));
+        let (calls, request) = (self.client.calls().last_word(), std::mem::take(&mut self.request));
         let word = async move {
             let plain = v1::ReleaseLeaseRequest { failure: None, expiration: None, hold_off: None, ..request.clone() };
             let mut given = calls.release_lease(request).await;

@@ -8,6 +8,7 @@ use crate::{
     blob::is_large,
     clock,
     codec::{Codec, Decode, Encode, Json},
+    flight::Outdating,
     gate::Attempt,
     lookup::lookup,
     near::{self, Fill, Kept, Near, NearStats, OwnWrite, Set},
@@ -379,16 +380,20 @@ impl<C: Codec> Namespace<C> {
     }
 
     pub(crate) async fn send(&self, request: v1::PutRequest) -> Result<Written> {
-        let key = request.key.clone();
-        let write = self.own_write(|| vec![Set::Key(key.as_str().into())]);
+        let write = self.own_write(|| vec![Set::Key(request.key.as_str().into())]);
+        // Who asks from then on gets no value that was looked up before this write was answered.
+        let _outdated = self.outdating(vec![request.key.clone()]);
         let attempt = self.client.gate().write(Box::pin(self.client.raw().put_whole(request))).await?;
         near::settle(write, &attempt);
-        // Who asks from now on gets no value that was looked up before this write was answered.
-        self.client.flights().outdate_key(&self.name, &key);
         match attempt {
             Attempt::Answer(response) => Ok(Written::from_wire(response)),
             Attempt::Away(reason) => Ok(Written::Dropped(reason)),
         }
+    }
+
+    /// Take it before these keys are written, and drop it when that has its end, whatever it is.
+    pub(crate) fn outdating(&self, keys: Vec<String>) -> Outdating {
+        self.client.flights().outdating(Arc::clone(&self.name), Some(keys))
     }
 
     /// What this process keeps of a key and a read with these options may be answered with.
@@ -424,7 +429,8 @@ impl<C: Codec> Namespace<C> {
     /// A read that is to leave no trace, or is turned off, is not answered from here. A stale value that may be served
     /// is never kept, and a fresh one may be served to all.
     fn near_for(&self, options: &ReadOptions) -> Option<&Arc<Near>> {
-        let reads = self.reads_near && !options.peek && !self.client.gate().disabled();
+        let gate = self.client.gate();
+        let reads = self.reads_near && !options.peek && !gate.disabled() && !gate.is_closed();
         self.near.as_ref().filter(|_| reads)
     }
 

@@ -47,6 +47,10 @@ impl Calls {
     /// A small call, which shares a stream with others where it can. What is tried again goes alone. The request is whole
     /// afterwards.
     pub(crate) async fn gathered<Q: Operation>(&self, plan: Plan, request: &mut Q) -> Result<Box<Q::Answer>> {
+        self.while_open(self.gathered_now(plan, request)).await
+    }
+
+    async fn gathered_now<Q: Operation>(&self, plan: Plan, request: &mut Q) -> Result<Box<Q::Answer>> {
         let (now, mut course) = self.begun(plan);
         let turn = course.turn;
         if let Some(pipes) = self.wire.pipes.as_ref().filter(|pipes| pipes.takes(turn, request)) {
@@ -59,11 +63,11 @@ impl Calls {
     }
 
     /// Several look-ups, which share a stream with others where they can.
-    pub(crate) async fn gathered_batch(
-        &self,
-        plan: Plan,
-        mut batch: v1::BatchGetRequest,
-    ) -> Result<v1::BatchGetResponse> {
+    pub(crate) async fn gathered_batch(&self, plan: Plan, batch: v1::BatchGetRequest) -> Result<v1::BatchGetResponse> {
+        self.while_open(self.gathered_batch_now(plan, batch)).await
+    }
+
+    async fn gathered_batch_now(&self, plan: Plan, mut batch: v1::BatchGetRequest) -> Result<v1::BatchGetResponse> {
         let (now, mut course) = self.begun(plan);
         let turn = course.turn;
         if let Some(pipes) = self.wire.pipes.as_ref().filter(|pipes| pipes.take_all(turn, &batch)) {
@@ -104,7 +108,7 @@ impl Calls {
         F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
         R: Future<Output = Result<Response<A>, Status>>,
     {
-        self.alone(self.begun(plan).1, &message, send).await
+        self.while_open(self.alone(self.begun(plan).1, &message, send)).await
     }
 
     async fn alone<Q, A, F, R>(&self, course: Course, message: &Q, send: F) -> Result<A>
@@ -138,7 +142,7 @@ impl Calls {
         R: Future<Output = Result<Response<Streaming<A>>, Status>>,
     {
         let open = |turn| send(stub(self.wire.pool.for_stream(turn)), self.request(message.clone()));
-        self.repeated(self.begun(plan).1, open).await
+        self.while_open(self.repeated(self.begun(plan).1, open)).await
     }
 
     /// Tries until it works, may not be repeated, or the time is over. The local clock is the one that counts: a

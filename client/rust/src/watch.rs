@@ -205,6 +205,10 @@ impl Watch {
             match self.advance().await {
                 Ok(Some(message)) => return Some(Ok(Told::Message(message))),
                 Ok(None) => {}
+                Err(error) if self.calls.is_closed() => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
                 Err(error) if is_passing(error.kind) && self.line.failures == 0 => {
                     self.line.failures = 1;
                     return Some(Ok(Told::Lost(error)));
@@ -230,7 +234,7 @@ impl Watch {
             let (calls, request) = (calls.clone(), request.clone());
             async move { calls.watch(request).await }
         };
-        let message = self.line.message(call).await?;
+        let message = self.calls.while_open(self.line.message(call)).await?;
         if !message.resume_token.is_empty() {
             self.request.resume_token = message.resume_token;
             // What was there has begun to be told; the token, not a new listing, is what continues it.
@@ -345,7 +349,9 @@ impl Preload {
                     self.ended = progress.finished;
                     return Some(Ok(progress));
                 }
-                Err(error) if is_passing(error.kind) && self.line.failures < REJOINS_MAX => self.line.failures += 1,
+                Err(error) if is_passing(error.kind) && self.line.failures < REJOINS_MAX && !self.calls.is_closed() => {
+                    self.line.failures += 1;
+                }
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(error));
@@ -365,7 +371,7 @@ impl Preload {
             let (calls, request) = (calls.clone(), request.clone());
             async move { calls.preload(request).await }
         };
-        let progress = self.line.message(call).await?;
+        let progress = self.calls.while_open(self.line.message(call)).await?;
         self.request.items.clear();
         self.request.pin_for = None;
         self.request.request_id.clear();

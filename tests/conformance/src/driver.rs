@@ -31,6 +31,8 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 const REQUESTS_MAX: usize = 4_096;
 /// Lines of its log that are shown when it dies.
 const TAIL_LINES: usize = 20;
+/// Stands for half of a surrogate pair, which no text here can hold: drivers are told it as the escape that JSON has for it.
+pub(crate) const LONE: &str = "\u{10fffe}";
 /// The version of the protocol that is spoken here.
 const PROTOCOL: u64 = 1;
 
@@ -165,7 +167,8 @@ impl Driver {
             Fate::Kills => self.kill(),
         }
         shared.waiting.lock().insert(id, said);
-        if self.is_gone() || self.requests.send(format!("{request}\n")).await.is_err() {
+        let line = format!("{request}\n").replace(LONE, r"\ud800");
+        if self.is_gone() || self.requests.send(line).await.is_err() {
             shared.waiting.lock().remove(&id);
         }
         pending

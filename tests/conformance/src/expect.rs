@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::scope::is_name;
+use crate::{fill, scope::is_name};
 
 /// Bytes that drivers answer as they are; of longer ones, their hash.
 const ANSWERED_MAX: usize = 4_096;
@@ -66,6 +66,20 @@ fn at(path: &str, expected: &Value, actual: &Value, captures: &mut Captures) -> 
     }
 }
 
+/// Refuses an expectation with a word that is not known.
+pub(crate) fn check(expected: &Value) -> Result<(), String> {
+    match expected {
+        Value::Array(items) => items.iter().try_for_each(check),
+        // What drivers answer of bytes.
+        Value::Object(fields) => fields.iter().try_for_each(|(name, inner)| match name.as_str() {
+            "$bytes" | "$sha256" => Ok(()),
+            name if name.starts_with('$') && !is_word(name) => Err(format!("there is no word `{name}`")),
+            _ => check(inner),
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn is_word(name: &str) -> bool {
     const WORDS: [&str; 11] =
         ["$min", "$max", "$one_of", "$not", "$contains", "$starts", "$length", "$any", "$fill", "$all", "$unordered"];
@@ -105,7 +119,7 @@ fn word(name: &str, value: &Value, (path, actual): Place<'_>, captures: &mut Cap
         "$all" => items.is_some_and(|items| items.iter().all(|item| holds(value, item))),
         "$starts" => value.as_str().is_some_and(|start| actual.as_str().is_some_and(|text| text.starts_with(start))),
         "$length" => items.is_some_and(|items| holds(value, &json!(items.len()))),
-        "$fill" => filled(value).is_some_and(|expected| expected == *actual),
+        "$fill" => filled(value, &captures.known).is_some_and(|expected| expected == *actual),
         "$contains" => match (actual, value) {
             (Value::String(text), Value::String(part)) => text.contains(part.as_str()),
             (Value::Array(items), _) => items.iter().any(|item| holds(value, item)),
@@ -126,9 +140,13 @@ fn word(name: &str, value: &Value, (path, actual): Place<'_>, captures: &mut Cap
 }
 
 /// How a driver answers the bytes that `$fill` stands for.
-fn filled(value: &Value) -> Option<Value> {
-    let (count, seed) = (value["bytes"].as_u64()?, value["seed"].as_u64().unwrap_or_default());
-    let bytes: Vec<u8> = (0..count).map(|i| ((i * 31 + (i / 251) * 7 + seed) % 256).to_le_bytes()[0]).collect();
+fn filled(value: &Value, known: &BTreeMap<String, Value>) -> Option<Value> {
+    let number = |name: &str| match &value[name] {
+        Value::String(text) => known.get(text.trim_start_matches('$'))?.as_u64(),
+        other => other.as_u64(),
+    };
+    let (count, seed) = (number("bytes")?, number("seed").unwrap_or_default());
+    let bytes = fill::bytes(count, seed);
     Some(match bytes.len() {
         0..=ANSWERED_MAX => json!({ "$bytes": BASE64_STANDARD.encode(&bytes) }),
         count => json!({ "$sha256": hex::encode(Sha256::digest(&bytes)), "bytes": count }),

@@ -6,6 +6,7 @@
 mod clock;
 pub mod driver;
 pub mod expect;
+mod fill;
 pub mod load;
 mod origin;
 mod player;
@@ -19,4 +20,5 @@ mod stage;
 mod step;
 pub mod suite;
 mod vectors;
+mod words;
 pub mod wrong;

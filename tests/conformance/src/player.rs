@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::{
     clock,
-    driver::{Answer, Driver, Pending},
+    driver::{Answer, Driver, LONE, Pending},
     expect::{self, Captures},
     scenario::{Scenario, Step},
     scope::Scope,
@@ -38,6 +38,7 @@ struct Player<'a> {
 pub(crate) async fn play(house: &House, driver: &Arc<Driver>, scenario: &Scenario, name: &str) -> Result<(), String> {
     let mut scope = Scope::new(format!("{name}."));
     scope.set("namespace", json!(name));
+    scope.set("lone", json!(LONE));
     let stage = Stage::set(house, scenario, &mut scope).await?;
     let (background, clients) = (BTreeMap::new(), Vec::new());
     let mut player = Player { driver, scenario, scope, stage, background, clients };
@@ -102,10 +103,7 @@ impl Player<'_> {
                 self.background.insert(name.clone(), (pending, clock::now()));
                 return Ok(Captured::new());
             }
-            match step.times {
-                Some(times) => step::ask_many(self.driver, &self.scope, step, times).await,
-                None => step::ask(self.driver, &self.scope, step).await,
-            }
+            step::ask_all(self.driver, &self.scope, step).await
         })
     }
 
@@ -116,8 +114,7 @@ impl Player<'_> {
             "server" => self.stage.server(&step.arguments).await.map(|()| json!({}))?,
             "proxy" => self.stage.proxy(&step.arguments).map(|()| json!({}))?,
             "script" => self.stage.script(&self.scope.filled(&step.arguments)?).map(|()| json!({}))?,
-            "seen" => return self.looked(step, |stage, what| stage.seen(what)).await,
-            "origin" => return self.looked(step, |stage, what| stage.origin(what)).await,
+            "seen" | "origin" | "leases" => return self.looked(step).await,
             "wait_ms" => {
                 let millis = step.arguments.as_u64().filter(|millis| *millis <= WAIT_MS_MAX);
                 let millis = millis.ok_or_else(|| format!("`wait_ms` is at most {WAIT_MS_MAX}"))?;
@@ -143,11 +140,16 @@ impl Player<'_> {
     }
 
     /// What the stage says of itself, looked at until it is as it must be.
-    async fn looked(&self, step: &Step, look: impl Fn(&Stage, &str) -> Result<Value, String>) -> Came {
-        let what = step.arguments.as_str().ok_or_else(|| format!("`{}` takes a name", step.verb))?;
-        let began = clock::now();
+    async fn looked(&self, step: &Step) -> Came {
+        let (what, began) = (self.scope.filled(&step.arguments)?, clock::now());
+        let word = || what.as_str().ok_or_else(|| format!("`{}` takes a name", step.verb));
         loop {
-            let came = self.compared(step, &look(&self.stage, what)?);
+            let told = match step.verb.as_str() {
+                "seen" => self.stage.seen(&what)?,
+                "leases" => self.stage.leases(word()?).await?,
+                _ => self.stage.origin(word()?)?,
+            };
+            let came = self.compared(step, &told);
             let again = step.eventually.is_some_and(|long| clock::now().saturating_duration_since(began) < long);
             if came.is_ok() || !again {
                 return came;
@@ -158,18 +160,9 @@ impl Player<'_> {
 
     /// All at once; each on its own.
     async fn parallel(&mut self, step: &Step) -> Came {
-        let steps: Vec<Step> = serde_json::from_value(step.arguments.clone()).map_err(|error| error.to_string())?;
-        if let Some(step) = steps.iter().find(|step| step.is_own() || step.background.is_some()) {
-            return Err(format!("`{}` cannot be done beside others", step.verb));
-        }
         let (driver, scope) = (self.driver, &self.scope);
-        let all = steps.iter().map(|step| async move {
-            let doing = async {
-                match step.times {
-                    Some(times) => step::ask_many(driver, scope, step, times).await,
-                    None => step::ask(driver, scope, step).await,
-                }
-            };
+        let all = step.parallel.iter().map(|step| async move {
+            let doing = step::ask_all(driver, scope, step);
             step::bounded(step, doing).await.map_err(|why| format!("{}: {why}", step.shown()))
         });
         together(join_all(all).await)

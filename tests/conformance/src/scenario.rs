@@ -5,15 +5,25 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::words;
+
 /// How long a scenario may take when it does not say so.
 const WITHIN_MS: u64 = 60_000;
 /// How long a step may take when it does not say so.
-const STEP_WITHIN_MS: u64 = 20_000;
-/// What steps ask for that is done by the orchestrator and not by a driver.
-pub const OWN_VERBS: [&str; 9] = ["parallel", "join", "server", "proxy", "script", "seen", "origin", "wait_ms", "set"];
+const STEP_WITHIN: Duration = Duration::from_secs(20);
 /// What says more of a step.
-const MODIFIERS: [&str; 8] =
-    ["expect", "error", "eventually_ms", "within_ms", "background", "times", "took_ms", "note"];
+const MODIFIERS: [&str; 10] = [
+    "expect",
+    "error",
+    "eventually_ms",
+    "within_ms",
+    "background",
+    "times",
+    "in_turn",
+    "gives_up_ms",
+    "took_ms",
+    "note",
+];
 
 /// What a scenario is played with.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -98,7 +108,7 @@ fn everywhere() -> String {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct Step {
-    /// An op of the protocol, or one of [`OWN_VERBS`].
+    /// An op of the protocol, or something that the orchestrator does.
     pub verb: String,
     /// Its arguments.
     pub arguments: Value,
@@ -112,12 +122,18 @@ pub struct Step {
     pub background: Option<String>,
     /// How often it is done at the same time; `$i` tells them apart.
     pub times: Option<u64>,
+    /// How often it is done one after the other; `$i` tells them apart.
+    pub in_turn: Option<u64>,
+    /// When its caller gives it up.
+    pub gives_up: Option<Duration>,
+    /// What is done at the same time.
+    pub parallel: Vec<Self>,
 }
 
 /// What must come of a step.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Must {
-    /// The fields of the result; `None` with an error: no result is to come.
+    /// The fields of the result; `None` with an error: no result is to come. With both, either may come.
     pub expect: Option<Value>,
     /// The failure.
     pub error: Option<Value>,
@@ -129,48 +145,59 @@ impl TryFrom<Map<String, Value>> for Step {
     type Error = String;
 
     fn try_from(mut fields: Map<String, Value>) -> Result<Self, String> {
-        let mut taken = MODIFIERS.map(|name| fields.remove(name));
-        let [expect, error, eventually, within, background, times, took_ms, _note] = &mut taken;
+        let said = |name: &&str| Some(((*name).to_owned(), fields.remove(*name)?));
+        let mut modifiers: Map<String, Value> = MODIFIERS.iter().filter_map(said).collect();
         let mut verbs = fields.into_iter();
         let (Some((verb, arguments)), None) = (verbs.next(), verbs.next()) else {
             return Err("a step has one verb, and no modifier that is not known".to_owned());
         };
-        let millis = |value: Option<Value>, name: &str| match value {
+        let arguments = spelled_out(&verb, arguments);
+        words::check(&verb, &arguments, &modifiers)?;
+        let number = |name: &str| match modifiers.get(name) {
             None => Ok(None),
             Some(value) => value.as_u64().map(Some).ok_or_else(|| format!("`{name}` is a number: {value}")),
         };
-        let eventually = millis(eventually.take(), "eventually_ms")?.map(Duration::from_millis);
-        let most = millis(within.take(), "within_ms")?.unwrap_or(STEP_WITHIN_MS);
-        let background = match background.take() {
+        let millis = |name: &str| Ok::<_, String>(number(name)?.map(Duration::from_millis));
+        let (times, in_turn) = (number("times")?, number("in_turn")?);
+        let (eventually, gives_up) = (millis("eventually_ms")?, millis("gives_up_ms")?);
+        let most = millis("within_ms")?.unwrap_or(STEP_WITHIN);
+        let background = match modifiers.remove("background") {
             None => None,
             Some(Value::String(name)) => Some(name),
             Some(other) => return Err(format!("`background` is a name: {other}")),
         };
-        let arguments = spelled_out(&verb, arguments);
+        let mut must = |name: &str| modifiers.remove(name);
         Ok(Self {
-            must: Must { expect: expect.take(), error: error.take(), took_ms: took_ms.take() },
+            must: Must { expect: must("expect"), error: must("error"), took_ms: must("took_ms") },
+            within: eventually.unwrap_or_default() + most,
+            parallel: if verb == "parallel" { at_once(&arguments)? } else { Vec::new() },
             eventually,
-            within: eventually.unwrap_or_default() + Duration::from_millis(most),
             background,
-            times: millis(times.take(), "times")?,
+            times,
+            in_turn,
+            gives_up,
             verb,
             arguments,
         })
     }
 }
 
+/// The steps of a `parallel`; each is asked of a driver.
+fn at_once(arguments: &Value) -> Result<Vec<Step>, String> {
+    let steps: Vec<Step> = serde_json::from_value(arguments.clone()).map_err(|error| error.to_string())?;
+    match steps.iter().find(|step| step.is_own() || step.background.is_some()) {
+        Some(step) => Err(format!("`{}` cannot be done beside others", step.verb)),
+        None => Ok(steps),
+    }
+}
+
 /// One word stands for the argument that says it all.
 fn spelled_out(verb: &str, arguments: Value) -> Value {
-    let field = match verb {
-        "computations" => "name",
-        "release" => "gate",
-        "close" | "state" | "stats" | "near_stats" | "server_info" => "client",
-        "watch_close" | "watch_next" => "watch",
-        _ if OWN_VERBS.contains(&verb) => return arguments,
-        _ => "key",
-    };
+    if words::is_own(verb) {
+        return arguments;
+    }
     match arguments {
-        Value::String(word) => json!({ field: word }),
+        Value::String(word) => json!({ words::word(verb): word }),
         Value::Null => json!({}),
         other => other,
     }
@@ -180,7 +207,7 @@ impl Step {
     /// Whether it is done by the orchestrator.
     #[must_use]
     pub fn is_own(&self) -> bool {
-        OWN_VERBS.contains(&self.verb.as_str())
+        words::is_own(&self.verb)
     }
 
     /// The step in a line, for people.

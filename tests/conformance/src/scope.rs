@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::words;
+
 /// Arguments that name something within a driver, which scenarios that run at the same time must not share.
 const OWN_NAMES: [&str; 4] = ["client", "watch", "gate", "name"];
 
@@ -80,7 +82,7 @@ impl Scope {
         let Value::Object(mut fields) = self.filled(arguments)? else {
             return Err(format!("`{verb}` takes an object: {arguments}"));
         };
-        if takes_client(verb) {
+        if words::takes_client(verb) {
             fields.entry("client").or_insert_with(|| "a".into());
         }
         if verb == "watch_next" {
@@ -109,25 +111,6 @@ pub(crate) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|byte| byte.is_ascii_lowercase())
         && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-fn takes_client(verb: &str) -> bool {
-    const WITHOUT: [&str; 13] = [
-        "computations",
-        "release",
-        "cancel",
-        "watch_next",
-        "watch_close",
-        "key",
-        "float",
-        "ttl_parse",
-        "ttl_format",
-        "encode",
-        "decode",
-        "near_case",
-        "unknown_op",
-    ];
-    !WITHOUT.contains(&verb)
 }
 
 #[cfg(test)]

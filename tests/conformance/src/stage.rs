@@ -4,7 +4,9 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use hotplate_faultproxy::{End, Faults, Proxy, Way};
+use hotplate_proto::v1::{self, cache_service_client::CacheServiceClient};
 use serde_json::{Value, json};
+use tonic::transport::Endpoint;
 
 use crate::{
     origin::Origin,
@@ -116,8 +118,19 @@ impl Stage {
     }
 
     /// What the scripted server was asked.
-    pub(crate) fn seen(&self, method: &str) -> Result<Value, String> {
-        Ok(self.scripted()?.seen(method))
+    pub(crate) fn seen(&self, methods: &Value) -> Result<Value, String> {
+        self.scripted()?.seen(methods)
+    }
+
+    /// The leases that are held of a namespace, and who waits for another's, as a real server counts them now.
+    pub(crate) async fn leases(&self, namespace: &str) -> Result<Value, String> {
+        let away = |error: tonic::transport::Error| format!("the server cannot be reached: {error}");
+        let address = Endpoint::from_shared(format!("http://{}", self.behind.address())).map_err(away)?;
+        let mut client = CacheServiceClient::new(address.connect().await.map_err(away)?);
+        let request = v1::StatsRequest { namespace: namespace.to_owned(), ..v1::StatsRequest::default() };
+        let stats = client.stats(request).await.map_err(|status| format!("the server has no statistics: {status}"))?;
+        let stats = stats.into_inner();
+        Ok(json!({ "held": stats.lease_count, "waiting": stats.lease_waiter_count }))
     }
 
     fn scripted(&self) -> Result<&Scripted, String> {
@@ -172,7 +185,7 @@ fn filled(scope: &Scope, text: &str) -> Result<String, String> {
     filled.as_str().map(str::to_owned).ok_or_else(|| "a configuration is text".to_owned())
 }
 
-/// `delay_ms`, `silent` or `ends_after` bytes, `up` or `down`.
+/// What is wrong `up` or `down`, in the words of [`crate::words::WAY`].
 fn faults(what: &Value) -> Result<Faults, String> {
     let unknown = || format!("a proxy does not {what}");
     let fields = what.as_object().ok_or_else(unknown)?;
@@ -189,6 +202,7 @@ fn faults(what: &Value) -> Result<Faults, String> {
             silent: given["silent"].as_bool().unwrap_or_default(),
             bytes_per_second: number("bytes_per_second"),
             ends_after: number("ends_after").map(|bytes| (bytes, End::Reset)),
+            flips_one_in: number("flips_one_in"),
             ..Way::default()
         };
     }

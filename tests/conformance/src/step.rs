@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -27,6 +27,9 @@ pub(crate) async fn ask(driver: &Driver, scope: &Scope, step: &Step) -> Came {
     let began = clock::now();
     loop {
         let pending = begin(driver, scope, step).await?;
+        if let Some(patience) = step.gives_up {
+            give_up(driver, pending.id, patience).await?;
+        }
         let came = judged(pending, began, scope, &step.must).await;
         let again = step.eventually.is_some_and(|long| clock::now().saturating_duration_since(began) < long);
         match came {
@@ -43,6 +46,16 @@ pub(crate) async fn begin(driver: &Driver, scope: &Scope, step: &Step) -> Result
     Ok(driver.begin(&step.verb, fields).await)
 }
 
+/// Its caller loses patience.
+async fn give_up(driver: &Driver, target: u64, patience: std::time::Duration) -> Result<(), String> {
+    sleep(patience).await;
+    let fields = Map::from_iter([("target".to_owned(), json!(target))]);
+    match driver.ask("cancel", fields).await {
+        Answer::Ok(_) => Ok(()),
+        other => Err(format!("it cannot be given up: {other:?}")),
+    }
+}
+
 /// Waits for an answer and judges it.
 pub(crate) async fn judged(pending: Pending, began: tokio::time::Instant, scope: &Scope, must: &Must) -> Came {
     let answer = pending.answer().await;
@@ -57,16 +70,16 @@ fn judge(answer: Answer, took: u64, scope: &Scope, must: &Must) -> Came {
         expect::compare(expected, &json!(took), &mut captures).map_err(told)?;
     }
     match (answer, &must.expect, &must.error) {
-        (Answer::Ok(fields), expected, None) => {
+        (Answer::Ok(fields), expected, error) if error.is_none() || expected.is_some() => {
             let expected = expected.clone().unwrap_or_else(|| json!({}));
             expect::compare(&expected, &fields, &mut captures)
                 .map_err(|why| format!("{why}; all of it: {}", short(&fields)))?;
         }
-        (Answer::Error(error), None, Some(expected)) => {
+        (Answer::Error(error), _, Some(expected)) => {
             expect::compare(expected, &error, &mut captures)
                 .map_err(|why| format!("{why}; all of it: {}", short(&error)))?;
         }
-        (Answer::Ok(fields), _, Some(_)) => return Err(format!("it was to fail and answered {}", short(&fields))),
+        (Answer::Ok(fields), ..) => return Err(format!("it was to fail and answered {}", short(&fields))),
         (Answer::Error(error), _, _) => return Err(format!("it failed: {}", short(&error))),
         (Answer::Unsupported(why), ..) => return Err(format!("unsupported: {why}")),
         (Answer::Fault(what), ..) => return Err(format!("a fault of the driver: {what}")),
@@ -91,18 +104,32 @@ fn collect(value: &Value, names: &mut Vec<String>) {
     }
 }
 
-/// Asks the same several times at once; `$i` tells them apart.
-pub(crate) async fn ask_many(driver: &Arc<Driver>, scope: &Scope, step: &Step, times: u64) -> Came {
-    let one = |i: u64| {
-        let mut scope = scope.clone();
-        scope.set("i", json!(i));
-        async move { ask(driver, &scope, step).await.map_err(|why| format!("number {i}: {why}")) }
-    };
-    let all = futures::future::join_all((0..times).map(one)).await;
-    all.into_iter().try_fold(Captured::new(), |mut all, one| {
-        all.extend(one?);
-        Ok(all)
-    })
+/// Asks as often as the step says, at once or one after the other.
+pub(crate) async fn ask_all(driver: &Arc<Driver>, scope: &Scope, step: &Step) -> Came {
+    match (step.times, step.in_turn) {
+        (Some(times), _) => {
+            let all = futures::future::join_all((0..times).map(|i| numbered(driver, scope, step, i))).await;
+            all.into_iter().try_fold(Captured::new(), |mut all, one| {
+                all.extend(one?);
+                Ok(all)
+            })
+        }
+        (None, Some(times)) => {
+            let mut all = Captured::new();
+            for i in 0..times {
+                all.extend(numbered(driver, scope, step, i).await?);
+            }
+            Ok(all)
+        }
+        (None, None) => ask(driver, scope, step).await,
+    }
+}
+
+/// One of several; `$i` is its number.
+async fn numbered(driver: &Driver, scope: &Scope, step: &Step, i: u64) -> Came {
+    let mut scope = scope.clone();
+    scope.set("i", json!(i));
+    ask(driver, &scope, step).await.map_err(|why| format!("number {i}: {why}"))
 }
 
 /// Within the step's bound; a step that takes longer fails with what it waited for.

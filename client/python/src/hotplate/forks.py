@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Final, Protocol
 
@@ -20,6 +21,8 @@ class _Forkable(Protocol):
 _CLIENTS: Final[weakref.WeakSet[_Forkable]] = weakref.WeakSet()
 # What the parent had is kept in a child and never looked at: to let go of it would close the parent's connections.
 _INHERITED: Final[list[object]] = []
+# Held from before a fork until after it: two threads may fork at once, and each client is told of one at a time.
+_LOCK: Final = threading.Lock()
 # Those that were told of the fork under way.
 _FORKING: Final[list[_Forkable]] = []
 
@@ -30,6 +33,7 @@ def remember(client: _Forkable) -> None:
 
 
 def _before_fork() -> None:
+    _LOCK.acquire()
     _FORKING.extend(_CLIENTS)
     for client in _FORKING:
         client._before_fork()
@@ -39,10 +43,13 @@ def _in_parent() -> None:
     for client in _FORKING:
         client._after_fork()
     _FORKING.clear()
+    _LOCK.release()
 
 
 def _in_child() -> None:
     _FORKING.clear()
+    # This thread took it, and is the only one left.
+    _LOCK.release()
     for client in list(_CLIENTS):
         _INHERITED.append(getattr(client, "_state", None))
         client._forked()

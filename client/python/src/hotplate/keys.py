@@ -137,6 +137,11 @@ def key_text(key: AnyKey) -> str:
     raise InvalidArgumentError(f"a key is text or a Key, not {type(key).__name__}", field="key")
 
 
+def given_text(key: AnyKey) -> str:
+    """A key that may not be one, as it was given: under it results name it. Raises for what is no text and no `Key`."""
+    return ":".join(key._segments) if isinstance(key, Key) else key if isinstance(key, str) else key_text(key)
+
+
 def part(text: str, begins: bool) -> str:
     """A part of a segment, written as `Key.id` writes it; `begins` when the segment begins with it."""
     if not text:

@@ -23,7 +23,7 @@ impl Refusal {
         Self::Fault(what.into())
     }
 
-    /// Its caller does not wait any more: in Rust, the call was dropped.
+    /// Its caller does not wait any more: in Rust, the call was dropped, and nobody is told anything.
     pub(crate) fn given_up() -> Self {
         Error::new(ErrorKind::Cancelled, "given up").into()
     }
@@ -35,8 +35,8 @@ impl From<Error> for Refusal {
     }
 }
 
-/// The line that answers a request.
-pub(crate) fn of(id: u64, outcome: Outcome) -> Value {
+/// The line that answers a request; without its id where that could not be read.
+pub(crate) fn of(id: Option<u64>, outcome: Outcome) -> Value {
     match outcome {
         Ok(fields) => json!({ "id": id, "ok": fields }),
         Err(Refusal::Error(error)) => json!({ "id": id, "error": of_error(&error) }),

@@ -11,18 +11,31 @@ use crate::answer::{Outcome, Refusal};
 #[derive(Debug, Default)]
 pub(crate) struct Arguments(Map<String, Value>);
 
+/// A request's id, the name of what it asks for, and the rest.
+pub(crate) type Request = (u64, String, Arguments);
+
+/// Half a surrogate pair, as scenarios write it. It is no text in Rust.
+const NO_TEXT: &str = r"\ud800";
+
 impl Arguments {
-    /// A request with its id and name, from the line it came as.
+    /// Reads a request from the line it came as.
     ///
     /// # Errors
-    /// What is wrong with the line.
-    pub(crate) fn of_request(line: &str) -> Result<(u64, String, Self), String> {
-        let mut fields: Map<String, Value> =
-            serde_json::from_str(line).map_err(|error| format!("a line is no JSON object: {error}"))?;
-        let id = fields.remove("id").and_then(|id| id.as_u64()).ok_or("a request has no id")?;
+    /// What is wrong with the line, with its id where that can be read.
+    pub(crate) fn of_request(line: &str) -> Result<Request, (Option<u64>, Refusal)> {
+        let fields: Result<Map<String, Value>, _> = serde_json::from_str(line);
+        let mut fields = fields.map_err(|error| match serde_json::from_str(&line.replace(NO_TEXT, "")) {
+            Ok(Value::Object(rest)) if line.contains(NO_TEXT) => {
+                let why = "every text of Rust is valid Unicode".to_owned();
+                (rest.get("id").and_then(Value::as_u64), Refusal::Unsupported(why))
+            }
+            _ => (None, Refusal::fault(format!("a line is no JSON object: {error}"))),
+        })?;
+        let no_id = || (None, Refusal::fault("a request has no id"));
+        let id = fields.remove("id").and_then(|id| id.as_u64()).ok_or_else(no_id)?;
         match fields.remove("op") {
             Some(Value::String(op)) => Ok((id, op, Self(fields))),
-            _ => Err(format!("request {id} names no op")),
+            _ => Err((Some(id), Refusal::fault("a request names no op"))),
         }
     }
 

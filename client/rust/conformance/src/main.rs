@@ -16,9 +16,13 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     sync::mpsc,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{answer::Refusal, arguments::Arguments, world::World};
+use crate::{
+    answer::Refusal,
+    arguments::{Arguments, Request},
+    world::World,
+};
 
 /// How long closing all clients may take at the end of the input.
 const FAREWELL: Duration = Duration::from_secs(4);
@@ -36,7 +40,14 @@ async fn main() -> io::Result<()> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
         let (world, answers) = (Arc::clone(&world), answers.clone());
-        tasks.spawn(async move { say(&answers, answered(&world, &line).await).await });
+        match Arguments::of_request(&line) {
+            Ok(request) => {
+                // Before the next line is read, which may give this one up.
+                let given_up = world.begins(request.0);
+                tasks.spawn(async move { say(&answers, answered(&world, request, given_up).await).await });
+            }
+            Err((id, refusal)) => say(&answers, answer::of(id, Err(refusal))).await,
+        }
     }
     // What is still under way is nobody's any more.
     world.cancel_all();
@@ -62,16 +73,11 @@ async fn write(mut answers: mpsc::Receiver<Value>) -> io::Result<()> {
 }
 
 /// Carries out one request.
-async fn answered(world: &Arc<World>, line: &str) -> Value {
-    let (id, op, arguments) = match Arguments::of_request(line) {
-        Ok(request) => request,
-        Err(what) => return json!({ "id": null, "fault": what }),
-    };
-    let given_up = world.begins(id);
+async fn answered(world: &Arc<World>, (id, op, arguments): Request, given_up: CancellationToken) -> Value {
     let outcome = tokio::select! {
         () = given_up.cancelled() => Err(Refusal::given_up()),
         outcome = Box::pin(ops::carry_out(world, &op, arguments)) => outcome,
     };
     world.ended(id);
-    answer::of(id, outcome)
+    answer::of(Some(id), outcome)
 }

@@ -2,7 +2,7 @@
 //! done with them is in `ops`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -71,17 +71,15 @@ impl World {
         self.under_way.lock().values().for_each(CancellationToken::cancel);
     }
 
-    /// Keeps a client under a name.
+    /// Keeps a client under a name, also when it was closed.
     pub(crate) fn open(&self, name: String, client: Client) -> Outcome<()> {
-        match self.clients.lock().insert(name, client) {
-            None => Ok(()),
-            Some(_) => Err(Refusal::fault("there was a client of this name")),
+        match self.clients.lock().entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(client);
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(Refusal::fault("there is, or was, a client of this name")),
         }
-    }
-
-    /// Gives the client of a name away.
-    pub(crate) fn close(&self, name: &str) -> Outcome<Client> {
-        self.clients.lock().remove(name).ok_or_else(|| no_client(name))
     }
 
     /// Closes all clients.

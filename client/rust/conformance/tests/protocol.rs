@@ -60,12 +60,39 @@ fn requests_that_make_no_sense_are_faults_and_end_nothing() {
         r#"{"id": 2, "op": "float", "bits": "0", "colour": "red"}"#,
         r#"{"id": 3, "op": "get", "client": "nobody", "key": "k"}"#,
         r#"{"id": 4, "op": "float"}"#,
+        r#"{"id": 6}"#,
         "not JSON",
     ] {
         assert!(driver.ask(request)["fault"].is_string(), "{request}");
     }
     let answer = driver.ask(r#"{"id": 5, "op": "float", "bits": "3ff8000000000000"}"#);
     assert_eq!(answer, json!({ "id": 5, "ok": { "text": "1.5" } }));
+}
+
+#[test]
+fn a_request_is_given_up_by_the_line_right_behind_it() {
+    let mut driver = Driver::start();
+    driver.line();
+    driver.ask(r#"{"id": 1, "op": "open", "client": "a", "url": "hotplate://127.0.0.1:1"}"#);
+    for id in (2..200).step_by(2) {
+        let compute = json!({ "name": "f", "value": 1, "gate": "never" });
+        let options = json!({ "mode": "bypass" });
+        let target = json!({
+            "id": id, "op": "get_or_compute", "client": "a", "key": "k", "options": options, "compute": compute,
+        });
+        let cancel = json!({ "id": id + 1, "op": "cancel", "target": id });
+        let two = [driver.ask(&format!("{target}\n{cancel}")), driver.line()];
+        let ended = two.iter().find(|answer| answer["id"] == json!(id)).expect("both are answered");
+        assert_eq!(ended["error"]["kind"], "CANCELLED", "{ended}");
+    }
+}
+
+#[test]
+fn what_is_no_text_in_rust_is_said_to_be_unsupported() {
+    let mut driver = Driver::start();
+    driver.line();
+    let answer = driver.ask(r#"{"id": 1, "op": "get", "client": "a", "key": "a\ud800b"}"#);
+    assert!(answer["id"] == json!(1) && answer["unsupported"].is_string(), "{answer}");
 }
 
 #[test]

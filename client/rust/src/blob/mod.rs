@@ -47,7 +47,7 @@ impl Failures {
 
     /// Waits before the next try, or gives the failure back when there is none.
     async fn pause(&mut self, calls: &Calls, error: Error) -> Result<()> {
-        if calls.attempts == 1 || !is_interruption(&error) {
+        if calls.attempts == 1 || !is_interruption(&error) || calls.is_closed() {
             return Err(error);
         }
         self.count(error.clone())?;
@@ -56,14 +56,20 @@ impl Failures {
         if pause > calls.bulk_time() {
             return Err(error);
         }
-        tokio::time::sleep(pause).await;
-        Ok(())
+        let pause = async {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        };
+        calls.while_open(pause).await
     }
 }
 
-/// Whether a stream that ended like this may go on in another one. One that another took over may not: two that took over
-/// from each other would go on so for ever.
+/// Whether a stream that ended like this may go on in another one. Who took an upload over is this client's own older
+/// stream, which was held up on its way: nobody else knows its id.
 fn is_interruption(error: &Error) -> bool {
+    if error.reason.as_deref() == Some("UPLOAD_TAKEN_OVER") {
+        return true;
+    }
     match error.kind {
         ErrorKind::Unavailable | ErrorKind::DeadlineExceeded | ErrorKind::Cancelled => true,
         ErrorKind::ResourceExhausted => error.retry_after.is_some(),
@@ -79,13 +85,14 @@ fn damaged(what: &str) -> Error {
     Error::new(ErrorKind::Internal, what).with_reason(DAMAGED)
 }
 
-/// Waits for a step of a transfer. There is no deadline for all of it, as nobody knows how long it takes: what counts is
-/// that it goes on.
-async fn step<T>(long: Duration, step: impl Future<Output = T>) -> Result<T> {
-    tokio::time::timeout_at(clock::after(long), step).await.map_err(|_elapsed| Error::timed_out(long))
-}
-
 impl Calls {
+    /// Waits for a step of a transfer. There is no deadline for all of it, as nobody knows how long it takes: what counts is
+    /// that it goes on.
+    async fn step<T>(&self, long: Duration, step: impl Future<Output = T>) -> Result<T> {
+        let step = tokio::time::timeout_at(clock::after(long), step);
+        self.while_open(async { step.await.map_err(|_elapsed| Error::timed_out(long)) }).await
+    }
+
     /// The bytes of a chunk to send.
     async fn chunk_bytes(&self) -> Result<usize> {
         let allowed = self.limits().await?.chunk_bytes_max;
@@ -105,7 +112,8 @@ mod tests {
     fn a_transfer_goes_on_after_what_passes_and_after_nothing_else() {
         let of = |kind, reason: &str| is_interruption(&Error::new(kind, "it ended").with_reason(reason));
         assert!(of(ErrorKind::Unavailable, "DRAINING") && of(ErrorKind::Internal, DAMAGED));
-        assert!(!of(ErrorKind::FailedPrecondition, "UPLOAD_TAKEN_OVER"), "taking it back would go on for ever");
+        assert!(of(ErrorKind::FailedPrecondition, "UPLOAD_TAKEN_OVER"), "by its own older stream");
+        assert!(!of(ErrorKind::FailedPrecondition, "VERSION_GONE"));
         assert!(!of(ErrorKind::InvalidArgument, "DIGEST_MISMATCH") && !of(ErrorKind::Internal, "BUG"));
     }
 }

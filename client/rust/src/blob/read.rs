@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::Stream;
 use tonic::Streaming;
 
-use super::{Failures, damaged, is_interruption, step, uplink::FAILURES_PER_SERVER};
+use super::{Failures, damaged, is_interruption, uplink::FAILURES_PER_SERVER};
 use crate::{Calls, Error, ErrorKind, Result, pool::Place, v1};
 use v1::read_value_response::Message;
 
@@ -33,20 +33,16 @@ pub struct ValueReader {
     failures: Failures,
 }
 
-impl Calls {
-    /// Reads one value as a stream. The answer's header says whether there is one. The deadline of a call on one key is
-    /// for each step: to be opened, and each piece; with `follow` a writer may pause for as long as it likes.
-    ///
-    /// # Errors
-    /// What the server refused, or that it could not be reached in time.
-    pub async fn read_value(&self, request: v1::ReadValueRequest) -> Result<ValueReader> {
+impl ValueReader {
+    /// One that has nothing to read.
+    pub(super) fn of_nothing(calls: Calls, request: v1::ReadValueRequest) -> Self {
         let limit = (request.read_limit > 0).then(|| request.read_offset.saturating_add(request.read_limit));
-        let mut reader = ValueReader {
-            calls: self.clone(),
+        Self {
             offset: request.read_offset,
             whole: (request.read_offset == 0).then_some(0),
             request,
-            turn: self.wire.pool.turn(),
+            turn: calls.wire.pool.turn(),
+            calls,
             open: None,
             header: v1::ReadValueHeader::default(),
             version: String::new(),
@@ -54,7 +50,18 @@ impl Calls {
             trailer: None,
             limit,
             failures: Failures::default(),
-        };
+        }
+    }
+}
+
+impl Calls {
+    /// Reads one value as a stream. The answer's header says whether there is one. The deadline of a call on one key is
+    /// for each step: to be opened, and each piece; with `follow` a writer may pause for as long as it likes.
+    ///
+    /// # Errors
+    /// What the server refused, or that it could not be reached in time.
+    pub async fn read_value(&self, request: v1::ReadValueRequest) -> Result<ValueReader> {
+        let mut reader = ValueReader::of_nothing(self.clone(), request);
         loop {
             match Box::pin(reader.reopen()).await {
                 Ok(header) => {
@@ -164,7 +171,7 @@ impl ValueReader {
         let place = self.calls.wire.pool.for_transfer(self.turn);
         let mut stub = super::uplink::stub(place.channel());
         let request = self.calls.request(request);
-        let opened = step(self.calls.time(), stub.read_value(request)).await?.map_err(Error::from)?;
+        let opened = self.calls.step(self.calls.time(), stub.read_value(request)).await?.map_err(Error::from)?;
         self.open = Some((place, opened.into_inner()));
         self.followed = false;
         let Some(Message::Header(header)) = self.message().await? else {
@@ -195,7 +202,10 @@ impl ValueReader {
         let Some((_, stream)) = &mut self.open else { return Ok(None) };
         let next = stream.message();
         // Who writes may pause for as long as they like.
-        let message = if self.followed { next.await } else { step(self.calls.time(), next).await? };
+        let message = match self.followed {
+            true => self.calls.while_open(async { Ok(next.await) }).await?,
+            false => self.calls.step(self.calls.time(), next).await?,
+        };
         Ok(message.map_err(Error::from)?.and_then(|response| response.message))
     }
 

@@ -5,7 +5,7 @@ use futures::Stream;
 
 use super::{ValueReader, ValueWriter};
 use crate::{
-    AsKey, Lookup, Namespace, ReadOptions, Result, WriteOptions, Written,
+    AsKey, Lookup, MissReason, Namespace, ReadOptions, Result, WriteOptions, Written,
     codec::Codec,
     near::{OwnWrite, Set},
     v1,
@@ -45,7 +45,8 @@ impl ReadStream {
 pub struct WriteStream<C: Codec> {
     space: Namespace<C>,
     key: String,
-    writer: ValueWriter,
+    /// None: the cache is turned off, and what comes is dropped.
+    writer: Option<ValueWriter>,
     write: Option<OwnWrite>,
 }
 
@@ -55,7 +56,10 @@ impl<C: Codec> WriteStream<C> {
     /// # Errors
     /// As [`ValueWriter::send`].
     pub async fn send(&mut self, bytes: impl Into<Bytes>) -> Result<()> {
-        self.writer.send(bytes.into()).await
+        match &mut self.writer {
+            Some(writer) => writer.send(bytes.into()).await,
+            None => Ok(()),
+        }
     }
 
     /// Stores what was sent, under its key, in one step.
@@ -63,11 +67,12 @@ impl<C: Codec> WriteStream<C> {
     /// # Errors
     /// As [`ValueWriter::finish`].
     pub async fn finish(self) -> Result<Written> {
-        let response = Box::pin(self.writer.finish()).await?;
+        let Some(writer) = self.writer else { return Ok(Written::Dropped(MissReason::Disabled)) };
+        let _outdated = self.space.outdating(vec![self.key]);
+        let response = Box::pin(writer.finish()).await?;
         if let Some(write) = self.write {
             write.answered();
         }
-        self.space.client.flights().outdate_key(&self.space.name, &self.key);
         Ok(Written::from_wire(response))
     }
 }
@@ -111,8 +116,11 @@ impl<C: Codec> Namespace<C> {
             content_type: self.codec.content_type().to_owned(),
             ..self.addressed(options.request()?)
         };
+        if self.client.gate().disabled() {
+            return Ok(WriteStream { space: self.clone(), key, writer: None, write: None });
+        }
         let write = self.own_write(|| vec![Set::Key(key.as_str().into())]);
-        let writer = Box::pin(self.client.raw().value_writer(put)).await?;
+        let writer = Some(Box::pin(self.client.raw().value_writer(put)).await?);
         Ok(WriteStream { space: self.clone(), key, writer, write })
     }
 
@@ -129,6 +137,10 @@ impl<C: Codec> Namespace<C> {
     }
 
     async fn opened(&self, request: v1::ReadValueRequest) -> Result<ReadStream> {
+        if self.client.gate().disabled() {
+            let reader = ValueReader::of_nothing(self.client.calls(), request);
+            return Ok(ReadStream { found: Lookup::Miss(MissReason::Disabled), reader });
+        }
         let reader = self.client.raw().read_value(request).await?;
         let found = crate::lookup::of_stream(reader.header());
         Ok(ReadStream { found, reader })

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tonic::{Response, Status, transport::Channel};
 
-use super::{Failures, step};
+use super::Failures;
 use crate::{
     Calls, Error, ErrorKind, Result,
     tries::MESSAGE_BYTES_MAX,
@@ -85,7 +85,7 @@ impl Uplink {
                 sent = send.send(message) => sent.map_err(|_ended| broken()),
             }
         };
-        let sent = step(self.calls.bulk_time(), sent).await.flatten();
+        let sent = self.calls.step(self.calls.bulk_time(), sent).await.flatten();
         if sent.is_err() {
             self.open = None;
         }
@@ -97,7 +97,7 @@ impl Uplink {
         self.send(Message::Finish(finish)).await?;
         let Some((send, answer)) = self.open.take() else { return Err(broken()) };
         drop(send);
-        let answered = step(self.calls.bulk_time(), answer).await?.map_err(Error::from)?;
+        let answered = self.calls.step(self.calls.bulk_time(), answer).await?.map_err(Error::from)?;
         answered.into_inner().put.ok_or_else(broken)
     }
 
@@ -143,7 +143,8 @@ impl Uplink {
         };
         let asked = stub(place.channel());
         let request = self.calls.request(request);
-        let answered = step(self.calls.time(), async move { { asked }.query_write(request).await }).await?;
+        let asked = async move { { asked }.query_write(request).await };
+        let answered = self.calls.step(self.calls.time(), asked).await?;
         Ok(answered.map_err(Error::from)?.into_inner())
     }
 }

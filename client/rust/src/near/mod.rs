@@ -61,6 +61,8 @@ pub(crate) struct Nears {
     setup: NearSetup,
     client_id: Option<String>,
     made: Mutex<HashMap<Arc<str>, Arc<Near>>>,
+    /// Whether it was said that there are no more.
+    warned: AtomicBool,
 }
 
 /// One namespace's near cache.
@@ -76,7 +78,7 @@ pub(crate) struct Near {
 impl Nears {
     /// `client_id` is the name this client writes under, where nobody else does.
     pub(crate) fn new(setup: NearSetup, client_id: Option<String>) -> Self {
-        Self { setup, client_id, made: Mutex::default() }
+        Self { setup, client_id, made: Mutex::default(), warned: AtomicBool::new(false) }
     }
 
     /// The near cache of a namespace, if it has one.
@@ -88,7 +90,9 @@ impl Nears {
             return Some(Arc::clone(near));
         }
         if made.len() >= NAMESPACES_MAX {
-            tracing::warn!("a client has at most {NAMESPACES_MAX} near caches: this namespace goes without");
+            if !self.warned.swap(true, Ordering::Relaxed) {
+                tracing::warn!("a client has at most {NAMESPACES_MAX} near caches: other namespaces go without");
+            }
             return None;
         }
         // The options were checked when the client was built.

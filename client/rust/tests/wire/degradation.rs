@@ -1,11 +1,14 @@
 //! A cache that is away: misses at no cost, remembered invalidations, and the way back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use hotplate::{Client, ErrorKind, Invalidated, Lookup, MissReason, OnError, Selector, Written};
-use tokio::time::Instant;
+use hotplate::{
+    Client, ComputeOptions, ErrorKind, Invalidated, Lookup, MissReason, OnError, Selector, Written, v1::selector,
+};
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::double::{Double, Fault};
+use crate::double::{Double, Fault, until};
 
 async fn run_into_the_breaker(client: &Client) {
     for _ in 0..5 {
@@ -140,4 +143,115 @@ async fn a_client_that_is_turned_off_asks_nobody() {
     assert_eq!(space.put("a", &1).await, Ok(Written::Dropped(MissReason::Disabled)));
     assert_eq!(space.remove("a").await, Ok(Invalidated::Disabled));
     assert!(double.state.calls.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_is_turned_off_sends_nothing_by_anything() {
+    let double = Double::start();
+    let client = double.builder().disabled(true).near_cache(hotplate::NearOptions::new()).build().expect("valid");
+    let space = client.default_namespace();
+    let computed = space.get_or_compute("k", &ComputeOptions::new(), || async { Ok::<u32, String>(7) }).await;
+    assert_eq!(computed, Ok(7));
+    let mut reader = space.read_stream("a").await.expect("a miss");
+    assert_eq!(reader.found, Lookup::Miss(MissReason::Disabled));
+    assert_eq!(reader.next().await, Ok(None));
+    let mut writer = space.write_stream("a", &hotplate::WriteOptions::new()).await.expect("taken");
+    writer.send("text").await.expect("taken");
+    assert_eq!(writer.finish().await, Ok(Written::Dropped(MissReason::Disabled)));
+    for error in [
+        space.stats().await.expect_err("no fallback"),
+        client.calls().explain_key(hotplate::v1::ExplainKeyRequest::default()).await.expect_err("no fallback"),
+        space.watch().next().await.expect("one").expect_err("no fallback"),
+        space.preload([]).next().await.expect("one").expect_err("no fallback"),
+    ] {
+        assert_eq!(error.kind, ErrorKind::FailedPrecondition);
+        assert!(error.message.contains("HOTPLATE_DISABLE"), "{error}");
+    }
+    assert!(double.state.calls.lock().is_empty());
+}
+
+/// What a server answers that has done its part.
+fn pending() -> Fault {
+    let metadata = [("applied", "LOCAL"), ("pending", "SHARED")].map(|(name, value)| (name.into(), value.into()));
+    let details = ErrorDetails::with_error_info("TIER_PENDING", "hotplate", metadata);
+    Fault::Refuse(Box::new(tonic::Status::with_error_details(tonic::Code::Unavailable, "later", details)))
+}
+
+#[tokio::test]
+async fn what_is_done_in_part_is_done_and_no_outage() {
+    let double = Double::start();
+    let client = double.client();
+    let space = client.default_namespace();
+    *double.state.always.lock() = Some(pending());
+    for _ in 0..6 {
+        assert_eq!(space.remove("a").await, Ok(Invalidated::Done { matched: 0 }));
+    }
+    *double.state.always.lock() = None;
+    assert!(client.available() && client.invalidations_waiting() == 0);
+    assert_eq!(double.state.count("invalidate"), 6);
+    assert_eq!(space.get::<u32>("b").await, Ok(Lookup::Miss(MissReason::NeverStored)));
+    let strict = double.builder().on_error(OnError::Raise).build().expect("valid").default_namespace();
+    *double.state.always.lock() = Some(pending());
+    let error = strict.remove("a").await.expect_err("asked for");
+    assert_eq!((error.reason.as_deref(), error.details["pending"].as_str()), (Some("TIER_PENDING"), "SHARED"));
+}
+
+#[tokio::test]
+async fn what_was_remembered_and_is_done_in_part_is_done() {
+    let double = Double::start();
+    let client = double.client();
+    double.state.faults.lock().extend((0..3).map(|_| Fault::unavailable()));
+    *double.state.always.lock() = Some(pending());
+    assert_eq!(client.default_namespace().remove("a").await, Ok(Invalidated::Queued));
+    until(|| client.invalidations_waiting() == 0).await;
+    assert_eq!(client.degradation().invalidations_replayed, 1);
+}
+
+#[tokio::test]
+async fn what_the_server_fails_at_again_and_again_becomes_everything_and_holds_up_nobody() {
+    let mut double = Double::start();
+    let client = double.client();
+    let space = client.default_namespace();
+    double.stop();
+    for key in ["bad", "b", "c"] {
+        assert_eq!(space.remove(key).await, Ok(Invalidated::Queued));
+    }
+    *double.state.fails_at.lock() = Some("bad".to_owned());
+    double.serve();
+    let gone = async {
+        while client.invalidations_waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("in time");
+    let done = double.state.invalidates.lock().clone();
+    let selected: Vec<_> = done.iter().flat_map(|call| call.selectors.clone()).collect();
+    let everything = selector::Selector::Everything(true);
+    let first_two = ["b", "c"].map(|key| selector::Selector::Key(key.to_owned()));
+    let wanted: Vec<_> = first_two.into_iter().chain([everything]).map(Some).collect();
+    assert_eq!(selected.into_iter().map(|selector| selector.selector).collect::<Vec<_>>(), wanted);
+}
+
+#[tokio::test]
+async fn after_an_invalidation_nobody_joins_what_was_asked_before_also_when_it_failed() {
+    let double = Double::start();
+    let space = double.client().default_namespace();
+    let (answers, fails) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    *double.state.late.lock() = Some(answers);
+    *double.state.fails_late.lock() = Some(Arc::clone(&fails));
+    let (removing, early) = (space.clone(), space.clone());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { drop(removing.remove("other").await) });
+    until(|| double.state.count("invalidate") == 1).await;
+    tasks.spawn(async move {
+        let work = || async { Ok::<u32, String>(1) };
+        drop(early.get_or_compute("k", &ComputeOptions::new(), work).await);
+    });
+    until(|| double.state.count("get") == 1).await;
+    fails.add_permits(1);
+    until(|| space.client().invalidations_waiting() == 1).await;
+    let options = ComputeOptions::new();
+    let found = space.get_or_compute("k", &options, || async { Ok::<u32, String>(2) });
+    let found = tokio::time::timeout(Duration::from_secs(20), found).await;
+    assert_eq!(found.expect("it waits for nobody"), Ok(2));
 }

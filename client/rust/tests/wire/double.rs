@@ -70,6 +70,10 @@ pub(crate) struct State {
     pub(crate) gets: Mutex<Vec<v1::GetRequest>>,
     /// Answers to Gets that go alone are on their way until there is a permit for each.
     pub(crate) late: Mutex<Option<Arc<Semaphore>>>,
+    /// Invalidations of this key fail, whatever else they name.
+    pub(crate) fails_at: Mutex<Option<String>>,
+    /// Invalidations fail when there is a permit for each.
+    pub(crate) fails_late: Mutex<Option<Arc<Semaphore>>>,
     /// Items of a batch that it takes; zero: any number, and it does not say.
     pub(crate) batch_items_max: AtomicUsize,
     pub(crate) leases: Leases,
@@ -267,7 +271,17 @@ impl CacheService for Service {
         &self,
         request: Request<v1::InvalidateRequest>,
     ) -> Result<Response<v1::InvalidateResponse>, Status> {
+        use v1::selector::Selector::Key;
         let request = self.0.begin("invalidate", request).await?;
+        let late = self.0.fails_late.lock().clone();
+        if let Some(late) = late {
+            late.acquire().await.expect("open").forget();
+            return Err(Status::internal("a fault"));
+        }
+        let bad = self.0.fails_at.lock().clone().map(Key);
+        if bad.is_some() && request.selectors.iter().any(|selector| selector.selector == bad) {
+            return Err(Status::internal("a fault"));
+        }
         Ok(Response::new(self.0.invalidate(request)))
     }
 

@@ -5,6 +5,7 @@ mod asking;
 mod blob;
 mod cached;
 mod calls;
+mod closing;
 mod compute;
 mod degradation;
 mod double;

@@ -64,8 +64,8 @@ impl CacheService for Plays {
         &self,
         request: Request<v1::ExtendLeaseRequest>,
     ) -> Result<Response<v1::ExtendLeaseResponse>, Status> {
-        self.begin("ExtendLease", request).await?;
-        Ok(Response::new(plain::extended()))
+        let (_, line) = self.begin("ExtendLease", request).await?;
+        Ok(Response::new(plain::extended(&line.answer)))
     }
 
     async fn release_lease(

@@ -1,6 +1,7 @@
 //! What is remembered of requests, so that a scenario can look at it.
 
 use hotplate_proto::v1;
+use prost::Message;
 use serde_json::{Value, json};
 
 /// What is remembered of a request.
@@ -13,7 +14,11 @@ impl Facts for v1::GetRequest {
     fn facts(&self) -> Value {
         let Self { namespace, key, peek, .. } = self;
         let (policy, stale) = (self.miss_policy().as_str_name(), self.stale_policy().as_str_name());
-        json!({ "namespace": namespace, "key": key, "peek": peek, "miss_policy": policy, "stale_policy": stale })
+        json!({
+            "namespace": namespace, "key": key, "peek": peek, "miss_policy": policy, "stale_policy": stale,
+            "max_age_ms": millis(self.max_age.as_ref()), "wait_timeout_ms": millis(self.wait_timeout.as_ref()),
+            "slowest_tier": self.slowest_tier().as_str_name(),
+        })
     }
 }
 
@@ -37,7 +42,7 @@ impl Facts for v1::PutRequest {
 impl Facts for v1::BatchPutRequest {
     fn facts(&self) -> Value {
         let keys: Vec<_> = self.items.iter().map(|item| &item.key).collect();
-        json!({ "namespace": self.namespace, "keys": keys })
+        json!({ "namespace": self.namespace, "keys": keys, "bytes": self.encoded_len() })
     }
 }
 
@@ -45,9 +50,30 @@ impl Facts for v1::InvalidateRequest {
     fn facts(&self) -> Value {
         json!({
             "namespace": self.namespace, "request_id": self.request_id, "client_id": self.client_id,
-            "selectors": self.selectors.len(), "mode": self.mode().as_str_name(),
+            "selectors": self.selectors.iter().map(selected).collect::<Vec<_>>(), "mode": self.mode().as_str_name(),
         })
     }
+}
+
+/// A selector as scenarios write it.
+fn selected(selector: &v1::Selector) -> Value {
+    use v1::selector::Selector as By;
+    match &selector.selector {
+        Some(By::Key(key)) => json!({ "key": key }),
+        Some(By::Prefix(prefix)) => json!({ "prefix": prefix }),
+        Some(By::Glob(glob)) => json!({ "glob": glob }),
+        Some(By::Tag(tag)) => json!({ "tag": tag }),
+        Some(By::AllTags(set)) => json!({ "all_tags": set.tags }),
+        Some(By::Kind(kind)) => json!({ "kind": kind }),
+        Some(By::Everything(all)) => json!({ "everything": all }),
+        Some(By::DependentsOf(key)) => json!({ "dependents_of": key }),
+        None => Value::Null,
+    }
+}
+
+/// A duration in milliseconds; null where there is none.
+fn millis(duration: Option<&prost_types::Duration>) -> Option<i64> {
+    duration.map(|duration| duration.seconds * 1_000 + i64::from(duration.nanos) / 1_000_000)
 }
 
 impl Facts for v1::PreloadRequest {
@@ -59,6 +85,20 @@ impl Facts for v1::PreloadRequest {
 impl Facts for v1::WatchRequest {
     fn facts(&self) -> Value {
         json!({ "namespace": self.namespace, "resumes": !self.resume_token.is_empty() })
+    }
+}
+
+impl Facts for v1::ReadValueRequest {
+    fn facts(&self) -> Value {
+        let Self { namespace, key, version, read_offset, follow, .. } = self;
+        json!({ "namespace": namespace, "key": key, "version": version, "read_offset": read_offset, "follow": follow })
+    }
+}
+
+impl Facts for v1::WriteValueHeader {
+    fn facts(&self) -> Value {
+        let key = self.put.as_ref().map(|put| &put.key);
+        json!({ "key": key, "upload_id": self.upload_id, "write_offset": self.write_offset, "size_bytes": self.size_bytes })
     }
 }
 
@@ -77,7 +117,6 @@ bare!(
     TouchRequest.key,
     ExtendLeaseRequest.key,
     ReleaseLeaseRequest.key,
-    ReadValueRequest.key,
     ExplainKeyRequest.key,
     StatsRequest,
     UpdateWatchRequest,

@@ -27,6 +27,35 @@ pub use self::line::status;
 /// Requests that are remembered of each method.
 const SEEN_MAX: usize = 1_000;
 
+/// What a script may have lines for, and what can have been seen.
+pub(crate) const METHODS: [&str; 20] = [
+    "Get",
+    "BatchGet",
+    "Put",
+    "BatchPut",
+    "Touch",
+    "Invalidate",
+    "ExtendLease",
+    "ReleaseLease",
+    "Stats",
+    "GetServerInfo",
+    "ExplainKey",
+    "ListEntries",
+    "Watch",
+    "UpdateWatch",
+    "Revalidate",
+    "Preload",
+    "Pipeline",
+    "ReadValue",
+    "WriteValue",
+    "QueryWrite",
+];
+
+/// Whether the scripted server has this method.
+pub(crate) fn is_method(name: &str) -> bool {
+    METHODS.contains(&name)
+}
+
 /// A server with a script. Its port is closed when it is dropped.
 #[derive(Debug)]
 pub struct Scripted {
@@ -42,6 +71,7 @@ pub(crate) struct Script {
     /// By method; `any` for those that have no lines of their own.
     lines: Mutex<BTreeMap<String, VecDeque<Line>>>,
     seen: Mutex<BTreeMap<&'static str, Vec<Value>>>,
+    uploads: Mutex<blob::Uploads>,
 }
 
 /// Answers from a script; the two services of it.
@@ -87,13 +117,44 @@ impl Scripted {
         Ok(())
     }
 
-    /// How often a method was called, and with what.
-    #[must_use]
-    pub fn seen(&self, method: &str) -> Value {
+    /// How often a method, any of several, or `any` at all was called, and with what.
+    ///
+    /// # Errors
+    /// There is no such method.
+    pub fn seen(&self, methods: &Value) -> Result<Value, String> {
+        let wanted = match methods {
+            Value::Array(several) => several.clone(),
+            one => vec![one.clone()],
+        };
         let seen = self.script.seen.lock();
-        let requests = seen.get(method).cloned().unwrap_or_default();
-        json!({ "calls": requests.len(), "requests": requests })
+        let mut requests = Vec::new();
+        for name in wanted.iter().map(|name| name.as_str().unwrap_or_default()) {
+            match name {
+                "any" => requests.extend(seen.values().flatten().cloned()),
+                name if is_method(name) || name == "Stored" => {
+                    requests.extend(seen.get(name).into_iter().flatten().cloned())
+                }
+                _ => return Err(format!("there is no method `{name}`: {}", METHODS.join(", "))),
+            }
+        }
+        Ok(json!({ "calls": requests.len(), "requests": requests }))
     }
+}
+
+/// A time as gRPC sends it: digits and a unit.
+fn millis(timeout: &str) -> Option<f64> {
+    let (digits, unit) = timeout.split_at_checked(timeout.len().checked_sub(1)?)?;
+    let number: f64 = digits.parse().ok()?;
+    let in_millis = match unit {
+        "H" => 3_600_000.0,
+        "M" => 60_000.0,
+        "S" => 1_000.0,
+        "m" => 1.0,
+        "u" => 0.001,
+        "n" => 0.000_001,
+        _ => return None,
+    };
+    Some(number * in_millis)
 }
 
 impl Script {
@@ -127,7 +188,13 @@ impl Plays {
         let header = |name: &str| request.metadata().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut facts = request.get_ref().facts();
         facts["authorization"] = header("authorization").into();
-        facts["grpc_timeout"] = header("grpc-timeout").into();
+        facts["timeout_ms"] = header("grpc-timeout").and_then(|timeout| millis(&timeout)).into();
+        let line = self.told(method, facts).await?;
+        Ok((request.into_inner(), line))
+    }
+
+    /// The same for a call of which more is not to be noted than this.
+    async fn told(&self, method: &'static str, facts: Value) -> Result<Line, Status> {
         self.0.saw(method, facts);
         let line = self.0.next(method).unwrap_or_default();
         if line.hangs {
@@ -138,7 +205,7 @@ impl Plays {
         }
         match &line.status {
             Some(status) => Err(status.clone()),
-            None => Ok((request.into_inner(), line)),
+            None => Ok(line),
         }
     }
 }

@@ -5,39 +5,57 @@ use serde_json::Value;
 
 use super::line;
 
-/// A miss, or `{hit: {text, content_type, encoding}}`, `{negative: {reason, message}}`, `{miss_reason: NUMBER}`; a lease for who
-/// asks for one.
+/// A miss, or `{hit: {text, content_type, encoding, etag, large, stale}}`, `{negative: {reason, message}}`,
+/// `{miss_reason: NUMBER}`; `{pending_ms}`. A lease for who asks for one, with a hit only where the line says `lease: true`;
+/// it lasts for `lease_ms`. A `stale` hit is a miss for who does not accept that; a `large` one has so many bytes that it is
+/// read as a stream.
 pub(super) fn get(request: &v1::GetRequest, answer: &Value) -> v1::GetResponse {
-    if let Some(hit) = answer.get("hit") {
-        let text = |name: &str| hit[name].as_str().unwrap_or_default().to_owned();
-        let payload = v1::entry::Payload::Value(text("text").into_bytes().into());
-        return found(v1::GetOutcome::Hit, payload, (text("content_type"), text("encoding")));
+    let asks = matches!(request.miss_policy(), v1::MissPolicy::Lease | v1::MissPolicy::LeaseOrWait);
+    let stale = answer["hit"]["stale"] == true;
+    let refused =
+        stale && !matches!(request.stale_policy(), v1::StalePolicy::WhileRevalidate | v1::StalePolicy::IfError);
+    if let Some(hit) = answer.get("hit").filter(|_hit| !refused) {
+        let outcome = if stale { v1::GetOutcome::Stale } else { v1::GetOutcome::Hit };
+        let lease = (asks && answer["lease"] == true).then(|| lease(answer));
+        return v1::GetResponse { lease, ..found(outcome, payload(hit), hit) };
     }
     if let Some(negative) = answer.get("negative") {
         let text = |name: &str| negative[name].as_str().unwrap_or_default().to_owned();
-        let negative = v1::Negative { reason: text("reason"), message: text("message") };
-        let none = (String::new(), String::new());
-        return found(v1::GetOutcome::Negative, v1::entry::Payload::Negative(negative), none);
+        let said = v1::Negative { reason: text("reason"), message: text("message") };
+        return found(v1::GetOutcome::Negative, v1::entry::Payload::Negative(said), negative);
     }
-    let leases = matches!(request.miss_policy(), v1::MissPolicy::Lease | v1::MissPolicy::LeaseOrWait);
+    if let Some(again) = answer["pending_ms"].as_u64().filter(|_again| asks) {
+        let pending = v1::Pending { retry_after: Some(duration(again)) };
+        let outcome = v1::GetOutcome::Pending.into();
+        return v1::GetResponse { outcome, pending: Some(pending), ..v1::GetResponse::default() };
+    }
     let reason = answer["miss_reason"].as_i64().and_then(|number| i32::try_from(number).ok());
+    let usual = if refused { v1::MissReason::Expired } else { v1::MissReason::NeverStored };
     v1::GetResponse {
         outcome: v1::GetOutcome::Miss.into(),
-        miss_reason: reason.unwrap_or(v1::MissReason::NeverStored.into()),
+        miss_reason: reason.unwrap_or(usual.into()),
         served_from: v1::Tier::Memory.into(),
-        lease: leases.then(lease),
+        lease: asks.then(|| lease(answer)),
         ..v1::GetResponse::default()
     }
 }
 
-fn found(outcome: v1::GetOutcome, payload: v1::entry::Payload, of: (String, String)) -> v1::GetResponse {
-    let lasts = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-    let (content_type, encoding) = of;
+fn payload(hit: &Value) -> v1::entry::Payload {
+    match hit["large"].as_u64() {
+        Some(size_bytes) => v1::entry::Payload::Large(v1::LargeValue { size_bytes }),
+        None => v1::entry::Payload::Value(hit["text"].as_str().unwrap_or_default().to_owned().into_bytes().into()),
+    }
+}
+
+/// A response with an entry of which `of` says what is known.
+pub(super) fn found(outcome: v1::GetOutcome, payload: v1::entry::Payload, of: &Value) -> v1::GetResponse {
+    let text = |name: &str| of[name].as_str().unwrap_or_default().to_owned();
+    let lasts = Some(duration(60_000));
     let metadata = v1::EntryMetadata {
-        content_type,
-        encoding,
-        etag: "scripted".to_owned(),
-        fresh_for: lasts,
+        content_type: text("content_type"),
+        encoding: text("encoding"),
+        etag: of["etag"].as_str().unwrap_or("scripted").to_owned(),
+        fresh_for: if outcome == v1::GetOutcome::Stale { Some(duration(0)) } else { lasts },
         usable_for: lasts,
         ..v1::EntryMetadata::default()
     };
@@ -49,8 +67,13 @@ fn found(outcome: v1::GetOutcome, payload: v1::entry::Payload, of: (String, Stri
     }
 }
 
-fn lease() -> v1::Lease {
-    v1::Lease { token: "5".repeat(32), duration: Some(prost_types::Duration { seconds: 10, nanos: 0 }) }
+fn lease(answer: &Value) -> v1::Lease {
+    let millis = answer["lease_ms"].as_u64().unwrap_or(10_000);
+    v1::Lease { token: "5".repeat(32), duration: Some(duration(millis)) }
+}
+
+fn duration(millis: u64) -> prost_types::Duration {
+    std::time::Duration::from_millis(millis).try_into().unwrap_or_default()
 }
 
 /// As for a Get; `{items: [null, {status, reason}]}` refuses items.
@@ -101,18 +124,19 @@ pub(super) fn put(answer: &Value) -> v1::PutResponse {
     }
 }
 
-/// The lease is held.
-pub(super) fn extended() -> v1::ExtendLeaseResponse {
-    v1::ExtendLeaseResponse { outcome: v1::LeaseOutcome::Held.into(), lease: Some(lease()) }
+/// The lease is held, for `lease_ms` from now on.
+pub(super) fn extended(answer: &Value) -> v1::ExtendLeaseResponse {
+    v1::ExtendLeaseResponse { outcome: v1::LeaseOutcome::Held.into(), lease: Some(lease(answer)) }
 }
 
-/// Batches of 100, values of 1 MiB, no streams.
+/// Batches of 100, values of 1 MiB; streams only where `chunk_bytes_max` says so.
 pub(super) fn server_info(answer: &Value) -> v1::GetServerInfoResponse {
     let number = |name: &str| answer[name].as_u64();
     let limits = v1::ServerLimits {
         batch_items_max: number("batch_items_max").and_then(|items| u32::try_from(items).ok()).unwrap_or(100),
-        value_bytes_max: 1 << 20,
-        unary_value_bytes_max: 1 << 20,
+        value_bytes_max: number("value_bytes_max").unwrap_or(1 << 20),
+        unary_value_bytes_max: number("unary_value_bytes_max").unwrap_or(1 << 20),
+        chunk_bytes_max: number("chunk_bytes_max").unwrap_or_default(),
         ..v1::ServerLimits::default()
     };
     let features = answer["features"].as_array().into_iter().flatten();

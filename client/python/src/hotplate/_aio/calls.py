@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any, Final
 
 from hotplate._aio import runtime
@@ -33,9 +34,12 @@ class AsyncCalls:
         self._limits: pb.ServerLimits | None = None
         self._repeats = 0
 
-    async def get(self, request: pb.GetRequest, timeout: float | None = None) -> pb.GetResponse:
-        """Finds one entry."""
-        answer: pb.GetResponse = await self._small("Get", request, timeout)
+    async def get(
+        self, request: pb.GetRequest, timeout: float | None = None, wanted: Callable[[], bool] | None = None
+    ) -> pb.GetResponse:
+        """Finds one entry. When `wanted` says no, it is not tried again."""
+        timeout = timeout or self.profile.call_timeout
+        answer: pb.GetResponse = await self._call("Get", request, timeout, wanted=wanted)
         return answer
 
     async def batch_get(self, request: pb.BatchGetRequest) -> pb.BatchGetResponse:
@@ -61,10 +65,11 @@ class AsyncCalls:
         answer: pb.TouchResponse = await self._call("Touch", request, self.profile.call_timeout, safe=False)
         return answer
 
-    async def invalidate(self, request: pb.InvalidateRequest) -> pb.InvalidateResponse:
+    async def invalidate(self, request: pb.InvalidateRequest, timeout: float | None = None) -> pb.InvalidateResponse:
         """Drops entries. Without `request_id` it gets one, so that a retry reports what the first try dropped."""
         request.request_id = request.request_id or _fresh_id()
-        answer: pb.InvalidateResponse = await self._bulk("Invalidate", request)
+        timeout = timeout or self.profile.bulk_timeout
+        answer: pb.InvalidateResponse = await self._call("Invalidate", request, timeout)
         return answer
 
     async def stats(self, request: pb.StatsRequest) -> pb.StatsResponse:
@@ -149,13 +154,21 @@ class AsyncCalls:
         """How many calls were sent again so far. What was sent twice may also happen twice, and later."""
         return self._repeats
 
-    async def _small(self, method: str, request: Any, timeout: float | None = None) -> Any:
-        return await self._call(method, request, timeout or self.profile.call_timeout)
+    async def _small(self, method: str, request: Any) -> Any:
+        return await self._call(method, request, self.profile.call_timeout)
 
     async def _bulk(self, method: str, request: Any) -> Any:
         return await self._call(method, request, self.profile.bulk_timeout)
 
-    async def _call(self, method: str, request: Any, timeout: float, *, safe: bool = True) -> Any:
+    async def _call(
+        self,
+        method: str,
+        request: Any,
+        timeout: float,
+        *,
+        safe: bool = True,
+        wanted: Callable[[], bool] | None = None,
+    ) -> Any:
         """Tries until it works, may not be repeated, or the time is over."""
         ends = clock.now() + timeout
         turn = self.transport.turn()
@@ -169,6 +182,8 @@ class AsyncCalls:
             except HotplateError as error:
                 attempt, turn = attempt + 1, turn + 1
                 await self._wait_to_retry(attempt, ends, error, safe)
+                if wanted is not None and not wanted():
+                    raise
             else:
                 self._budget.succeeded()
                 return answer
@@ -178,6 +193,8 @@ class AsyncCalls:
 
         A wait that would not end before the deadline is not begun: the true cause says more than a timeout.
         """
+        if retry.is_unsent(error):
+            raise error
         if error.kind != "UNAVAILABLE" or retry.is_answer(error):
             self._budget.succeeded()
             raise error

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from hotplate import observe
 from hotplate._aio.space import Space
+from hotplate._core import texts
 from hotplate._core.near.sets import DEPENDENTS, Set
 from hotplate.keys import AnyKey
 from hotplate.results import Invalidated, Refreshing
 from hotplate.selectors import AnySelector, Selector, gathered
 from hotplate.ttl import DurationLike, seconds, wire
 from hotplate.v1 import cache_pb2 as pb
+
+_Outcome: TypeAlias = Literal["done", "queued", "disabled"]
 
 
 class Changing(Space):
@@ -40,7 +43,7 @@ class Changing(Space):
         remembered. Raises `ResourceExhaustedError` with reason `JOURNAL_FULL` when no more can be remembered.
         """
         chosen = gathered(selectors, keys=keys, prefix=prefix, glob=glob, tags=tags, kind=kind, everything=everything)
-        request = pb.InvalidateRequest(selectors=chosen, reason=reason)
+        request = pb.InvalidateRequest(selectors=chosen, reason=texts.checked("reason", reason))
         if not cascade:
             request.cascade = False
         return _invalidated(*await self._change("invalidate", request))
@@ -59,7 +62,9 @@ class Changing(Space):
         own. When the cache is away it is remembered, and dropped later.
         """
         chosen = gathered(selectors, tags=tags, prefix=prefix)
-        request = pb.InvalidateRequest(selectors=chosen, mode=pb.INVALIDATE_MODE_MARK_STALE, reason=reason)
+        request = pb.InvalidateRequest(
+            selectors=chosen, mode=pb.INVALIDATE_MODE_MARK_STALE, reason=texts.checked("reason", reason)
+        )
         if spread_over is not None:
             request.spread_over.CopyFrom(wire(seconds(spread_over)))
         return _invalidated(*await self._change("mark_stale", request))
@@ -79,16 +84,16 @@ class Changing(Space):
         request = pb.InvalidateRequest(
             selectors=gathered(selectors, tags=tags, prefix=prefix),
             mode=pb.INVALIDATE_MODE_REFRESH,
-            refresh=pb.RefreshFrom(origin=origin, parameters=parameters or {}),
+            refresh=pb.RefreshFrom(
+                origin=texts.checked("origin", origin), parameters=texts.checked_map("parameters", parameters or {})
+            ),
         )
         outcome, answer = await self._change("refresh", request)
         if answer is None:
-            return Refreshing(outcome)
+            return Refreshing("started" if outcome == "done" else outcome)
         return Refreshing("started", answer.matched_count, answer.refreshing_count, answer.refresh_job_id)
 
-    async def _change(
-        self, name: str, request: pb.InvalidateRequest
-    ) -> tuple[Literal["queued", "disabled"], pb.InvalidateResponse | None]:
+    async def _change(self, name: str, request: pb.InvalidateRequest) -> tuple[_Outcome, pb.InvalidateResponse | None]:
         space = self._typed
         state = space.state
         request.namespace = self._name
@@ -102,17 +107,18 @@ class Changing(Space):
             sets = [*(Set.of(selector) for selector in request.selectors), DEPENDENTS]
             write = space.own_write(sets)
             try:
-                answer = await state.invalidate(request)
+                outcome, answer = await state.invalidate(request)
                 if answer is not None and write is not None:
                     write.answered()
             finally:
                 if write is not None:
                     write.end()
-            # What was looked up between the first time and the answer may still be what was dropped.
-            state.flights.outdate(self._name)
-            seen.result("queued" if answer is None else "done")
-            return "queued", answer
+                # What was looked up between the first time and the answer may still be what was dropped. However it
+                # ended: one that was remembered, or whose answer was lost, may have been carried out.
+                state.flights.outdate(self._name)
+            seen.result(outcome)
+            return outcome, answer
 
 
-def _invalidated(outcome: Literal["queued", "disabled"], answer: pb.InvalidateResponse | None) -> Invalidated:
-    return Invalidated(outcome) if answer is None else Invalidated("done", answer.matched_count)
+def _invalidated(outcome: _Outcome, answer: pb.InvalidateResponse | None) -> Invalidated:
+    return Invalidated(outcome, None if answer is None else answer.matched_count)

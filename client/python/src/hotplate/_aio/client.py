@@ -13,7 +13,7 @@ from hotplate._aio.calls import AsyncCalls
 from hotplate._aio.namespace import AsyncNamespace
 from hotplate._aio.state import State
 from hotplate._aio.transport import Transport
-from hotplate._core import environment
+from hotplate._core import environment, texts
 from hotplate._core.setup import COMPUTATIONS_MAX, CONNECTIONS_MAX, JOURNAL_MAX, Setup, Tls, Token, setup
 from hotplate.near import NearOptions
 from hotplate.profile import Profile
@@ -67,7 +67,9 @@ class AsyncClient:
         - `namespace`: the default one; without it the path of the address, else `default`.
         - `serializer`: what values are written with, unless a namespace says otherwise; `Json()`.
         - `token`: the bearer token, or a function that gives it for each call. It is never printed. Without TLS it is
-          refused for another host than this machine, unless `allow_insecure_token`.
+          refused for another host than this machine, unless `allow_insecure_token`. The function is called before every
+          try of every call, so it gives what it has at hand; while it fails, the cache counts as away.
+          On an event loop it may be a coroutine function; a plain one holds the loop up while it runs.
         - `tls`: True for the certificate authorities that come with grpcio, or `Tls` with your own.
         - `profile`: the timeouts for where this runs; `timeout` is instead the deadline of every call.
         - `on_error`: `miss` goes on without a cache that is away; `raise` raises its failures.
@@ -122,7 +124,8 @@ class AsyncClient:
 
     def namespace(self, name: str | None = None, *, serializer: Serializer | None = None) -> AsyncNamespace:
         """A namespace, by default the one this client was set up with."""
-        return AsyncNamespace(self, name or self._setup.namespace, serializer or self._serializer)
+        named = texts.checked("namespace", name or self._setup.namespace)
+        return AsyncNamespace(self, named, serializer or self._serializer)
 
     @property
     def namespace_name(self) -> str:

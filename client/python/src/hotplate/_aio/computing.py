@@ -11,11 +11,19 @@ from typing import Any, Final, Literal, TypeVar, cast
 
 from hotplate._aio import runtime
 from hotplate._aio.lease import COMPUTE_FAILED, Held
+from hotplate._aio.near import Near
 from hotplate._aio.runtime import Computation, Flight
 from hotplate._aio.typed import Typed
 from hotplate._core import clock
-from hotplate._core.flights import FlightKey
-from hotplate.errors import CodecError, ComputeError, HotplateError, NotFoundError, PermissionDeniedError
+from hotplate._core.flights import FlightKey, LateError, closed
+from hotplate.errors import (
+    CallCancelledError,
+    CodecError,
+    ComputeError,
+    HotplateError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from hotplate.options import ComputeArgs, get_request, put_request, wait_seconds, writes
 from hotplate.results import Hit, Lookup, Miss, Negative
 from hotplate.ttl import of_wire, seconds, wire
@@ -28,9 +36,11 @@ T = TypeVar("T")
 _RENEWAL_PAUSE: Final = 1.0
 #: When to ask again, where the server does not say, in seconds.
 _RETRY_AFTER: Final = 0.1
+#: For how long callers wait for their value to be stored, in seconds. It is stored behind them after that.
+_STORING_WAIT: Final = 1.0
 
 #: By which right a computed value is stored: a lease; none is needed; there is none.
-_Right = Held | Literal["free", "none"]
+Right = Held | Literal["free", "none"]
 
 
 class Computing:
@@ -53,10 +63,27 @@ class Computing:
         if self._mode == "bypass":
             return await self._computed()
         if self._mode == "only":
-            return await self._only()
-        key = FlightKey(self._space.name, self._key, self._mode == "refresh", self._space.serializer, runtime.context())
+            return await self.only()
         state = self._state
-        return await runtime.fly(state.flights, state.slots, state.tasks, key, self._look_compute_store)
+        wait = wait_seconds(self._options) if "wait" in self._options else None
+        work = self._look_compute_store
+        try:
+            return await runtime.fly(state.flights, state.slots, state.tasks, self._flight_key(), work, wait)
+        except LateError:
+            # Another caller of this process computes for longer than this one waits.
+            return await self._computed()
+
+    def _flight_key(self) -> FlightKey:
+        return FlightKey(
+            self._space.name,
+            self._key,
+            self._mode == "refresh",
+            self._space.serializer,
+            runtime.context(),
+            self._max_age,
+            self._options.get("stale_while_revalidate", False),
+            self._options.get("per_process", False),
+        )
 
     def kept(self) -> Lookup[Any] | None:
         """What this process keeps. What it cannot read is left to who computes it anew."""
@@ -67,7 +94,7 @@ class Computing:
         except CodecError:
             return None
 
-    async def _only(self) -> Any:
+    async def only(self) -> Any:
         near = self._space.near_for()
         found = self._space.kept(near, self._key, self._max_age)
         if found is None:
@@ -84,17 +111,17 @@ class Computing:
     async def _look_compute_store(self, flight: Flight) -> Any:
         if self._mode == "refresh":
             return await self._compute_store(flight, "free")
-        found, right = await self._claim()
+        found, right = await self.claim(flight)
         if found is None:
             return await self._compute_store(flight, right)
         if isinstance(right, Held):
             self._renew(right)
         return value_of(found)
 
-    async def _compute_store(self, flight: Flight, right: _Right) -> Any:
+    async def _compute_store(self, flight: Flight, right: Right) -> Any:
         state = self._state
         try:
-            await runtime.turn(state.slots, flight)
+            await runtime.turn(state.slots, state.tasks, flight)
             began = clock.now()
             try:
                 value = await self._computed()
@@ -104,18 +131,18 @@ class Computing:
                 state.slots.end(flight)
             flight.computed = True
             if not flight.outdated:
-                await self._store(right, value, clock.now() - began)
+                used, right = right, "none"
+                await self.store(used, value, clock.now() - began)
             return value
         finally:
-            if isinstance(right, Held):
-                right.end()
+            end(right)
 
     async def _computed(self) -> Any:
         return self._space.as_read(self._key, await runtime.call(self._compute, self._in_thread))
 
     # Finding out who computes.
 
-    async def _claim(self) -> tuple[Lookup[Any] | None, _Right]:
+    async def claim(self, flight: Flight) -> tuple[Lookup[Any] | None, Right]:
         """Asks until it is known what to do, within the time the caller wants to wait: what is there, or None."""
         ends = clock.now() + wait_seconds(self._options)
         call_time = self._state.calls.profile.call_timeout
@@ -128,7 +155,7 @@ class Computing:
             longest = min(max(0.0, ends - began), call_time) if asks else 0.0
             request = self._claim_request(asks, longest)
             try:
-                response = await self._space.answer(request, near, call_time + longest)
+                response, held = await self._ask(flight, request, near, call_time + longest, asks)
             except PermissionDeniedError:
                 # A lease takes the right to write. Who may only read still reads.
                 if not asks:
@@ -139,7 +166,7 @@ class Computing:
                 # What others invalidate until it is computed nobody can tell this process: it stores nothing.
                 return None, "none"
             if response.outcome != pb.GET_OUTCOME_PENDING:
-                return self._claimed(response, may_write)
+                return self._claimed(response, held, may_write)
             if longest <= 0 or clock.now() >= ends:
                 _log.debug("another process computes for longer than this caller waits")
                 return None, "none"
@@ -147,6 +174,50 @@ class Computing:
             if clock.now() - began < longest / 2:
                 said = of_wire(response.pending.retry_after) or _RETRY_AFTER
                 await runtime.sleep(min(max(0.0, ends - clock.now()), clock.jittered(said)))
+
+    async def _ask(
+        self, flight: Flight, request: pb.GetRequest, near: Near | None, timeout: float, asks: bool
+    ) -> tuple[pb.GetResponse | Miss, Held | None]:
+        """One Get, and the lease that it may have brought, which is held from the moment that it is here."""
+        space = self._space
+        asked = None if near is None else near.ask()
+        if not asks:
+            response, held = await space.ask(request, timeout), None
+        else:
+            response, held = await self._ask_for_lease(flight, request, timeout)
+        if isinstance(response, Miss):
+            return response, None
+        try:
+            whole = await space.whole(request, response, near, asked)
+        except BaseException:
+            end(held or "none")
+            raise
+        if isinstance(whole, Miss):
+            end(held or "none")
+            held = None
+        return whole, held
+
+    async def _ask_for_lease(
+        self, flight: Flight, request: pb.GetRequest, timeout: float
+    ) -> tuple[pb.GetResponse | Miss, Held | None]:
+        """A Get that may bring a lease is not torn off: its callers may leave, and it goes to its end.
+
+        When nobody waits then, the lease is given back, and nothing more is asked.
+        """
+        state, held = self._state, None
+        with state.tasks.spared():
+            state.flights.ask(flight)
+            try:
+                response = await self._space.ask(request, timeout, lambda: state.flights.wanted(flight))
+                if not isinstance(response, Miss) and response.HasField("lease"):
+                    held = Held(state, self._space.name, self._key, response.lease)
+            finally:
+                wanted = state.flights.asked(flight)
+            if wanted:
+                return response, held
+            if held is not None:
+                held.end()
+        raise closed() if state.tasks.closing else CallCancelledError("nobody waits for the computation any more")
 
     def _claim_request(self, asks: bool, longest: float) -> pb.GetRequest:
         stale_ok = self._options.get("stale_while_revalidate", False)
@@ -158,14 +229,13 @@ class Computing:
             request.miss_policy = pb.MISS_POLICY_LEASE
         return request
 
-    def _claimed(self, response: pb.GetResponse, may_write: bool) -> tuple[Lookup[Any] | None, _Right]:
-        held = None
-        if response.HasField("lease"):
-            held = Held(self._state, self._space.name, self._key, response.lease)
+    def _claimed(
+        self, response: pb.GetResponse, held: Held | None, may_write: bool
+    ) -> tuple[Lookup[Any] | None, Right]:
         try:
             found = self._space.read(self._key, response)
-        except CodecError as error:
-            _log.warning("a stored value cannot be read and is computed anew: %s", error)
+        except CodecError:
+            _log.warning("a stored value cannot be read and is computed anew")
             found = None
         except BaseException:
             if held is not None:
@@ -192,41 +262,73 @@ class Computing:
         if not self._state.slots.take():
             held.end()
             return
-        self._state.tasks.spawn(self._renewed, held)
+
+        def ended() -> None:
+            self._state.slots.free()
+            held.end()
+
+        self._state.tasks.spawn(self._renewed, held, ended=ended)
 
     async def _renewed(self, held: Held) -> None:
         began = clock.now()
         try:
-            value = await runtime.run_alone(self._state.flights, self._computed)
+            value = await runtime.run_alone(self._state.flights, self._flight_key(), self._computed)
         except Exception as error:
             _log.warning("a value could not be renewed and is used while it may be: %s", type(error).__name__)
             lifetime = self._options.get("remember_failure") or self._options.get("hold_off") or _RENEWAL_PAUSE
             held.fail(error, lifetime, self._options)
         else:
-            await self._store(held, value, clock.now() - began)
-        finally:
-            self._state.slots.free()
-            held.end()
+            request = self._request(value, clock.now() - began)
+            if request is not None:
+                await self._store(held, request)
 
-    async def _store(self, right: _Right, value: Any, cost: float) -> None:
-        """Stores a value, if there is a right to. Best effort: its failure is logged and never the caller's."""
-        if right == "none":
+    async def store(self, right: Right, value: Any, cost: float) -> None:
+        """Stores a computed value, and ends the right to do so.
+
+        Waits for that a moment, and leaves it to a task of its own then. Its failure is logged and never the caller's.
+        """
+        request = None if right == "none" else self._request(value, cost)
+        if request is None:
+            end(right)
             return
+        stored = runtime.Event()
+
+        def ended() -> None:
+            end(right)
+            stored.set()
+
+        try:
+            self._state.tasks.spawn(self._store, right, request, ended=ended)
+        except RuntimeError:
+            # No thread can be started: the process is ending, or has too many.
+            _log.warning("a computed value is not stored: nothing can be started to do so")
+            ended()
+        await stored.wait(_STORING_WAIT)
+
+    def _request(self, value: Any, cost: float) -> pb.PutRequest | None:
+        """The call that stores a value; None when it cannot be made, which is logged and never the caller's failure."""
         try:
             args: dict[str, Any] = {"cost": cost, **writes(cast("Mapping[str, Any]", self._options))}
             ttl_of = self._options.get("ttl_of")
             if ttl_of is not None:
                 args["ttl"] = ttl_of(value)
             request = put_request(self._space.name, self._key, self._state.setup.client_id, args)
-            self._space.encode(request, value)
+            return self._space.encode(request, value)
+        except Exception as error:
+            # Its text may quote the value.
+            _log.warning("a computed value could not be stored: %s", type(error).__name__)
+            return None
+
+    async def _store(self, right: Right, request: pb.PutRequest) -> None:
+        try:
             if isinstance(right, Held):
                 await right.put(request)
             else:
                 await self._space.send(request)
-        except Exception as error:
+        except HotplateError as error:
             _log.warning("a computed value could not be stored: %s", error)
 
-    async def _fall_back(self, right: _Right, error: Exception) -> Any:
+    async def _fall_back(self, right: Right, error: Exception) -> Any:
         """What the caller gets whose computation failed, and what becomes of the lease."""
         stale = await self._stale() if self._options.get("stale_if_error") and self._mode == "use" else None
         if isinstance(right, Held):
@@ -248,6 +350,12 @@ class Computing:
             _log.warning("a computation failed and whether there is a stale value is not known: %s", error)
             return None
         return found if isinstance(found, Hit) else None
+
+
+def end(right: Right) -> None:
+    """A right is not used any more: a lease that was not used up is given back."""
+    if isinstance(right, Held):
+        right.end()
 
 
 def value_of(found: Lookup[Any]) -> Any:

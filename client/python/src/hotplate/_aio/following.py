@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable
 from typing import Unpack
 
 from hotplate._aio.near import OwnWrite
-from hotplate._aio.reading import AsyncReadStream, ValueReader
+from hotplate._aio.reading import AsyncReadStream, ValueReader, found_by
 from hotplate._aio.space import Space
 from hotplate._aio.typed import Typed
 from hotplate._aio.watch import AsyncPreload, AsyncWatch
-from hotplate._aio.writing import AsyncWriteStream
+from hotplate._aio.writing import AsyncDroppedStream, AsyncWriteStream
+from hotplate._core import texts
 from hotplate._core.near.sets import Set
 from hotplate.keys import AnyKey, key_text
 from hotplate.options import ReadArgs, WriteArgs, check_read, check_write, get_request
 from hotplate.preloading import PreloadItem
+from hotplate.results import Miss
 from hotplate.selectors import AnySelector, gathered
 from hotplate.ttl import DurationLike, seconds, wire
 from hotplate.v1 import blob_pb2 as blob
@@ -47,11 +49,12 @@ class Following(Space):
         )
         if pin_for is not None:
             request.pin_for.CopyFrom(wire(seconds(pin_for)))
-        return AsyncPreload(self._client._state.calls, request)
+        return AsyncPreload(self._state_for("a preload").calls, request)
 
     def join_preload(self, job: str) -> AsyncPreload:
         """Follows a preload job that was started elsewhere, or by `refresh`."""
-        return AsyncPreload(self._client._state.calls, pb.PreloadRequest(namespace=self._name, job_id=job))
+        request = pb.PreloadRequest(namespace=self._name, job_id=texts.checked("job_id", job))
+        return AsyncPreload(self._state_for("a preload").calls, request)
 
     def watch(
         self,
@@ -83,7 +86,7 @@ class Following(Space):
             request.selectors.extend(gathered(selectors, prefix=prefix, tags=tags))
         if progress_interval is not None:
             request.progress_interval.CopyFrom(wire(seconds(progress_interval)))
-        state = self._client._state
+        state = self._state_for("a watch")
         return AsyncWatch(state.calls, state.tasks, request, self._typed.decode)
 
     async def read_stream(self, key: AnyKey, *, follow: bool = False, **options: Unpack[ReadArgs]) -> AsyncReadStream:
@@ -103,9 +106,12 @@ class Following(Space):
         )
         if get.HasField("max_age"):
             request.max_age.CopyFrom(get.max_age)
-        reader = ValueReader(self._client._state.calls, request)
+        state = self._typed.state
+        if state.guard.disabled:
+            return AsyncReadStream(None, state.refused() or Miss("disabled"))
+        reader = ValueReader(state.calls, request)
         await reader.open()
-        return AsyncReadStream(reader)
+        return AsyncReadStream(reader, found_by(reader.header))
 
     async def write_stream(
         self, key: AnyKey, *, content_type: str | None = None, **options: Unpack[WriteArgs]
@@ -114,10 +120,17 @@ class Following(Space):
         check_write(options)
         space = self._typed
         request = self._put(key_text(key), options)
-        request.content_type = content_type or self._serializer.content_type
+        request.content_type = texts.checked("content_type", content_type or self._serializer.content_type)
+        if space.state.guard.disabled:
+            space.state.refused(write=True)
+            return AsyncDroppedStream()
         write = space.own_write([Set("key", request.key)])
         stream = AsyncWriteStream(space.state.calls, request, _settler(space, write, request.key))
-        await stream.open()
+        try:
+            await stream.open()
+        except BaseException:
+            stream.close()
+            raise
         return stream
 
 

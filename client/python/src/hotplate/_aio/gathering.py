@@ -9,14 +9,14 @@ import logging
 from typing import Any, Final
 
 from hotplate import observe
-from hotplate._aio.computing import Computing
-from hotplate._aio.lease import Held
+from hotplate._aio import runtime
+from hotplate._aio.computing import Computing, Right, end
 from hotplate._aio.typed import Typed
 from hotplate._core import clock
 from hotplate._core.flights import FlightKey
 from hotplate.errors import CodecError, InternalError
 from hotplate.options import CacheMode, ComputeArgs
-from hotplate.results import Hit
+from hotplate.results import Hit, Lookup
 
 _log = logging.getLogger("hotplate")
 
@@ -29,16 +29,15 @@ class Gathering:
 
     def __init__(self, space: Typed, key: str, options: ComputeArgs) -> None:
         self._space = space
+        self._key = key
         # Nobody waits for another's items: each who comes before they are stored runs the generator.
         self._computing = Computing(space, key, _nothing, {**options, "wait": 0})
-        self._key = key
-        self._right: Any = "none"
+        self._right: Right = "none"
         self._began = clock.now()
         self._items: list[Any] = []
         # Nobody can join it: it is there to be told of what is invalidated meanwhile.
         self._flights = space.state.flights
-        alone = FlightKey(space.name, key, True, space.serializer, object())
-        self._flight, _, self._waiter = self._flights.enter(alone)
+        self._flight = self._flights.alone(self._flight_key())
 
     async def open(self, mode: CacheMode) -> list[Any] | None:
         """The stored items; None: they have to be made. Raises `NotFoundError` for `only` where there are none."""
@@ -50,8 +49,8 @@ class Gathering:
             with observe.operation("get", self._space.name) as seen:
                 if mode == "only":
                     seen.result("hit")
-                    return _items(await self._computing._only())
-                found, self._right = await self._computing._claim()
+                    return _items(await self._computing.only())
+                found = await self._claim()
                 seen.result("miss" if found is None else "hit")
         return _items(found.value) if isinstance(found, Hit) else None
 
@@ -66,14 +65,30 @@ class Gathering:
             _log.warning("a generator made more than %d items, which are not stored", ITEMS_MAX)
             return
         if not self._flight.outdated:
-            await self._computing._store(self._right, self._items, clock.now() - self._began)
+            right, self._right = self._right, "none"
+            await self._computing.store(right, self._items, clock.now() - self._began)
 
     def end(self) -> None:
         """It is over: a lease that was not used is given back."""
-        self._flights.leave(self._flight, self._waiter)
         self._flights.land(self._flight)
-        if isinstance(self._right, Held):
-            self._right.end()
+        end(self._right)
+
+    async def _claim(self) -> Lookup[Any] | None:
+        """Looks, in a flight of its own: a call that may bring a lease goes to its end, whoever gives up meanwhile."""
+        state, brought = self._space.state, []
+
+        async def claim(flight: runtime.Flight) -> None:
+            brought.append(await self._computing.claim(flight))
+
+        try:
+            await runtime.fly(state.flights, state.slots, state.tasks, self._flight_key(), claim, None)
+        finally:
+            # Also what came just when the caller gave up.
+            found, self._right = brought[0] if brought else (None, "none")
+        return found
+
+    def _flight_key(self) -> FlightKey:
+        return FlightKey(self._space.name, self._key, True, self._space.serializer, object())
 
 
 def _items(value: Any) -> list[Any]:

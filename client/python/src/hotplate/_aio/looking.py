@@ -29,7 +29,7 @@ class Looking(Space):
         request = get_request(self._name, key_text(key), peek=True)
         request.view = pb.ENTRY_VIEW_METADATA
         guard = space.state.guard
-        if guard.refused() is not None:
+        if space.state.refused() is not None:
             return None
         try:
             response = await space.state.calls.get(request)
@@ -44,21 +44,22 @@ class Looking(Space):
 
     async def stats(self) -> Stats:
         """Statistics of this namespace since the server started. They have no fallback: a cache that is away raises."""
-        answer = await self._client._state.calls.stats(pb.StatsRequest(namespace=self._name))
+        answer = await self._state_for("stats").calls.stats(pb.StatsRequest(namespace=self._name))
         return Stats.of(answer)
 
     async def explain(self, key: AnyKey, max_events: int = 20) -> pb.ExplainKeyResponse:
         """What a read would say of a key, why, and what happened to it: for people, not for every call."""
         request = pb.ExplainKeyRequest(namespace=self._name, key=key_text(key), max_events=max_events)
-        return await self._client._state.calls.explain_key(request)
+        return await self._state_for("explain").calls.explain_key(request)
 
     async def entries(self, *selectors: AnySelector, prefix: str | None = None) -> AsyncIterator[types.Entry]:
         """Keys and metadata of what is selected, or of everything, in key order."""
+        calls = self._state_for("a listing").calls
         request = pb.ListEntriesRequest(namespace=self._name, page_size=1_000)
         if selectors or prefix is not None:
             request.selectors.extend(gathered(selectors, prefix=prefix))
         while True:
-            page = await self._client._state.calls.list_entries(request)
+            page = await calls.list_entries(request)
             for entry in page.entries:
                 yield entry
             if not page.next_page_token:
@@ -76,5 +77,5 @@ class Looking(Space):
 
     def near_stats(self) -> NearStats | None:
         """What the near cache of this namespace did and holds; None where there is none."""
-        near = self._typed.near
+        near = self._client._state.near(self._name)
         return None if near is None else near.stats()

@@ -48,6 +48,9 @@ class ValueReader:
                 self.close()
                 await runtime.sleep(self._failures.pause(error, self._calls.profile.bulk_timeout))
                 self._turn += 1
+            except BaseException:
+                self.close()
+                raise
         self.header = header
         if not header.version:
             self.close()
@@ -141,9 +144,8 @@ def _is_followed(header: blob.ReadValueHeader) -> bool:
     return header.found.outcome == pb.GET_OUTCOME_PENDING
 
 
-async def get_whole(calls: AsyncCalls, request: pb.GetRequest, timeout: float | None = None) -> pb.GetResponse:
-    """A Get whose answer has the value, however large it is."""
-    response = await calls.get(request, timeout)
+async def with_large(calls: AsyncCalls, request: pb.GetRequest, response: pb.GetResponse) -> pb.GetResponse:
+    """The answer of a Get with the value in it, however large that is."""
     for _ in range(_VERSIONS_MAX):
         if response.entry.WhichOneof("payload") != "large":
             return response
@@ -162,7 +164,11 @@ async def get_whole(calls: AsyncCalls, request: pb.GetRequest, timeout: float | 
         if value is not None:
             response.entry.value = value
             return response
-        again = pb.GetRequest(namespace=request.namespace, key=request.key, stale_policy=request.stale_policy)
+        # All that it asked for, but no second lease.
+        again = pb.GetRequest()
+        again.CopyFrom(request)
+        again.ClearField("miss_policy")
+        again.ClearField("wait_timeout")
         response = await calls.get(again)
     raise UnavailableError("the value was replaced each time it was read", reason="VERSION_GONE")
 
@@ -188,10 +194,13 @@ class AsyncReadStream:
     Iterate over it for the pieces. Leave it by `with`, or `close` it, when not all is read.
     """
 
-    def __init__(self, reader: ValueReader) -> None:
-        """Made by the namespace."""
+    def __init__(self, reader: ValueReader | None, found: Lookup[int]) -> None:
+        """Made by the namespace; without a reader there is nothing to read."""
         self._reader = reader
-        self.found: Lookup[int] = _of_stream(reader.header)
+        self._left = None
+        if reader is not None and reader.header.version:
+            self._left = runtime.when_left(self, "a value that is read in pieces", reader.close)
+        self.found: Lookup[int] = found
         """What is known of the value before its bytes: its size as the hit's value, zero while it is written."""
 
     async def next(self) -> bytes | None:
@@ -200,7 +209,16 @@ class AsyncReadStream:
         Raises `InternalError` with reason `DIGEST_MISMATCH` when the pieces are not the whole that the server meant:
         what was handed out before is not the value then.
         """
-        return await self._reader.next()
+        if self._reader is None:
+            return None
+        try:
+            piece = await self._reader.next()
+        except HotplateError:
+            self.close()
+            raise
+        if piece is None:
+            self.close()
+        return piece
 
     async def read(self) -> bytes:
         """All that is left, in memory."""
@@ -208,7 +226,10 @@ class AsyncReadStream:
 
     def close(self) -> None:
         """Lets go of the stream."""
-        self._reader.close()
+        if self._left is not None:
+            self._left.detach()
+        if self._reader is not None:
+            self._reader.close()
 
     def __aiter__(self) -> Self:
         """Each piece as it comes."""
@@ -232,7 +253,8 @@ class AsyncReadStream:
         self.close()
 
 
-def _of_stream(header: blob.ReadValueHeader) -> Lookup[int]:
+def found_by(header: blob.ReadValueHeader) -> Lookup[int]:
+    """What a stream's header tells of the value."""
     response = header.found
     if header.version:
         return hit_of(header.size_bytes, response)

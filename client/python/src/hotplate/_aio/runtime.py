@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, TypeAlias, TypeVar
+import warnings
+import weakref
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from typing import Any, Final, TypeAlias, TypeVar
 
+from hotplate._core import clock
 from hotplate._core import flights as core
 from hotplate._core.slots import Slots
-from hotplate.errors import CallCancelledError, ConfigurationError
+from hotplate.errors import CallCancelledError, ComputeError, ConfigurationError
 
 T = TypeVar("T")
 
@@ -20,6 +24,11 @@ T = TypeVar("T")
 Computation: TypeAlias = Callable[[], Awaitable[T] | T]
 
 _log = logging.getLogger("hotplate")
+
+#: For how long what is on the wire may come to its end while the client is closed, in seconds.
+LAST_WORD: Final = 0.2
+#: What ends a task, a coroutine or the process, and is not a failure of what runs.
+_ENDS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 def context() -> Hashable:
@@ -46,6 +55,30 @@ def check_function(function: Callable[..., Any]) -> None:
         )
 
 
+class Left:
+    """Notices that something was left open: its owner is gone, and nobody can close it any more."""
+
+    def __init__(self, owner: object, what: str, close: Callable[[], None]) -> None:
+        self._finalizer = weakref.finalize(owner, _left, what, asyncio.get_running_loop(), close)
+        self._finalizer.atexit = False
+
+    def detach(self) -> None:
+        """It was closed."""
+        self._finalizer.detach()
+
+
+def when_left(owner: object, what: str, close: Callable[[], None]) -> Left:
+    """Has this closed when its owner is gone, with a ResourceWarning; `close` must not hold the owner."""
+    return Left(owner, what, close)
+
+
+def _left(what: str, loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
+    warnings.warn(f"{what} was left open: leave it by `async with`, or close it", ResourceWarning, stacklevel=2)
+    # Not here: an owner may go at any moment, in any thread.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(close)
+
+
 def interrupt(end: Callable[[], None]) -> None:
     """Ends what a task waits for, when the client is closed: nothing to do, as the task itself is cancelled."""
 
@@ -53,13 +86,21 @@ def interrupt(end: Callable[[], None]) -> None:
 async def call(compute: Computation[T], in_thread: bool) -> T:
     """Runs what computes a value; in a thread, the loop goes on meanwhile."""
     if in_thread:
-        made = await asyncio.to_thread(compute)
+        made: Awaitable[T] | T = await asyncio.to_thread(_whole, compute)
     else:
         made = compute()
     if inspect.isawaitable(made):
         value: T = await made
         return value
     return made
+
+
+def _whole(compute: Callable[[], Any]) -> Any:
+    try:
+        return compute()
+    except StopIteration as cause:
+        # A future cannot hold it, and its waiter would wait for ever.
+        raise RuntimeError("a computation raised StopIteration") from cause
 
 
 class Event:
@@ -132,6 +173,11 @@ class Task:
         """Whether it has ended, or its loop has."""
         return self._task.done() or self._loop.is_closed()
 
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether it was ended before its end."""
+        return self._task.cancelled()
+
     def cancel(self) -> None:
         """Ends it at its next wait."""
         if asyncio.get_running_loop() is self._loop:
@@ -148,16 +194,34 @@ class Tasks:
         self._lock = threading.Lock()
         self._tasks: dict[asyncio.Task[None], asyncio.AbstractEventLoop] = {}
         self._words: dict[asyncio.Task[None], asyncio.AbstractEventLoop] = {}
+        # What is on the wire and should come to its end, and in which task.
+        self._spared: dict[Event, asyncio.Task[Any] | None] = {}
         self.closing = False
 
-    def spawn(self, work: Callable[..., Awaitable[None]], *args: Any) -> Task:
-        """Runs something until it ends or the client is closed."""
-        return self._start(self._tasks, work, args)
+    def spawn(self, work: Callable[..., Awaitable[None]], *args: Any, ended: Callable[[], None] | None = None) -> Task:
+        """Runs something until it ends or the client is closed.
+
+        `ended` is called when it is over, also when it never began.
+        """
+        return self._start(self._tasks, work, args, ended)
 
     def last_word(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Runs something that has to be told to the server even when the client is closed now."""
         with contextlib.suppress(RuntimeError):  # The loop is gone, and with it what could be said.
-            self._start(self._words, work, args)
+            self._start(self._words, work, args, None)
+
+    @contextlib.contextmanager
+    def spared(self) -> Iterator[None]:
+        """What is on the wire within this block may come to its end when the client is closed, within `LAST_WORD`."""
+        over = Event()
+        with self._lock:
+            self._spared[over] = asyncio.current_task()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spared.pop(over, None)
+            over.set()
 
     async def sleep(self, seconds: float) -> None:
         """Waits, within a task."""
@@ -168,6 +232,7 @@ class Tasks:
         where: dict[asyncio.Task[None], asyncio.AbstractEventLoop],
         work: Callable[..., Awaitable[None]],
         args: tuple[Any, ...],
+        ended: Callable[[], None] | None,
     ) -> Task:
         loop = asyncio.get_running_loop()
         task = loop.create_task(_guarded(work, args))
@@ -175,7 +240,10 @@ class Tasks:
             for old in [old for old, home in where.items() if home.is_closed()]:
                 del where[old]
             where[task] = loop
-        task.add_done_callback(lambda ended: where.pop(ended, None))
+        task.add_done_callback(lambda over: where.pop(over, None))
+        if ended is not None:
+            # Not in the task itself: one that is cancelled before it begins runs nothing of its own.
+            task.add_done_callback(lambda _: ended())
         if self.closing and where is self._tasks:
             task.cancel()
         return Task(task, loop)
@@ -190,8 +258,17 @@ class Tasks:
         here = asyncio.get_running_loop()
         with self._lock:
             tasks = list(self._tasks.items())
+            spared = dict(self._spared)
+        talking = set(spared.values())
         for task, loop in tasks:
-            Task(task, loop).cancel()
+            if task not in talking:
+                Task(task, loop).cancel()
+        ends = clock.now() + LAST_WORD
+        for over in spared:
+            await over.wait(max(0.0, ends - clock.now()))
+        for task, loop in tasks:
+            if task in talking:
+                Task(task, loop).cancel()
         own = [task for task, loop in tasks if loop is here and task is not asyncio.current_task()]
         await asyncio.gather(*own, return_exceptions=True)
         with self._lock:
@@ -202,8 +279,11 @@ class Tasks:
 async def _guarded(work: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
     try:
         await work(*args)
-    except Exception:
-        _log.exception("a task of the cache client failed")
+    except _ENDS:
+        raise
+    except BaseException as error:
+        # Without its text: it may come from a function of the user's, and quote what it worked on.
+        _log.error("a task of the cache client failed: %s", type(error).__name__)
 
 
 Flight: TypeAlias = core.Flight[Event]
@@ -215,24 +295,25 @@ async def fly(
     tasks: Tasks,
     key: core.FlightKey,
     work: Callable[[Flight], Awaitable[T]],
+    wait: float | None,
 ) -> T:
     """Waits for the computation of this key, starting it when there is none.
 
     A caller that gives up does not end it for the others; when the last one does, it is cancelled at its next wait.
+    Raises `LateError` when another's does not end within `wait`.
     """
     flight, is_new, waiter = flights.enter(key)
     if core.WITHIN.get() is not None:
         slots.need(flight)
     if is_new:
-        flight.runner = tasks.spawn(_run, flights, flight, work)
+        flight.runner = tasks.spawn(_run, flights, flight, work, ended=functools.partial(_land, flights, flight))
     try:
-        await flight.ended.wait()
+        if not await flight.ended.wait(None if is_new else wait):
+            raise core.LateError
     finally:
         if flights.leave(flight, waiter):
             flight.runner.cancel()
-    if flight.error is not None:
-        raise flight.error
-    result: T = flight.result
+    result: T = flight.outcome()
     return result
 
 
@@ -241,28 +322,45 @@ async def _run(flights: core.Flights[Event], flight: Flight, work: Callable[[Fli
     try:
         flight.result = await work(flight)
     except Exception as error:
-        flight.error = error
-    except BaseException:
-        flight.error = CallCancelledError("the computation was cancelled: the client was closed")
+        flight.fail(error)
+    except _ENDS:
+        # Its caller was not cancelled, which is what that exception would say to it.
+        flight.fail(CallCancelledError("the computation was cancelled"))
         raise
+    except BaseException as error:
+        # What is no Exception comes from a panic below Python, or ends a library's own business.
+        flight.fail(ComputeError(f"the computation ended by {type(error).__name__}"))
     finally:
-        # Who comes after an end begins anew: failures are not kept.
-        flights.land(flight)
-        flight.ended.set()
+        _land(flights, flight)
 
 
-async def run_alone(flights: core.Flights[Event], work: Callable[[], Awaitable[T]]) -> T:
+def _land(flights: core.Flights[Event], flight: Flight) -> None:
+    """Who comes after an end begins anew: failures are not kept."""
+    if flight.runner.was_cancelled and flight.error is None:
+        # It never began.
+        flight.fail(core.closed())
+    flights.land(flight)
+    flight.ended.set()
+
+
+async def run_alone(flights: core.Flights[Event], key: core.FlightKey, work: Callable[[], Awaitable[T]]) -> T:
     """Runs a computation that nobody joins, within a task."""
-    core.WITHIN.set(flights.within(flights.number()))
-    return await work()
+    flight = flights.alone(key)
+    core.WITHIN.set(flights.within(flight.id))
+    try:
+        return await work()
+    finally:
+        flights.land(flight)
 
 
-async def turn(slots: Slots[Event], flight: Flight) -> None:
+async def turn(slots: Slots[Event], tasks: Tasks, flight: Flight) -> None:
     """Waits until one more computation may run."""
     waiting = slots.begin(flight)
     if waiting is not None:
         try:
             await waiting.wait()
+            if tasks.closing:
+                raise core.closed()
         except BaseException:
             slots.end(flight)
             raise

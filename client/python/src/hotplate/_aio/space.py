@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from hotplate._aio.state import State
 from hotplate._aio.typed import Typed
+from hotplate._core.guard import turned_off
 from hotplate.options import WriteArgs, put_request
 from hotplate.serializers.base import Serializer
 from hotplate.v1 import cache_pb2 as pb
@@ -50,12 +52,22 @@ class Space:
 
     @property
     def _typed(self) -> Typed:
+        """What reads and writes. Raises when the client was closed."""
         state = self._client._state
+        state.guard.check_open()
         made = self._made
         # The state is another one in a forked process.
         if made is None or made.state is not state:
             made = self._made = Typed(state, self._name, self._serializer, self._reads_near)
         return made
+
+    def _state_for(self, what: str) -> State:
+        """For calls that have no answer of their own without a cache: raises when it is turned off, or was closed."""
+        state = self._client._state
+        state.guard.check_open()
+        if state.guard.disabled:
+            raise turned_off(what)
+        return state
 
     def _put(self, key: str, options: WriteArgs) -> pb.PutRequest:
         client_id = self._client._state.setup.client_id

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import threading
-import weakref
 from typing import Any, Final, Generic, TypeVar, cast
 
 import grpc
 import grpc.aio
 
-from hotplate._core import channels, status
+from hotplate._core import channels, status, token
 from hotplate._core.channels import Line, Pool
 from hotplate._core.endpoint import Address
-from hotplate._core.setup import Setup, check_token_text
+from hotplate._core.flights import closed
+from hotplate._core.guard import turned_off
+from hotplate._core.setup import Setup
 from hotplate.errors import CallCancelledError, HotplateError, UnavailableError
 from hotplate.v1 import blob_pb2_grpc, cache_pb2_grpc
 
@@ -40,7 +42,7 @@ class Transport:
         self._setup = setup
         self._credentials = channels.credentials(setup)
         self._lock = threading.Lock()
-        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pool[_Stubs]] = weakref.WeakKeyDictionary()
+        self._pools: dict[asyncio.AbstractEventLoop, Pool[_Stubs]] = {}
         self._closed = False
 
     def turn(self) -> int:
@@ -60,26 +62,35 @@ class Transport:
     async def stream(self, method: str, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream of the cache service, within this time."""
         line = self._pool().for_stream(turn)
-        call = getattr(line.channel.cache, method)(request, metadata=self._metadata())
-        return await _opened(Stream(call, line), timeout)
+        return await self._opened(getattr(line.channel.cache, method), request, line, timeout)
 
     async def read_value(self, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream that reads a value, within this time."""
         line = self._pool().for_transfer(turn)
-        return await _opened(Stream(line.channel.blob.ReadValue(request, metadata=self._metadata()), line), timeout)
+        return await self._opened(line.channel.blob.ReadValue, request, line, timeout)
 
     async def write_value(self, turn: int) -> Upload:
         """Opens a stream that writes a value."""
         line = self._pool().for_transfer(turn)
-        return Upload(line.channel.blob.WriteValue(metadata=self._metadata()), line)
+        metadata = await self._metadata(self._setup.profile.call_timeout)
+        try:
+            return Upload(line.channel.blob.WriteValue(metadata=metadata), line)
+        except grpc.aio.UsageError:
+            raise closed() from None
 
     async def close(self) -> None:
-        """Closes the connections of this loop; those of other loops go with them."""
-        self._closed = True
+        """Closes the connections, and waits for those of this loop."""
+        here = asyncio.get_running_loop()
         with self._lock:
-            pool = self._pools.pop(asyncio.get_running_loop(), None)
-        for stubs in pool.all() if pool is not None else []:
-            await stubs.channel.close()
+            self._closed = True
+            pools, self._pools = self._pools, {}
+        for loop, pool in pools.items():
+            if loop is here:
+                await _close(pool)
+            elif loop.is_running():
+                # Its end is of no interest: a loop that ends first takes the connections with it.
+                with contextlib.suppress(RuntimeError):
+                    asyncio.run_coroutine_threadsafe(_close(pool), loop)
 
     def end_streams(self) -> None:
         """Nothing to do: who reads them is cancelled."""
@@ -91,23 +102,41 @@ class Transport:
         """Nothing to do."""
 
     async def _unary(self, line: Line[_Stubs], method: Any, request: Any, timeout: float) -> Any:
+        metadata = await self._metadata(timeout)
         line.take()
         try:
-            return await method(request, timeout=timeout, metadata=self._metadata())
+            return await method(request, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as failure:
-            raise _error(failure) from None
+            raise status.unsendable(_error(failure), request.ByteSize()) from None
         except grpc.aio.UsageError:
-            raise _closed() from None
+            raise closed() from None
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            raise closed() if self._closed else CallCancelledError("the call was cancelled") from None
         finally:
             line.give()
 
+    async def _opened(self, method: Any, request: Any, line: Line[_Stubs], timeout: float) -> Stream[Any]:
+        metadata = await self._metadata(timeout)
+        try:
+            stream: Stream[Any] = Stream(method(request, metadata=metadata), line)
+        except grpc.aio.UsageError:
+            raise closed() from None
+        return await _opened(stream, timeout)
+
     def _pool(self) -> Pool[_Stubs]:
-        if self._closed:
-            raise _closed()
+        if self._setup.disabled:
+            raise turned_off("a call")
         loop = asyncio.get_running_loop()
         with self._lock:
+            if self._closed:
+                raise closed()
             pool = self._pools.get(loop)
             if pool is None:
+                # What belongs to loops that have ended is of no use to anyone.
+                for gone in [other for other in self._pools if other.is_closed()]:
+                    del self._pools[gone]
                 pool = Pool(self._setup.addresses, self._setup.connections_max, self._connect)
                 self._pools[loop] = pool
             return pool
@@ -118,11 +147,20 @@ class Transport:
             return _Stubs(grpc.aio.secure_channel(address.target, self._credentials, options))
         return _Stubs(grpc.aio.insecure_channel(address.target, options))
 
-    def _metadata(self) -> tuple[tuple[str, str], ...] | None:
-        token = self._setup.token
-        if token is None:
+    async def _metadata(self, timeout: float) -> tuple[tuple[str, str], ...] | None:
+        setting = self._setup.token
+        if setting is None:
             return None
-        return (("authorization", f"Bearer {check_token_text(token if isinstance(token, str) else token())}"),)
+        if isinstance(setting, str):
+            return token.metadata(setting)
+        made = token.given(setting)
+        if inspect.isawaitable(made):
+            try:
+                async with asyncio.timeout(timeout):
+                    made = await made
+            except Exception as error:
+                raise token.failed(error) from None
+        return token.metadata(made)
 
 
 class Stream(Generic[T]):
@@ -186,10 +224,21 @@ async def _opened(stream: Stream[T], timeout: float) -> Stream[T]:
     except grpc.aio.AioRpcError as failure:
         stream.cancel()
         raise _error(failure) from None
+    except asyncio.CancelledError:
+        stream.cancel()
+        if _is_cancelled():
+            raise
+        raise CallCancelledError("the stream was closed") from None
     except BaseException:
         stream.cancel()
         raise
     return stream
+
+
+def _is_cancelled() -> bool:
+    """Whether it was this task that somebody cancelled: gRPC raises the same when its channel is closed."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 class Upload:
@@ -265,5 +314,6 @@ def _of(code: grpc.StatusCode, message: str | None, trailer: Any) -> HotplateErr
     return status.of_status(_CODES[code], message or "", details if isinstance(details, bytes) else b"")
 
 
-def _closed() -> HotplateError:
-    return CallCancelledError("the client was closed")
+async def _close(pool: Pool[_Stubs]) -> None:
+    for stubs in pool.all():
+        await stubs.channel.close()

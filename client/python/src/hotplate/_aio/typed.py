@@ -5,11 +5,11 @@ What users call is in `namespace`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hotplate._aio.near import Near, OwnWrite
-from hotplate._aio.reading import get_whole
+from hotplate._aio.reading import with_large
 from hotplate._aio.state import State
 from hotplate._aio.writing import put_whole
 from hotplate._core import clock
@@ -55,20 +55,33 @@ class Typed:
 
     async def look_up(self, request: pb.GetRequest, near: Near | None) -> Lookup[Any]:
         """Asks the server."""
-        response = await self.answer(request, near)
+        asked = None if near is None else near.ask()
+        response = await self.ask(request)
+        if not isinstance(response, Miss):
+            response = await self.whole(request, response, near, asked)
         return response if isinstance(response, Miss) else self.read(request.key, response)
 
-    async def answer(
-        self, request: pb.GetRequest, near: Near | None, timeout: float | None = None
+    async def ask(
+        self, request: pb.GetRequest, timeout: float | None = None, wanted: Callable[[], bool] | None = None
     ) -> pb.GetResponse | Miss:
-        """The server's answer, offered to the near cache; a miss when it is away."""
+        """The server's answer, without what is too large for it: to be made `whole`. A miss when it is away."""
         guard = self.state.guard
-        asked = None if near is None else near.ask()
-        away = guard.refused()
+        away = self.state.refused()
         if away is not None:
             return away
         try:
-            response = await get_whole(self.state.calls, request, timeout)
+            return await self.state.calls.get(request, timeout, wanted)
+        except HotplateError as error:
+            guard.observe(error)
+            return guard.degraded(error)
+
+    async def whole(
+        self, request: pb.GetRequest, response: pb.GetResponse, near: Near | None, asked: Asked | None
+    ) -> pb.GetResponse | Miss:
+        """The answer with its value, offered to the near cache; a miss when the cache is away meanwhile."""
+        guard = self.state.guard
+        try:
+            response = await with_large(self.state.calls, request, response)
         except HotplateError as error:
             guard.observe(error)
             return guard.degraded(error)
@@ -116,11 +129,11 @@ class Typed:
             request.labels.update(encoded.labels)
         return request
 
-    async def get_batch(self, items: Sequence[pb.GetRequest], near: Near | None) -> list[Lookup[Any] | HotplateError]:
+    async def get_batch(self, near: Near | None, items: Sequence[pb.GetRequest]) -> list[Lookup[Any] | HotplateError]:
         """Finds several values with one call."""
         guard = self.state.guard
         asked = None if near is None else near.ask()
-        away = guard.refused()
+        away = self.state.refused()
         if away is not None:
             return [away for _ in items]
         try:
@@ -154,7 +167,7 @@ class Typed:
         """Stores one entry."""
         write = self.own_write([Set("key", request.key)])
         try:
-            away = self.state.guard.refused(write=True)
+            away = self.state.refused(write=True)
             if away is not None:
                 return Written("dropped", None, away.reason)
             try:
@@ -176,7 +189,7 @@ class Typed:
         guard = self.state.guard
         answer = pb.BatchPutResponse()
         try:
-            away = guard.refused(write=True)
+            away = self.state.refused(write=True)
             if away is None:
                 try:
                     answer = await self.state.calls.batch_put(pb.BatchPutRequest(namespace=self.name, items=items))

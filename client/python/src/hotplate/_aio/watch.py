@@ -129,6 +129,7 @@ class AsyncWatch:
         self._reader = reader
         self._items: deque[WatchItem] = deque()
         self._token = request.resume_token
+        self._left: runtime.Left | None = None
         self._ended = False
 
     @property
@@ -146,6 +147,8 @@ class AsyncWatch:
         Raises TimeoutError when none came in time. Nothing is lost by that, or by giving up.
         """
         ends = None if timeout is None else clock.now() + timeout
+        if self._left is None:
+            self._left = runtime.when_left(self, "a watch", self._follower.close)
         while not self._items:
             if self._ended:
                 return None
@@ -169,6 +172,8 @@ class AsyncWatch:
     def close(self) -> None:
         """Ends it."""
         self._ended = True
+        if self._left is not None:
+            self._left.detach()
         self._follower.close()
 
     def __aiter__(self) -> Self:
@@ -206,6 +211,7 @@ class AsyncPreload:
         self._calls = calls
         self._request = request
         self._line: _Line[pb.PreloadResponse] = _Line()
+        self._left: runtime.Left | None = None
         self._ended = False
 
     @property
@@ -214,7 +220,9 @@ class AsyncPreload:
         return self._request.job_id
 
     async def next(self) -> PreloadProgress | None:
-        """The next progress; None when the job has ended."""
+        """The next progress; None when the job has ended, or following it has."""
+        if self._left is None:
+            self._left = runtime.when_left(self, "a preload that is followed", self._line.close)
         while not self._ended:
             try:
                 message = await self._line.message(self._open, None)
@@ -222,17 +230,23 @@ class AsyncPreload:
                 if error.is_outage and self._line.failures < _REJOINS_MAX:
                     self._line.failures += 1
                     continue
-                self._ended = True
+                self.close()
                 raise
             del self._request.items[:]
             self._request.ClearField("pin_for")
             self._request.request_id = ""
             self._request.job_id = message.job_id
-            self._ended = message.finished
-            if self._ended:
-                self._line.close()
+            if message.finished:
+                self.close()
             return progress(message)
         return None
+
+    def close(self) -> None:
+        """Ends following it; the job goes on."""
+        self._ended = True
+        if self._left is not None:
+            self._left.detach()
+        self._line.close()
 
     async def result(self) -> PreloadProgress:
         """Waits for the end; the results of all items are in it."""
@@ -263,6 +277,16 @@ class AsyncPreload:
         if told is None:
             raise StopAsyncIteration
         return told
+
+    async def __aenter__(self) -> Self:
+        """Ends following it when the block is left."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends following it."""
+        self.close()
 
     async def _open(self) -> Stream[pb.PreloadResponse]:
         return await self._calls.preload(self._request)

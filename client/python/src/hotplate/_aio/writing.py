@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -174,6 +175,9 @@ class AsyncWriteStream:
         self._calls = calls
         self._link = _Uplink(calls, put, 0)
         self._ended = ended
+        self._left = runtime.when_left(
+            self, "a value that is written in pieces", functools.partial(_give_up, self._link, ended)
+        )
         self._chunk_bytes = CHUNK_BYTES
         # Pieces the server may not have, and where the first begins.
         self._kept: deque[bytes] = deque()
@@ -222,13 +226,14 @@ class AsyncWriteStream:
                     await self._resend(where)
                 except HotplateError as failed:
                     await self._again(failed)
+        self._left.detach()
         self._ended(True)
         return written(answer)
 
     def close(self) -> None:
         """Gives the upload up, unless it was finished."""
-        self._link.close()
-        self._ended(False)
+        self._left.detach()
+        _give_up(self._link, self._ended)
 
     async def __aenter__(self) -> Self:
         """Gives it up when the block is left before `finish`."""
@@ -287,6 +292,28 @@ class AsyncWriteStream:
                 self._link.failures.progress()
                 return
             await runtime.sleep(self._link.failures.pause(failure, self._calls.profile.bulk_timeout))
+
+
+class AsyncDroppedStream(AsyncWriteStream):
+    """Takes a value in pieces and drops it, while the cache is turned off in this process."""
+
+    def __init__(self) -> None:
+        """Made by the namespace."""
+
+    async def send(self, data: bytes | bytearray | memoryview) -> None:
+        """Takes a piece."""
+
+    async def finish(self) -> Written:
+        """Says that nothing was stored."""
+        return Written("dropped", None, "disabled")
+
+    def close(self) -> None:
+        """There is nothing to give up."""
+
+
+def _give_up(link: _Uplink, ended: Callable[[bool], None]) -> None:
+    link.close()
+    ended(False)
 
 
 def _is_unknown(error: HotplateError) -> bool:

@@ -11,13 +11,12 @@ import grpc
 
 from hotplate._core.endpoint import Address
 from hotplate._core.setup import Setup, pem
+from hotplate._core.status import MESSAGE_BYTES_MAX
 
 C = TypeVar("C")
 
 #: Calls under way on a connection before the next one is taken.
 CALLS_PER_CONNECTION: Final = 32
-#: Largest message accepted or sent, in bytes. Above every server's own limit, so that the server's clear answer wins.
-MESSAGE_BYTES_MAX: Final = 16 << 20
 
 
 def arguments(address: Address, setup: Setup, number: int) -> list[tuple[str, Any]]:
@@ -56,22 +55,26 @@ def credentials(setup: Setup) -> grpc.ChannelCredentials | None:
 class Line(Generic[C]):
     """A connection and how many calls are under way on it."""
 
-    __slots__ = ("_lock", "busy", "channel")
+    __slots__ = ("_lock", "busy", "channel", "waiting")
 
     def __init__(self, channel: C) -> None:
         self.channel = channel
         self.busy = 0
+        # Of those, calls that the server holds until something happens.
+        self.waiting = 0
         self._lock = threading.Lock()
 
-    def take(self) -> None:
+    def take(self, *, waits: bool = False) -> None:
         """A call begins."""
         with self._lock:
             self.busy += 1
+            self.waiting += waits
 
-    def give(self) -> None:
+    def give(self, *, waits: bool = False) -> None:
         """A call has ended."""
         with self._lock:
             self.busy -= 1
+            self.waiting -= waits
 
 
 class Pool(Generic[C]):
@@ -109,9 +112,9 @@ class Pool(Generic[C]):
 
     @property
     def is_busy(self) -> bool:
-        """Whether calls are under way."""
+        """Whether calls are under way that will soon end."""
         every = [*self._calls, *self._transfers, *self._streams]
-        return any(line.busy for lines in every for line in lines)
+        return any(line.busy > line.waiting for lines in every for line in lines)
 
     def all(self) -> list[C]:
         """Every connection."""

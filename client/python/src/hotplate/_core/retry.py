@@ -48,6 +48,10 @@ class Budget:
             return self._tokens > BUDGET_TOKENS / 2
 
 
+#: The reason of a call that never left because the function that gives its token failed.
+UNSENT: Final = "TOKEN_FUNCTION_FAILED"
+
+
 def wait_before(attempt: int, attempts: int, safe: bool, error: HotplateError) -> float | None:
     """Seconds to wait before try number `attempt` (2 or more), or None when the failure is final."""
     if attempt > attempts or not safe or error.kind != "UNAVAILABLE" or is_answer(error):
@@ -60,6 +64,11 @@ def wait_before(attempt: int, attempts: int, safe: bool, error: HotplateError) -
 def is_answer(error: HotplateError) -> bool:
     """Whether the server did what it could: what is left is done by itself, and asking again changes nothing."""
     return error.reason == "TIER_PENDING"
+
+
+def is_unsent(error: HotplateError) -> bool:
+    """Whether the call never left: that says nothing of the server."""
+    return error.reason == UNSENT
 
 
 def backoff(retry: int, first: float, longest: float) -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from hotplate._core import environment
 from hotplate._core.endpoint import Address, parse
-from hotplate.errors import ConfigurationError
+from hotplate._core.texts import checked
+from hotplate.errors import ConfigurationError, InvalidArgumentError
 from hotplate.near import NearOptions, near_options
 from hotplate.profile import Profile
 from hotplate.ttl import DurationLike, seconds
@@ -24,8 +25,8 @@ COMPUTATIONS_MAX: Final = 1_024
 #: Connections for calls, when nothing is said.
 CONNECTIONS_MAX: Final = 4
 
-#: The bearer token, or what gives it for each call.
-Token: TypeAlias = str | Callable[[], str]
+#: The bearer token, or what gives it for each call; for an `AsyncClient` also a coroutine function.
+Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,8 @@ def setup(
         raise ConfigurationError("journal_max and computations_max are at least 1")
     if not 1 <= connections_max <= 64:
         raise ConfigurationError("connections_max is 1 to 64")
+    for name, text in (("namespace", namespace), ("client_id", client_id)):
+        _check_text(name, text)
     if client_id is not None and len(client_id.encode()) > 128:
         raise ConfigurationError("client_id has at most 128 bytes")
     named = next((address.namespace for address in addresses if address.namespace), None)
@@ -131,6 +134,13 @@ def _profile(profile: Profile | str | None, timeout: DurationLike | None, addres
         return replace(chosen, call_timeout=seconds(timeout), bulk_timeout=seconds(timeout))
     named = next((one.timeout for one in addresses if one.timeout is not None), None)
     return chosen if named is None else replace(chosen, call_timeout=named, bulk_timeout=named)
+
+
+def _check_text(name: str, text: str | None) -> None:
+    try:
+        checked(name, text or "")
+    except InvalidArgumentError as error:
+        raise ConfigurationError(error.message) from None
 
 
 def _check_token(token: Token | None, addresses: Sequence[Address], allow_insecure: bool) -> None:

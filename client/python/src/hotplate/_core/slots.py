@@ -5,16 +5,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from hotplate._core.flights import Flight
+from hotplate._core.flights import Flight, Settable
 
-
-class _Settable(Protocol):
-    def set(self) -> None: ...
-
-
-E = TypeVar("E", bound=_Settable)
+E = TypeVar("E", bound=Settable)
 
 
 class Slots(Generic[E]):

@@ -27,6 +27,8 @@ from hotplate.v1 import cache_pb2 as pb
 
 #: Where gRPC puts the details.
 DETAILS_KEY: Final = "grpc-status-details-bin"
+#: Largest message accepted or sent, in bytes. Above every server's own limit, so that the server's clear answer wins.
+MESSAGE_BYTES_MAX: Final = 16 << 20
 
 _CANCELLED: Final = 1
 _DEADLINE_EXCEEDED: Final = 4
@@ -55,6 +57,13 @@ def error_class(code: int) -> type[HotplateError]:
 def timed_out(seconds: float) -> DeadlineExceededError:
     """The time allowed for a call ran out here, before an answer came."""
     return DeadlineExceededError(f"no answer within {seconds:.3g} s")
+
+
+def unsendable(error: HotplateError, size: int) -> HotplateError:
+    """What a call ended with: gRPC says only in words that a request was too large to leave, which is its caller's."""
+    if error.kind == "RESOURCE_EXHAUSTED" and error.reason is None and size > MESSAGE_BYTES_MAX:
+        return InvalidArgumentError(f"the request has {size} bytes, more than a message may have: it was not sent")
+    return error
 
 
 def of_item(item: pb.ItemError) -> HotplateError:

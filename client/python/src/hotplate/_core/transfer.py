@@ -34,8 +34,10 @@ def damaged(what: str) -> InternalError:
 def is_interruption(error: HotplateError) -> bool:
     """Whether a stream that ended like this may go on in another one.
 
-    One that another took over may not: two that took over from each other would go on so for ever.
+    Also one that another took over: nobody else has the upload's id, so that was an older stream of its own.
     """
+    if error.reason == "UPLOAD_TAKEN_OVER":
+        return True
     if error.kind in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"):
         return True
     if error.kind == "RESOURCE_EXHAUSTED":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any, Final
 
 from hotplate._core import clock, retry, status
@@ -34,9 +35,12 @@ class Calls:
         self._limits: pb.ServerLimits | None = None
         self._repeats = 0
 
-    def get(self, request: pb.GetRequest, timeout: float | None = None) -> pb.GetResponse:
-        """Finds one entry."""
-        answer: pb.GetResponse = self._small("Get", request, timeout)
+    def get(
+        self, request: pb.GetRequest, timeout: float | None = None, wanted: Callable[[], bool] | None = None
+    ) -> pb.GetResponse:
+        """Finds one entry. When `wanted` says no, it is not tried again."""
+        timeout = timeout or self.profile.call_timeout
+        answer: pb.GetResponse = self._call("Get", request, timeout, wanted=wanted)
         return answer
 
     def batch_get(self, request: pb.BatchGetRequest) -> pb.BatchGetResponse:
@@ -62,10 +66,11 @@ class Calls:
         answer: pb.TouchResponse = self._call("Touch", request, self.profile.call_timeout, safe=False)
         return answer
 
-    def invalidate(self, request: pb.InvalidateRequest) -> pb.InvalidateResponse:
+    def invalidate(self, request: pb.InvalidateRequest, timeout: float | None = None) -> pb.InvalidateResponse:
         """Drops entries. Without `request_id` it gets one, so that a retry reports what the first try dropped."""
         request.request_id = request.request_id or _fresh_id()
-        answer: pb.InvalidateResponse = self._bulk("Invalidate", request)
+        timeout = timeout or self.profile.bulk_timeout
+        answer: pb.InvalidateResponse = self._call("Invalidate", request, timeout)
         return answer
 
     def stats(self, request: pb.StatsRequest) -> pb.StatsResponse:
@@ -150,13 +155,21 @@ class Calls:
         """How many calls were sent again so far. What was sent twice may also happen twice, and later."""
         return self._repeats
 
-    def _small(self, method: str, request: Any, timeout: float | None = None) -> Any:
-        return self._call(method, request, timeout or self.profile.call_timeout)
+    def _small(self, method: str, request: Any) -> Any:
+        return self._call(method, request, self.profile.call_timeout)
 
     def _bulk(self, method: str, request: Any) -> Any:
         return self._call(method, request, self.profile.bulk_timeout)
 
-    def _call(self, method: str, request: Any, timeout: float, *, safe: bool = True) -> Any:
+    def _call(
+        self,
+        method: str,
+        request: Any,
+        timeout: float,
+        *,
+        safe: bool = True,
+        wanted: Callable[[], bool] | None = None,
+    ) -> Any:
         """Tries until it works, may not be repeated, or the time is over."""
         ends = clock.now() + timeout
         turn = self.transport.turn()
@@ -170,6 +183,8 @@ class Calls:
             except HotplateError as error:
                 attempt, turn = attempt + 1, turn + 1
                 self._wait_to_retry(attempt, ends, error, safe)
+                if wanted is not None and not wanted():
+                    raise
             else:
                 self._budget.succeeded()
                 return answer
@@ -179,6 +194,8 @@ class Calls:
 
         A wait that would not end before the deadline is not begun: the true cause says more than a timeout.
         """
+        if retry.is_unsent(error):
+            raise error
         if error.kind != "UNAVAILABLE" or retry.is_answer(error):
             self._budget.succeeded()
             raise error

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from hotplate import forks, observe
-from hotplate._core import environment
+from hotplate._core import environment, texts
 from hotplate._core.setup import COMPUTATIONS_MAX, CONNECTIONS_MAX, JOURNAL_MAX, Setup, Tls, Token, setup
 from hotplate._sync.calls import Calls
 from hotplate._sync.namespace import Namespace
@@ -68,7 +68,9 @@ class Client:
         - `namespace`: the default one; without it the path of the address, else `default`.
         - `serializer`: what values are written with, unless a namespace says otherwise; `Json()`.
         - `token`: the bearer token, or a function that gives it for each call. It is never printed. Without TLS it is
-          refused for another host than this machine, unless `allow_insecure_token`.
+          refused for another host than this machine, unless `allow_insecure_token`. The function is called before every
+          try of every call, so it gives what it has at hand; while it fails, the cache counts as away.
+          On an event loop it may be a coroutine function; a plain one holds the loop up while it runs.
         - `tls`: True for the certificate authorities that come with grpcio, or `Tls` with your own.
         - `profile`: the timeouts for where this runs; `timeout` is instead the deadline of every call.
         - `on_error`: `miss` goes on without a cache that is away; `raise` raises its failures.
@@ -123,7 +125,8 @@ class Client:
 
     def namespace(self, name: str | None = None, *, serializer: Serializer | None = None) -> Namespace:
         """A namespace, by default the one this client was set up with."""
-        return Namespace(self, name or self._setup.namespace, serializer or self._serializer)
+        named = texts.checked("namespace", name or self._setup.namespace)
+        return Namespace(self, named, serializer or self._serializer)
 
     @property
     def namespace_name(self) -> str:

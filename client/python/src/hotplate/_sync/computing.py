@@ -11,12 +11,20 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeVar, cast
 
 from hotplate._core import clock
-from hotplate._core.flights import FlightKey
+from hotplate._core.flights import FlightKey, LateError, closed
 from hotplate._sync import runtime
 from hotplate._sync.lease import COMPUTE_FAILED, Held
+from hotplate._sync.near import Near
 from hotplate._sync.runtime import Computation, Flight
 from hotplate._sync.typed import Typed
-from hotplate.errors import CodecError, ComputeError, HotplateError, NotFoundError, PermissionDeniedError
+from hotplate.errors import (
+    CallCancelledError,
+    CodecError,
+    ComputeError,
+    HotplateError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from hotplate.options import ComputeArgs, get_request, put_request, wait_seconds, writes
 from hotplate.results import Hit, Lookup, Miss, Negative
 from hotplate.ttl import of_wire, seconds, wire
@@ -29,9 +37,11 @@ T = TypeVar("T")
 _RENEWAL_PAUSE: Final = 1.0
 #: When to ask again, where the server does not say, in seconds.
 _RETRY_AFTER: Final = 0.1
+#: For how long callers wait for their value to be stored, in seconds. It is stored behind them after that.
+_STORING_WAIT: Final = 1.0
 
 #: By which right a computed value is stored: a lease; none is needed; there is none.
-_Right = Held | Literal["free", "none"]
+Right = Held | Literal["free", "none"]
 
 
 class Computing:
@@ -54,10 +64,27 @@ class Computing:
         if self._mode == "bypass":
             return self._computed()
         if self._mode == "only":
-            return self._only()
-        key = FlightKey(self._space.name, self._key, self._mode == "refresh", self._space.serializer, runtime.context())
+            return self.only()
         state = self._state
-        return runtime.fly(state.flights, state.slots, state.tasks, key, self._look_compute_store)
+        wait = wait_seconds(self._options) if "wait" in self._options else None
+        work = self._look_compute_store
+        try:
+            return runtime.fly(state.flights, state.slots, state.tasks, self._flight_key(), work, wait)
+        except LateError:
+            # Another caller of this process computes for longer than this one waits.
+            return self._computed()
+
+    def _flight_key(self) -> FlightKey:
+        return FlightKey(
+            self._space.name,
+            self._key,
+            self._mode == "refresh",
+            self._space.serializer,
+            runtime.context(),
+            self._max_age,
+            self._options.get("stale_while_revalidate", False),
+            self._options.get("per_process", False),
+        )
 
     def kept(self) -> Lookup[Any] | None:
         """What this process keeps. What it cannot read is left to who computes it anew."""
@@ -68,7 +95,7 @@ class Computing:
         except CodecError:
             return None
 
-    def _only(self) -> Any:
+    def only(self) -> Any:
         near = self._space.near_for()
         found = self._space.kept(near, self._key, self._max_age)
         if found is None:
@@ -85,17 +112,17 @@ class Computing:
     def _look_compute_store(self, flight: Flight) -> Any:
         if self._mode == "refresh":
             return self._compute_store(flight, "free")
-        found, right = self._claim()
+        found, right = self.claim(flight)
         if found is None:
             return self._compute_store(flight, right)
         if isinstance(right, Held):
             self._renew(right)
         return value_of(found)
 
-    def _compute_store(self, flight: Flight, right: _Right) -> Any:
+    def _compute_store(self, flight: Flight, right: Right) -> Any:
         state = self._state
         try:
-            runtime.turn(state.slots, flight)
+            runtime.turn(state.slots, state.tasks, flight)
             began = clock.now()
             try:
                 value = self._computed()
@@ -105,18 +132,18 @@ class Computing:
                 state.slots.end(flight)
             flight.computed = True
             if not flight.outdated:
-                self._store(right, value, clock.now() - began)
+                used, right = right, "none"
+                self.store(used, value, clock.now() - began)
             return value
         finally:
-            if isinstance(right, Held):
-                right.end()
+            end(right)
 
     def _computed(self) -> Any:
         return self._space.as_read(self._key, runtime.call(self._compute, self._in_thread))
 
     # Finding out who computes.
 
-    def _claim(self) -> tuple[Lookup[Any] | None, _Right]:
+    def claim(self, flight: Flight) -> tuple[Lookup[Any] | None, Right]:
         """Asks until it is known what to do, within the time the caller wants to wait: what is there, or None."""
         ends = clock.now() + wait_seconds(self._options)
         call_time = self._state.calls.profile.call_timeout
@@ -129,7 +156,7 @@ class Computing:
             longest = min(max(0.0, ends - began), call_time) if asks else 0.0
             request = self._claim_request(asks, longest)
             try:
-                response = self._space.answer(request, near, call_time + longest)
+                response, held = self._ask(flight, request, near, call_time + longest, asks)
             except PermissionDeniedError:
                 # A lease takes the right to write. Who may only read still reads.
                 if not asks:
@@ -140,7 +167,7 @@ class Computing:
                 # What others invalidate until it is computed nobody can tell this process: it stores nothing.
                 return None, "none"
             if response.outcome != pb.GET_OUTCOME_PENDING:
-                return self._claimed(response, may_write)
+                return self._claimed(response, held, may_write)
             if longest <= 0 or clock.now() >= ends:
                 _log.debug("another process computes for longer than this caller waits")
                 return None, "none"
@@ -148,6 +175,50 @@ class Computing:
             if clock.now() - began < longest / 2:
                 said = of_wire(response.pending.retry_after) or _RETRY_AFTER
                 runtime.sleep(min(max(0.0, ends - clock.now()), clock.jittered(said)))
+
+    def _ask(
+        self, flight: Flight, request: pb.GetRequest, near: Near | None, timeout: float, asks: bool
+    ) -> tuple[pb.GetResponse | Miss, Held | None]:
+        """One Get, and the lease that it may have brought, which is held from the moment that it is here."""
+        space = self._space
+        asked = None if near is None else near.ask()
+        if not asks:
+            response, held = space.ask(request, timeout), None
+        else:
+            response, held = self._ask_for_lease(flight, request, timeout)
+        if isinstance(response, Miss):
+            return response, None
+        try:
+            whole = space.whole(request, response, near, asked)
+        except BaseException:
+            end(held or "none")
+            raise
+        if isinstance(whole, Miss):
+            end(held or "none")
+            held = None
+        return whole, held
+
+    def _ask_for_lease(
+        self, flight: Flight, request: pb.GetRequest, timeout: float
+    ) -> tuple[pb.GetResponse | Miss, Held | None]:
+        """A Get that may bring a lease is not torn off: its callers may leave, and it goes to its end.
+
+        When nobody waits then, the lease is given back, and nothing more is asked.
+        """
+        state, held = self._state, None
+        with state.tasks.spared():
+            state.flights.ask(flight)
+            try:
+                response = self._space.ask(request, timeout, lambda: state.flights.wanted(flight))
+                if not isinstance(response, Miss) and response.HasField("lease"):
+                    held = Held(state, self._space.name, self._key, response.lease)
+            finally:
+                wanted = state.flights.asked(flight)
+            if wanted:
+                return response, held
+            if held is not None:
+                held.end()
+        raise closed() if state.tasks.closing else CallCancelledError("nobody waits for the computation any more")
 
     def _claim_request(self, asks: bool, longest: float) -> pb.GetRequest:
         stale_ok = self._options.get("stale_while_revalidate", False)
@@ -159,14 +230,13 @@ class Computing:
             request.miss_policy = pb.MISS_POLICY_LEASE
         return request
 
-    def _claimed(self, response: pb.GetResponse, may_write: bool) -> tuple[Lookup[Any] | None, _Right]:
-        held = None
-        if response.HasField("lease"):
-            held = Held(self._state, self._space.name, self._key, response.lease)
+    def _claimed(
+        self, response: pb.GetResponse, held: Held | None, may_write: bool
+    ) -> tuple[Lookup[Any] | None, Right]:
         try:
             found = self._space.read(self._key, response)
-        except CodecError as error:
-            _log.warning("a stored value cannot be read and is computed anew: %s", error)
+        except CodecError:
+            _log.warning("a stored value cannot be read and is computed anew")
             found = None
         except BaseException:
             if held is not None:
@@ -193,41 +263,73 @@ class Computing:
         if not self._state.slots.take():
             held.end()
             return
-        self._state.tasks.spawn(self._renewed, held)
+
+        def ended() -> None:
+            self._state.slots.free()
+            held.end()
+
+        self._state.tasks.spawn(self._renewed, held, ended=ended)
 
     def _renewed(self, held: Held) -> None:
         began = clock.now()
         try:
-            value = runtime.run_alone(self._state.flights, self._computed)
+            value = runtime.run_alone(self._state.flights, self._flight_key(), self._computed)
         except Exception as error:
             _log.warning("a value could not be renewed and is used while it may be: %s", type(error).__name__)
             lifetime = self._options.get("remember_failure") or self._options.get("hold_off") or _RENEWAL_PAUSE
             held.fail(error, lifetime, self._options)
         else:
-            self._store(held, value, clock.now() - began)
-        finally:
-            self._state.slots.free()
-            held.end()
+            request = self._request(value, clock.now() - began)
+            if request is not None:
+                self._store(held, request)
 
-    def _store(self, right: _Right, value: Any, cost: float) -> None:
-        """Stores a value, if there is a right to. Best effort: its failure is logged and never the caller's."""
-        if right == "none":
+    def store(self, right: Right, value: Any, cost: float) -> None:
+        """Stores a computed value, and ends the right to do so.
+
+        Waits for that a moment, and leaves it to a task of its own then. Its failure is logged and never the caller's.
+        """
+        request = None if right == "none" else self._request(value, cost)
+        if request is None:
+            end(right)
             return
+        stored = runtime.Event()
+
+        def ended() -> None:
+            end(right)
+            stored.set()
+
+        try:
+            self._state.tasks.spawn(self._store, right, request, ended=ended)
+        except RuntimeError:
+            # No thread can be started: the process is ending, or has too many.
+            _log.warning("a computed value is not stored: nothing can be started to do so")
+            ended()
+        stored.wait(_STORING_WAIT)
+
+    def _request(self, value: Any, cost: float) -> pb.PutRequest | None:
+        """The call that stores a value; None when it cannot be made, which is logged and never the caller's failure."""
         try:
             args: dict[str, Any] = {"cost": cost, **writes(cast("Mapping[str, Any]", self._options))}
             ttl_of = self._options.get("ttl_of")
             if ttl_of is not None:
                 args["ttl"] = ttl_of(value)
             request = put_request(self._space.name, self._key, self._state.setup.client_id, args)
-            self._space.encode(request, value)
+            return self._space.encode(request, value)
+        except Exception as error:
+            # Its text may quote the value.
+            _log.warning("a computed value could not be stored: %s", type(error).__name__)
+            return None
+
+    def _store(self, right: Right, request: pb.PutRequest) -> None:
+        try:
             if isinstance(right, Held):
                 right.put(request)
             else:
                 self._space.send(request)
-        except Exception as error:
+        except HotplateError as error:
             _log.warning("a computed value could not be stored: %s", error)
 
-    def _fall_back(self, right: _Right, error: Exception) -> Any:
+    def _fall_back(self, right: Right, error: Exception) -> Any:
         """What the caller gets whose computation failed, and what becomes of the lease."""
         stale = self._stale() if self._options.get("stale_if_error") and self._mode == "use" else None
         if isinstance(right, Held):
@@ -249,6 +351,12 @@ class Computing:
             _log.warning("a computation failed and whether there is a stale value is not known: %s", error)
             return None
         return found if isinstance(found, Hit) else None
+
+
+def end(right: Right) -> None:
+    """A right is not used any more: a lease that was not used up is given back."""
+    if isinstance(right, Held):
+        right.end()
 
 
 def value_of(found: Lookup[Any]) -> Any:

@@ -6,16 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Unpack
 
+from hotplate._core import texts
 from hotplate._core.near.sets import Set
 from hotplate._sync.near import OwnWrite
-from hotplate._sync.reading import ReadStream, ValueReader
+from hotplate._sync.reading import ReadStream, ValueReader, found_by
 from hotplate._sync.space import Space
 from hotplate._sync.typed import Typed
 from hotplate._sync.watch import Preload, Watch
-from hotplate._sync.writing import WriteStream
+from hotplate._sync.writing import DroppedStream, WriteStream
 from hotplate.keys import AnyKey, key_text
 from hotplate.options import ReadArgs, WriteArgs, check_read, check_write, get_request
 from hotplate.preloading import PreloadItem
+from hotplate.results import Miss
 from hotplate.selectors import AnySelector, gathered
 from hotplate.ttl import DurationLike, seconds, wire
 from hotplate.v1 import blob_pb2 as blob
@@ -48,11 +50,12 @@ class Following(Space):
         )
         if pin_for is not None:
             request.pin_for.CopyFrom(wire(seconds(pin_for)))
-        return Preload(self._client._state.calls, request)
+        return Preload(self._state_for("a preload").calls, request)
 
     def join_preload(self, job: str) -> Preload:
         """Follows a preload job that was started elsewhere, or by `refresh`."""
-        return Preload(self._client._state.calls, pb.PreloadRequest(namespace=self._name, job_id=job))
+        request = pb.PreloadRequest(namespace=self._name, job_id=texts.checked("job_id", job))
+        return Preload(self._state_for("a preload").calls, request)
 
     def watch(
         self,
@@ -84,7 +87,7 @@ class Following(Space):
             request.selectors.extend(gathered(selectors, prefix=prefix, tags=tags))
         if progress_interval is not None:
             request.progress_interval.CopyFrom(wire(seconds(progress_interval)))
-        state = self._client._state
+        state = self._state_for("a watch")
         return Watch(state.calls, state.tasks, request, self._typed.decode)
 
     def read_stream(self, key: AnyKey, *, follow: bool = False, **options: Unpack[ReadArgs]) -> ReadStream:
@@ -104,9 +107,12 @@ class Following(Space):
         )
         if get.HasField("max_age"):
             request.max_age.CopyFrom(get.max_age)
-        reader = ValueReader(self._client._state.calls, request)
+        state = self._typed.state
+        if state.guard.disabled:
+            return ReadStream(None, state.refused() or Miss("disabled"))
+        reader = ValueReader(state.calls, request)
         reader.open()
-        return ReadStream(reader)
+        return ReadStream(reader, found_by(reader.header))
 
     def write_stream(
         self, key: AnyKey, *, content_type: str | None = None, **options: Unpack[WriteArgs]
@@ -115,10 +121,17 @@ class Following(Space):
         check_write(options)
         space = self._typed
         request = self._put(key_text(key), options)
-        request.content_type = content_type or self._serializer.content_type
+        request.content_type = texts.checked("content_type", content_type or self._serializer.content_type)
+        if space.state.guard.disabled:
+            space.state.refused(write=True)
+            return DroppedStream()
         write = space.own_write([Set("key", request.key)])
         stream = WriteStream(space.state.calls, request, _settler(space, write, request.key))
-        stream.open()
+        try:
+            stream.open()
+        except BaseException:
+            stream.close()
+            raise
         return stream
 
 

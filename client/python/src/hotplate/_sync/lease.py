@@ -55,7 +55,7 @@ class Held:
             return
         request.lease_token = self._release.token
         state = self._state
-        if state.guard.refused(write=True) is not None:
+        if state.refused(write=True) is not None:
             return
         near = state.near(request.namespace)
         write = None if near is None else near.write([Set("key", request.key)])

@@ -30,7 +30,7 @@ class Looking(Space):
         request = get_request(self._name, key_text(key), peek=True)
         request.view = pb.ENTRY_VIEW_METADATA
         guard = space.state.guard
-        if guard.refused() is not None:
+        if space.state.refused() is not None:
             return None
         try:
             response = space.state.calls.get(request)
@@ -45,21 +45,22 @@ class Looking(Space):
 
     def stats(self) -> Stats:
         """Statistics of this namespace since the server started. They have no fallback: a cache that is away raises."""
-        answer = self._client._state.calls.stats(pb.StatsRequest(namespace=self._name))
+        answer = self._state_for("stats").calls.stats(pb.StatsRequest(namespace=self._name))
         return Stats.of(answer)
 
     def explain(self, key: AnyKey, max_events: int = 20) -> pb.ExplainKeyResponse:
         """What a read would say of a key, why, and what happened to it: for people, not for every call."""
         request = pb.ExplainKeyRequest(namespace=self._name, key=key_text(key), max_events=max_events)
-        return self._client._state.calls.explain_key(request)
+        return self._state_for("explain").calls.explain_key(request)
 
     def entries(self, *selectors: AnySelector, prefix: str | None = None) -> Iterator[types.Entry]:
         """Keys and metadata of what is selected, or of everything, in key order."""
+        calls = self._state_for("a listing").calls
         request = pb.ListEntriesRequest(namespace=self._name, page_size=1_000)
         if selectors or prefix is not None:
             request.selectors.extend(gathered(selectors, prefix=prefix))
         while True:
-            page = self._client._state.calls.list_entries(request)
+            page = calls.list_entries(request)
             for entry in page.entries:
                 yield entry
             if not page.next_page_token:
@@ -77,5 +78,5 @@ class Looking(Space):
 
     def near_stats(self) -> NearStats | None:
         """What the near cache of this namespace did and holds; None where there is none."""
-        near = self._typed.near
+        near = self._client._state.near(self._name)
         return None if near is None else near.stats()

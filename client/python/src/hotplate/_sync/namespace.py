@@ -6,12 +6,14 @@ Dropping entries is in `changing`, streams are in `following`, looking without u
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from hotplate import observe
+from hotplate._core import texts
 from hotplate._core.near.sets import Set
-from hotplate._sync import decorators
+from hotplate._sync import batches, decorators
 from hotplate._sync.changing import Changing
 from hotplate._sync.computing import Computing, value_of
 from hotplate._sync.decorators import Cached, CachedStream
@@ -20,7 +22,7 @@ from hotplate._sync.looking import Looking
 from hotplate._sync.runtime import Computation
 from hotplate._sync.typed import found_value
 from hotplate.errors import ConfigurationError, HotplateError
-from hotplate.keys import AnyKey, key_text
+from hotplate.keys import AnyKey, given_text, key_text
 from hotplate.options import (
     ComputeArgs,
     ReadArgs,
@@ -83,7 +85,10 @@ class Namespace(Changing, Following, Looking):
         return found_value(self.get(key, **options), default)
 
     def get_many(self, keys: Iterable[AnyKey], **options: Unpack[ReadArgs]) -> dict[str, Lookup[Any] | HotplateError]:
-        """Finds several values: for each key what was found, or why that one failed. In the order of the keys."""
+        """Finds several values: for each key what was found, or why that one failed. In the order of the keys.
+
+        What is more than a call may carry goes as several. Raises only what all of them failed with.
+        """
         check_read(options)
         space = self._typed
         near = space.near_for(peek=options.get("peek", False), wanted=options.get("near", True))
@@ -91,7 +96,14 @@ class Namespace(Changing, Following, Looking):
         found: dict[str, Lookup[Any] | HotplateError] = {}
         asked: list[pb.GetRequest] = []
         with observe.operation("get_many", self._name) as seen:
-            for text in dict.fromkeys(key_text(key) for key in keys):
+            for key in keys:
+                try:
+                    text = key_text(key)
+                except HotplateError as error:
+                    found[given_text(key)] = error
+                    continue
+                if text in found:
+                    continue
                 try:
                     kept = space.kept(near, text, None if age is None else seconds(age))
                 except HotplateError as error:
@@ -100,17 +112,7 @@ class Namespace(Changing, Following, Looking):
                 found[text] = kept  # type: ignore[assignment]
                 if kept is None:
                     asked.append(get_request(self._name, text, **options))
-            calls = space.state.calls
-            while asked:
-                items = asked[: calls.batch_items]
-                try:
-                    answers = space.get_batch(items, near)
-                except HotplateError as error:
-                    if calls.takes_fewer(len(items), error):
-                        continue
-                    raise
-                found.update(zip([item.key for item in items], answers, strict=True))
-                asked = asked[len(items) :]
+            batches.each(space.state.calls, asked, found, functools.partial(space.get_batch, near))
             seen.counted(len(found))
             return found
 
@@ -131,6 +133,7 @@ class Namespace(Changing, Following, Looking):
         """
         check_write(options)
         request = self._put(key_text(key), options)
+        reason, message = texts.checked("reason", reason), texts.checked("message", message)
         request.negative.CopyFrom(types.Negative(reason=reason, message=message))
         with observe.operation("put", self._name) as seen:
             done = self._typed.send(request)
@@ -140,24 +143,30 @@ class Namespace(Changing, Following, Looking):
     def put_many(
         self, values: Mapping[Any, Any] | Iterable[tuple[AnyKey, Any]], **options: Unpack[WriteArgs]
     ) -> dict[str, Written | HotplateError]:
-        """Stores several values with the same options: for each key what became of it."""
+        """Stores several values with the same options: for each key what became of it. In the order of the keys.
+
+        What is more than a call may carry goes as several, and a large value by itself. Raises `CodecError`, before
+        anything is stored, when one cannot be written; and what all of the calls failed with.
+        """
         check_write(options)
         space = self._typed
         pairs = cast("Iterable[tuple[AnyKey, Any]]", values.items() if isinstance(values, Mapping) else values)
-        todo = [space.encode(self._put(key_text(key), options), value) for key, value in pairs]
+        like = self._put("", options)
+        todo: list[pb.PutRequest] = []
         done: dict[str, Written | HotplateError] = {}
-        calls = space.state.calls
+        for key, value in pairs:
+            request = pb.PutRequest()
+            request.CopyFrom(like)
+            try:
+                request.key = key_text(key)
+            except HotplateError as error:
+                done[given_text(key)] = error
+                continue
+            # Its place in the order.
+            done[request.key] = None  # type: ignore[assignment]
+            todo.append(space.encode(request, value))
         with observe.operation("put_many", self._name) as seen:
-            while todo:
-                items = todo[: calls.batch_items]
-                try:
-                    answers = space.put_batch(items)
-                except HotplateError as error:
-                    if calls.takes_fewer(len(items), error):
-                        continue
-                    raise
-                done.update(zip([item.key for item in items], answers, strict=True))
-                todo = todo[len(items) :]
+            batches.each(space.state.calls, todo, done, space.put_batch, space.send)
             seen.counted(len(done))
             return done
 
@@ -229,7 +238,7 @@ class Namespace(Changing, Following, Looking):
         write = space.own_write([Set("key", text)])
         guard = space.state.guard
         try:
-            if guard.refused(write=True) is not None:
+            if space.state.refused(write=True) is not None:
                 return False
             try:
                 answer = space.state.calls.touch(request)

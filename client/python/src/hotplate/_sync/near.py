@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -51,6 +52,7 @@ class Near:
         self._silence = seconds(options.progress_max)
         # Under which this client writes, where that is its own; otherwise what it writes is told to it, too.
         self._own_id = setup.client_id if setup.client_id_is_own else ""
+        self._beginning = threading.Lock()
         self._feed: runtime.Task | None = None
         self._teller: runtime.Task | None = None
         self._follower: Follower | None = None
@@ -61,10 +63,16 @@ class Near:
 
     def ask(self) -> Asked:
         """Notes that the server is asked now; the first time, begins to follow what changes."""
-        if not self._tasks.closing and (self._feed is None or self._feed.is_over):
-            self._feed = self._tasks.spawn(self._follow)
-            self._teller = self._tasks.spawn(self._tell_all)
+        if self._feed is None or self._feed.is_over:
+            self._begin()
         return self._core.ask(clock.since_boot())
+
+    def _begin(self) -> None:
+        # Threads that read first do so together: two that follow would each undo what the other has opened.
+        with self._beginning:
+            if not self._tasks.closing and (self._feed is None or self._feed.is_over):
+                self._feed = self._tasks.spawn(self._follow)
+                self._teller = self._tasks.spawn(self._tell_all)
 
     def offer(self, asked: Asked, key: str, response: pb.GetResponse) -> None:
         """Keeps an answer if it may be kept."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import inspect
 import logging
+import os
+import queue
 import threading
 import time
-from collections.abc import Callable, Hashable
-from typing import Any, TypeAlias, TypeVar
+import warnings
+import weakref
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, Final, TypeAlias, TypeVar
 
 from hotplate._core import flights as core
 from hotplate._core.slots import Slots
@@ -20,6 +25,11 @@ T = TypeVar("T")
 Computation: TypeAlias = Callable[[], T]
 
 _log = logging.getLogger("hotplate")
+
+#: For how long what is on the wire may come to its end while the client is closed, in seconds.
+LAST_WORD: Final = 0.2
+#: For how long closing waits for its threads, in seconds: each ends with the call that it makes.
+_JOIN_WAIT: Final = 10.0
 
 
 class ClosedError(Exception):
@@ -56,6 +66,45 @@ def check_function(function: Callable[..., Any]) -> None:
         )
 
 
+class Left:
+    """Notices that something was left open: its owner is gone, and nobody can close it any more."""
+
+    def __init__(self, owner: object, what: str, close: Callable[[], None]) -> None:
+        self._finalizer = weakref.finalize(owner, _left, what, os.getpid(), close)
+        self._finalizer.atexit = False
+
+    def detach(self) -> None:
+        """It was closed."""
+        self._finalizer.detach()
+
+
+# What is to be closed by who uses a client next.
+_LEFT: Final[queue.SimpleQueue[tuple[int, Callable[[], None]]]] = queue.SimpleQueue()
+
+
+def when_left(owner: object, what: str, close: Callable[[], None]) -> Left:
+    """Has this closed when its owner is gone, with a ResourceWarning; `close` must not hold the owner."""
+    return Left(owner, what, close)
+
+
+def _left(what: str, process: int, close: Callable[[], None]) -> None:
+    warnings.warn(f"{what} was left open: leave it by `with`, or close it", ResourceWarning, stacklevel=2)
+    # Not here: an owner may go at any moment, also amid what holds the locks that closing takes.
+    _LEFT.put((process, close))
+
+
+def tidy() -> None:
+    """Closes what was left open."""
+    while not _LEFT.empty():
+        try:
+            process, close = _LEFT.get_nowait()
+        except queue.Empty:
+            return
+        # What a parent left open is its own, also where a child notices.
+        if process == os.getpid():
+            close()
+
+
 def interrupt(end: Callable[[], None]) -> None:
     """Ends what a task waits for, when the client is closed."""
     end()
@@ -88,6 +137,8 @@ class Tasks:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
+        # What is on the wire and should come to its end.
+        self._spared: set[Event] = set()
         self._closed = threading.Event()
 
     @property
@@ -95,14 +146,14 @@ class Tasks:
         """Whether all tasks were told to end."""
         return self._closed.is_set()
 
-    def spawn(self, work: Callable[..., None], *args: Any) -> Task:
-        """Runs something until it ends or the client is closed."""
-        return self._start(work, args)
+    def spawn(self, work: Callable[..., None], *args: Any, ended: Callable[[], None] | None = None) -> Task:
+        """Runs something until it ends or the client is closed. `ended` is called when it is over."""
+        return self._start(work, args, ended)
 
     def last_word(self, work: Callable[..., None], *args: Any) -> None:
         """Runs something that has to be told to the server even when the client is closed now."""
         try:
-            self._start(work, args)
+            self._start(work, args, None)
         except RuntimeError:
             # No thread can be started any more: the interpreter is ending.
             _log.debug("a last word to the server could not be said")
@@ -112,9 +163,24 @@ class Tasks:
         if self._closed.wait(seconds):
             raise ClosedError
 
-    def _start(self, work: Callable[..., None], args: tuple[Any, ...]) -> Task:
+    @contextlib.contextmanager
+    def spared(self) -> Iterator[None]:
+        """What is on the wire within this block may come to its end when the client is closed, within `LAST_WORD`."""
+        over = Event()
+        with self._lock:
+            self._spared.add(over)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spared.discard(over)
+            over.set()
+
+    def _start(self, work: Callable[..., None], args: tuple[Any, ...], ended: Callable[[], None] | None) -> Task:
         here = contextvars.copy_context()
-        thread = threading.Thread(target=here.run, args=(self._guarded, work, args), name="hotplate", daemon=True)
+        thread = threading.Thread(
+            target=here.run, args=(self._guarded, work, args, ended), name="hotplate", daemon=True
+        )
         with self._lock:
             self._threads.add(thread)
         try:
@@ -125,14 +191,17 @@ class Tasks:
             raise
         return Task(thread)
 
-    def _guarded(self, work: Callable[..., None], args: tuple[Any, ...]) -> None:
+    def _guarded(self, work: Callable[..., None], args: tuple[Any, ...], ended: Callable[[], None] | None) -> None:
         try:
             work(*args)
         except ClosedError:
             _log.debug("a task of the cache client ended with it")
-        except Exception:
-            _log.exception("a task of the cache client failed")
+        except Exception as error:
+            # Without its text: it may come from a function of the user's, and quote what it worked on.
+            _log.error("a task of the cache client failed: %s", type(error).__name__)
         finally:
+            if ended is not None:
+                ended()
             with self._lock:
                 self._threads.discard(threading.current_thread())
 
@@ -143,7 +212,12 @@ class Tasks:
     def close(self) -> None:
         """Tells all tasks to end, and waits for them. What computes goes on to its end, and is not waited for."""
         self._closed.set()
-        ends = time.monotonic() + 10.0
+        ends = time.monotonic() + LAST_WORD
+        with self._lock:
+            spared = list(self._spared)
+        for over in spared:
+            over.wait(max(0.0, ends - time.monotonic()))
+        ends = time.monotonic() + _JOIN_WAIT
         with self._lock:
             threads = [thread for thread in self._threads if thread is not threading.current_thread()]
         for thread in threads:
@@ -159,8 +233,13 @@ def fly(
     tasks: Tasks,
     key: core.FlightKey,
     work: Callable[[Flight], T],
+    wait: float | None,
 ) -> T:
-    """Computes in this thread, or waits for the thread that does."""
+    """Computes in this thread, or waits for the thread that does.
+
+    Raises `LateError` when that one does not end within `wait`.
+    """
+    ends = None if wait is None else time.monotonic() + wait
     while True:
         flight, is_new, waiter = flights.enter(key)
         if core.WITHIN.get() is not None:
@@ -168,15 +247,14 @@ def fly(
         try:
             if is_new:
                 return _run(flights, flight, work)
-            flight.ended.wait()
+            if not flight.ended.wait(None if ends is None else max(0.0, ends - time.monotonic())):
+                raise core.LateError
         finally:
             flights.leave(flight, waiter)
         # The thread that computed was interrupted, which is no reason for the others to fail.
         if isinstance(flight.error, CallCancelledError) and flight.runner == "interrupted" and not tasks.closing:
             continue
-        if flight.error is not None:
-            raise flight.error
-        result: T = flight.result
+        result: T = flight.outcome()
         return result
 
 
@@ -186,11 +264,11 @@ def _run(flights: core.Flights[Event], flight: Flight, work: Callable[[Flight], 
         result = flight.result = work(flight)
         return result
     except Exception as error:
-        flight.error = error
+        flight.fail(error)
         raise
     except BaseException:
         flight.runner = "interrupted"
-        flight.error = CallCancelledError("the thread that computed was interrupted")
+        flight.fail(CallCancelledError("the thread that computed was interrupted"))
         raise
     finally:
         core.WITHIN.reset(token)
@@ -199,21 +277,25 @@ def _run(flights: core.Flights[Event], flight: Flight, work: Callable[[Flight], 
         flight.ended.set()
 
 
-def run_alone(flights: core.Flights[Event], work: Callable[[], T]) -> T:
+def run_alone(flights: core.Flights[Event], key: core.FlightKey, work: Callable[[], T]) -> T:
     """Runs a computation that nobody joins, within a task."""
-    token = core.WITHIN.set(flights.within(flights.number()))
+    flight = flights.alone(key)
+    token = core.WITHIN.set(flights.within(flight.id))
     try:
         return work()
     finally:
         core.WITHIN.reset(token)
+        flights.land(flight)
 
 
-def turn(slots: Slots[Event], flight: Flight) -> None:
+def turn(slots: Slots[Event], tasks: Tasks, flight: Flight) -> None:
     """Waits until one more computation may run."""
     waiting = slots.begin(flight)
     if waiting is not None:
         try:
             waiting.wait()
+            if tasks.closing:
+                raise core.closed()
         except BaseException:
             slots.end(flight)
             raise

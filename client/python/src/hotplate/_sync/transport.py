@@ -14,10 +14,13 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import grpc
 
-from hotplate._core import channels, status
+from hotplate._core import channels, status, token
 from hotplate._core.channels import Line, Pool
 from hotplate._core.endpoint import Address
-from hotplate._core.setup import Setup, check_token_text
+from hotplate._core.flights import closed
+from hotplate._core.guard import turned_off
+from hotplate._core.setup import Setup
+from hotplate._sync import runtime
 from hotplate.errors import CallCancelledError, HotplateError, UnavailableError
 from hotplate.v1 import blob_pb2_grpc, cache_pb2_grpc
 
@@ -56,7 +59,8 @@ class Transport:
     def unary(self, method: str, request: Any, timeout: float, turn: int) -> Any:
         """One call of the cache service."""
         line = self._pool().for_call(turn)
-        return self._unary(line, getattr(line.channel.cache, method), request, timeout)
+        waits = method == "Get" and request.HasField("wait_timeout")
+        return self._unary(line, getattr(line.channel.cache, method), request, timeout, waits=waits)
 
     def query_write(self, request: Any, timeout: float, turn: int) -> Any:
         """How far an upload is."""
@@ -66,12 +70,12 @@ class Transport:
     def stream(self, method: str, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream of the cache service, within this time."""
         line = self._pool().for_stream(turn)
-        return self._opened(getattr(line.channel.cache, method)(request, metadata=self._metadata()), line, timeout)
+        return self._opened(getattr(line.channel.cache, method), request, line, timeout)
 
     def read_value(self, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream that reads a value, within this time."""
         line = self._pool().for_transfer(turn)
-        return self._opened(line.channel.blob.ReadValue(request, metadata=self._metadata()), line, timeout)
+        return self._opened(line.channel.blob.ReadValue, request, line, timeout)
 
     def write_value(self, turn: int) -> Upload:
         """Opens a stream that writes a value."""
@@ -111,26 +115,34 @@ class Transport:
         """Lets calls begin again, in the parent."""
         self._lock.release()
 
-    def _opened(self, call: Any, line: Line[_Stubs], timeout: float) -> Stream[Any]:
-        stream: Stream[Any] = Stream(call, line)
+    def _opened(self, method: Any, request: Any, line: Line[_Stubs], timeout: float) -> Stream[Any]:
+        metadata = self._metadata()
+        try:
+            stream: Stream[Any] = Stream(method(request, metadata=metadata), line)
+        except ValueError as failure:
+            raise _closed(failure) from None
         self._streams.add(stream)
         return _opened(stream, timeout)
 
-    def _unary(self, line: Line[_Stubs], method: Any, request: Any, timeout: float) -> Any:
-        line.take()
+    def _unary(self, line: Line[_Stubs], method: Any, request: Any, timeout: float, *, waits: bool = False) -> Any:
+        metadata = self._metadata()
+        line.take(waits=waits)
         try:
-            return method(request, timeout=timeout, metadata=self._metadata())
+            return method(request, timeout=timeout, metadata=metadata)
         except grpc.RpcError as failure:
-            raise _error(failure) from None
+            raise status.unsendable(_error(failure), request.ByteSize()) from None
         except ValueError as failure:
             raise _closed(failure) from None
         finally:
-            line.give()
+            line.give(waits=waits)
 
     def _pool(self) -> Pool[_Stubs]:
+        if self._setup.disabled:
+            raise turned_off("a call")
+        runtime.tidy()
         with self._lock:
             if self._closed:
-                raise CallCancelledError("the client was closed")
+                raise closed()
             if self._made is None:
                 self._made = Pool(self._setup.addresses, self._setup.connections_max, self._connect)
             return self._made
@@ -142,10 +154,10 @@ class Transport:
         return _Stubs(grpc.insecure_channel(address.target, options))
 
     def _metadata(self) -> tuple[tuple[str, str], ...] | None:
-        token = self._setup.token
-        if token is None:
+        setting = self._setup.token
+        if setting is None:
             return None
-        return (("authorization", f"Bearer {check_token_text(token if isinstance(token, str) else token())}"),)
+        return token.metadata(setting if isinstance(setting, str) else token.given(setting))
 
 
 class _Ended:
@@ -316,4 +328,4 @@ def _error(failure: Any) -> HotplateError:
 
 def _closed(failure: ValueError) -> Exception:
     # grpc says only in words that its channel was closed.
-    return CallCancelledError("the client was closed") if "closed channel" in str(failure).lower() else failure
+    return closed() if "closed channel" in str(failure).lower() else failure

@@ -130,6 +130,7 @@ class Watch:
         self._reader = reader
         self._items: deque[WatchItem] = deque()
         self._token = request.resume_token
+        self._left: runtime.Left | None = None
         self._ended = False
 
     @property
@@ -147,6 +148,8 @@ class Watch:
         Raises TimeoutError when none came in time. Nothing is lost by that, or by giving up.
         """
         ends = None if timeout is None else clock.now() + timeout
+        if self._left is None:
+            self._left = runtime.when_left(self, "a watch", self._follower.close)
         while not self._items:
             if self._ended:
                 return None
@@ -170,6 +173,8 @@ class Watch:
     def close(self) -> None:
         """Ends it."""
         self._ended = True
+        if self._left is not None:
+            self._left.detach()
         self._follower.close()
 
     def __iter__(self) -> Self:
@@ -207,6 +212,7 @@ class Preload:
         self._calls = calls
         self._request = request
         self._line: _Line[pb.PreloadResponse] = _Line()
+        self._left: runtime.Left | None = None
         self._ended = False
 
     @property
@@ -215,7 +221,9 @@ class Preload:
         return self._request.job_id
 
     def next(self) -> PreloadProgress | None:
-        """The next progress; None when the job has ended."""
+        """The next progress; None when the job has ended, or following it has."""
+        if self._left is None:
+            self._left = runtime.when_left(self, "a preload that is followed", self._line.close)
         while not self._ended:
             try:
                 message = self._line.message(self._open, None)
@@ -223,17 +231,23 @@ class Preload:
                 if error.is_outage and self._line.failures < _REJOINS_MAX:
                     self._line.failures += 1
                     continue
-                self._ended = True
+                self.close()
                 raise
             del self._request.items[:]
             self._request.ClearField("pin_for")
             self._request.request_id = ""
             self._request.job_id = message.job_id
-            self._ended = message.finished
-            if self._ended:
-                self._line.close()
+            if message.finished:
+                self.close()
             return progress(message)
         return None
+
+    def close(self) -> None:
+        """Ends following it; the job goes on."""
+        self._ended = True
+        if self._left is not None:
+            self._left.detach()
+        self._line.close()
 
     def result(self) -> PreloadProgress:
         """Waits for the end; the results of all items are in it."""
@@ -264,6 +278,16 @@ class Preload:
         if told is None:
             raise StopIteration
         return told
+
+    def __enter__(self) -> Self:
+        """Ends following it when the block is left."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends following it."""
+        self.close()
 
     def _open(self) -> Stream[pb.PreloadResponse]:
         return self._calls.preload(self._request)

@@ -110,9 +110,9 @@ fn following(follow: &Value) -> Outcome<NearFollow> {
 }
 
 pub(super) async fn close(world: &World, mut arguments: Arguments) -> Outcome {
-    let name: String = arguments.need("client")?;
+    let client = world.client(&mut arguments)?;
     arguments.end()?;
-    world.close(&name)?.close().await;
+    client.close().await;
     Ok(json!({}))
 }
 

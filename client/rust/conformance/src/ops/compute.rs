@@ -50,7 +50,7 @@ impl Function {
         if let Some(takes) = self.takes {
             tokio::time::sleep(takes).await;
         }
-        assert!(!self.panics, "a function that was told to panic");
+        assert!(!self.panics, "told to panic");
         self.counts.finish();
         match self.fails {
             Some(message) => Err(message),

@@ -29,7 +29,9 @@ pub(super) async fn explain(world: &World, mut arguments: Arguments) -> Outcome 
         _ => plain(explained.outcome().as_str_name(), "GET_OUTCOME_"),
     };
     let kind = |event: &v1::KeyEvent| plain(event.r#type().as_str_name(), "KEY_EVENT_TYPE_");
-    Ok(json!({ "would": would, "events": explained.events.iter().rev().map(kind).collect::<Vec<_>>() }))
+    let reason = explained.cause.as_ref().map(|cause| &cause.reason).filter(|reason| !reason.is_empty());
+    let events: Vec<_> = explained.events.iter().rev().map(kind).collect();
+    Ok(json!({ "would": would, "events": events, "reason": reason }))
 }
 
 pub(super) async fn server_info(world: &World, mut arguments: Arguments) -> Outcome {

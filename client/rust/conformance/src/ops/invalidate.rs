@@ -20,8 +20,12 @@ pub(super) async fn remove(world: &World, mut arguments: Arguments) -> Outcome {
 pub(super) async fn invalidate(world: &World, mut arguments: Arguments) -> Outcome {
     let space = world.space(&mut arguments)?;
     let selectors = selectors(&mut arguments)?;
+    let reason: Option<String> = arguments.take("reason")?;
     arguments.end()?;
-    Ok(invalidated(space.invalidate_any(selectors).await?))
+    Ok(invalidated(match reason {
+        Some(reason) => space.invalidate_because(selectors, reason).await?,
+        None => space.invalidate_any(selectors).await?,
+    }))
 }
 
 pub(super) async fn mark_stale(world: &World, mut arguments: Arguments) -> Outcome {
