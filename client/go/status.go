@@ -3,6 +3,7 @@ package hotplate
 // How a gRPC status, or the failure of an item of a batch, becomes an Error.
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -40,8 +41,48 @@ func kindOfCode(code codes.Code) Kind {
 	}
 }
 
+// GRPCStatus is the failure as gRPC has it, for programs that branch on [status.Code]. The failure of a computation that is a status
+// itself is that one.
+func (e *Error) GRPCStatus() *status.Status {
+	var own interface{ GRPCStatus() *status.Status }
+	if errors.As(e.cause, &own) {
+		return own.GRPCStatus()
+	}
+	code := codes.Unknown
+	switch e.Kind {
+	case KindInternal, KindCodec:
+		code = codes.Internal
+	case KindUnavailable:
+		code = codes.Unavailable
+	case KindDeadlineExceeded:
+		code = codes.DeadlineExceeded
+	case KindUnauthenticated:
+		code = codes.Unauthenticated
+	case KindPermissionDenied:
+		code = codes.PermissionDenied
+	case KindInvalidArgument:
+		code = codes.InvalidArgument
+	case KindNotFound:
+		code = codes.NotFound
+	case KindResourceExhausted:
+		code = codes.ResourceExhausted
+	case KindFailedPrecondition, KindConfiguration:
+		code = codes.FailedPrecondition
+	case KindCancelled:
+		code = codes.Canceled
+	case KindUnimplemented:
+		code = codes.Unimplemented
+	case KindCompute:
+	}
+	return status.New(code, e.Message)
+}
+
 // fromStatus reads what a call ended with.
 func fromStatus(err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
 	s, ok := status.FromError(err)
 	if !ok {
 		return asError(err)

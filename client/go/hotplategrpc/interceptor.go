@@ -1,6 +1,8 @@
 // Package hotplategrpc caches the answers of a program's own gRPC calls: a client interceptor, for methods that change nothing.
 package hotplategrpc
 
+// What is cached and for whom lives here; how an answer and a failure look to the caller, in answer.go; keys in key.go.
+
 import (
 	"context"
 	"errors"
@@ -8,7 +10,6 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -25,10 +26,21 @@ func Methods(names ...string) Option {
 	return func(i *interceptor) { i.methods = append(i.methods, names...) }
 }
 
-// Vary names the outgoing metadata that an answer depends on, instead of `authorization`: callers that differ in one of them
-// share nothing. Without a name, all callers share all answers.
+// Vary names outgoing metadata that an answer depends on, such as `authorization`: callers that differ in one of them share nothing.
+// Only metadata of the context counts: what [grpc.WithPerRPCCredentials] adds is added later, and needs [KeyBy].
 func Vary(headers ...string) Option {
-	return func(i *interceptor) { i.vary = headers }
+	return func(i *interceptor) { i.vary, i.isShared = append(i.vary, headers...), true }
+}
+
+// KeyBy says who shares answers: callers for whom it gives the same text do, all others do not. It is asked before each call, and
+// its text is kept as a hash. A call for which it fails is made, and not cached.
+func KeyBy(whom func(ctx context.Context) (string, error)) Option {
+	return func(i *interceptor) { i.keyBy, i.isShared = whom, true }
+}
+
+// SharedByAll says that answers do not depend on who asks: all callers share them, of all programs that use the namespace.
+func SharedByAll() Option {
+	return func(i *interceptor) { i.isShared = true }
 }
 
 // With is how answers are looked up and stored, such as [hotplate.TTL] and [hotplate.StaleIfError].
@@ -37,70 +49,90 @@ func With(options ...hotplate.ComputeOption) Option {
 }
 
 type interceptor struct {
-	space   *hotplate.Namespace[[]byte]
-	methods []string
-	vary    []string
-	options []hotplate.ComputeOption
+	client    *hotplate.Client
+	namespace string
+	methods   []string
+	vary      []string
+	keyBy     func(ctx context.Context) (string, error)
+	// isShared: it was said who shares answers.
+	isShared bool
+	options  []hotplate.ComputeOption
 }
 
 // Unary gives an interceptor that answers unary calls from this namespace, and makes a call that several ask for at the same time
 // once. Which methods: those with `option idempotency_level = NO_SIDE_EFFECTS`, and those of [Methods]. The key of an answer is the
-// method, a hash of the request, and a hash of the metadata of [Vary]. Failed calls are not cached, and fail as they would without
-// it.
+// method, a hash of the request, and a hash of the connection's target and of who shares it.
 //
-// Of an answer that was cached, options such as [grpc.Header] and [grpc.Peer] tell nothing. A call made for several callers has the
-// deadline of the first. Tag the answers by With(hotplate.Tags(...)), or drop those of a method by the prefix
-// `grpc:package.Service%2FMethod:`.
+// Who may share answers has to be said, by [Vary], [KeyBy] or [SharedByAll]: an interceptor does not see the credentials of a
+// connection, and would give one user what another may read. Calls with credentials of their own ([grpc.PerRPCCredentials]) are not
+// cached, except with [KeyBy].
 //
-//	conn, err := grpc.NewClient(target, grpc.WithUnaryInterceptor(
-//		hotplategrpc.Unary(client, "calls", hotplategrpc.With(hotplate.TTL(time.Minute)))))
-func Unary(client *hotplate.Client, namespace string, options ...Option) grpc.UnaryClientInterceptor {
-	i := &interceptor{space: hotplate.NS(client, namespace, hotplate.Bytes()), vary: []string{"authorization"}}
+// Failed calls are not cached, and fail as they would without it. Options that tell of the call, as [grpc.Header], [grpc.Trailer],
+// [grpc.Peer] and [grpc.OnFinish] do, tell nothing of calls that may be shared. A call made for several callers ends when
+// none of them waits any more, and at the latest with the time of the first, or after a minute where that is less: then it is made again
+// for who has time left. A cache that is closed or away is done without. Tag the
+// answers by With(hotplate.Tags(...)), or drop those of a method by the prefix `grpc:package.Service%2FMethod:`.
+//
+//	interceptor, err := hotplategrpc.Unary(client, "calls", hotplategrpc.Vary("authorization"),
+//		hotplategrpc.With(hotplate.TTL(time.Minute)))
+//	...
+//	conn, err := grpc.NewClient(target, grpc.WithUnaryInterceptor(interceptor))
+//
+// Errors: that it was not said who shares answers.
+func Unary(client *hotplate.Client, namespace string, options ...Option) (grpc.UnaryClientInterceptor, error) {
+	i := &interceptor{client: client, namespace: namespace}
 	for _, option := range options {
 		option(i)
 	}
-	return i.intercept
+	if !i.isShared {
+		return nil, errors.New("hotplategrpc: say who shares answers, by Vary, KeyBy or SharedByAll")
+	}
+	return i.intercept, nil
 }
 
 func (i *interceptor) intercept(
 	ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker,
 	options ...grpc.CallOption,
 ) error {
+	straight := func() error { return invoke(ctx, method, request, reply, conn, options...) }
 	asked, isMessage := request.(proto.Message)
 	answer, isMessageToo := reply.(proto.Message)
-	if !isMessage || !isMessageToo || !i.caches(method) {
-		return invoke(ctx, method, request, reply, conn, options...)
+	if !isMessage || !isMessageToo || !i.caches(method) || (i.keyBy == nil && hasOwnCredentials(options)) {
+		return straight()
 	}
-	key, err := i.key(ctx, method, asked)
+	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(asked)
 	if err != nil {
-		return invoke(ctx, method, request, reply, conn, options...)
+		return straight()
 	}
-	content, err := i.space.GetOrCompute(ctx, key, func(shared context.Context) ([]byte, error) {
-		if ends, has := ctx.Deadline(); has {
-			var cancel context.CancelFunc
-			shared, cancel = context.WithDeadline(shared, ends)
-			defer cancel()
-		}
-		// A message of its own: the caller may be gone when it comes.
-		fresh := answer.ProtoReflect().New().Interface()
-		if err := invoke(shared, method, request, fresh, conn, options...); err != nil {
-			return nil, err
-		}
-		return proto.MarshalOptions{Deterministic: true}.Marshal(fresh)
-	}, i.options...)
+	key, err := i.key(ctx, method, content, conn)
 	if err != nil {
-		return failure(err)
+		return straight()
 	}
-	return proto.Unmarshal(content, answer)
+	call := &sharedCall{
+		method: method, asked: asked.ProtoReflect().Type(), content: content, answer: answer.ProtoReflect().Type(), conn: conn,
+		invoke: invoke, options: ofTheCall(options),
+	}
+	return i.shared(ctx, key, call, answer, straight)
 }
 
-// failure is what the call itself failed with, where it did.
-func failure(err error) error {
-	var failed *hotplate.Error
-	if errors.As(err, &failed) && failed.Kind == hotplate.KindCompute && errors.Unwrap(failed) != nil {
-		return errors.Unwrap(failed)
-	}
-	return err
+// hasOwnCredentials tells whether a call says by itself who makes it.
+func hasOwnCredentials(options []grpc.CallOption) bool {
+	return slices.ContainsFunc(options, func(option grpc.CallOption) bool {
+		_, is := option.(grpc.PerRPCCredsCallOption)
+		return is
+	})
+}
+
+// ofTheCall are the options that a call may have which outlives its caller: not those that write to what is the caller's.
+func ofTheCall(options []grpc.CallOption) []grpc.CallOption {
+	return slices.DeleteFunc(slices.Clone(options), func(option grpc.CallOption) bool {
+		switch option.(type) {
+		case grpc.HeaderCallOption, grpc.TrailerCallOption, grpc.PeerCallOption, grpc.OnFinishCallOption:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 // caches tells whether the answers of a method may be cached.
@@ -115,23 +147,4 @@ func (i *interceptor) caches(method string) bool {
 	}
 	options, is := found.Options().(*descriptorpb.MethodOptions)
 	return is && options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
-}
-
-func (i *interceptor) key(ctx context.Context, method string, request proto.Message) (hotplate.KeyPath, error) {
-	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
-	if err != nil {
-		return hotplate.KeyPath{}, err
-	}
-	key := hotplate.Key("grpc", strings.TrimPrefix(method, "/")).Content(content)
-	if len(i.vary) == 0 {
-		return key, nil
-	}
-	outgoing, _ := metadata.FromOutgoingContext(ctx)
-	differs := map[string]any{}
-	for _, header := range i.vary {
-		if values := outgoing.Get(header); len(values) > 0 {
-			differs[strings.ToLower(header)] = values
-		}
-	}
-	return key.Params(differs), nil
 }
