@@ -1,10 +1,10 @@
 package hotplate
 
-// How values become bytes and back, and what content type says so. Which codec a namespace uses is its caller's choice.
+// How values become bytes and back, and what content type says so. Which codec a namespace uses is its caller's choice. JSON lives in
+// codec_json.go.
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"strings"
 	"unicode/utf8"
@@ -64,50 +64,6 @@ func codecError(err error) *Error {
 		return e
 	}
 	return &Error{Kind: KindCodec, Message: err.Error(), cause: err}
-}
-
-// JSON reads and writes application/json: readable by people and every language. Numbers in an `any` become float64, as
-// with encoding/json; use a struct, or [json.RawMessage], where that matters.
-func JSON[T any]() Codec[T] { return jsonCodec[T]{} }
-
-type jsonCodec[T any] struct{}
-
-func (jsonCodec[T]) ContentType() string { return "application/json" }
-
-func (jsonCodec[T]) Reads(contentType string) bool {
-	essence := Essence(contentType)
-	return essence == "application/json" || strings.HasSuffix(essence, "+json")
-}
-
-func (jsonCodec[T]) Encode(value T) ([]byte, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return nil, failure(KindCodec, "the value has no JSON form: %v", err)
-	}
-	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
-}
-
-func (jsonCodec[T]) Decode(content []byte) (T, error) {
-	var value, none T
-	if !utf8.Valid(content) {
-		return none, failure(KindCodec, "the stored JSON is not UTF-8")
-	}
-	err := json.Unmarshal(content, &value)
-	if err == nil {
-		return value, nil
-	}
-	// The cause's own text may quote the value.
-	var syntax *json.SyntaxError
-	var shape *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return none, failure(KindCodec, "the stored JSON is damaged (at byte %d)", syntax.Offset)
-	case errors.As(err, &shape):
-		return none, failure(KindCodec, "the stored JSON has another shape (at byte %d)", shape.Offset)
-	}
-	return none, failure(KindCodec, "the stored JSON has another shape")
 }
 
 // Bytes reads values of every content type as they are, and writes application/octet-stream.
