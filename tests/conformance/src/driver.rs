@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
     process::{Child, ChildStdin, ChildStdout, Command},
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -31,6 +31,10 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 const REQUESTS_MAX: usize = 4_096;
 /// Lines of its log that are shown when it dies.
 const TAIL_LINES: usize = 20;
+/// Things that it said out of the protocol that are told.
+const ODD_MAX: usize = 5;
+/// How long it is waited for what a driver that is gone ended with.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Stands for half of a surrogate pair, which no text here can hold: drivers are told it as the escape that JSON has for it.
 pub(crate) const LONE: &str = "\u{10fffe}";
 /// The version of the protocol that is spoken here.
@@ -74,6 +78,8 @@ impl Pending {
 struct Shared {
     waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
     log: Mutex<VecDeque<String>>,
+    /// What it said that is no answer to a request under way: the first of it, and how often.
+    odd: Mutex<(Vec<String>, u64)>,
     /// All that it wrote was read.
     ended: CancellationToken,
     wrong: Option<Wrong>,
@@ -83,8 +89,16 @@ impl Shared {
     /// The end of its log, when all of it was read.
     async fn tail(&self) -> String {
         // What a killed process wrote may still be on its way.
-        let _late = tokio::time::timeout(Duration::from_secs(1), self.ended.cancelled()).await;
+        let _late = tokio::time::timeout(LAST_WORDS, self.ended.cancelled()).await;
         self.log.lock().iter().cloned().collect::<Vec<_>>().join("\n")
+    }
+
+    fn odd(&self, what: String) {
+        let mut odd = self.odd.lock();
+        odd.1 += 1;
+        if odd.0.len() < ODD_MAX {
+            odd.0.push(what);
+        }
     }
 
     fn say(&self, line: String) {
@@ -99,7 +113,7 @@ impl Shared {
 /// A driver process. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Driver {
-    child: Child,
+    child: Mutex<Child>,
     requests: mpsc::Sender<String>,
     shared: Arc<Shared>,
     gone: CancellationToken,
@@ -122,10 +136,11 @@ impl Driver {
             _ => return Err("the driver has no pipes".to_owned()),
         };
         let ended = CancellationToken::new();
-        let shared = Arc::new(Shared { waiting: Mutex::default(), log: Mutex::default(), ended, wrong });
+        let (waiting, log, odd) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { waiting, log, odd, ended, wrong });
         let (gone, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(keep(errors, Arc::clone(&shared)));
-        let mut lines = BufReader::new(output).lines();
+        let mut lines = BufReader::new(output);
         let hello = match tokio::time::timeout(HELLO_WITHIN, hello(&mut lines)).await {
             Ok(Ok(hello)) => hello,
             Ok(Err(why)) => return Err(format!("{why}\n{}", shared.tail().await)),
@@ -134,7 +149,32 @@ impl Driver {
         let (requests, written) = mpsc::channel(REQUESTS_MAX);
         tasks.spawn(write(input, written));
         tasks.spawn(read(lines, Arc::clone(&shared), gone.clone()));
-        Ok(Self { child, requests, shared, gone, next: AtomicU64::new(1), tasks, hello })
+        Ok(Self { child: Mutex::new(child), requests, shared, gone, next: AtomicU64::new(1), tasks, hello })
+    }
+
+    /// What one that is gone ended with, and the end of its log.
+    pub async fn last_words(&self) -> String {
+        let log = self.shared.tail().await;
+        // It has closed its output; that the process has ended may be known a moment later.
+        let ended = async {
+            loop {
+                match self.child.lock().try_wait() {
+                    Ok(Some(status)) => break status.to_string(),
+                    Ok(None) => {}
+                    Err(error) => break error.to_string(),
+                }
+                tokio::time::sleep(LAST_WORDS / 50).await;
+            }
+        };
+        let status = tokio::time::timeout(LAST_WORDS, ended).await;
+        format!("{}\n{log}", status.unwrap_or_else(|_late| "its output is closed, and it runs".to_owned()))
+    }
+
+    /// What it said that is no answer to a request under way; nothing of a good one.
+    #[must_use]
+    pub fn out_of_protocol(&self) -> Option<String> {
+        let odd = self.shared.odd.lock();
+        (odd.1 > 0).then(|| format!("{} times, such as\n{}", odd.1, odd.0.join("\n")))
     }
 
     /// Whether it has ended.
@@ -153,7 +193,8 @@ impl Driver {
         if let Value::Object(own) = &mut request {
             own.extend(fields);
         }
-        match shared.wrong.map_or(Fate::Sent, |wrong| wrong.fate(op, &mut request)) {
+        let company = !shared.waiting.lock().is_empty();
+        match shared.wrong.map_or(Fate::Sent, |wrong| wrong.fate(op, &mut request, company)) {
             Fate::Sent => {}
             Fate::Answered(answer) => {
                 // Its caller holds the other end.
@@ -175,7 +216,7 @@ impl Driver {
     }
 
     fn kill(&self) {
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let id = self.child.lock().id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         // One that has ended by itself is as dead.
         let _ended = id.map(|id| kill_process(id, Signal::KILL));
     }
@@ -191,7 +232,8 @@ impl Driver {
     /// It does not end in time, or not well.
     pub async fn end(mut self) -> Result<(), String> {
         drop(self.requests);
-        let status = tokio::time::timeout(END_WITHIN, self.child.wait()).await;
+        let mut child = self.child.into_inner();
+        let status = tokio::time::timeout(END_WITHIN, child.wait()).await;
         self.tasks.abort_all();
         match status {
             Ok(Ok(status)) if status.success() => Ok(()),
@@ -202,9 +244,16 @@ impl Driver {
     }
 }
 
-async fn hello(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<Value, String> {
-    let line = lines.next_line().await.map_err(|error| format!("the driver cannot be read: {error}"))?;
-    let line = line.ok_or("the driver ended without a word")?;
+/// The next line, of whatever bytes: one that is no text must not end the reading.
+async fn line(output: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    let read = output.read_until(b'\n', &mut bytes).await?;
+    Ok((read > 0).then(|| String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned()))
+}
+
+async fn hello(output: &mut BufReader<ChildStdout>) -> Result<Value, String> {
+    let said = line(output).await.map_err(|error| format!("the driver cannot be read: {error}"))?;
+    let line = said.ok_or("the driver ended without a word")?;
     let said: Value = serde_json::from_str(&line).unwrap_or_default();
     match said["hello"]["protocol"].as_u64() {
         Some(PROTOCOL) => Ok(said["hello"].clone()),
@@ -221,9 +270,12 @@ async fn write(mut input: ChildStdin, mut requests: mpsc::Receiver<String>) {
     }
 }
 
-async fn read(mut lines: Lines<BufReader<ChildStdout>>, shared: Arc<Shared>, gone: CancellationToken) {
-    while let Ok(Some(line)) = lines.next_line().await {
+async fn read(mut output: BufReader<ChildStdout>, shared: Arc<Shared>, gone: CancellationToken) {
+    while let Ok(Some(line)) = line(&mut output).await {
         take(&line, &shared);
+        if shared.wrong.is_some_and(|wrong| wrong.repeats(&line)) {
+            take(&line, &shared);
+        }
     }
     gone.cancel();
     shared.waiting.lock().clear();
@@ -233,13 +285,13 @@ async fn read(mut lines: Lines<BufReader<ChildStdout>>, shared: Arc<Shared>, gon
 fn take(line: &str, shared: &Shared) {
     let answer: Value = match serde_json::from_str(line) {
         Ok(answer) => answer,
-        Err(error) => return shared.say(format!("(not an answer: {error}: {line})")),
+        Err(error) => return shared.odd(format!("not an answer: {error}: {line}")),
     };
     let waits = answer["id"].as_u64().and_then(|id| shared.waiting.lock().remove(&id));
     match waits {
         // Who does not wait any more is told nothing.
         Some(waits) => drop(waits.send(said(answer, shared.wrong))),
-        None => shared.say(format!("(an answer that nobody waits for: {line})")),
+        None => shared.odd(format!("an answer to no request, or a second one: {line}")),
     }
 }
 
@@ -258,8 +310,8 @@ fn said(mut answer: Value, wrong: Option<Wrong>) -> Answer {
 
 /// Keeps the end of its log.
 async fn keep(errors: impl AsyncRead + Unpin, shared: Arc<Shared>) {
-    let mut lines = BufReader::new(errors).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    let mut errors = BufReader::new(errors);
+    while let Ok(Some(line)) = line(&mut errors).await {
         shared.say(line);
     }
     shared.ended.cancel();

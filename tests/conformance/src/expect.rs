@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{fill, scope::is_name};
@@ -60,10 +60,28 @@ fn at(path: &str, expected: &Value, actual: &Value, captures: &mut Captures) -> 
             let mut pairs = items.iter().zip(actual).enumerate();
             pairs.try_for_each(|(place, (item, actual))| at(&format!("{path}[{place}]"), item, actual, captures))
         }
-        (Value::Number(one), Value::Number(other)) if one.as_f64() == other.as_f64() => Ok(()),
+        (Value::Number(one), Value::Number(other)) if same_number(one, other) => Ok(()),
         _ if expected == actual => Ok(()),
         _ => differs(&short(expected)),
     }
+}
+
+/// Whether two numbers are the same: 10 and 10.0 are, what a double cannot tell apart is not, nor are 0 and -0.
+fn same_number(one: &Number, other: &Number) -> bool {
+    match (whole(one), whole(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => one.as_f64().map(f64::to_bits) == other.as_f64().map(f64::to_bits),
+        _ => false,
+    }
+}
+
+/// A number that is whole, and not -0.
+fn whole(number: &Number) -> Option<i128> {
+    let exact = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    let float = number.as_f64().filter(|float| float.fract() == 0.0 && !(*float == 0.0 && float.is_sign_negative()));
+    // What is larger is no integer of any client.
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the bounds of an i128")]
+    exact.or_else(|| float.filter(|float| float.abs() < 1e37).map(|float| float as i128))
 }
 
 /// Refuses an expectation with a word that is not known.
@@ -176,6 +194,16 @@ mod tests {
         assert!(!holds(&json!({ "a": 1 }), &json!({ "b": 2 })));
         assert!(!holds(&json!({ "a": null }), &json!({ "a": 0 })) && !holds(&json!([1]), &json!([1, 2])));
         assert!(holds(&json!([{ "a": 1 }]), &json!([{ "a": 1, "b": 2 }])));
+    }
+
+    #[test]
+    fn numbers_are_compared_exactly() {
+        assert!(
+            holds(&json!(10), &json!(10.0)) && holds(&json!(1e300), &json!(1e300)) && holds(&json!(0.1), &json!(0.1))
+        );
+        assert!(!holds(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64)));
+        assert!(!holds(&json!(u64::MAX), &json!(18_446_744_073_709_551_615.0)));
+        assert!(!holds(&json!(0), &json!(-0.0)) && holds(&json!(-0.0), &json!(-0.0)) && !holds(&json!(1), &json!(1.5)));
     }
 
     #[test]

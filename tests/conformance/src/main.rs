@@ -51,6 +51,9 @@ struct Arguments {
     /// Scenarios at a time in one language
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
+    /// Languages at a time
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=8))]
+    languages_at_once: u16,
     /// Make drivers wrong in this way: the run is good when a scenario finds it
     #[arg(long, value_enum)]
     wrong: Option<Wrong>,
@@ -93,7 +96,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     }
     let languages = languages(arguments, &places)?;
     let (at_once, wrong) = (usize::from(arguments.jobs), arguments.wrong);
-    let suite = Suite { places, languages, scenarios, at_once, wrong };
+    let languages_at_once = usize::from(arguments.languages_at_once);
+    let suite = Suite { places, languages, scenarios, at_once, languages_at_once, wrong };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start a runtime: {error}"))?;
     let bar = progress(suite.len(), arguments.output);

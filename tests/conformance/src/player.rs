@@ -31,7 +31,8 @@ struct Player<'a> {
     scope: Scope,
     stage: Stage,
     background: BTreeMap<String, (Pending, tokio::time::Instant)>,
-    clients: Vec<String>,
+    /// Those that were asked for, by the names that the driver knows, and whether they were opened.
+    clients: BTreeMap<String, bool>,
 }
 
 /// Plays a scenario. `name` keeps what it does apart from what others do.
@@ -40,7 +41,7 @@ pub(crate) async fn play(house: &House, driver: &Arc<Driver>, scenario: &Scenari
     scope.set("namespace", json!(name));
     scope.set("lone", json!(LONE));
     let stage = Stage::set(house, scenario, &mut scope).await?;
-    let (background, clients) = (BTreeMap::new(), Vec::new());
+    let (background, clients) = (BTreeMap::new(), BTreeMap::new());
     let mut player = Player { driver, scenario, scope, stage, background, clients };
     let within = Duration::from_millis(scenario.within_ms);
     let mut at = "nothing yet".to_owned();
@@ -79,7 +80,7 @@ impl Player<'_> {
         let fields = json!({ "client": own, "url": url, "settings": settings });
         let fields = fields.as_object().cloned().unwrap_or_default();
         let opened = timeout(CLOSE_WITHIN, self.driver.ask("open", fields)).await;
-        self.clients.push(own);
+        self.clients.insert(own, matches!(opened, Ok(Answer::Ok(_))));
         match opened {
             Ok(Answer::Ok(_)) => Ok(()),
             Ok(other) => Err(format!("it cannot be opened: {other:?}")),
@@ -95,7 +96,8 @@ impl Player<'_> {
             }
             if step.verb == "open" {
                 let name = step.arguments["client"].as_str().unwrap_or("a");
-                self.clients.push(self.scope.own(name));
+                let opened = self.clients.entry(self.scope.own(name)).or_default();
+                *opened |= step.must.error.is_none();
             }
             if let Some(name) = &step.background {
                 let pending = step::begin(self.driver, &self.scope, step).await?;
@@ -181,15 +183,19 @@ impl Player<'_> {
             return Ok(());
         }
         let driver = self.driver;
-        let close = |client: &String| {
-            let fields = Map::from_iter([("client".to_owned(), json!(client))]);
-            async move { timeout(CLOSE_WITHIN, driver.ask("close", fields)).await.is_ok() }
+        let close = |(client, opened): (&String, &bool)| {
+            let (fields, opened) = (Map::from_iter([("client".to_owned(), json!(client))]), *opened);
+            async move {
+                match timeout(CLOSE_WITHIN, driver.ask("close", fields)).await {
+                    Ok(Answer::Ok(_)) => Ok(()),
+                    // There is none where opening it was to fail.
+                    Ok(Answer::Fault(_)) if !opened => Ok(()),
+                    Ok(other) => Err(format!("a client cannot be closed: {other:?}")),
+                    Err(_late) => Err(format!("a client was not closed within {CLOSE_WITHIN:?}")),
+                }
+            }
         };
-        let closed = join_all(self.clients.iter().map(close)).await;
-        match closed.iter().all(|closed| *closed) {
-            true => Ok(()),
-            false => Err(format!("a client was not closed within {CLOSE_WITHIN:?}")),
-        }
+        join_all(self.clients.iter().map(close)).await.into_iter().collect()
     }
 }
 

@@ -5,10 +5,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use serde::Deserialize;
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 
 /// Where things are that every command may need.
 #[derive(Clone, Debug)]
@@ -21,11 +22,16 @@ pub struct Places {
     pub tools: PathBuf,
 }
 
-/// A language that takes part.
+/// How long a command that prepares may take.
+const PREPARE_WITHIN: Duration = Duration::from_secs(900);
+
+/// A language that takes part, by one of its drivers.
 #[derive(Clone, Debug)]
 pub struct Sdk {
     /// Its name.
     pub language: String,
+    /// The driver's name: the language's own, or one of those it has besides.
+    pub name: String,
     /// Its folder, in which its commands run.
     pub folder: PathBuf,
     commands: Commands,
@@ -35,6 +41,9 @@ pub struct Sdk {
 struct File {
     language: String,
     commands: Commands,
+    /// Further drivers, by name: of clients that the language has besides.
+    #[serde(default)]
+    drivers: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -45,10 +54,10 @@ struct Commands {
     driver: Vec<String>,
 }
 
-/// The languages that have an `sdk.toml`, by name.
+/// The drivers of all languages that have an `sdk.toml`, by name.
 ///
 /// # Errors
-/// One that cannot be read.
+/// One that cannot be read, or two of one name.
 pub fn all(places: &Places) -> Result<BTreeMap<String, Sdk>, String> {
     let clients = places.root.join("client");
     let folders = fs::read_dir(&clients).map_err(|error| format!("{}: {error}", clients.display()))?;
@@ -57,24 +66,37 @@ pub fn all(places: &Places) -> Result<BTreeMap<String, Sdk>, String> {
         let folder = folder.map_err(|error| format!("{}: {error}", clients.display()))?.path();
         let file = folder.join("sdk.toml");
         if file.is_file() {
-            let sdk = read(&file, folder)?;
-            sdks.insert(sdk.language.clone(), sdk);
+            for sdk in read(&file, &folder)? {
+                let name = sdk.name.clone();
+                if sdks.insert(name.clone(), sdk).is_some() {
+                    return Err(format!("{}: there is another driver `{name}`", file.display()));
+                }
+            }
         }
     }
     Ok(sdks)
 }
 
-fn read(file: &Path, folder: PathBuf) -> Result<Sdk, String> {
+fn read(file: &Path, folder: &Path) -> Result<Vec<Sdk>, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let read: File = toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(Sdk { language: read.language, folder, commands: read.commands })
+    let File { language, commands, drivers } =
+        toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    let own = (language.clone(), commands.driver.clone());
+    let sdk = |(name, driver): (String, Vec<String>)| Sdk {
+        language: language.clone(),
+        name,
+        folder: folder.to_owned(),
+        commands: Commands { driver, ..commands.clone() },
+    };
+    Ok(std::iter::once(own).chain(drivers).map(sdk).collect())
 }
 
 impl Sdk {
     /// A language that needs no preparing, with the program that is its driver.
     #[must_use]
     pub fn ready(language: &str, folder: PathBuf, driver: Vec<String>) -> Self {
-        Self { language: language.to_owned(), folder, commands: Commands { prepare: Vec::new(), driver } }
+        let (language, name) = (language.to_owned(), language.to_owned());
+        Self { language, name, folder, commands: Commands { prepare: Vec::new(), driver } }
     }
 
     /// Installs what the language needs.
@@ -85,7 +107,9 @@ impl Sdk {
         for argv in &self.commands.prepare {
             let mut command = self.command(argv, places)?;
             let shown = argv.join(" ");
-            let output = command.output().await.map_err(|error| format!("cannot start `{shown}`: {error}"))?;
+            let output = timeout(PREPARE_WITHIN, command.output()).await;
+            let output = output.map_err(|_late| format!("`{shown}` did not end within {PREPARE_WITHIN:?}"))?;
+            let output = output.map_err(|error| format!("cannot start `{shown}`: {error}"))?;
             if !output.status.success() {
                 let said = [output.stdout, output.stderr].concat();
                 let said = String::from_utf8_lossy(&said);
@@ -113,6 +137,10 @@ impl Sdk {
         let mut words = argv.iter().map(place);
         let program = words.next().ok_or_else(|| format!("an empty command of {}", self.language))?;
         let mut command = Command::new(program);
+        // What is tested must not depend on what the developer's own client is told.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOTPLATE_")) {
+            command.env_remove(name);
+        }
         command
             .args(words)
             .current_dir(&self.folder)

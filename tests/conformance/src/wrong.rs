@@ -22,6 +22,10 @@ pub enum Wrong {
     ClaimsNearHits,
     /// It ends in the middle of a write.
     Dies,
+    /// It ends once, when it was asked for many things at the same time.
+    DiesInCompany,
+    /// Writes are answered twice.
+    AnswersTwice,
 }
 
 /// What becomes of a request.
@@ -39,8 +43,10 @@ pub(crate) enum Fate {
 
 impl Wrong {
     /// What becomes of a request, which may be changed.
-    pub(crate) fn fate(self, op: &str, request: &mut Value) -> Fate {
+    /// `company`: others are under way.
+    pub(crate) fn fate(self, op: &str, request: &mut Value, company: bool) -> Fate {
         match (self, op) {
+            (Self::DiesInCompany, _) if company => Fate::Kills,
             (Self::DropsInvalidations, "invalidate" | "remove") => {
                 Fate::Answered(Answer::Ok(json!({ "outcome": "done", "matched": 1 })))
             }
@@ -55,6 +61,11 @@ impl Wrong {
             }
             _ => Fate::Sent,
         }
+    }
+
+    /// Whether an answer is given once more.
+    pub(crate) fn repeats(self, line: &str) -> bool {
+        self == Self::AnswersTwice && line.contains(r#""stored""#)
     }
 
     /// What becomes of an answer.

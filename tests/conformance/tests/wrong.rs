@@ -9,7 +9,7 @@ use std::{
 use hotplate_conformance::{
     load,
     sdk::{Places, Sdk},
-    suite::{Row, Suite},
+    suite::{ANSWERS, LIVES, Row, Suite},
     wrong::Wrong,
 };
 
@@ -36,7 +36,7 @@ async fn rows(wrong: Option<Wrong>, globs: &[&str]) -> Vec<Row> {
     let driver = vec![program("hotplate-driver").display().to_string()];
     let places = Places { tools: root.join("target/tools"), server: program("hotplate"), root: root.clone() };
     let languages = vec![Sdk::ready("rust", root, driver)];
-    let suite = Suite { places, languages, scenarios, at_once: 4, wrong };
+    let suite = Suite { places, languages, scenarios, at_once: 4, languages_at_once: 1, wrong };
     suite.run(&|_row| {}).await.expect("the server starts")
 }
 
@@ -63,7 +63,7 @@ async fn a_right_driver_passes() {
     let rows = rows(None, &CHOSEN).await;
     let wrong: Vec<_> = rows.iter().filter(|row| !row.pass).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(rows.len(), CHOSEN.len() + 2, "each scenario, and how the driver begins and ends");
+    assert_eq!(rows.len(), CHOSEN.len() + 4, "each scenario, and how the driver begins, lives, speaks and ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,5 +89,19 @@ async fn a_driver_that_does_not_answer_fails_what_waits_for_it_and_nothing_else(
 async fn a_driver_that_dies_fails_the_scenario_that_killed_it_and_is_started_anew() {
     let rows = rows(Some(Wrong::Dies), &[READ, TOUCH, KEYS]).await;
     let failed: Vec<_> = rows.iter().filter(|row| !row.pass).collect();
-    assert!(matches!(failed[..], [row] if row.scenario == TOUCH && row.detail.contains("gone")), "{failed:#?}");
+    let [touch, lives] = failed[..] else { panic!("{failed:#?}") };
+    assert!(touch.scenario == TOUCH && touch.detail.contains("gone"), "{touch:#?}");
+    assert!(lives.scenario == LIVES && lives.detail.starts_with("2 times it died"), "{lives:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_dies_beside_others_only_is_found_although_each_passes_alone() {
+    let rows = rows(Some(Wrong::DiesInCompany), &[READ, TOUCH, ONCE]).await;
+    let failed: Vec<_> = rows.iter().filter(|row| !row.pass).collect();
+    assert!(matches!(failed[..], [row] if row.scenario == LIVES), "{failed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_answers_twice_is_found() {
+    assert_eq!(failing(Wrong::AnswersTwice, &[READ]).await, named(&[ANSWERS]));
 }
