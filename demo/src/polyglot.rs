@@ -16,8 +16,13 @@ use crate::{clock, herd, server::Server};
 
 /// What the computation is called, in every process.
 const NAME: &str = "herd";
-/// A near cache hears of a change at once; this is when the demo gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A near cache hears of a change at once, and bounds its silence to 3 s; this is when the demo gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a caller may wait beyond the computation.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+/// Longest time that near caches keep anything: longer than all of this takes, so that what they forget they forget because
+/// they heard of it.
+const KEPT_MS: u64 = 3_600_000;
 /// Time between two looks into a near cache.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -62,11 +67,14 @@ pub(crate) async fn run(callers: usize, compute: Duration, program: Option<&Path
     let server = Server::start(crate::cache::Kind::Hotplate, program, folder.path()).await?;
     let drivers = drivers(&places(program)?).await?;
     let outcome = together(&drivers, &server.address, callers, compute).await;
+    let mut ended = Ok(());
     for (language, driver) in drivers {
-        driver.end().await.map_err(|why| format!("{language}: {why}"))?;
+        ended = ended.and(driver.end().await.map_err(|why| format!("{language}: {why}")));
     }
     server.end().await;
-    outcome
+    // Why it failed says more than how its drivers ended.
+    let outcome = outcome?;
+    ended.map(|()| outcome)
 }
 
 fn places(program: Option<&Path>) -> Result<Places, String> {
@@ -81,7 +89,8 @@ async fn drivers(places: &Places) -> Result<BTreeMap<String, Driver>, String> {
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(herd::TICK);
     let mut drivers = BTreeMap::new();
-    for (language, sdk) in sdk::all(places)? {
+    // One process of each language, however many clients it has.
+    for (language, sdk) in sdk::all(places)?.into_iter().filter(|(name, sdk)| *name == sdk.language) {
         bar.set_message(format!("preparing {language}"));
         sdk.prepare(places).await.map_err(|why| format!("{language}: {why}"))?;
         let driver = Driver::start(sdk.driver(places)?, None).await.map_err(|why| format!("{language}: {why}"))?;
@@ -98,7 +107,7 @@ async fn together(
     compute: Duration,
 ) -> Result<Outcome, String> {
     for (language, driver) in drivers {
-        let near = json!({"near": {"follow": "namespace"}});
+        let near = json!({"near": {"follow": "namespace", "ttl_max_ms": KEPT_MS}});
         said(language, driver, "open", json!({"client": "herd", "url": url})).await?;
         said(language, driver, "open", json!({"client": "near", "url": url, "settings": near})).await?;
         // Connected before it begins, as a service that runs is.
@@ -130,7 +139,7 @@ async fn ask(drivers: &BTreeMap<String, Driver>, callers: usize, compute: Durati
     }
     let (mut values, mut longest) = (Vec::new(), 0);
     for (language, pending) in waiting {
-        let answer = tokio::time::timeout(compute + PATIENCE, pending.answer()).await;
+        let answer = tokio::time::timeout(compute + ANSWERED_WITHIN, pending.answer()).await;
         let answer = answer.map_err(|_late| format!("{language} left a caller without an answer"))?;
         values.push(ok(language, "get_or_compute", answer)?["value"].clone());
         longest = longest.max(milliseconds(began));

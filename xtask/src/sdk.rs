@@ -25,6 +25,10 @@ pub(crate) struct Sdk {
     #[expect(dead_code, reason = "for readers, and for those who want nothing but stubs")]
     generated: Option<String>,
     commands: Commands,
+    /// Of clients that the language has besides: `cargo x conformance` starts them.
+    #[serde(default)]
+    #[expect(dead_code, reason = "they are not phases")]
+    drivers: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     limits: Limits,
     #[serde(skip)]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value, json};
 
 use crate::words;
@@ -49,7 +49,7 @@ pub struct Scenario {
     #[serde(default = "within")]
     pub within_ms: u64,
     /// Languages that need not have this, each with its reason.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "left_out")]
     pub without: BTreeMap<String, String>,
     /// What is done, one after the other.
     pub steps: Vec<Step>,
@@ -139,6 +139,20 @@ pub struct Must {
     pub error: Option<Value>,
     /// How long it took, in milliseconds.
     pub took_ms: Option<Value>,
+}
+
+/// Whom a scenario may leave out.
+const LEFT_OUT: [&str; 6] = ["go", "java", "python", "python-sync", "rust", "typescript"];
+
+/// Languages, or drivers, each with its reason; a name that is nobody's leaves nobody out.
+fn left_out<'de, D: Deserializer<'de>>(given: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let given = BTreeMap::<String, String>::deserialize(given)?;
+    match given.iter().find(|(name, reason)| !LEFT_OUT.contains(&name.as_str()) || reason.is_empty()) {
+        Some((name, _)) => {
+            Err(D::Error::custom(format!("`without: {name}`: one of {}, with a reason", LEFT_OUT.join(", "))))
+        }
+        None => Ok(given),
+    }
 }
 
 impl TryFrom<Map<String, Value>> for Step {
