@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import inspect
 import itertools
 import threading
 import time
@@ -12,9 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi.security import APIKeyHeader
 from fastapi.testclient import TestClient
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, SecretStr
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 
 from hotplate import AsyncNamespace, Client, errors
@@ -363,3 +367,225 @@ def test_routes_are_guarded_by_what_they_are_given(url: str) -> None:
         assert web.get("/admin/health").status_code == 403
     with pytest.raises(TypeError, match="dependencies"):
         cache_router()  # type: ignore[call-arg]
+
+
+class Aliased(BaseModel):
+    inner: int = Field(serialization_alias="outer")
+    unset: int = 2
+    secret: str = Field(default="hidden", exclude=True)
+
+
+class Stored(Aliased):
+    password: str = "hunter2"
+
+
+def _same_with_and_without(path: str, function: Any, url: str, **route: Any) -> Any:
+    """Asserts that an endpoint answers the same without the cache, when it computes, and on a hit."""
+    app = FastAPI(lifespan=hotplate_lifespan(url))
+    app.get(f"/plain{path}", **route)(function)
+    app.get(f"/cached{path}", **route)(cache_endpoint(ttl="10m")(function))
+    with TestClient(app) as web:
+        plain, miss, hit = web.get(f"/plain{path}"), web.get(f"/cached{path}"), web.get(f"/cached{path}")
+    assert (miss.headers["x-hotplate"], hit.headers["x-hotplate"]) == ("miss", "hit")
+    for cached in (miss, hit):
+        assert (cached.status_code, cached.json(), cached.headers["content-type"]) == (
+            plain.status_code,
+            plain.json(),
+            plain.headers["content-type"],
+        )
+    return hit.json()
+
+
+def test_a_hit_answers_what_the_endpoint_would(url: str) -> None:
+    async def one() -> Aliased:
+        return Stored(inner=1)
+
+    async def many() -> list[Aliased]:
+        return [Stored(inner=1), Stored(inner=2, unset=3)]
+
+    async def numbered() -> Any:
+        return {1: "a", "when": datetime.datetime(2026, 1, 1)}
+
+    assert _same_with_and_without("/one", one, url) == {"outer": 1, "unset": 2}
+    assert _same_with_and_without("/unset", one, url, response_model_exclude_unset=True) == {"outer": 1}
+    assert _same_with_and_without("/names", one, url, response_model_by_alias=False) == {"inner": 1, "unset": 2}
+    assert _same_with_and_without("/some", one, url, response_model_include={"unset"}) == {"unset": 2}
+    assert _same_with_and_without("/many", many, url, status_code=202)[1] == {"outer": 2, "unset": 3}
+    assert _same_with_and_without("/numbered", numbered, url)["1"] == "a"
+    assert _same_with_and_without("/given", lambda: {"inner": 1, "other": 2}, url, response_model=dict[str, int])
+
+
+def test_what_its_model_leaves_out_is_not_stored(url: str, client: Client) -> None:
+    async def one() -> Aliased:
+        return Stored(inner=1)
+
+    _same_with_and_without("/one", one, url)
+    (key,) = client.namespace().list()
+    assert client.namespace().get_value(key) == {"outer": 1, "unset": 2}
+
+
+def test_headers_of_dependencies_come_with_a_hit(url: str) -> None:
+    app = FastAPI(lifespan=hotplate_lifespan(url))
+
+    def mark(response: Response) -> None:
+        response.headers["x-mark"] = "set"
+
+    @app.get("/marked", dependencies=[Depends(mark)])
+    @cache_endpoint(ttl="10m")
+    async def marked() -> int:
+        return 1
+
+    with TestClient(app) as web:
+        for result in ("miss", "hit"):
+            answer = web.get("/marked")
+            assert (answer.headers["x-hotplate"], answer.headers["x-mark"], answer.json()) == (result, "set", 1)
+
+
+scheme = APIKeyHeader(name="X-API-Key", auto_error=False)
+
+
+async def user(key: Annotated[str | None, Depends(scheme)]) -> str:
+    return f"user of {key}"
+
+
+async def tenant(x_tenant: Annotated[str, Header()] = "none") -> str:
+    return x_tenant
+
+
+def page(limit: int = 10) -> int:
+    return limit
+
+
+def address(request: Request) -> str:
+    return "" if request.client is None else request.client.host
+
+
+class Caller:
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+
+class Asks:
+    def __call__(self, connection: HTTPConnection) -> str:
+        return connection.url.path
+
+
+def test_callers_who_are_known_by_a_key_of_their_own_are_not_shown_anothers_answer(url: str) -> None:
+    app = FastAPI(lifespan=hotplate_lifespan(url))
+
+    @app.get("/me")
+    @cache_endpoint(ttl="1h")
+    async def me(name: Annotated[str, Depends(user)]) -> str:
+        return name
+
+    @app.get("/tenant")
+    @cache_endpoint(ttl="1h", vary=["accept-language"])
+    async def of_tenant(name: Annotated[str, Depends(tenant)], limit: Annotated[int, Depends(page)]) -> str:
+        return f"{name} {limit}"
+
+    @app.get("/kept")
+    @cache_endpoint(ttl="1h", vary=["x-api-key"])
+    async def kept(name: Annotated[str, Depends(user)]) -> str:
+        return name
+
+    @app.get("/language")
+    @cache_endpoint(ttl="1h", vary=["x-language"])
+    async def language(x_language: Annotated[str, Header()] = "en") -> str:
+        return x_language
+
+    @app.get("/host")
+    @cache_endpoint(ttl="1h", ignore=["request"])
+    async def host(request: Request) -> str:
+        return str(request.url.hostname)
+
+    def told(web: TestClient, path: str, **headers: str) -> tuple[Any, str]:
+        answer = web.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return answer.json(), answer.headers["x-hotplate"]
+
+    with TestClient(app) as web:
+        for _ in range(2):
+            for key in ("ka", "kb"):
+                assert told(web, "/me", x_api_key=key) == (f"user of {key}", "bypass")
+                assert told(web, "/tenant", x_tenant=key) == (f"{key} 10", "bypass")
+        assert [told(web, "/kept", x_api_key=key) for key in ("ka", "kb", "ka")] == [
+            ("user of ka", "miss"),
+            ("user of kb", "miss"),
+            ("user of ka", "hit"),
+        ]
+        assert [told(web, "/language", x_language=one)[0] for one in ("de", "fr", "de")] == ["de", "fr", "de"]
+        assert [told(web, "/tenant"), told(web, "/tenant?limit=3")] == [("none 10", "miss"), ("none 3", "miss")]
+        assert "x-api-key" in web.get("/me").headers["vary"]
+        for name in ("a.example", "b.example"):
+            assert told(web, "/host", host=name) == (name, "miss")
+            assert told(web, "/host", host=name) == (name, "hit")
+
+
+def test_endpoints_that_may_answer_by_anything_are_refused(url: str) -> None:
+    async def reads(request: Request) -> str:
+        return ""
+
+    async def body(given: Guidance) -> str:
+        return ""
+
+    async def over(caller: Annotated[str, Depends(address)]) -> str:
+        return ""
+
+    async def made(caller: Annotated[Caller, Depends()]) -> str:
+        return ""
+
+    async def asks(caller: str = Depends(Asks())) -> str:
+        return ""
+
+    for function in (reads, body, over, made, asks):
+        with pytest.raises(errors.ConfigurationError, match="may differ by"):
+            cache_endpoint(ttl="1h")(function)
+        for said in (
+            {"shared": True},
+            {"vary": ["x"]},
+            {"key": str},
+            {"ignore": list(inspect.signature(function).parameters)},
+        ):
+            cache_endpoint(**said)(function)
+
+    async def plain(track: str, cache: Cache, page: Annotated[int, Query()] = 1) -> str:
+        return track
+
+    cache_endpoint(tags=["t:{track}"])(plain)
+    for wrong in ({"tags": ["t:{trak}"]}, {"depends_on": ["{"]}, {"ignore": ["trak"]}):
+        with pytest.raises(errors.ConfigurationError):
+            cache_endpoint(**wrong)(plain)  # type: ignore[arg-type]
+
+
+class Credentials(BaseModel):
+    token: SecretStr
+
+
+class Settings(BaseModel):
+    since: datetime.datetime
+    limits: dict[int, float] = {}
+
+
+class OtherSettings(Settings):
+    pass
+
+
+def test_models_as_arguments_are_told_apart_and_secrets_are_refused(client: Client) -> None:
+    @client.namespace().cached(ttl="1h")
+    def account(given: BaseModel) -> str:
+        return type(given).__name__
+
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    keys = {
+        str(account.key(one))
+        for one in (
+            Settings(since=now),
+            Settings(since=now, limits={1: 2}),
+            Settings(since=now + datetime.timedelta(1)),
+            OtherSettings(since=now),
+        )
+    }
+    assert len(keys) == 4
+    assert account.key(Settings(since=now)) == account.key(Settings(since=now))
+    with pytest.raises(errors.InvalidArgumentError, match="SecretStr") as caught:
+        account(Credentials(token=SecretStr("hunter2")))
+    assert "hunter2" not in str(caught.value)

@@ -16,7 +16,7 @@ from hotplate.v1 import cache_pb2 as pb
 from hotplate.v1 import types_pb2 as types
 
 #: Lifetime where nothing is said, the longest and the shortest, in seconds.
-TTL_DEFAULT: Final = 3_600.0
+TTL_DEFAULT: Final = 1_800.0
 _TTL_MAX: Final = 30 * 86_400.0
 _TTL_MIN: Final = 0.001
 _SPREAD_MAX: Final = 3_600.0

@@ -80,8 +80,8 @@ class FakeServer:
     `failure`, when set, is what every call fails with: `fake.failure = hotplate.UnavailableError("away")`.
 
     Values, negatives, tags, kinds, dependencies, conditions, lifetimes, leases and listings are as a server has them,
-    with its bounds, where nothing is said an hour. Jitter, XFetch and `spread_over` are left out, as chance has no
-    place in a test.
+    with its bounds, and half an hour where nothing is said. Jitter, XFetch and `spread_over` are left out, as chance
+    has no place in a test.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

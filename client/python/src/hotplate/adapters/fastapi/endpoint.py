@@ -8,9 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, TypeVar, Unpack
 
 from hotplate._aio.namespace import AsyncNamespace
+from hotplate._core import templates
+from hotplate._core.texts import several
 from hotplate.adapters._extra import needed
+from hotplate.adapters.fastapi.callers import headers_of_route, undeclared
 from hotplate.adapters.fastapi.connect import client_of
 from hotplate.adapters.fastapi.http import PRIVATE, Asked, Result, asked, etag_of, headers_of, is_same
+from hotplate.adapters.fastapi.rendering import Rendering, UnrenderableError
 from hotplate.adapters.fastapi.signature import with_http
 from hotplate.errors import CodecError, ConfigurationError
 from hotplate.keys import AnyKey, Key, key_text
@@ -19,7 +23,6 @@ from hotplate.results import Hit
 from hotplate.serializers.json import Json
 
 try:
-    from fastapi.encoders import jsonable_encoder
     from starlette.concurrency import run_in_threadpool
     from starlette.requests import Request
     from starlette.responses import Response
@@ -34,11 +37,11 @@ _JSON: Final = Json()
 
 
 class _NotData(Exception):  # noqa: N818 - nothing failed
-    """The endpoint made a response of its own, which cannot be stored."""
+    """The endpoint made a response of its own, or what is no answer of its route: neither can be stored."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, made: Any) -> None:
         super().__init__()
-        self.response = response
+        self.made = made
 
 
 def cache_endpoint(
@@ -47,21 +50,27 @@ def cache_endpoint(
     vary: Sequence[str] = (),
     shared: bool = False,
     key: Callable[[Request], AnyKey] | None = None,
+    ignore: Sequence[str] = (),
     **options: Unpack[ComputeArgs],
 ) -> Callable[[Callable[P, R]], Callable[P, Awaitable[Any]]]:
     """Keeps what an endpoint returns, computed once for all processes that are asked at the same time.
 
-    The cache is found by function, path, query and the headers in `vary`. Answers to requests with Authorization or a
-    Cookie are not cached, because they may be one caller's own, unless `vary` names that header, `shared` says that
-    all callers get the same, or `key` says what they differ by. Only GET is cached.
+    An answer is found by function, scheme, host, path, query and the headers in `vary`. Requests with Authorization, a
+    Cookie, or another header that the endpoint, its dependencies or their security schemes read, pass the cache,
+    because their answers may be one caller's own, unless `vary` names that header, `shared` says that all callers get
+    the same, or `key` says what they differ by. An endpoint that takes the request itself or a body, or depends on what
+    does, may answer by anything: it is refused with a `ConfigurationError` without one of these. Only GET is cached.
 
     - `key`: the key for a request, instead.
-    - `options`: as in `get_or_compute`. `tags` may name arguments of the endpoint: `["track:{track}"]`.
+    - `ignore`: parameters by which answers do not differ, such as a connection that needs the request.
+    - `options`: as in `get_or_compute`. `tags` and `depends_on` may name arguments of the endpoint, as in
+      `["track:{track}"]`.
 
     Callers decide with Cache-Control: `no-store` neither reads nor stores, `no-cache` computes anew, `max-age` takes
     nothing older, `only-if-cached` answers 504 instead of computing. Answers have an ETag (304 for If-None-Match),
     Cache-Control, X-Hotplate and Cache-Status. What is kept is JSON; a response made by the endpoint itself is passed
-    on as it is, and so are failures. What else the endpoint does, such as setting a header, it does when it computes.
+    on as it is, and so are failures. A hit answers what the endpoint would have, by its response model and options.
+    What else the endpoint does, such as setting a header, it does when it computes.
     """
     check_compute(options)
     if "cache" in options or "in_thread" in options:
@@ -69,7 +78,7 @@ def cache_endpoint(
     varied = tuple(name.lower() for name in vary)
 
     def decorate(function: Callable[P, R]) -> Callable[P, Awaitable[Any]]:
-        plan = _Plan(function, namespace, varied, shared, key, options)
+        plan = _Plan(function, namespace, varied, shared, key, ignore, options)
 
         @functools.wraps(function)
         async def endpoint(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -91,6 +100,7 @@ class _Plan:
         vary: Sequence[str],
         shared: bool,
         key: Callable[[Request], AnyKey] | None,
+        ignore: Sequence[str],
         options: ComputeArgs,
     ) -> None:
         self._function = function
@@ -100,10 +110,40 @@ class _Plan:
         self._key = key
         self._options = options
         self._is_keyed = shared or key is not None
-        # Answers are also other callers' when these headers are there: whoever keeps one has to know.
-        self._differs_by = vary if self._is_keyed else tuple(dict.fromkeys((*vary, *PRIVATE)))
+        self._ignore = several("ignore", ignore)
         self._own = inspect.signature(function)
         self.signature, self._request, self._response = with_http(function, self._own)
+        self._routes: dict[int, tuple[Rendering, tuple[str, ...]]] = {}
+        self._check()
+
+    def _check(self) -> None:
+        """Refuses what could not work, or would show one caller's answer to another."""
+        name = getattr(self._function, "__qualname__", "the endpoint")
+        unknown = sorted(set(self._ignore) - set(self._own.parameters))
+        if unknown:
+            raise ConfigurationError(f"`ignore` names `{unknown[0]}`, which is no parameter of {name}")
+        texts = (
+            *several("tags", self._options.get("tags", ())),
+            *several("depends_on", self._options.get("depends_on", ())),
+        )
+        templates.check(texts, self._own.parameters, name)
+        given = [one for one in self.signature.parameters.values() if one.name in self._own.parameters]
+        found = undeclared(given, self._ignore)
+        if found and not self._is_keyed and not self._vary:
+            raise ConfigurationError(
+                f"what {name} answers may differ by `{found[0]}`, which is neither path nor query: name the headers in"
+                f" vary=, give key=, say shared=True when all callers get the same, or ignore=('{found[0]}',)"
+            )
+
+    def _of_route(self, request: Request) -> tuple[Rendering, tuple[str, ...]]:
+        """How the request's route answers, and by which headers its answers are a caller's own."""
+        route = request.scope.get("route")
+        known = self._routes.get(id(route))
+        if known is None or known[0].route is not route:
+            headers = () if self._is_keyed else (*PRIVATE, *headers_of_route(route, self._ignore))
+            known = (Rendering(route), tuple(dict.fromkeys(headers)))
+            self._routes[id(route)] = known
+        return known
 
     async def answer(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """What the endpoint returns, from wherever it comes."""
@@ -116,45 +156,57 @@ class _Plan:
                 return await self._function(*args, **given)
             return await run_in_threadpool(self._function, *args, **given)
 
-        wants = asked(request, is_keyed=self._is_keyed, vary=self._vary)
+        rendering, private = self._of_route(request)
+        # Answers are also other callers' when these headers are there: whoever keeps one has to know.
+        reply = _Reply(request, response, tuple(dict.fromkeys((*self._vary, *private))), self._shared)
+        wants = asked(request, private=private, vary=self._vary)
         if wants.mode == "bypass":
-            return self._passed(await call(), response, "bypass")
+            return reply.passed(await call(), "bypass")
         space = client_of(request).namespace(self._namespace, serializer=_JSON)
         name = self._name(request)
         found = None if wants.mode == "refresh" else await self._found(space, name, wants)
         if found is not None and (wants.mode == "only" or not found.stale):
             result: Result = "stale" if found.stale else "hit"
-            return self._said(found.value, request, response, result, found.fresh_for)
+            return reply.stored(rendering, found.value, result, found.fresh_for)
         if wants.mode == "only":
             return Response(status_code=504, headers={"X-Hotplate": "miss", "Cache-Status": "hotplate"})
         result = "collapsed"
+        made: list[Any] = []
 
         async def compute() -> Any:
             nonlocal result
             result = "stale"  # What is returned when this fails, where that is allowed.
-            made = await call()
+            own = await call()
             result = "refresh" if wants.mode == "refresh" else "miss"
-            if isinstance(made, Response):
-                raise _NotData(made)
-            return jsonable_encoder(made)
+            if isinstance(own, Response):
+                raise _NotData(own)
+            try:
+                content = rendering.content(own)
+            except UnrenderableError:
+                raise _NotData(own) from None
+            made.append(own)
+            return content
 
         chosen: dict[str, Any] = {**self._options, "cache": wants.mode}
         if wants.max_age is not None:
             chosen["max_age"] = wants.max_age
-        if "tags" in self._options:
-            bound = self._own.bind_partial(*args, **given)
-            bound.apply_defaults()
-            chosen["tags"] = [tag.format_map(bound.arguments) for tag in self._options["tags"]]
+        bound = self._own.bind_partial(*args, **given)
+        bound.apply_defaults()
+        for option, fill in (("tags", templates.as_text), ("depends_on", templates.as_dependency)):
+            if option in self._options:
+                chosen[option] = [fill(text, bound.arguments) for text in chosen[option]]
         try:
             value = await space.get_or_compute(name, compute, **chosen)
-        except _NotData as made:
+        except _NotData as other:
             # A response is sent once: whoever waited for another's makes one of its own.
-            own = made.response if result != "collapsed" else await call()
-            return self._passed(own, response, "uncacheable")
+            return reply.passed(other.made if result != "collapsed" else await call(), "uncacheable")
         if found is not None:
             # The next one is computed behind it, and may already be there.
-            return self._said(value, request, response, "stale", None)
-        return self._said(value, request, response, result, await space.ttl(name))
+            return reply.stored(rendering, value, "stale", None)
+        if made:
+            # What the endpoint made itself, FastAPI answers as it would without the cache.
+            return reply.computed(made[0], value, result, await space.ttl(name))
+        return reply.stored(rendering, value, result, await space.ttl(name))
 
     async def _found(self, space: AsyncNamespace, name: str, wants: Asked) -> Hit[Any] | None:
         options: ReadArgs = {"accept_stale": self._options.get("stale_while_revalidate", False)}
@@ -170,22 +222,44 @@ class _Plan:
     def _name(self, request: Request) -> str:
         if self._key is not None:
             return key_text(self._key(request))
-        name = Key("http", f"{self._function.__module__}.{self._function.__qualname__}").text(request.url.path)
+        url = request.url
+        name = Key("http", f"{self._function.__module__}.{self._function.__qualname__}")
+        name = name.text(f"{url.scheme}://{url.netloc}{url.path}")
         query = sorted(request.query_params.multi_items())
         if query or self._vary:
             name = name.params([query, [request.headers.get(header, "") for header in self._vary]])
         return str(name)
 
-    def _passed(self, made: Any, response: Response, result: Result) -> Any:
-        self._tell(made if isinstance(made, Response) else response, headers_of(result))
+
+class _Reply:
+    """What is said about an answer, in the headers of whichever response it becomes."""
+
+    def __init__(self, request: Request, response: Response, differs_by: Sequence[str], shared: bool) -> None:
+        self._request = request
+        self._response = response
+        self._differs_by = differs_by
+        self._shared = shared
+
+    def passed(self, made: Any, result: Result) -> Any:
+        """What the endpoint made, which nobody keeps."""
+        self._tell(made if isinstance(made, Response) else self._response, headers_of(result))
         return made
 
-    def _said(self, value: Any, request: Request, response: Response, result: Result, left: float | None) -> Any:
-        etag = etag_of(value)
-        same = is_same(request, etag)
-        answer = Response(status_code=304) if same else response
-        self._tell(answer, headers_of(result, etag=etag, fresh_for=left, shared=self._shared))
-        return answer if same else value
+    def computed(self, made: Any, content: Any, result: Result, left: float | None) -> Any:
+        """What the endpoint made, and is stored for `left` seconds."""
+        return self._unchanged(content, result, left) or made
+
+    def stored(self, rendering: Rendering, content: Any, result: Result, left: float | None) -> Response:
+        """What was stored."""
+        return self._unchanged(content, result, left) or rendering.response(content, self._response)
+
+    def _unchanged(self, content: Any, result: Result, left: float | None) -> Response | None:
+        """Tells about an answer; what the caller has already is not sent again."""
+        etag = etag_of(content)
+        answer = Response(status_code=304) if is_same(self._request, etag) else None
+        headers = headers_of(result, etag=etag, fresh_for=left, shared=self._shared)
+        self._tell(self._response if answer is None else answer, headers)
+        return answer
 
     def _tell(self, response: Response, headers: Mapping[str, str]) -> None:
         response.headers.update(headers)

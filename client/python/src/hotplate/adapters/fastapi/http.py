@@ -37,11 +37,11 @@ class Asked:
     """Nothing older than this, in seconds."""
 
 
-def asked(request: Request, *, is_keyed: bool, vary: Sequence[str]) -> Asked:
-    """Reads Cache-Control. `is_keyed`: the endpoint takes care itself that answers do not reach others."""
+def asked(request: Request, *, private: Sequence[str], vary: Sequence[str]) -> Asked:
+    """Reads Cache-Control. `private`: headers that make an answer one caller's own, unless it is kept for each."""
     wants = _directives(request.headers.getlist("cache-control"))
-    is_private = any(name in request.headers and name not in vary for name in PRIVATE)
-    if request.method not in ("GET", "HEAD") or "no-store" in wants or (is_private and not is_keyed):
+    is_private = any(name in request.headers and name not in vary for name in private)
+    if request.method not in ("GET", "HEAD") or "no-store" in wants or is_private:
         return Asked("bypass")
     if "no-cache" in wants or (not wants and "no-cache" in request.headers.get("pragma", "").lower()):
         return Asked("refresh")
