@@ -26,8 +26,23 @@ def test_fixtures_give_a_server_and_a_client(pytester: pytest.Pytester, monkeypa
             assert hotplate_server.address in hotplate_server.url("ml")
         """
     )
-    result = pytester.runpytest_subprocess("-p", "hotplate.testing.fixtures")
+    result = pytester.runpytest_subprocess("-p", "hotplate_pytest")
     result.assert_outcomes(passed=2)
+
+
+def test_a_run_that_knows_nothing_of_a_cache_loads_no_client(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_one():
+            assert not {"hotplate", "grpc", "google.protobuf"} & set(sys.modules)
+        """
+    )
+    pytester.runpytest_subprocess("-p", "hotplate_pytest").assert_outcomes(passed=1)
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ def main() -> int:
         with local_server() as server:
             print(run(python, "main.py", cwd=clean, HOTPLATE_URL=server.url("walkthrough")), end="")
         typed = run(python, "-c", "import hotplate, pathlib; print(pathlib.Path(hotplate.__file__).parent)", cwd=clean)
-        if not (Path(typed.strip()) / "py.typed").exists() or not typed.startswith(place):
+        package = Path(typed.strip())
+        wanted = (package / "py.typed", package.parent / "hotplate_pytest.py")
+        if not all(path.exists() for path in wanted) or not typed.startswith(place):
             raise SystemExit("the wheel does not hold what it should")
     print(f"built and proved: {', '.join(path.name for path in built)}")
     return 0
