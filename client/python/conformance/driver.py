@@ -54,6 +54,7 @@ class Driver(Vectors):
         self.threaded = threaded
         self.clients: dict[str, Any] = {}
         self.watches: dict[str, Watched] = {}
+        self.refused: dict[str, HotplateError] = {}
         self.gates = Gates()
         self.requests: dict[int, asyncio.Task[None]] = {}
 
@@ -252,23 +253,31 @@ class Driver(Vectors):
         progress_interval_ms: int | None = None,
         namespace: str | None = None,
     ) -> Any:
-        opened = self.space(client, namespace).watch(
-            *map(_selector, selectors or []),
-            include_present=include_present,
-            values=values,
-            resume=base64.b64decode(resume or ""),
-            exclude_own=exclude_own,
-            progress_interval=None if progress_interval_ms is None else progress_interval_ms / 1000,
-        )
+        try:
+            opened = self.space(client, namespace).watch(
+                *map(_selector, selectors or []),
+                include_present=include_present,
+                values=values,
+                resume=base64.b64decode(resume or ""),
+                exclude_own=exclude_own,
+                progress_interval=None if progress_interval_ms is None else progress_interval_ms / 1000,
+            )
+        except HotplateError as error:
+            # Whoever asks for its items is told the same.
+            self.refused[watch] = error
+            raise
         self.watches[watch] = Watched(self.call, opened)
         return {}
 
     async def op_watch_next(self, watch: str, count: int = 1, within_ms: int = 5_000, progress: bool = False) -> Any:
+        if watch in self.refused:
+            raise self.refused[watch]
         items, token = await self.watches[watch].take(count, within_ms / 1000, progress)
         return {"items": items, "resume_token": base64.b64encode(token).decode()}
 
     async def op_watch_close(self, watch: str) -> Any:
-        await self.watches.pop(watch).close()
+        if self.refused.pop(watch, None) is None:
+            await self.watches.pop(watch).close()
         return {}
 
     # Looking in.

@@ -181,14 +181,10 @@ class Tasks:
         thread = threading.Thread(
             target=here.run, args=(self._guarded, work, args, ended), name="hotplate", daemon=True
         )
+        # One that has not begun cannot be waited for.
         with self._lock:
-            self._threads.add(thread)
-        try:
             thread.start()
-        except RuntimeError:
-            with self._lock:
-                self._threads.discard(thread)
-            raise
+            self._threads.add(thread)
         return Task(thread)
 
     def _guarded(self, work: Callable[..., None], args: tuple[Any, ...], ended: Callable[[], None] | None) -> None:
