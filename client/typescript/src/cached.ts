@@ -45,7 +45,10 @@ export interface CachedFunction<A extends unknown[], T> {
   refresh(...args: A): Promise<T>;
   /** Computes; neither reads nor stores. */
   bypass(...args: A): Promise<T>;
-  /** The same function with a signal: a caller that gives up does not stop the computation for the others. */
+  /**
+   * The same function with a signal: a caller that gives up does not stop the computation for the others, and the function itself
+   * is not told. One that is to be told takes its signal by {@link Namespace.getOrCompute}.
+   */
   with(call: { readonly signal?: AbortSignal; readonly timeoutMs?: number }): (...args: A) => Promise<T>;
   /** Drops the result for these arguments. */
   forget(...args: A): Promise<Invalidated>;

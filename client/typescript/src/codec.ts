@@ -192,6 +192,8 @@ export function decodeChecked<T>(codec: Codec<T>, contentType: string, encoding:
 /** Writes a value; whatever a codec of the caller's throws becomes a failure of this client. */
 export function encodeChecked<T>(codec: Codec<T>, value: T): Uint8Array {
   const bytes = guarded("encoded", () => codec.encode(value));
+  // What a promise says later nobody hears.
+  if (isThenable(bytes)) bytes.then(undefined, () => undefined);
   if (!(bytes instanceof Uint8Array)) throw codecError("a codec writes a Uint8Array: this one wrote something else");
   return bytes;
 }

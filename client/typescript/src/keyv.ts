@@ -5,7 +5,7 @@
 import { EventEmitter } from "node:events";
 import { HotplateClient } from "./client.js";
 import type { Codec } from "./codec.js";
-import { codecError, HotplateError } from "./error.js";
+import { codecError, HotplateError, invalidArgument } from "./error.js";
 import type { Namespace } from "./namespace.js";
 import { type Select, select } from "./selector.js";
 import type { ClientOptions } from "./settings.js";
@@ -13,6 +13,10 @@ import type { Ttl } from "./ttl.js";
 
 /** Selectors that fit one call. */
 const SELECTORS_MAX = 128;
+/** Keys that are asked about at once. */
+const ASKED_AT_ONCE = 32;
+/** Longest lifetime of an entry, in milliseconds: 100 years. */
+const LIFETIME_MAX_MS = 100 * 365 * 86_400_000;
 /** What text never begins with that Keyv serialized: JSON of another value follows. */
 const MARK = "\0";
 
@@ -33,8 +37,9 @@ export interface KeyvHotplateEntry {
 /**
  * A Keyv store: `new Keyv({ store: new KeyvHotplate(cache.namespace("web")) })`.
  *
- * What Keyv calls a namespace is a prefix of keys here; several Keyvs can share one namespace of the server. A cache that is
- * away answers nothing and stores nothing, as the client does, unless that was set up with `onError: "raise"`.
+ * What Keyv calls a namespace is a prefix of keys here; several Keyvs can share one namespace of the server, each by a store of its
+ * own: Keyv writes its namespace into the store. A cache that is away answers nothing and stores nothing, as the client does,
+ * unless that was set up with `onError: "raise"`.
  */
 export class KeyvHotplate extends EventEmitter {
   /** For Keyv: it iterates only stores of a dialect that it knows, and one with prefixes and a scan is `redis` to it. */
@@ -64,12 +69,12 @@ export class KeyvHotplate extends EventEmitter {
     return found.hit ? found.value : undefined;
   }
 
-  /** The values of several keys, in their order. */
+  /** The values of several keys, in their order. One that cannot be read is not there, and is emitted as an error. */
   // biome-ignore lint/suspicious/noExplicitAny: as for `get`.
   async getMany(keys: string[]): Promise<any[]> {
     const found = await this.#told(this.#space.getMany(keys));
     return found.map((one) => {
-      if (one.outcome === "error") throw this.#failed(one.error);
+      if (one.outcome === "error") this.#failed(one.error);
       return one.hit ? one.value : undefined;
     });
   }
@@ -119,7 +124,12 @@ export class KeyvHotplate extends EventEmitter {
 
   /** Whether there are such keys, in their order. */
   async hasMany(keys: string[]): Promise<boolean[]> {
-    return await this.#told(Promise.all(keys.map((key) => this.#space.exists(key))));
+    const found: boolean[] = [];
+    for (let at = 0; at < keys.length; at += ASKED_AT_ONCE) {
+      const some = keys.slice(at, at + ASKED_AT_ONCE).map((key) => this.#space.exists(key));
+      found.push(...(await this.#told(Promise.all(some))));
+    }
+    return found;
   }
 
   /** Keys and values, in the order of the keys, of what is there when they are come to. */
@@ -147,8 +157,10 @@ export class KeyvHotplate extends EventEmitter {
   }
 
   #lifetime(ttl: number | undefined): Ttl | undefined {
-    // Keyv takes zero for "no end".
-    return ttl === undefined || ttl === 0 ? this.#ttl : `${Math.max(1, Math.ceil(ttl))}ms`;
+    // Keyv takes zero for "no end", which nothing has here.
+    if (ttl === undefined || ttl === 0 || ttl === Number.POSITIVE_INFINITY) return this.#ttl;
+    if (Number.isNaN(ttl)) throw invalidArgument("ttl", "a lifetime is a number of milliseconds");
+    return `${Math.min(Math.max(1, Math.ceil(ttl)), LIFETIME_MAX_MS)}ms`;
   }
 
   async #told<R>(work: Promise<R>): Promise<R> {

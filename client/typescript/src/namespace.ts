@@ -191,7 +191,8 @@ export class Namespace<T = unknown> {
   /**
    * Answers the stored value, or computes and stores it.
    *
-   * - However many callers of this process ask for a key at once, it is looked up once; they share one object. Of all processes
+   * - However many callers of this process ask for a key at once, it is looked up once for all who accept the same (`maxAge`,
+   *   `staleWhileRevalidate`, `perProcess`, `mode`, the codec); they share one object. Of all processes
    *   that miss it at once, one gets the key's lease and computes; the others wait for its value on the server, at most `wait`,
    *   and then compute for themselves, which is not stored.
    * - A caller that gives up does not stop the computation for the others; when the last one does, its signal is aborted and
@@ -202,7 +203,7 @@ export class Namespace<T = unknown> {
    *   `holdOff` say otherwise.
    * - With `staleWhileRevalidate`, and for a value that is to be renewed ahead of its end, the caller gets what is there, and
    *   the next value is computed behind it. With `staleIfError`, a stale value is answered in place of a failure.
-   * - Storing is best effort: its failure is logged and never the caller's. A lease that was lost stores nothing, and the
+   * - Storing is best effort: callers wait for it for at most 1 s, and its failure is logged and never theirs. A lease that was lost stores nothing, and the
    *   caller still gets its value. A cache that is away costs one computation in each process, which is not stored.
    * - Who asks after a write or an invalidation of this client was answered joins nothing that began before it.
    * - A computation may ask for others. What asks for itself, directly or over others, is an error at once.

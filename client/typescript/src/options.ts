@@ -62,6 +62,12 @@ export type CacheMode = "use" | "bypass" | "refresh" | "only";
 
 /** How `getOrCompute` reads, computes and stores. */
 export interface ComputeOptions extends WriteOptions {
+  /**
+   * The time of each look-up in milliseconds, instead of the client's. Neither waiting for others (`wait`) nor computing is part of
+   * it, and storing has the client's own: a bound on all of it is `signal: AbortSignal.timeout(ms)`. Who joins a look-up that is
+   * under way waits for that one's time.
+   */
+  readonly timeoutMs?: number | undefined;
   /** How this call uses the cache. Default: `use`. */
   readonly mode?: CacheMode | undefined;
   /** When the computation fails and a stale value is there, answers that. It needs entries stored with `staleFor`. */

@@ -305,7 +305,67 @@ describe.each(["server", "memory"] as const)("on the %s", (where) => {
     const failing = space.invalidates(() => Promise.reject(new RangeError("own")), add.all());
     await expect(failing()).rejects.toThrow(RangeError);
     expect((await space.get(add.key(1, { c: 2 }))).outcome).toBe("miss");
-    await add.forget(1, { c: 2 });
+    await add(1, { c: 2 });
+    expect(await add.forget(1, { c: 2 })).toEqual({ outcome: "done", matched: 1 });
+    expect((await space.get(add.key(1, { c: 2 }))).outcome).toBe("miss");
+  });
+
+  it("gives arguments that differ keys that differ, or refuses them", async () => {
+    const told = space.cached((...args: unknown[]) => args.length, { prefix: ["told"] });
+    expect(told.key("x", undefined)).toBe(told.key("x"));
+    const keys = [[], [0], ["0"], [null], [[]], [[0]], [{}], [{ a: 1 }], [false]].map((args) => told.key(...args));
+    expect(new Set(keys).size).toBe(keys.length);
+    const odd = [new Array(3), 1n, { n: [1n] }, new Date(), new Map(), undefined, Number.NaN, "\ud800", () => 1];
+    for (const value of odd) {
+      await expect(told(value, 1), String(value)).rejects.toMatchObject({ kind: "INVALID_ARGUMENT", field: "key" });
+    }
+  });
+
+  it("refuses what is out of bounds", async () => {
+    const many = Array.from({ length: 65 }, (_, n) => `t${n}`);
+    const wrong: (() => Promise<unknown>)[] = [
+      () => space.put("a\nb", 1),
+      () => space.put("", 1),
+      () => space.get("x".repeat(1_025)),
+      () => space.put("a", 1, { jitter: 5 }),
+      () => space.put("a", 1, { refreshAhead: 1 }),
+      () => space.put("a", 1, { refreshAheadXfetch: 0 }),
+      () => space.put("a", 1, { tags: many }),
+      () => space.put("a", 1, { tags: [""] }),
+      () => space.put("a", 1, { kind: "k".repeat(129) }),
+      () => space.put("a", 1, { dependsOn: ["tag:"] }),
+      () => space.put("a", 1, { labels: { x: "y".repeat(20_000) } }),
+      () => space.putNegative("a", "lower", ""),
+      () => space.touch("a\nb", 1),
+      () => space.invalidate(select.glob("[a")),
+      () => space.invalidate(select.glob("*a*b*c*d*e*f*g*h*i")),
+      () => space.invalidate(select.tag("")),
+      () => space.invalidate(select.allTags()),
+      () => space.invalidate({ keys: Array.from({ length: 129 }, (_, n) => `k${n}`) }),
+      () => space.invalidate(select.key("a"), { reason: "r".repeat(257) }),
+      () => space.watch({ selectors: [select.glob("[a")] }).next(),
+      () => client.namespace("a b").get("a"),
+    ];
+    for (const call of wrong) {
+      const failed = await call().catch((failure: unknown) => failure);
+      expect(failed, String(call)).toMatchObject({ kind: "INVALID_ARGUMENT" });
+    }
+  });
+
+  it("tells why something was dropped", async () => {
+    await space.put("a", 1);
+    await space.put("b", 1);
+    const watch = space.watch({ progressInterval: "10m" });
+    await watch.next();
+    const [first, second] = [watch.next(), watch.next()];
+    await space.invalidate(select.key("a"), { reason: "a test" });
+    await space.invalidate(select.key("b"), { reason: "another" });
+    const told = (await Promise.all([first, second])).map((one) => one.value);
+    expect(told, "each is told once").toMatchObject([
+      { type: "events", events: [{ key: "a", reason: "a test" }] },
+      { type: "events", events: [{ key: "b", reason: "another" }] },
+    ]);
+    await watch.return();
   });
 
   it("follows changes, and goes on after a token", async () => {

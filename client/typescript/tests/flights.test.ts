@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { HotplateError, json, select } from "../src/index.js";
 import { MemoryCache } from "../src/testing/index.js";
-import { until } from "./support/client.js";
+import { MemoryLog, until } from "./support/client.js";
 import { scripted } from "./support/scripted.js";
 
 const LEASE = { token: "lease", duration: { seconds: 10n, nanos: 0 } };
@@ -116,7 +116,7 @@ describe("a lease that is on its way", () => {
 describe("who joins", () => {
   it("gets nothing that it does not accept", async () => {
     const memory = new MemoryCache();
-    await using client = memory.client();
+    await using client = memory.client({ log: new MemoryLog() });
     const space = client.namespace<string>();
     await space.put("k", "old", { ttl: "1h", staleFor: "1h" });
     memory.advance("2s");
@@ -131,7 +131,7 @@ describe("who joins", () => {
 
   it("shares one computation, whatever each accepts", async () => {
     const memory = new MemoryCache();
-    await using client = memory.client();
+    await using client = memory.client({ log: new MemoryLog() });
     const space = client.namespace<number>();
     let computed = 0;
     const compute = async () => {
@@ -147,7 +147,7 @@ describe("who joins", () => {
 
   it("gets a stale value in place of a failure only where it asked for that", async () => {
     const memory = new MemoryCache();
-    await using client = memory.client();
+    await using client = memory.client({ log: new MemoryLog() });
     const space = client.namespace<string>();
     await space.put("k", "old", { ttl: "1h", staleFor: "1h" });
     await space.markStale(select.key("k"));
@@ -168,7 +168,7 @@ describe("who joins", () => {
 
   it("never waits for itself, whatever it accepts", async () => {
     const memory = new MemoryCache();
-    await using client = memory.client();
+    await using client = memory.client({ log: new MemoryLog() });
     const space = client.namespace<number>();
     const inner = () => space.getOrCompute("k", () => 1, { maxAge: "1h" });
     const cause = { kind: "INVALID_ARGUMENT", field: "key" };

@@ -65,6 +65,24 @@ describe("what the suite does not ask", () => {
     expect(await store.get("a")).toBeUndefined();
   });
 
+  it("is bounded in what it asks, and in how long it keeps", async () => {
+    const space = clientOf().namespace();
+    const store = new KeyvHotplate(space, { ttl: "1h" });
+    const heard: unknown[] = [];
+    store.on("error", (error) => heard.push(error));
+    await store.set("for ever", 1, Number.POSITIVE_INFINITY);
+    expect(await space.ttlMs("for ever")).toBeLessThanOrEqual(3_600_000);
+    await expect(store.set("too long", 1, 1e300), "as the server says").rejects.toMatchObject({
+      reason: "TTL_OUT_OF_BOUNDS",
+    });
+    await expect(store.set("never", 1, Number.NaN)).rejects.toMatchObject({ kind: "INVALID_ARGUMENT" });
+    const keys = Array.from({ length: 100 }, (_, n) => `none ${n}`);
+    expect(await store.hasMany([...keys, "for ever"])).toEqual([...keys.map(() => false), true]);
+    await space.withCodec({ contentType: "text/x", encode: () => new Uint8Array(1), decode: () => 0 }).put("odd", 0);
+    expect(await store.getMany(["odd", "for ever"])).toEqual([undefined, 1]);
+    expect(heard.at(-1)).toMatchObject({ kind: "CODEC" });
+  });
+
   it("emits what fails, and goes on without a cache that is away", async () => {
     const client = clientOf();
     const store = new KeyvHotplate(client.namespace());

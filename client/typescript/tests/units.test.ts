@@ -214,9 +214,22 @@ describe("values", () => {
   it("without a form are refused", () => {
     const circle: { own?: unknown } = {};
     circle.own = circle;
-    for (const bad of [undefined, () => 1, circle, 1n]) {
+    const changed = [
+      Number.NaN,
+      [Number.POSITIVE_INFINITY],
+      { m: new Map() },
+      new Set(),
+      { r: /x/ },
+      Promise.resolve(1),
+    ];
+    for (const bad of [undefined, () => 1, circle, 1n, ...changed, { bytes: new Uint8Array(1) }]) {
       expect(() => encodeChecked(json(), bad)).toThrow(expect.objectContaining({ kind: "CODEC" }));
     }
+    expect(Buffer.from(encodeChecked(json(), { at: new Date(0), left: undefined })).toString()).toBe(
+      '{"at":"1970-01-01T00:00:00.000Z"}',
+    );
+    const wrong = { contentType: "x/y", encode: () => "text" as never, decode: () => 0 };
+    expect(() => encodeChecked(wrong, 1)).toThrow(expect.objectContaining({ kind: "CODEC" }));
     expect(() => encodeChecked(raw(), "text" as never)).toThrow(expect.objectContaining({ kind: "CODEC" }));
   });
 
@@ -227,6 +240,16 @@ describe("values", () => {
     expect(json(schema)).not.toBe(json());
     expect(msgpack(schema)).toBe(msgpack(schema));
     expect(raw()).toBe(raw());
+  });
+
+  it("are held to a schema that answers at once", async () => {
+    const late = async (_value: unknown): Promise<number> => Promise.reject(new Error("later"));
+    const standard = { "~standard": { version: 1 as const, vendor: "test", validate: late as never } };
+    for (const schema of [late, standard]) {
+      const codec = json(schema as (value: unknown) => unknown);
+      expect(() => codec.decode(Buffer.from("1"))).toThrow(expect.objectContaining({ kind: "CODEC" }));
+    }
+    await new Promise((resolve) => setImmediate(resolve));
   });
 
   it("are held to a schema, as a function or by the Standard Schema interface", () => {
@@ -273,6 +296,17 @@ describe("keys", () => {
   it("refuse half of a surrogate pair, and leave out what is undefined", () => {
     expect(() => key("\ud800")).toThrow(expect.objectContaining({ field: "key" }));
     expect(key("k").params({ a: 1, b: undefined }).render()).toBe(key("k").params({ a: 1 }).render());
+    const odd = [
+      new Array(3),
+      Object.assign([1], { more: 2 }),
+      { [Symbol("s")]: 1 },
+      new Map(),
+      new Date(),
+      [undefined],
+    ];
+    for (const value of odd) {
+      expect(() => key("k").params(value as never)).toThrow(expect.objectContaining({ field: "key" }));
+    }
   });
 });
 
@@ -305,6 +339,9 @@ describe("settings", () => {
       "hotplate://u:p@h",
       "hotplate://h?x=1",
       "hotplate://h?timeout=0",
+      "hotplate://h?tls=1",
+      "hotplate://h?tls=TRUE",
+      "https://h?tls=false",
       "",
     ]) {
       refused(() => parseAddress(bad));
@@ -347,9 +384,20 @@ describe("settings", () => {
       expect(settingsOf(withEnvironment({ url: "c" })).addresses[0]?.host).toBe("c");
       process.env["HOTPLATE_CA_FILE"] = "/nowhere";
       refused(() => withEnvironment({}));
+      expect(withEnvironment({ tls: false }).tls, "what code says stays").toBe(false);
+      refused(() => settingsOf({ url: "https://h", tls: false }));
+      const switches = ["1", "true", "0", "false", ""].map((text) => {
+        process.env["HOTPLATE_DISABLE"] = text;
+        return settingsOf({}).disabled;
+      });
+      expect(switches).toEqual([true, true, false, false, false]);
+      for (const text of ["False", "yes", "2"]) {
+        process.env["HOTPLATE_DISABLE"] = text;
+        refused(() => settingsOf({}));
+      }
     } finally {
-      for (const name of ["HOTPLATE_URL", "HOTPLATE_TIMEOUT", "HOTPLATE_CLIENT_PROFILE", "HOTPLATE_CA_FILE"]) {
-        delete process.env[name];
+      for (const name of ["URL", "TIMEOUT", "CLIENT_PROFILE", "CA_FILE", "DISABLE"]) {
+        delete process.env[`HOTPLATE_${name}`];
       }
     }
   });

@@ -22,6 +22,11 @@ export class Glob {
     this.literal = literal;
   }
 
+  /** How many of its parts stand for more than themselves. */
+  get wildcards(): number {
+    return this.#parts.filter((part) => part.is !== "literal").length;
+  }
+
   /** Null for what is no pattern. */
   static parse(pattern: string): Glob | null {
     const chars = [...pattern];

@@ -26,7 +26,10 @@ export interface LocalServerOptions {
   readonly listen?: string | undefined;
 }
 
-/** A server that runs until it is stopped: `await using server = await startLocalServer()`. */
+/**
+ * A server that runs until it is stopped: `await using server = await startLocalServer()`. It ends with this process, too, unless
+ * that is killed without a word.
+ */
 export class LocalServer implements AsyncDisposable {
   /** Its address for clients, with the namespace. */
   readonly url: string;
@@ -96,6 +99,11 @@ export async function startLocalServer(options: LocalServerOptions = {}): Promis
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env["PATH"], ...options.env },
   });
+  // A test that ends without stopping it, or this process with it, must not leave it behind.
+  const end = () => child.kill("SIGKILL");
+  process.once("exit", end);
+  child.once("exit", () => process.removeListener("exit", end));
+  child.once("error", () => process.removeListener("exit", end));
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     log = (log + text).slice(-LOG_MAX);

@@ -3,6 +3,7 @@ import { HotplateClient } from "../../client.js";
 import { HotplateError } from "../../error.js";
 import type { ClientOptions } from "../../settings.js";
 import { type DurationInput, durationMs } from "../../ttl.js";
+import { checkNamespace } from "./checks.js";
 import { Space } from "./space.js";
 import { MemoryTransport } from "./transport.js";
 
@@ -64,6 +65,7 @@ export class MemoryCache {
 
   /** A namespace; an empty name means `default`. @internal */
   space(name: string): Space {
+    checkNamespace(name);
     const own = name === "" ? "default" : name;
     let space = this.#spaces.get(own);
     if (space === undefined) {

@@ -22,6 +22,7 @@ import { SET_LOG } from "../../near/rule.js";
 import { type EntrySet, type Facts, selects, setOf } from "../../near/selects.js";
 import type { Incoming } from "../../transport.js";
 import { fromWire } from "../../ttl.js";
+import { checkSelectors } from "./checks.js";
 
 /** Changes that are remembered. */
 const HISTORY_MAX = 1_000;
@@ -83,6 +84,7 @@ export class History {
 
   /** Begins to follow; `present` is what is there, where that is asked for. */
   follow(request: WatchRequest, present: () => Entry[]): Incoming<WatchResponse> {
+    checkSelectors(request.selectors);
     const follower = new Follower(request, () => this.#followers.delete(follower));
     this.#followers.add(follower);
     follower.push({ case: "created", value: { position: this.position(), watchId: follower.id } }, this.#token());

@@ -31,6 +31,7 @@ import {
 import { type Entry, type Selector, Tier } from "../../generated/hotplate/v1/types_pb.js";
 import { selects, setOf } from "../../near/selects.js";
 import { fromWire, wireDuration } from "../../ttl.js";
+import { checkExpiration, checkInvalidate, checkKey, checkNegative, checkPut, checkSelectors } from "./checks.js";
 import { Entries, entryOf, lifetimeMs, metadataOf, type Stored, storedOf } from "./entries.js";
 import { History } from "./history.js";
 import { LEASE_MS, Leases } from "./leases.js";
@@ -149,7 +150,7 @@ export class Space {
   /** A Put. */
   put(request: PutRequest): PutResponse {
     const now = this.#now();
-    checkKey(request.key);
+    checkPut(request);
     const before = this.entries.get(request.key, now);
     if (!holds(request, before, now)) {
       const metadata = before === undefined ? {} : { metadata: metadataOf(before, now) };
@@ -182,6 +183,8 @@ export class Space {
   /** A Touch. */
   touch(request: TouchRequest): TouchOutcome {
     const now = this.#now();
+    checkKey(request.key);
+    checkExpiration(request.expiration);
     const stored = this.entries.get(request.key, now);
     if (stored === undefined || now >= stored.freshUntil) return TouchOutcome.NOT_FOUND;
     if (request.etag !== "" && request.etag !== stored.etag) return TouchOutcome.ETAG_MISMATCH;
@@ -192,12 +195,7 @@ export class Space {
   /** An Invalidate: drops what is selected, or marks it stale, and drops what was made from it. */
   invalidate(request: InvalidateRequest): InvalidateResponse {
     const now = this.#now();
-    if (request.selectors.length === 0) {
-      throw new HotplateError("INVALID_ARGUMENT", "an invalidation names at least one selector", {
-        reason: "NO_SELECTOR",
-        field: "selectors",
-      });
-    }
+    checkInvalidate(request);
     if (request.mode === InvalidateMode.REFRESH) {
       throw new HotplateError("FAILED_PRECONDITION", "a cache in memory has no origins", { reason: "NO_ORIGIN" });
     }
@@ -277,6 +275,7 @@ export class Space {
       return LeaseOutcome.HELD;
     }
     // A value that may still be used is not replaced by a failure.
+    if (request.failure !== undefined) checkNegative(request.failure);
     if (request.failure !== undefined && this.entries.get(request.key, now) === undefined) {
       const { key, kind, tags, dependsOn, expiration } = request;
       const payload = { case: "negative" as const, value: request.failure };
@@ -302,20 +301,13 @@ export class Space {
   /** Entries that any of these selects, without payloads; all where none is named. */
   list(selectors: readonly Selector[], withPayload = false): Entry[] {
     const now = this.#now();
+    checkSelectors(selectors);
     const sets = selectors.map(setOf);
     const meant = (one: Stored) => sets.length === 0 || sets.some((set) => selects(set, one.key, one.facts));
     return this.entries
       .all(now)
       .filter(meant)
       .map((one) => entryOf(one, now, withPayload));
-  }
-}
-
-function checkKey(key: string): void {
-  const bytes = Buffer.byteLength(key);
-  if (bytes === 0 || bytes > 1024) {
-    const text = bytes === 0 ? "a key has at least one byte" : "a key has at most 1,024 bytes";
-    throw new HotplateError("INVALID_ARGUMENT", text, { reason: "BAD_KEY", field: "key" });
   }
 }
 
