@@ -3,7 +3,10 @@
 
 use std::{any::TypeId, fmt, future::Future, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::Instant,
+};
 
 use crate::{
     AsKey, CacheMode, ComputeOptions, Error, ErrorKind, Lookup, Namespace, ReadOptions, Result, Ttl,
@@ -17,6 +20,8 @@ use crate::{
 
 /// For how long nobody tries again to renew a value when that failed, where the options do not say.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+/// How long callers whose value is there wait for its storing, so that who asks next finds it.
+const STORING_WAIT: Duration = Duration::from_secs(1);
 
 impl<C: Codec> Namespace<C> {
     /// Returns the stored value, or computes and stores it.
@@ -34,7 +39,8 @@ impl<C: Codec> Namespace<C> {
     /// - With [`ComputeOptions::stale_while_revalidate`], and for a value that is to be renewed ahead of its end, the
     ///   caller gets what is there, and the next value is computed behind it. With [`ComputeOptions::stale_if_error`], a
     ///   stale value is returned in place of a failure.
-    /// - Storing is best effort: its failure is logged and never the caller's. A lease that was lost, because of an
+    /// - Storing is best effort: its failure is logged and never the caller's, and what takes longer than 1 s goes on behind
+    ///   the callers. A lease that was lost, because of an
     ///   invalidation for instance, stores nothing, and the caller still gets its value.
     /// - Who asks after a write or an invalidation of this client was answered joins nothing that began before it.
     /// - A computation may ask for others, which then wait for no place of [`crate::Builder::computations_max`]. What asks
@@ -156,18 +162,39 @@ impl<C: Codec> Namespace<C> {
         };
         let turn = self.client.flights().turn(&course).await;
         let began = clock::now();
-        let computed = compute().await;
-        drop(turn);
-        match computed {
+        match compute().await {
             Ok(value) => {
                 course.computed();
-                if course.may_store() {
-                    self.store((key, right), &value, &options, began).await;
+                if course.may_store()
+                    && let Some(request) = self.to_store(key, &value, &options, began)
+                {
+                    self.store_behind(request, right, (course, turn)).await;
                 }
                 Ok(value)
             }
-            Err(error) => self.fall_back(&key, &options, right, error).await,
+            Err(error) => {
+                drop(turn);
+                self.fall_back(&key, &options, right, error).await
+            }
         }
+    }
+
+    /// Stores in a task of its own, and waits for that for a moment: a cache that is slow must not hold up who has its
+    /// value. The place of the computation is kept for as long, so that no more values than that wait to be stored.
+    async fn store_behind(
+        &self,
+        request: v1::PutRequest,
+        right: Right,
+        (course, turn): (Course, Option<OwnedSemaphorePermit>),
+    ) {
+        let (space, storing) = (self.clone(), self.client.flights().storing(&course));
+        let (told, ended) = oneshot::channel::<()>();
+        self.client.tasks().spawn(async move {
+            // Who waits is told by the end of this task, whatever it is.
+            let _until_then = (told, turn, storing);
+            course.unless_outdated(Box::pin(space.store(request, right))).await;
+        });
+        let _late = tokio::time::timeout_at(clock::after(STORING_WAIT), ended).await;
     }
 
     /// Computes the next value behind the current one, in a task of its own. When as many computations run as may, the
@@ -184,7 +211,11 @@ impl<C: Codec> Namespace<C> {
         self.client.tasks().spawn(async move {
             let began = clock::now();
             match space.client.flights().run_alone(compute()).await {
-                Ok(value) => space.store((key, Right::Lease(held)), &value, &options, began).await,
+                Ok(value) => {
+                    if let Some(request) = space.to_store(key, &value, &options, began) {
+                        space.store(request, Right::Lease(held)).await;
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(kind = %error.kind, "a value could not be renewed and is used while it may be");
                     give_back(held, beside(&options, &error));
@@ -194,22 +225,24 @@ impl<C: Codec> Namespace<C> {
         });
     }
 
-    /// Stores a value, if there is a right to.
-    async fn store<T>(&self, (key, right): (String, Right), value: &T, options: &ComputeOptions, began: Instant)
+    /// What stores a value; `None` for one that has no such form.
+    fn to_store<T>(&self, key: String, value: &T, options: &ComputeOptions, began: Instant) -> Option<v1::PutRequest>
     where
         C: Encode<T>,
     {
         let mut write = options.write.clone();
         write.cost.get_or_insert_with(|| clock::now().saturating_duration_since(began));
-        let stored = match (self.put_request(key, value, &write), right) {
-            (Err(error), _) => Err(error),
-            (Ok(request), Right::Lease(held)) => held.put(request).await,
-            (Ok(request), Right::Free) => self.send(request).await.map(drop),
-            (Ok(_), Right::None) => Ok(()),
+        self.put_request(key, value, &write).inspect_err(|error| not_stored(error)).ok()
+    }
+
+    /// Stores a value, if there is a right to.
+    async fn store(&self, request: v1::PutRequest, right: Right) {
+        let stored = match right {
+            Right::Lease(held) => held.put(request).await,
+            Right::Free => self.send(request).await.map(drop),
+            Right::None => Ok(()),
         };
-        if let Err(error) = stored {
-            tracing::warn!(%error, "a computed value could not be stored");
-        }
+        stored.unwrap_or_else(|error| not_stored(&error));
     }
 
     /// What the caller gets whose computation failed, and what becomes of the lease.
@@ -265,6 +298,10 @@ fn beside<'a>(options: &'a ComputeOptions, error: &'a Error) -> GiveBack<'a> {
     let pause = options.hold_off.map(Ttl::from);
     let lifetime = options.failure_ttl.clone().or(pause).unwrap_or(Ttl::from(RENEWAL_PAUSE));
     GiveBack::Failure(error, lifetime, &options.write)
+}
+
+fn not_stored(error: &Error) {
+    tracing::warn!(kind = %error.kind, reason = error.reason, "a computed value could not be stored");
 }
 
 fn give_back(held: Box<Held>, how: GiveBack<'_>) {

@@ -99,6 +99,11 @@ impl Course {
         !self.outdated.is_cancelled()
     }
 
+    /// Does something with the result, for as long as it holds.
+    pub(crate) async fn unless_outdated(&self, work: impl Future<Output = ()>) {
+        self.outdated.run_until_cancelled(work).await.unwrap_or_default();
+    }
+
     /// Keeps the rest from being cancelled.
     pub(crate) fn computed(&self) {
         self.computed.cancel();
@@ -121,6 +126,8 @@ pub(crate) struct Flights {
 #[derive(Debug, Default)]
 struct Table {
     flights: HashMap<Arc<FlightKey>, Flight>,
+    /// Whose results are being stored, by their numbers.
+    storing: HashMap<u64, Course>,
     next: u64,
     waits: Waits,
 }
@@ -201,8 +208,16 @@ impl Flights {
         Outdating { flights: Arc::clone(self), namespace, keys }
     }
 
+    /// Notes that a result is being stored, until what this returns is dropped: what outdates it ends that.
+    pub(crate) fn storing(self: &Arc<Self>, course: &Course) -> Storing {
+        self.table.lock().storing.insert(course.id, course.clone());
+        Storing { flights: Arc::clone(self), id: course.id }
+    }
+
     fn outdate_if(&self, concerns: impl Fn(&FlightKey) -> bool) {
         let mut table = self.table.lock();
+        let stored = table.storing.values().filter(|course| concerns(&course.key));
+        stored.for_each(|course| course.outdated.cancel());
         table.flights.retain(|key, flight| {
             let other = !concerns(key);
             if !other {
@@ -375,6 +390,19 @@ where
     match computed.is_cancelled() {
         true => work.await,
         false => Err(Error::deserted()),
+    }
+}
+
+/// A result that is being stored.
+#[must_use = "it is taken for stored when this is dropped"]
+pub(crate) struct Storing {
+    flights: Arc<Flights>,
+    id: u64,
+}
+
+impl Drop for Storing {
+    fn drop(&mut self) {
+        self.flights.table.lock().storing.remove(&self.id);
     }
 }
 

@@ -18,6 +18,7 @@
 //! # async fn train(_id: &str) -> Result<Vec<f64>, std::io::Error> { Ok(vec![0.91]) }
 //! ```
 
+mod batch;
 mod blob;
 mod breaker;
 mod builder;

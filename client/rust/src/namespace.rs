@@ -1,12 +1,10 @@
-//! Typed access to one namespace: values in and out, lifetimes. Computing what is missing lives in `compute`, dropping and
-//! marking stale in `invalidation`, following changes in `watch`.
+//! Typed access to one namespace: values in and out, lifetimes. Several at once live in `batch`, computing what is missing
+//! in `compute`, dropping and marking stale in `invalidation`, following changes in `watch`.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    AsKey, Client, Error, Lookup, MissReason, Preload, ReadOptions, Result, Ttl, Watch, WriteOptions, Written,
-    blob::is_large,
-    clock,
+    AsKey, Client, Lookup, Preload, ReadOptions, Result, Ttl, Watch, WriteOptions, Written, clock,
     codec::{Codec, Decode, Encode, Json},
     flight::Outdating,
     gate::Attempt,
@@ -135,65 +133,6 @@ impl<C: Codec> Namespace<C> {
         }
     }
 
-    /// Finds several values; the answers come in the order of the keys, each on its own.
-    ///
-    /// # Errors
-    /// As [`Namespace::get`], for the call as a whole.
-    pub async fn get_many<T, K: AsKey>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Result<Lookup<T>>>>
-    where
-        C: Decode<T>,
-    {
-        let options = ReadOptions::new();
-        let keys = keys.into_iter().map(|key| key.as_key()).collect::<Result<Vec<_>>>()?;
-        let near = |key: &String| Some(self.near_hit(key, &options)?.lookup(&self.codec, clock::since_boot()));
-        let mut found: Vec<_> = keys.iter().map(near).collect();
-        let missing = found.iter().zip(&keys).filter(|(found, _)| found.is_none());
-        let requests = missing.map(|(_, key)| self.get_request(key.clone(), &options)).collect::<Result<Vec<_>>>()?;
-        let mut asked = Vec::with_capacity(requests.len());
-        let mut rest = requests.as_slice();
-        while !rest.is_empty() {
-            let items = &rest[..rest.len().min(self.client.raw().batch_items())];
-            match self.get_batch(items, &mut asked).await {
-                Err(error) if self.client.raw().takes_fewer(items.len(), &error).await => continue,
-                done => done?,
-            }
-            rest = &rest[items.len()..];
-        }
-        let mut asked = asked.into_iter();
-        found.iter_mut().filter(|found| found.is_none()).for_each(|missing| *missing = asked.next());
-        Ok(found.into_iter().flatten().collect())
-    }
-
-    async fn get_batch<T>(&self, items: &[v1::GetRequest], found: &mut Vec<Result<Lookup<T>>>) -> Result<()>
-    where
-        C: Decode<T>,
-    {
-        let request = v1::BatchGetRequest { namespace: self.name.to_string(), items: items.to_vec() };
-        let fill = self.near_fill(&ReadOptions::new());
-        let response = match self.client.gate().read(Box::pin(self.client.raw().batch_get(request))).await? {
-            Attempt::Answer(response) => response,
-            Attempt::Away(reason) => {
-                found.extend(items.iter().map(|_| Ok(Lookup::Miss(reason))));
-                return Ok(());
-            }
-        };
-        same_length(response.results.len(), items.len())?;
-        for (result, item) in response.results.into_iter().zip(items) {
-            found.push(match result.result {
-                Some(v1::batch_get_result::Result::Response(response)) if is_large(&response) => {
-                    self.get(item.key.as_str()).await
-                }
-                Some(v1::batch_get_result::Result::Response(mut response)) => {
-                    fill.iter().for_each(|fill| fill.offer(&item.key, &response));
-                    lookup(&self.codec, &mut response)
-                }
-                Some(v1::batch_get_result::Result::Error(error)) => Err(Error::from_item(&error)),
-                Some(v1::batch_get_result::Result::Deferred(_)) | None => self.get(item.key.as_str()).await,
-            });
-        }
-        Ok(())
-    }
-
     /// Stores a value with the namespace's defaults.
     ///
     /// # Errors
@@ -236,49 +175,6 @@ impl<C: Codec> Namespace<C> {
             ..self.addressed(options.request()?)
         };
         self.send(request).await
-    }
-
-    /// Stores several values with the same options; the answers come in order, each on its own.
-    ///
-    /// # Errors
-    /// As [`Namespace::put`], for the call as a whole.
-    pub async fn put_many<'a, K: AsKey, T: ?Sized + 'a>(
-        &self,
-        items: impl IntoIterator<Item = (K, &'a T)>,
-        options: &WriteOptions,
-    ) -> Result<Vec<Result<Written>>>
-    where
-        C: Encode<T>,
-    {
-        let requests = items.into_iter().map(|(key, value)| self.put_request(key.as_key()?, value, options));
-        let requests = requests.collect::<Result<Vec<_>>>()?;
-        let mut written = Vec::with_capacity(requests.len());
-        let mut rest = requests.as_slice();
-        while !rest.is_empty() {
-            let items = &rest[..rest.len().min(self.client.raw().batch_items())];
-            match self.put_batch(items, &mut written).await {
-                Err(error) if self.client.raw().takes_fewer(items.len(), &error).await => continue,
-                done => done?,
-            }
-            rest = &rest[items.len()..];
-        }
-        Ok(written)
-    }
-
-    async fn put_batch(&self, items: &[v1::PutRequest], written: &mut Vec<Result<Written>>) -> Result<()> {
-        let request = v1::BatchPutRequest { namespace: self.name.to_string(), items: items.to_vec() };
-        let write = self.own_write(|| items.iter().map(|item| Set::Key(item.key.as_str().into())).collect());
-        let attempt = self.client.gate().write(Box::pin(self.client.raw().batch_put(request))).await?;
-        near::settle(write, &attempt);
-        items.iter().for_each(|item| self.client.flights().outdate_key(&self.name, &item.key));
-        match attempt {
-            Attempt::Away(reason) => written.extend(items.iter().map(|_| Ok(Written::Dropped(reason)))),
-            Attempt::Answer(response) => {
-                same_length(response.results.len(), items.len())?;
-                written.extend(response.results.into_iter().map(written_item));
-            }
-        }
-        Ok(())
     }
 
     /// Gives an entry this lifetime from now on. `false` when there is no such entry, or the cache is away.
@@ -448,23 +344,5 @@ impl<C: Codec> Namespace<C> {
             slowest_tier: options.slowest.into(),
             ..v1::GetRequest::default()
         })
-    }
-}
-
-fn written_item(item: v1::BatchPutResult) -> Result<Written> {
-    match item.result {
-        Some(v1::batch_put_result::Result::Response(response)) => Ok(Written::from_wire(response)),
-        Some(v1::batch_put_result::Result::Error(error)) => Err(Error::from_item(&error)),
-        None => Ok(Written::Dropped(MissReason::Other)),
-    }
-}
-
-fn same_length(answers: usize, items: usize) -> Result<()> {
-    match answers == items {
-        true => Ok(()),
-        false => Err(Error::new(
-            crate::ErrorKind::Internal,
-            format!("the server answered {answers} of {items} items of a batch"),
-        )),
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::{Calls, Error, ErrorKind, Result, clock, retry};
 
-pub(crate) use self::whole::is_large;
+pub(crate) use self::whole::{SURE_BYTES, is_large};
 pub use self::{
     read::ValueReader,
     sink::ValueWriter,

@@ -6,7 +6,7 @@ use crate::{Calls, Error, ErrorKind, Result, retry::Repeat, v1};
 use v1::{entry::Payload as Found, put_request::Payload};
 
 /// Bytes of a value that every server takes with a call, unless it says otherwise.
-const SURE_BYTES: usize = 1 << 20;
+pub(crate) const SURE_BYTES: usize = 1 << 20;
 /// Bytes of a value that no server refuses for its size.
 const SMALL_BYTES: usize = 4 << 10;
 /// How often a value that is replaced while it is read is read anew.

@@ -185,6 +185,39 @@ async fn a_value_that_could_not_be_stored_gives_the_lease_back() {
 }
 
 #[tokio::test]
+async fn callers_do_not_wait_long_for_their_value_to_be_stored() {
+    let double = Double::start();
+    let client = double.client();
+    let (space, state) = (client.default_namespace(), Arc::clone(&double.state));
+    let stuck = || async move {
+        state.faults.lock().push_back(Fault::Stall);
+        Ok::<u32, String>(5)
+    };
+    let options = ComputeOptions::new();
+    let found = tokio::time::timeout(Duration::from_secs(20), space.get_or_compute("k", &options, stuck)).await;
+    assert_eq!(found.expect("not for the 30 s of the call"), Ok(5));
+    assert_eq!(double.state.count("put"), 1);
+    assert!(double.state.leases.released.lock().is_empty(), "it is being stored, and the lease is held");
+    client.close().await;
+    assert_eq!(double.state.leases.released.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_outdated_while_it_is_stored_behind_its_callers_is_not_stored() {
+    let double = Double::start();
+    let (space, state) = (double.client().default_namespace(), Arc::clone(&double.state));
+    let stuck = || async move {
+        state.faults.lock().push_back(Fault::Stall);
+        Ok::<u32, String>(5)
+    };
+    let options = ComputeOptions::new();
+    assert_eq!(space.get_or_compute("k", &options, stuck).await, Ok(5));
+    space.remove("k").await.expect("there");
+    released(&double.state, 1).await;
+    assert!(double.state.puts.lock().is_empty());
+}
+
+#[tokio::test]
 async fn who_is_told_to_come_back_comes_back_and_gets_the_value() {
     let double = Double::start();
     taken(&double);
