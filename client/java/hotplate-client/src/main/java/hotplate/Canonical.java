@@ -128,10 +128,20 @@ public final class Canonical {
             if (integer.abs().compareTo(INTEGER_MAX) <= 0) {
                 return integer.toString();
             }
-        } else if (Double.isFinite(number.doubleValue())) {
+        } else if (!Double.isFinite(number.doubleValue())) {
+            throw HotplateException.invalid("key", "a key parameter is no number that JSON has: NaN, infinite, or too large");
+        } else if (!number.isBigDecimal() || isWhole(number.decimalValue())) {
             return number(number.doubleValue());
+        } else {
+            throw HotplateException.invalid("key", "a decimal in a key has more digits than a double holds: pass it as text");
         }
         throw HotplateException.invalid("key", "an integer in a key is beyond ±(2^53 - 1): pass it as text");
+    }
+
+    /** Whether a double stands for this decimal and for no other that is written differently. */
+    private static boolean isWhole(BigDecimal decimal) {
+        double value = decimal.doubleValue();
+        return decimal.signum() == 0 || value != 0 && shortest(Math.abs(value)).compareTo(decimal.abs()) == 0;
     }
 
     /** The shortest digits that read back as the same number, laid out by ECMAScript's rules. */

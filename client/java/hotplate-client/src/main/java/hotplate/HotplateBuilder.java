@@ -4,6 +4,7 @@ import hotplate.internal.Address;
 import hotplate.internal.Environment;
 import hotplate.internal.RemoteHotplate;
 import hotplate.internal.Settings;
+import hotplate.internal.Texts;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -20,7 +21,9 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.Executor;
 
 /** Settings of a {@link Hotplate}. Every setting is checked in {@link #build}, which opens no connection. */
 public final class HotplateBuilder {
@@ -46,6 +49,7 @@ public final class HotplateBuilder {
     private NearOptions near;
     private final Map<String, Optional<NearOptions>> nearOf = new HashMap<>();
     private CacheMetrics metrics = CacheMetrics.NONE;
+    private Executor callbacks;
 
     HotplateBuilder() {}
 
@@ -127,13 +131,14 @@ public final class HotplateBuilder {
 
     /** What typed reads and writes do when the cache is away. Default: {@link OnError#MISS}. */
     public HotplateBuilder onError(OnError what) {
-        onError = what;
+        onError = Objects.requireNonNull(what, "what");
         return this;
     }
 
     /**
      * Turns the typed layer off: every read is a miss, every write is dropped. The environment variable {@code HOTPLATE_DISABLE=1}
-     * does the same for every client of a process.
+     * does the same for every client of a process ({@code true} or {@code 1}; {@code false} and {@code 0} do not; anything else is an error).
+     * Nothing is sent then: what has no answer without a server, such as a watch, is FAILED_PRECONDITION.
      */
     public HotplateBuilder disabled(boolean off) {
         disabled = off;
@@ -176,9 +181,15 @@ public final class HotplateBuilder {
         return this;
     }
 
+    /** Where futures are completed that the client hands out, and listeners called; null: on a few threads of the client. It is not closed. */
+    public HotplateBuilder callbacks(Executor executor) {
+        callbacks = executor;
+        return this;
+    }
+
     /** Who is told what this client does. */
     public HotplateBuilder metrics(CacheMetrics counts) {
-        metrics = counts;
+        metrics = Objects.requireNonNull(counts, "counts");
         return this;
     }
 
@@ -249,7 +260,9 @@ public final class HotplateBuilder {
         check(id.getBytes(StandardCharsets.UTF_8).length <= 128, "clientId has at most 128 bytes");
         String space = namespace != null
                 ? namespace
-                : addresses.stream().map(Address::namespace).filter(java.util.Objects::nonNull).findFirst().orElse("default");
+                : addresses.stream().map(Address::namespace).filter(Objects::nonNull).findFirst().orElse("default");
+        Texts.valid("client_id", id);
+        Texts.valid("namespace", space);
         Settings.Tls secure = new Settings.Tls(tlsCa, tlsCertificate, tlsKey, tlsDomain);
         return new RemoteHotplate(new Settings(
                 addresses,
@@ -266,16 +279,17 @@ public final class HotplateBuilder {
                 clientId == null,
                 near,
                 Map.copyOf(nearOf),
-                metrics));
+                metrics,
+                callbacks));
     }
 
     private Profile timeouts(List<Address> addresses) {
         Profile found = profile != null
                 ? profile
-                : addresses.stream().map(Address::profile).filter(java.util.Objects::nonNull).findFirst().orElse(Profile.LOCAL);
+                : addresses.stream().map(Address::profile).filter(Objects::nonNull).findFirst().orElse(Profile.LOCAL);
         Duration one = timeout != null
                 ? timeout
-                : addresses.stream().map(Address::timeout).filter(java.util.Objects::nonNull).findFirst().orElse(null);
+                : addresses.stream().map(Address::timeout).filter(Objects::nonNull).findFirst().orElse(null);
         Profile timeouts = one == null ? found : found.withTimeout(one);
         boolean fits = List.of(timeouts.connectTimeout(), timeouts.callTimeout(), timeouts.bulkTimeout()).stream()
                 .allMatch(some -> some.toMillis() >= 1 && some.toDays() <= 10_000);

@@ -19,9 +19,13 @@ import java.util.concurrent.CompletableFuture;
  * is thrown is a {@link HotplateException} for a fault of the request, of the set-up, or a value of another kind. A key is text
  * that is the whole key, or a {@link Key}.
  *
- * <p>What follows a future runs on threads of the client, of which there are few: let it not wait for long.
+ * <p>What follows a future runs on threads of the client, of which there are few: let it not wait, least of all for another future of this
+ * client. {@link HotplateBuilder#callbacks} gives them an executor of the caller's.
  *
- * <p>Cancelling a future gives up this caller's own wait: of what others wait for, nothing is stopped. A thread that is interrupted
+ * <p>Text that is no Unicode (half a surrogate pair) in keys, tags and all else is refused: INVALID_ARGUMENT, with the field. After the client
+ * was closed, every call is CANCELLED.
+ *
+ * <p>Cancelling a future, or completing it in any other way, as {@code orTimeout} does, gives up this caller's own wait: of what others wait for, nothing is stopped. A thread that is interrupted
  * while it waits is told CANCELLED, and stays interrupted.
  *
  * @param <V> type of the values. What several callers of this process are given may be the same object: do not change it
@@ -72,6 +76,9 @@ public interface HotplateCache<V> {
     /** Finds several values; the answers come in the order of the keys, each on its own. */
     List<ItemResult<Lookup<V>>> lookupAll(Collection<? extends CharSequence> keys);
 
+    /** The same without holding a thread. */
+    CompletableFuture<List<ItemResult<Lookup<V>>>> lookupAllAsync(Collection<? extends CharSequence> keys);
+
     /** Returns the stored value, or computes and stores it, as long as the namespace says. */
     default V get(CharSequence key, Loader<? extends V> loader) {
         return get(key, loader, ComputeOptions.DEFAULT);
@@ -86,7 +93,7 @@ public interface HotplateCache<V> {
      * does not stop it for the others; when the last one does, it is interrupted.
      *
      * <p>Storing is best effort: its failure is logged and never the caller's. A lease that was lost, because of an invalidation for
-     * instance, stores nothing, and the caller still gets its value. A computation may ask for others. What asks for itself, directly
+     * instance, stores nothing, and the caller still gets its value. Callers wait at most 1 s for the storing, which goes on behind. A computation may ask for others. What asks for itself, directly
      * or over others, is an error at once when it asks from the computation's own thread.
      *
      * @throws HotplateException COMPUTE with the computation's own message and cause, with reason {@code COMPUTE_FAILED} when it was
@@ -122,11 +129,24 @@ public interface HotplateCache<V> {
      */
     Written putNegative(CharSequence key, String reason, String message, WriteOptions options);
 
-    /** Stores several values with the same options; the answers come in the map's order, each on its own. */
+    /** The same without holding a thread. */
+    CompletableFuture<Written> putNegativeAsync(CharSequence key, String reason, String message, WriteOptions options);
+
+    /**
+     * Stores several values with the same options; the answers come in the map's order, each on its own. Values of any size: those that are too
+     * large for a message go by themselves.
+     */
     List<ItemResult<Written>> putAll(Map<? extends CharSequence, ? extends V> values, WriteOptions options);
+
+    /** The same without holding a thread. Values are encoded behind the caller: the map and its values must not change before the end. */
+    CompletableFuture<List<ItemResult<Written>>> putAllAsync(
+            Map<? extends CharSequence, ? extends V> values, WriteOptions options);
 
     /** Gives an entry this lifetime from now on. False when there is no such entry, or the cache is away. Never sent twice. */
     boolean touch(CharSequence key, Ttl ttl);
+
+    /** The same without holding a thread. */
+    CompletableFuture<Boolean> touchAsync(CharSequence key, Ttl ttl);
 
     /** Whether there is a fresh entry. Does not count as a use. False when the cache is away. */
     default boolean exists(CharSequence key) {
@@ -135,6 +155,9 @@ public interface HotplateCache<V> {
 
     /** For how long an entry stays fresh; empty when there is none, or the cache is away. Does not count as a use. */
     Optional<Duration> ttl(CharSequence key);
+
+    /** The same without holding a thread. */
+    CompletableFuture<Optional<Duration>> ttlAsync(CharSequence key);
 
     /** Drops one entry. */
     default Invalidated remove(CharSequence key) {
@@ -164,6 +187,9 @@ public interface HotplateCache<V> {
      * @param spreadOver lets each entry become stale at a moment of its own within this time, at most 1 h; null: now
      */
     Invalidated markStale(List<Selector> selectors, Duration spreadOver);
+
+    /** The same without holding a thread. */
+    CompletableFuture<Invalidated> markStaleAsync(List<Selector> selectors, Duration spreadOver);
 
     /**
      * Marks stale what any of 1 to 128 selectors selects, and has the server fetch it anew from an origin of the namespace. When the

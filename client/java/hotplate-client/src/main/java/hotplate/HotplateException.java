@@ -77,6 +77,11 @@ public final class HotplateException extends RuntimeException {
         return new HotplateException(kind, text, other, field, retryAfter, details(), getCause());
     }
 
+    /** Kind, reason and field, for logs: the text of a computation's failure, or of a codec, may hold what no log should. */
+    public String brief() {
+        return kind + (reason == null ? "" : " (" + reason + ")") + (field == null ? "" : " (field `" + field + "`)");
+    }
+
     /** What sort of failure. */
     public ErrorKind kind() {
         return kind;

@@ -1,7 +1,7 @@
 package hotplate;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import hotplate.internal.Texts;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.UUID;
 
 /**
  * How keys are made: readable segments where possible, canonical hashes where not, the same in every language.
@@ -30,7 +31,6 @@ public final class Key implements CharSequence {
     public static final int TEXT_INLINE_MAX = 1000;
 
     private static final String HASH_MARK = "~sha256:";
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     private final List<String> segments;
     private final HotplateException fault;
@@ -50,10 +50,13 @@ public final class Key implements CharSequence {
         return key;
     }
 
-    /** Adds one segment: an id, a number, a name. */
+    /**
+     * Adds one segment: an id, a number, a name. Text, numbers, UUIDs, enums, booleans and characters have a text of their own; anything else
+     * is a fault, null and arrays above all.
+     */
     public Key id(Object id) {
         return with(() -> {
-            String text = String.valueOf(id);
+            String text = idText(id);
             if (text.isEmpty()) {
                 throw HotplateException.invalid("key", "a key segment is empty");
             }
@@ -67,17 +70,20 @@ public final class Key implements CharSequence {
      */
     public Key param(String name, Object value) {
         return with(() -> {
-            String text = paramText(toJson(value));
-            if (name.isEmpty()) {
+            String text = paramText(Faithful.json(value));
+            if (name == null || name.isEmpty()) {
                 throw HotplateException.invalid("key", "a key parameter has an empty name");
             }
             return encode(Canonical.nfc(name)).replace("_", "%5F") + "_" + encodeInner(text);
         });
     }
 
-    /** Adds a hash of the canonical JSON of many parameters at once: a map or a record. */
+    /**
+     * Adds a hash of the canonical JSON of many parameters at once: a map, a record, a list, or an object, which counts with all of its fields.
+     * The order of maps and sets does not matter. What has no such form without loss is a fault.
+     */
     public Key params(Object values) {
-        return with(() -> hash(Canonical.json(toJson(values)).getBytes(StandardCharsets.UTF_8)));
+        return with(() -> hash(Canonical.json(Faithful.json(values)).getBytes(StandardCharsets.UTF_8)));
     }
 
     /** Adds a hash of ids whose order does not matter. Duplicates count. */
@@ -85,17 +91,17 @@ public final class Key implements CharSequence {
         return with(() -> {
             List<String> sorted = new ArrayList<>();
             for (Object id : ids) {
-                sorted.add(Canonical.nfc(String.valueOf(id)));
+                sorted.add(Canonical.nfc(idText(id)));
             }
             sorted.sort(Key::byCodePoint);
-            return hash(Canonical.json(toJson(sorted)).getBytes(StandardCharsets.UTF_8));
+            return hash(Canonical.json(Faithful.json(sorted)).getBytes(StandardCharsets.UTF_8));
         });
     }
 
     /** Adds free text, such as a prompt: written out up to 1,000 characters, hashed beyond. */
     public Key text(String text) {
         return with(() -> {
-            String normal = Canonical.nfc(text);
+            String normal = Canonical.nfc(Texts.valid("key", text));
             if (normal.isEmpty()) {
                 throw HotplateException.invalid("key", "a key segment is empty");
             }
@@ -148,12 +154,16 @@ public final class Key implements CharSequence {
     }
 
     /**
-     * The text of any key.
+     * The text of any key. Text that is no Unicode is refused, as another text would arrive.
      *
      * @throws HotplateException as {@link #render}
      */
     public static String textOf(CharSequence key) {
-        return key instanceof Key own ? own.render() : key.toString();
+        return textOf("key", key);
+    }
+
+    static String textOf(String field, CharSequence key) {
+        return key instanceof Key own ? own.render() : Texts.valid(field, key == null ? null : key.toString());
     }
 
     private Key with(java.util.function.Supplier<String> segment) {
@@ -169,12 +179,18 @@ public final class Key implements CharSequence {
         }
     }
 
-    private static JsonNode toJson(Object value) {
-        try {
-            return JSON.valueToTree(value);
-        } catch (IllegalArgumentException cause) {
-            throw HotplateException.invalid("key", "a key parameter has no JSON form: " + value.getClass().getName());
+    private static String idText(Object id) {
+        boolean named = id instanceof CharSequence
+                || id instanceof Number
+                || id instanceof UUID
+                || id instanceof Enum<?>
+                || id instanceof Boolean
+                || id instanceof Character;
+        if (!named) {
+            String what = id == null ? "null" : id.getClass().getTypeName();
+            throw HotplateException.invalid("key", "a key segment is no text, number, UUID, enum or boolean, but " + what);
         }
+        return id instanceof Enum<?> one ? one.name() : id.toString();
     }
 
     private static String paramText(JsonNode value) {

@@ -48,11 +48,13 @@ final class ProtobufCodec<M extends MessageLite> implements Codec<M> {
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof ProtobufCodec<?> codec && of.getClass() == codec.of.getClass();
+        return other instanceof ProtobufCodec<?> codec
+                && of.getClass() == codec.of.getClass()
+                && contentType.equals(codec.contentType);
     }
 
     @Override
     public int hashCode() {
-        return of.getClass().hashCode();
+        return contentType.hashCode();
     }
 }

@@ -1,10 +1,11 @@
 package hotplate;
 
+import hotplate.internal.Texts;
 import hotplate.v1.TagSet;
 import java.util.Arrays;
 import java.util.List;
 
-/** Which entries of a namespace are meant. */
+/** Which entries of a namespace are meant. Text that is no Unicode is refused: INVALID_ARGUMENT, with the field. */
 public final class Selector {
     private final hotplate.v1.Selector wire;
 
@@ -27,32 +28,35 @@ public final class Selector {
 
     /** Every key that begins with this, 1 to 1,024 bytes. */
     public static Selector prefix(CharSequence prefix) {
-        return new Selector(wire().setPrefix(Key.textOf(prefix)));
+        return new Selector(wire().setPrefix(Key.textOf("prefix", prefix)));
     }
 
     /** Every key that matches: {@code *}, {@code ?}, {@code [a-z]}, {@code \} escapes. */
     public static Selector glob(String glob) {
-        return new Selector(wire().setGlob(glob));
+        return new Selector(wire().setGlob(Texts.valid("glob", glob)));
     }
 
     /** Every entry with this tag. */
     public static Selector tag(String tag) {
-        return new Selector(wire().setTag(tag));
+        return new Selector(wire().setTag(Texts.valid("tag", tag)));
     }
 
     /** Every entry that has all of these tags, 1 to 16. */
     public static Selector allTags(String... tags) {
+        for (String tag : tags) {
+            Texts.valid("all_tags", tag);
+        }
         return new Selector(wire().setAllTags(TagSet.newBuilder().addAllTags(Arrays.asList(tags))));
     }
 
     /** Every entry of this kind. */
     public static Selector kind(String kind) {
-        return new Selector(wire().setKind(kind));
+        return new Selector(wire().setKind(Texts.valid("kind", kind)));
     }
 
     /** Every entry whose writer named this in {@code dependsOn}: a key, or a tag as {@code tag:NAME}. */
     public static Selector dependentsOf(CharSequence name) {
-        return new Selector(wire().setDependentsOf(Key.textOf(name)));
+        return new Selector(wire().setDependentsOf(Key.textOf("dependents_of", name)));
     }
 
     /** Every entry of the namespace. */

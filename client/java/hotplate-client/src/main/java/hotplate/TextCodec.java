@@ -1,8 +1,10 @@
 package hotplate;
 
 import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 
 /** Text in UTF-8. */
 enum TextCodec implements Codec<String> {
@@ -18,7 +20,12 @@ enum TextCodec implements Codec<String> {
         if (value == null) {
             throw HotplateException.codec("text cannot be null: use a codec that has a null, such as JSON");
         }
-        return value.getBytes(StandardCharsets.UTF_8);
+        try {
+            ByteBuffer bytes = StandardCharsets.UTF_8.newEncoder().encode(CharBuffer.wrap(value));
+            return Arrays.copyOf(bytes.array(), bytes.limit());
+        } catch (CharacterCodingException cause) {
+            throw HotplateException.codec("the text holds half a surrogate pair, which has no UTF-8");
+        }
     }
 
     @Override

@@ -8,6 +8,8 @@ import java.net.URISyntaxException;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * One address, taken apart, with the settings its query gave. Choosing among several lives in {@link Pool}.
@@ -21,6 +23,7 @@ import java.time.Duration;
  */
 public record Address(String host, int port, boolean tls, String namespace, Duration timeout, Profile profile) {
     private static final int DEFAULT_PORT = 7070;
+    private static final Pattern AUTHORITY = Pattern.compile("(\\[[0-9a-fA-F:.]+]|[A-Za-z0-9.-]+)(?::(\\d*))?");
 
     /**
      * Reads {@code hotplate://host:7070/namespace?timeout=250ms}, {@code http://…}, {@code https://…}, or plain {@code host:port}.
@@ -41,11 +44,17 @@ public record Address(String host, int port, boolean tls, String namespace, Dura
             default -> throw HotplateException.configuration(
                     "unknown scheme `" + uri.getScheme() + "`: use hotplate://, http:// or https://");
         };
-        if (uri.getRawUserInfo() != null || uri.getRawAuthority() != null && uri.getRawAuthority().contains("@")) {
+        String authority = uri.getRawAuthority() == null ? "" : uri.getRawAuthority();
+        if (authority.contains("@")) {
             throw HotplateException.configuration("an address carries no credentials: use the token setting");
         }
-        if (uri.getHost() == null || uri.getHost().isEmpty()) {
-            throw HotplateException.configuration("the address names no host");
+        if (authority.contains("_")) {
+            throw HotplateException.configuration("a host name has no underscore: give the host another name, or use its address");
+        }
+        Matcher parts = AUTHORITY.matcher(authority);
+        if (!parts.matches()) {
+            throw HotplateException.configuration(
+                    "the address names no host: write `host:port`, or `[::1]:port` for an address of version 6");
         }
         int known = switch (uri.getScheme()) {
             case "http" -> 80;
@@ -54,7 +63,7 @@ public record Address(String host, int port, boolean tls, String namespace, Dura
         };
         String path = uri.getPath() == null ? "" : uri.getPath().replaceAll("^/+|/+$", "");
         Address address = new Address(
-                uri.getHost(), uri.getPort() < 0 ? known : uri.getPort(), tls, path.isEmpty() ? null : path, null, null);
+                parts.group(1), port(parts.group(2), known), tls, path.isEmpty() ? null : path, null, null);
         String query = uri.getRawQuery();
         for (String pair : query == null || query.isEmpty() ? new String[0] : query.split("&")) {
             int equals = pair.indexOf('=');
@@ -62,6 +71,17 @@ public record Address(String host, int port, boolean tls, String namespace, Dura
             address = address.with(decoded(name), equals < 0 ? "" : decoded(pair.substring(equals + 1)));
         }
         return address;
+    }
+
+    private static int port(String text, int known) {
+        if (text == null || text.isEmpty()) {
+            return known;
+        }
+        int port = text.length() > 5 ? 0 : Integer.parseInt(text);
+        if (port < 1 || port > 65_535) {
+            throw HotplateException.configuration("the port of an address is 1 to 65535");
+        }
+        return port;
     }
 
     private static String decoded(String part) {
@@ -72,10 +92,17 @@ public record Address(String host, int port, boolean tls, String namespace, Dura
         return switch (name) {
             case "timeout" -> new Address(host, port, tls, namespace, Durations.parse(value), profile);
             case "profile" -> new Address(host, port, tls, namespace, timeout, Profile.named(value));
-            case "tls" -> new Address(
-                    host, port, value.equals("true") || tls && !value.equals("false"), namespace, timeout, profile);
+            case "tls" -> new Address(host, port, tls(value), namespace, timeout, profile);
             default -> throw HotplateException.configuration(
                     "unknown setting `" + name + "` in the address: `timeout`, `profile` and `tls` are known");
+        };
+    }
+
+    private static boolean tls(String value) {
+        return switch (value) {
+            case "true" -> true;
+            case "false" -> false;
+            default -> throw HotplateException.configuration("`tls` in the address is `true` or `false`");
         };
     }
 

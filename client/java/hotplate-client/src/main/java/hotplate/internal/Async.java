@@ -21,16 +21,21 @@ public final class Async {
         Step(CompletableFuture<?> first) {
             current = first;
             whenComplete((value, failure) -> {
-                if (isCancelled()) {
-                    current.cancel(true);
-                }
+                giveUpCurrent();
             });
+        }
+
+        /** Whatever ended this before what it waits for, such as a caller's own timeout, is a giving up. */
+        private void giveUpCurrent() {
+            if (!current.isDone()) {
+                current.cancel(true);
+            }
         }
 
         void follow(CompletableFuture<B> next) {
             current = next;
-            if (isCancelled()) {
-                next.cancel(true);
+            if (isDone()) {
+                giveUpCurrent();
             }
             next.whenComplete((value, failure) -> {
                 if (failure == null) {
@@ -91,8 +96,9 @@ public final class Async {
                 outer.completeExceptionally(bare(failure));
             }
         }));
+        // Also by a timeout that the caller put on it.
         outer.whenComplete((value, failure) -> {
-            if (outer.isCancelled()) {
+            if (!inner.isDone()) {
                 inner.cancel(true);
             }
         });

@@ -44,11 +44,8 @@ import java.util.HexFormat;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.Consumer;
 
 /**
  * The RPCs as they are: one method each, messages in and out, with token, deadline and retries. No degradation, no codecs: those live
@@ -71,7 +68,7 @@ public final class Calls {
         final String token;
         final Retry retry = new Retry();
         final AtomicLong repeats = new AtomicLong();
-        final Set<CompletableFuture<?>> toTheirEnd = ConcurrentHashMap.newKeySet();
+        final Set<CompletableFuture<?>> underWay = ConcurrentHashMap.newKeySet();
         volatile ServerLimits limits;
 
         Shared(Pool pool, Threads threads, Profile profile, String token) {
@@ -124,39 +121,6 @@ public final class Calls {
 
     CompletableFuture<GetResponse> get(GetRequest request) {
         return unary(CacheServiceGrpc.getGetMethod(), request, small());
-    }
-
-    /**
-     * The same, where giving up does not end the call: its answer may be on its way by then, and bring something that nobody else could give
-     * back. It ends within its deadline.
-     *
-     * @param came is told of the answer, whoever still waits for it
-     */
-    CompletableFuture<GetResponse> getToItsEnd(GetRequest request, Consumer<GetResponse> came) {
-        CompletableFuture<GetResponse> call = unary(CacheServiceGrpc.getGetMethod(), request, small());
-        CompletableFuture<GetResponse> answer = new CompletableFuture<>();
-        shared.toTheirEnd.add(call);
-        call.whenComplete((response, failure) -> {
-            shared.toTheirEnd.remove(call);
-            if (failure == null) {
-                came.accept(response);
-                answer.complete(response);
-            } else {
-                answer.completeExceptionally(Async.failure(failure));
-            }
-        });
-        return answer;
-    }
-
-    /** Waits a little for calls whose answer may be on its way. */
-    void awaitEnds(Duration longest) throws InterruptedException {
-        CompletableFuture<?> all = CompletableFuture.allOf(shared.toTheirEnd.toArray(CompletableFuture[]::new));
-        try {
-            all.get(longest.toNanos(), TimeUnit.NANOSECONDS);
-        } catch (TimeoutException | ExecutionException over) {
-            // What is still held by the server then has no lease.
-            return;
-        }
     }
 
     CompletableFuture<BatchGetResponse> batchGet(BatchGetRequest request) {
@@ -269,12 +233,26 @@ public final class Calls {
         return judged && request.getRequestId().isEmpty() ? request.toBuilder().setRequestId(id()).build() : request;
     }
 
+    /** What this client could not even send: a fault of the call, which says nothing of the server. */
+    private static HotplateException unsent(RuntimeException fault) {
+        return fault instanceof HotplateException own
+                ? own
+                : new HotplateException(
+                                ErrorKind.INVALID_ARGUMENT, "the request could not be sent: " + fault.getClass().getName(), fault)
+                        .withReason(Retry.NOT_SENT);
+    }
+
     Metadata headers() {
         Metadata headers = new Metadata();
         if (shared.token != null) {
             headers.put(AUTHORIZATION, "Bearer " + shared.token);
         }
         return headers;
+    }
+
+    /** Tells all who still wait, also for a time to try again that does not come any more. The connections are closed by now. */
+    void close() {
+        shared.underWay.forEach(call -> call.completeExceptionally(Threads.closed()));
     }
 
     private <Q, A> CompletableFuture<A> unary(MethodDescriptor<Q, A> method, Q request, Plan plan) {
@@ -299,7 +277,9 @@ public final class Calls {
         }
 
         CompletableFuture<A> begin() {
+            shared.underWay.add(this);
             whenComplete((value, failure) -> {
+                shared.underWay.remove(this);
                 ClientCall<Q, A> current = call;
                 if (isCancelled() && current != null) {
                     current.cancel("given up", null);
@@ -321,7 +301,7 @@ public final class Calls {
                 call.request(2);
             } catch (RuntimeException thrown) {
                 place.leave();
-                completeExceptionally(Async.failure(thrown));
+                completeExceptionally(unsent(thrown));
             }
             if (isCancelled() && call != null) {
                 call.cancel("given up", null);
@@ -339,7 +319,7 @@ public final class Calls {
             turn = (turn + 1) & Integer.MAX_VALUE;
             Duration wait = Retry.waitBefore(attempt, plan.safe(), failure);
             // A wait that would not end before the deadline is not begun: the true cause says more than a timeout.
-            if (wait == null || !allowed || isDone() || System.nanoTime() + wait.toNanos() - ends >= 0) {
+            if (wait == null || !allowed || isDone() || System.nanoTime() + Nanos.of(wait) - ends >= 0) {
                 completeExceptionally(failure);
                 return;
             }
@@ -370,6 +350,15 @@ public final class Calls {
             @Override
             public void onClose(Status status, Metadata trailers) {
                 place.leave();
+                try {
+                    closed(status, trailers);
+                } catch (RuntimeException fault) {
+                    // gRPC would log it, and the caller wait for ever.
+                    completeExceptionally(Async.failure(fault));
+                }
+            }
+
+            private void closed(Status status, Metadata trailers) {
                 if (status.isOk() && message != null) {
                     shared.retry.succeeded();
                     complete(message);
@@ -379,6 +368,10 @@ public final class Calls {
                     // The own clock, not the server's word.
                     shared.retry.succeeded();
                     completeExceptionally(Statuses.timedOut(plan.timeout()));
+                } else if (shared.pool.isClosed()) {
+                    completeExceptionally(Threads.closed());
+                } else if (status.getCode() == Status.Code.CANCELLED && status.getCause() instanceof RuntimeException cause) {
+                    completeExceptionally(unsent(cause));
                 } else {
                     failed(Statuses.of(status, trailers));
                 }

@@ -27,6 +27,8 @@ final class Computation<V> {
     private static final System.Logger LOG = System.getLogger("hotplate");
     private static final Duration RETRY_AFTER = Duration.ofMillis(100);
     private static final Duration RENEWAL_PAUSE = Duration.ofSeconds(1);
+    /** For how long callers wait for the storing of what was computed for them. */
+    private static final Duration STORING_MAX = Duration.ofSeconds(1);
 
     private final RemoteCache<V> cache;
     private final RemoteHotplate client;
@@ -41,6 +43,19 @@ final class Computation<V> {
         CompletableFuture<V> begin(Within.Here here, Runnable atEnd);
     }
 
+    /**
+     * What came of it for all who waited: a value, or the computation's failure and, where it was asked for, what there is in place of it.
+     *
+     * @param value the value; also null where there is a failure
+     * @param failure of the computation; null where there is a value
+     * @param stale what may be used instead; null where nobody looked
+     */
+    record Landed<V>(V value, HotplateException failure, Lookup<V> stale) {
+        static <V> Landed<V> of(V value) {
+            return new Landed<>(value, null, null);
+        }
+    }
+
     /** The right by which a computed value is stored: a lease, none needed, or none. */
     private record Right(Held lease, boolean free) {}
 
@@ -53,23 +68,21 @@ final class Computation<V> {
     }
 
     /** Finds the value or computes it. */
-    CompletableFuture<V> run(Flights.Course course, Within.Here here) {
+    CompletableFuture<Landed<V>> run(Flights.Course course, Within.Here here) {
         if (options.mode() == CacheMode.REFRESH) {
             return compute(course, here, new Right(null, true));
         }
-        return claim(course, here, true, System.nanoTime() + Math.min(options.waitMax().toNanos(), Long.MAX_VALUE / 4));
+        return claim(course, here, true, System.nanoTime() + Nanos.of(options.waitMax()));
     }
 
     /** Asks until it is known what to do, within the time the caller wants to wait. */
-    private CompletableFuture<V> claim(Flights.Course course, Within.Here here, boolean mayWrite, long ends) {
+    private CompletableFuture<Landed<V>> claim(Flights.Course course, Within.Here here, boolean mayWrite, long ends) {
         long began = System.nanoTime();
         long left = Math.max(0, ends - began);
         boolean leases = !options.perProcess() && mayWrite;
         boolean waits = leases && left > 0;
         Duration time = client.calls().time();
-        ReadOptions reading = new ReadOptions(
-                options.staleWhileRevalidate(), options.maxAge(), false, ReadOptions.DEFAULT.slowestTier());
-        GetRequest.Builder request = Wire.read(cache.name(), key, reading);
+        GetRequest.Builder request = Wire.read(cache.name(), key, reading());
         // A longer wait is made of several calls, so that a server that froze is found out.
         Duration asked = Duration.ofNanos(Math.min(left, time.toNanos()));
         if (waits) {
@@ -79,11 +92,16 @@ final class Computation<V> {
             request.setMissPolicy(MissPolicy.MISS_POLICY_LEASE);
         }
         RemoteHotplate.Fill fill = cache.fill(ReadOptions.DEFAULT);
-        Whole whole = client.whole().withTimeout(time);
+        Calls calls = client.calls().withTimeout(time);
         GetRequest built = request.build();
-        Offer offer = new Offer(client, cache.name(), key);
-        CompletableFuture<V> claimed = Async.handle(onWork(client.gate().read(() -> leases ? whole.getToItsEnd(built, offer::came) : whole.get(built))), (attempt, failure) -> {
-            if (!offer.accept()) {
+        if (leases && !course.asks()) {
+            return Async.failed(Async.cancelled());
+        }
+        return Async.handle(onWork(client.gate().read(() -> calls.get(built))), (attempt, failure) -> {
+            Held held = attempt != null && attempt.answer() != null && attempt.answer().hasLease()
+                    ? new Held(client, cache.name(), key, attempt.answer().getLease())
+                    : null;
+            if (leases && !course.answered(() -> giveBack(held))) {
                 return Async.failed(Async.cancelled());
             }
             // A lease takes the right to write. Who may only read still reads.
@@ -99,9 +117,9 @@ final class Computation<V> {
             }
             GetResponse response = attempt.answer();
             if (response.getOutcome() != GetOutcome.GET_OUTCOME_PENDING) {
-                fill.offer(key, response);
-                return claimed(course, here, response, mayWrite);
+                return whole(course, here, built, response, fill, held, mayWrite);
             }
+            giveBack(held);
             long now = System.nanoTime();
             if (!waits || now - ends >= 0) {
                 return compute(course, here, new Right(null, false));
@@ -112,11 +130,20 @@ final class Computation<V> {
             }
             boolean said = response.getPending().hasRetryAfter();
             Duration pause = said ? Wire.duration(response.getPending().getRetryAfter()) : RETRY_AFTER;
-            Duration wait = Duration.ofNanos(Math.min(ends - now, Retry.jittered(pause).toNanos()));
+            Duration wait = Duration.ofNanos(Math.min(ends - now, Nanos.of(Retry.jittered(pause))));
             return Async.then(client.threads().sleep(wait), none -> claim(course, here, mayWrite, ends));
         });
-        claimed.whenComplete((value, failure) -> offer.abandon());
-        return claimed;
+    }
+
+    private ReadOptions reading() {
+        return new ReadOptions(
+                options.staleWhileRevalidate(), options.maxAge(), false, ReadOptions.DEFAULT.slowestTier());
+    }
+
+    private static void giveBack(Held held) {
+        if (held != null) {
+            held.close();
+        }
     }
 
     /** What is answered is read by a codec, which is no work for the network's threads. */
@@ -124,19 +151,50 @@ final class Computation<V> {
         return Async.on(client.threads().work(), answer);
     }
 
-    private CompletableFuture<V> claimed(Flights.Course course, Within.Here here, GetResponse response, boolean mayWrite) {
-        Held held = response.hasLease() ? new Held(client, cache.name(), key, response.getLease()) : null;
-        try {
+    /** Reads the value that is too large for the answer, if it is; the lease that came with it is held meanwhile. */
+    private CompletableFuture<Landed<V>> whole(
+            Flights.Course course,
+            Within.Here here,
+            GetRequest asked,
+            GetResponse response,
+            RemoteHotplate.Fill fill,
+            Held held,
+            boolean mayWrite) {
+        if (!response.getEntry().hasLarge()) {
+            fill.offer(key, response);
             return claimed(course, here, response, held, mayWrite);
-        } catch (RuntimeException | Error fault) {
-            if (held != null) {
-                held.close();
+        }
+        AtomicBoolean taken = new AtomicBoolean();
+        CompletableFuture<Attempt<GetResponse>> read =
+                onWork(client.gate().read(() -> client.whole().rest(asked, response)));
+        CompletableFuture<Landed<V>> landed = Async.handle(read, (full, unread) -> {
+            taken.set(true);
+            if (unread != null || full.away() != null) {
+                giveBack(held);
+                return unread != null ? Async.failed(unread) : compute(course, here, new Right(null, false));
             }
+            fill.offer(key, full.answer());
+            return claimed(course, here, full.answer(), held, mayWrite);
+        });
+        landed.whenComplete((value, failure) -> {
+            if (!taken.get()) {
+                giveBack(held);
+            }
+        });
+        return landed;
+    }
+
+    private CompletableFuture<Landed<V>> claimed(
+            Flights.Course course, Within.Here here, GetResponse response, Held held, boolean mayWrite) {
+        try {
+            return read(course, here, response, held, mayWrite);
+        } catch (RuntimeException | Error fault) {
+            giveBack(held);
             throw fault;
         }
     }
 
-    private CompletableFuture<V> claimed(
+    private CompletableFuture<Landed<V>> read(
             Flights.Course course, Within.Here here, GetResponse response, Held held, boolean mayWrite) {
         try {
             Lookup<V> found = Wire.lookup(cache.codec(), response);
@@ -145,29 +203,28 @@ final class Computation<V> {
                 if (held != null) {
                     renew(held);
                 }
-                return Async.done(hit.value());
+                return Async.done(Landed.of(hit.value()));
             }
             if (found instanceof Lookup.Negative<V> negative) {
                 client.read(cache.name(), true, false);
-                if (held != null) {
-                    held.close();
-                }
+                giveBack(held);
                 return Async.failed(remembered(negative.reason(), negative.message()));
             }
         } catch (HotplateException unreadable) {
             if (unreadable.kind() != ErrorKind.CODEC) {
                 throw unreadable;
             }
-            LOG.log(System.Logger.Level.WARNING, "a stored value cannot be read and is computed anew: {0}", unreadable.text());
+            LOG.log(System.Logger.Level.WARNING, "a stored value cannot be read by this codec and is computed anew");
         }
         client.read(cache.name(), false, false);
         return compute(course, here, new Right(held, held == null && mayWrite));
     }
 
-    private CompletableFuture<V> compute(Flights.Course course, Within.Here here, Right right) {
+    private CompletableFuture<Landed<V>> compute(Flights.Course course, Within.Here here, Right right) {
         CompletableFuture<Runnable> turn = client.flights().turn(course);
         AtomicBoolean begun = new AtomicBoolean();
-        CompletableFuture<V> whole = Async.then(turn, atEnd -> {
+        AtomicBoolean stores = new AtomicBoolean();
+        CompletableFuture<Landed<V>> whole = Async.then(turn, atEnd -> {
             long began = System.nanoTime();
             begun.set(true);
             return Async.handle(work.begin(here, atEnd), (value, failure) -> {
@@ -178,9 +235,10 @@ final class Computation<V> {
                 }
                 course.computed();
                 if (!course.mayStore()) {
-                    return Async.done(value);
+                    return Async.done(Landed.of(value));
                 }
-                return Async.handle(store(right, value, took), (none, unstored) -> Async.done(value));
+                stores.set(true);
+                return soon(store(right, value, took), value);
             });
         });
         whole.whenComplete((value, failure) -> {
@@ -188,11 +246,23 @@ final class Computation<V> {
             if (!begun.get()) {
                 turn.thenAccept(Runnable::run);
             }
-            if (right.lease() != null) {
-                right.lease().close();
+            if (!stores.get()) {
+                giveBack(right.lease());
             }
         });
         return whole;
+    }
+
+    /** The value, when it is stored; or soon, and storing goes on behind. */
+    private CompletableFuture<Landed<V>> soon(CompletableFuture<Void> stored, V value) {
+        CompletableFuture<Landed<V>> told = new CompletableFuture<>();
+        stored.whenComplete((none, failure) -> told.complete(Landed.of(value)));
+        if (!told.isDone()) {
+            CompletableFuture<Void> patience = client.threads().sleep(STORING_MAX);
+            patience.whenComplete((none, failure) -> told.complete(Landed.of(value)));
+            told.whenComplete((landed, failure) -> patience.cancel(false));
+        }
+        return told;
     }
 
     /** Computes the next value behind the current one. When as many computations run as may, the lease goes to someone else. */
@@ -208,8 +278,7 @@ final class Computation<V> {
         computed.whenComplete((value, thrown) -> {
             client.computed(cache.name(), System.nanoTime() - began, thrown != null);
             if (thrown == null) {
-                store(new Right(held, false), value, System.nanoTime() - began)
-                        .whenComplete((none, unstored) -> held.close());
+                store(new Right(held, false), value, System.nanoTime() - began);
                 return;
             }
             HotplateException failure = Async.failure(thrown);
@@ -232,7 +301,7 @@ final class Computation<V> {
         return new GiveBack.Failure(failure, lifetime, options.write());
     }
 
-    /** Stores a value, if there is a right to. */
+    /** Stores a value, if there is a right to, and gives the lease back then. Goes on when nobody waits for it; ends with the client. */
     private CompletableFuture<Void> store(Right right, V value, long took) {
         if (right.lease() == null && !right.free()) {
             return Async.done(null);
@@ -245,18 +314,20 @@ final class Computation<V> {
         } catch (HotplateException cannot) {
             stored = Async.failed(cannot);
         }
+        client.track(stored);
         stored.whenComplete((none, thrown) -> {
+            giveBack(right.lease());
             if (thrown != null) {
-                LOG.log(System.Logger.Level.WARNING, "a computed value could not be stored: {0}", Async.failure(thrown).getMessage());
+                LOG.log(System.Logger.Level.WARNING, "a computed value could not be stored: {0}", Async.failure(thrown).brief());
             }
         });
         return stored;
     }
 
-    /** What the caller gets whose computation failed, and what becomes of the lease. */
-    private CompletableFuture<V> fallBack(Held held, HotplateException failure) {
+    /** What comes of a computation that failed, and what becomes of the lease. */
+    private CompletableFuture<Landed<V>> fallBack(Held held, HotplateException failure) {
         boolean accepts = options.staleIfError() && options.mode() == CacheMode.USE;
-        CompletableFuture<Lookup<V>> stale = accepts ? stale() : Async.done(new Lookup.Miss<>(MissReason.OTHER));
+        CompletableFuture<Lookup<V>> stale = accepts ? stale() : Async.done(null);
         return Async.then(stale, found -> {
             boolean there = found instanceof Lookup.Hit;
             if (held != null) {
@@ -269,6 +340,22 @@ final class Computation<V> {
                                 ? new GiveBack.Failure(failure, options.rememberFailure(), options.write())
                                 : without);
             }
+            return Async.done(new Landed<>(null, failure, found));
+        });
+    }
+
+    /** What one caller gets of what all of them waited for: in place of a failure a stale value, where this one accepts it. */
+    CompletableFuture<V> told(Landed<V> landed) {
+        HotplateException failure = landed.failure();
+        if (failure == null) {
+            return Async.done(landed.value());
+        }
+        boolean accepts = options.staleIfError() && options.mode() == CacheMode.USE;
+        if (!accepts || failure.kind() == ErrorKind.CANCELLED) {
+            return Async.failed(failure);
+        }
+        CompletableFuture<Lookup<V>> stale = landed.stale() != null ? Async.done(landed.stale()) : stale();
+        return Async.then(stale, found -> {
             if (!(found instanceof Lookup.Hit<V> hit)) {
                 return Async.failed(failure);
             }

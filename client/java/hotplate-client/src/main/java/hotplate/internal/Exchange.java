@@ -22,6 +22,7 @@ public final class Exchange<Q, A> {
     private static final int AHEAD = 2;
 
     private final Object monitor;
+    private final Calls calls;
     private final Pool.Place place;
     private final ClientCall<Q, A> call;
     private final ArrayDeque<A> received = new ArrayDeque<>();
@@ -43,6 +44,7 @@ public final class Exchange<Q, A> {
     /** Opens a stream on a place, which it leaves at its end. */
     Exchange(Calls calls, Pool.Place place, MethodDescriptor<Q, A> method) {
         this.monitor = new Object();
+        this.calls = calls;
         this.place = place;
         try {
             this.call = place.channel().newCall(method, CallOptions.DEFAULT);
@@ -92,7 +94,9 @@ public final class Exchange<Q, A> {
             place.leave();
             synchronized (monitor) {
                 ended = true;
-                failure = status.isOk() ? null : Statuses.of(status, trailers);
+                if (!status.isOk()) {
+                    failure = calls.pool().isClosed() ? Threads.closed() : Statuses.of(status, trailers);
+                }
                 monitor.notifyAll();
             }
         }
@@ -187,7 +191,7 @@ public final class Exchange<Q, A> {
     }
 
     private Wait until(Duration longest, java.util.function.BooleanSupplier holds) {
-        long ends = longest == null ? 0 : System.nanoTime() + longest.toNanos();
+        long ends = longest == null ? 0 : System.nanoTime() + Nanos.of(longest);
         while (!holds.getAsBoolean()) {
             if (woken) {
                 woken = false;

@@ -36,7 +36,7 @@ final class Failures {
 
     /** Waits before the next try, or throws the failure when there is none. */
     void pause(Calls calls, HotplateException failure) {
-        if (!isInterruption(failure) || Thread.currentThread().isInterrupted()) {
+        if (!isInterruption(failure) || calls.pool().isClosed() || Thread.currentThread().isInterrupted()) {
             throw failure;
         }
         count(failure);
@@ -50,14 +50,15 @@ final class Failures {
     }
 
     /**
-     * Whether a stream that ended like this may go on in another one. One that another took over may not: two that took over from each other
-     * would go on so for ever.
+     * Whether a stream that ended like this may go on in another one. Only this client knows the name of its upload: what took it over was its
+     * own older stream, delivered late.
      */
     static boolean isInterruption(HotplateException failure) {
         return switch (failure.kind()) {
             case UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED -> true;
             case RESOURCE_EXHAUSTED -> failure.retryAfter().isPresent();
             case INTERNAL -> failure.isReason(DAMAGED);
+            case FAILED_PRECONDITION -> failure.isReason("UPLOAD_TAKEN_OVER");
             default -> false;
         };
     }

@@ -3,11 +3,13 @@ package hotplate.internal;
 import hotplate.Codec;
 import hotplate.ErrorKind;
 import hotplate.HotplateException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.Iterator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiFunction;
 import java.util.function.Predicate;
@@ -15,45 +17,96 @@ import java.util.function.Predicate;
 /** One computation for many callers of this process: who waits for what, and when nobody waits any more. */
 final class Flights {
     private final Slots slots;
-    private final Map<Key, Flight> flights = new HashMap<>();
+    /** Those that may be joined. */
+    private final Map<Key, Course> flights = new HashMap<>();
+    /** Also those that may not be any more. */
+    private final Set<Course> running = new HashSet<>();
     private final Within waits = new Within();
     private long next;
     private boolean closed;
 
-    /** What a computation is shared by: equal only when a caller may take another's result. */
-    record Key(String namespace, String key, boolean refresh, Codec<?> codec) {}
+    /**
+     * What a computation is shared by: equal only when a caller may take another's result. Callers who accept different things ask side by
+     * side; one of them has the server's lease, and the others wait for it there.
+     */
+    record Key(
+            String namespace,
+            String key,
+            boolean refresh,
+            Codec<?> codec,
+            Duration maxAge,
+            boolean staleWhileRevalidate,
+            boolean perProcess) {
+        boolean isOf(String space, String text) {
+            return key.equals(text) && namespace.equals(space);
+        }
+    }
 
     /** A running computation, as it sees what happens around it. */
-    static final class Course {
-        private final long id;
-        private volatile boolean outdated;
-        private volatile boolean computed;
+    final class Course {
+        private final Key key;
+        private final long id = ++next;
         private final CompletableFuture<Void> needed = new CompletableFuture<>();
+        private final CompletableFuture<Object> outcome = new CompletableFuture<>();
+        private CompletableFuture<?> running;
+        private boolean outdated;
+        private boolean asking;
+        private boolean computed;
+        private boolean abandoned;
+        private int waiters = 1;
 
-        private Course(long id) {
-            this.id = id;
+        private Course(Key key) {
+            this.key = key;
         }
 
         /** Whether the result may be stored. */
         boolean mayStore() {
-            return !outdated;
+            synchronized (Flights.this) {
+                return !outdated;
+            }
+        }
+
+        /**
+         * A question is on its way whose answer may bring a lease: it is not torn off when the last caller leaves, as nobody would give that
+         * lease back. False: nobody waits any more, and nothing is to be asked.
+         */
+        boolean asks() {
+            synchronized (Flights.this) {
+                asking = !abandoned && !closed;
+                return asking;
+            }
+        }
+
+        /**
+         * That question was answered. False: nobody waits any more, and nothing more is done.
+         *
+         * @param giveBack what is done then with what came; the end of the client waits for it
+         */
+        boolean answered(Runnable giveBack) {
+            boolean wanted;
+            synchronized (Flights.this) {
+                if (waiters == 0 && !abandoned) {
+                    abandoned = true;
+                    flights.remove(key, this);
+                }
+                wanted = !abandoned && !closed;
+                asking &= !wanted;
+            }
+            if (!wanted) {
+                giveBack.run();
+            }
+            synchronized (Flights.this) {
+                asking = false;
+                Flights.this.notifyAll();
+            }
+            return wanted;
         }
 
         /** Keeps the rest from being given up: from here on it is finished even when nobody waits. */
         void computed() {
-            computed = true;
-        }
-    }
-
-    private static final class Flight {
-        final Course course;
-        final CompletableFuture<Object> outcome = new CompletableFuture<>();
-        CompletableFuture<?> running;
-        boolean abandoned;
-        int waiters = 1;
-
-        Flight(Course course) {
-            this.course = course;
+            synchronized (Flights.this) {
+                computed = true;
+            }
         }
     }
 
@@ -70,39 +123,39 @@ final class Flights {
     <V> CompletableFuture<V> join(Key key, BiFunction<Course, Within.Here, CompletableFuture<V>> compute) {
         Within.Here asks = Within.here();
         Long within = asks != null && asks.table() == this ? asks.id() : null;
-        Flight flight;
+        Course course;
         boolean starts;
         synchronized (this) {
             if (closed) {
                 return Async.failed(Threads.closed());
             }
-            flight = flights.get(key);
-            starts = flight == null;
+            if (within != null && waitsForItself(key, within)) {
+                return Async.failed(new HotplateException(
+                        ErrorKind.INVALID_ARGUMENT,
+                        "this computation asks for what waits for it: both would wait for ever"));
+            }
+            course = flights.get(key);
+            starts = course == null;
             if (starts) {
-                flight = new Flight(new Course(++next));
-                flights.put(key, flight);
-                if (within != null) {
-                    // What is new waits for nobody yet.
-                    waits.enter(within, flight.course.id);
-                }
+                course = new Course(key);
+                flights.put(key, course);
+                running.add(course);
             } else {
-                if (within != null && !waits.enter(within, flight.course.id)) {
-                    return Async.failed(new HotplateException(
-                            ErrorKind.INVALID_ARGUMENT,
-                            "this computation asks for what waits for it: both would wait for ever"));
-                }
-                flight.waiters++;
+                course.waiters++;
+            }
+            if (within != null) {
+                waits.enter(within, course.id);
             }
         }
         if (asks != null) {
-            flight.course.needed.complete(null);
+            course.needed.complete(null);
         }
         if (starts) {
-            start(key, flight, compute);
+            start(course, compute);
         }
         CompletableFuture<V> place = new CompletableFuture<>();
-        Flight joined = flight;
-        place.whenComplete((value, failure) -> leave(key, joined, within));
+        Course joined = course;
+        place.whenComplete((value, failure) -> leave(joined, within));
         joined.outcome.whenComplete((value, failure) -> {
             if (failure == null) {
                 place.complete((V) value);
@@ -113,50 +166,54 @@ final class Flights {
         return place;
     }
 
-    private <V> void start(Key key, Flight flight, BiFunction<Course, Within.Here, CompletableFuture<V>> compute) {
-        CompletableFuture<V> running;
+    /** Whether something of this key, with whatever options, waits for this computation: then it has, or waits for, what the server would be asked for. */
+    private boolean waitsForItself(Key key, long within) {
+        return flights.values().stream()
+                .anyMatch(one -> one.key.isOf(key.namespace, key.key) && waits.leads(one.id, within));
+    }
+
+    private <V> void start(Course course, BiFunction<Course, Within.Here, CompletableFuture<V>> compute) {
+        CompletableFuture<V> begun;
         try {
-            running = compute.apply(flight.course, new Within.Here(this, flight.course.id));
+            begun = compute.apply(course, new Within.Here(this, course.id));
         } catch (RuntimeException thrown) {
-            running = Async.failed(Async.failure(thrown));
+            begun = Async.failed(Async.failure(thrown));
         }
         boolean late;
         synchronized (this) {
-            flight.running = running;
-            late = flight.abandoned;
+            course.running = begun;
+            late = course.abandoned && !course.asking;
         }
-        running.whenComplete((value, failure) -> {
+        begun.whenComplete((value, failure) -> {
             // Who comes after an end begins anew: failures are not kept.
-            land(key, flight);
+            land(course);
             if (failure == null) {
-                flight.outcome.complete(value);
+                course.outcome.complete(value);
             } else {
-                flight.outcome.completeExceptionally(Async.failure(failure));
+                course.outcome.completeExceptionally(Async.failure(failure));
             }
         });
         if (late) {
-            running.cancel(true);
+            begun.cancel(true);
         }
     }
 
-    private synchronized void land(Key key, Flight flight) {
-        flights.remove(key, flight);
+    private synchronized void land(Course course) {
+        flights.remove(course.key, course);
+        running.remove(course);
     }
 
-    private void leave(Key key, Flight flight, Long within) {
+    private void leave(Course course, Long within) {
         CompletableFuture<?> end = null;
         synchronized (this) {
             if (within != null) {
-                waits.leave(within, flight.course.id);
+                waits.leave(within, course.id);
             }
-            if (flights.get(key) != flight) {
-                // One that left the table has no count of waiters: it runs to its end.
-                return;
-            }
-            if (--flight.waiters == 0 && !flight.course.computed) {
-                flight.abandoned = true;
-                flights.remove(key);
-                end = flight.running;
+            course.waiters--;
+            if (course.waiters == 0 && !course.computed && !course.asking && running.contains(course)) {
+                course.abandoned = true;
+                flights.remove(course.key, course);
+                end = course.running;
             }
         }
         if (end != null) {
@@ -204,31 +261,61 @@ final class Flights {
 
     /** The same for one key, which was written. */
     void outdate(String namespace, String text) {
-        outdateIf(key -> key.key().equals(text) && key.namespace().equals(namespace));
+        outdateIf(key -> key.isOf(namespace, text));
     }
 
     private synchronized void outdateIf(Predicate<Key> concerns) {
-        for (Iterator<Map.Entry<Key, Flight>> all = flights.entrySet().iterator(); all.hasNext(); ) {
-            Map.Entry<Key, Flight> one = all.next();
-            if (concerns.test(one.getKey())) {
-                one.getValue().course.outdated = true;
-                all.remove();
-            }
-        }
+        flights.values().removeIf(one -> {
+            boolean concerned = concerns.test(one.key);
+            one.outdated |= concerned;
+            return concerned;
+        });
     }
 
-    /** Gives all up; from now on nothing is begun. */
-    void close() {
-        List<CompletableFuture<?>> ends = new ArrayList<>();
+    /**
+     * Gives all up; from now on nothing is begun. Who waits is told at once. Questions on their way have this long to be answered, so that
+     * a lease that comes is given back.
+     */
+    void close(Duration lastWord) {
+        List<Course> all;
         synchronized (this) {
             closed = true;
-            flights.values().forEach(flight -> {
-                flight.abandoned = true;
-                if (flight.running != null) {
-                    ends.add(flight.running);
+            flights.clear();
+            all = List.copyOf(running);
+        }
+        // Those who leave now do not tear off what is on its way.
+        all.forEach(course -> course.outcome.completeExceptionally(Threads.closed()));
+        end(all, false);
+        awaitAnswers(lastWord);
+        end(all, true);
+    }
+
+    private void end(List<Course> all, boolean asking) {
+        List<CompletableFuture<?>> ends = new ArrayList<>();
+        synchronized (this) {
+            for (Course course : all) {
+                if (course.running != null && (asking || !course.asking)) {
+                    course.abandoned = true;
+                    ends.add(course.running);
                 }
-            });
+            }
         }
         ends.forEach(end -> end.cancel(true));
+    }
+
+    private synchronized void awaitAnswers(Duration longest) {
+        long ends = System.nanoTime() + longest.toNanos();
+        while (running.stream().anyMatch(course -> course.asking)) {
+            long left = ends - System.nanoTime();
+            if (left <= 0) {
+                return;
+            }
+            try {
+                wait(left / 1_000_000 + 1);
+            } catch (InterruptedException interrupted) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+        }
     }
 }

@@ -7,38 +7,33 @@ import hotplate.MissReason;
 import hotplate.OnError;
 import hotplate.v1.InvalidateRequest;
 import hotplate.v1.InvalidateResponse;
-import hotplate.v1.Selector;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Supplier;
 
 /**
  * Degradation: every typed call passes here. A cache that is away becomes a miss, a dropped write or a remembered invalidation; what it
- * remembers is carried out before anything is read or written again.
+ * remembers is carried out before anything is read or written again: see {@link Journal}.
  */
 final class Gate {
     private static final System.Logger LOG = System.getLogger("hotplate");
-    private static final int SELECTORS_PER_CALL = 128;
 
     final Breaker breaker = new Breaker(System::nanoTime);
     private final Settings settings;
     private final Calls calls;
-    private final ArrayDeque<Waiting> journal = new ArrayDeque<>();
-    private boolean replaying;
+    private final Journal journal;
+    private volatile boolean closed;
     private final LongAdder reads = new LongAdder();
     private final LongAdder writes = new LongAdder();
-    private final LongAdder queued = new LongAdder();
-    private final LongAdder replayed = new LongAdder();
-
-    /** An invalidation that waits for the server. */
-    private record Waiting(String namespace, Selector selector) {}
 
     Gate(Settings settings, Calls calls) {
         this.settings = settings;
         this.calls = calls;
+        this.journal = new Journal(settings, calls, this::observe);
+    }
+
+    Journal journal() {
+        return journal;
     }
 
     /** A read; its absence is counted. */
@@ -52,6 +47,9 @@ final class Gate {
     }
 
     private <A> CompletableFuture<Attempt<A>> counted(LongAdder away, Supplier<CompletableFuture<A>> call) {
+        if (closed) {
+            return Async.failed(Threads.closed());
+        }
         if (settings.disabled()) {
             away.increment();
             return Async.done(new Attempt<>(null, MissReason.DISABLED));
@@ -62,13 +60,22 @@ final class Gate {
         }
         return Async.handle(call.get(), (answer, failure) -> {
             observe(failure);
+            if (failure != null && closed) {
+                return Async.failed(Threads.closed());
+            }
             return failure == null ? Async.done(new Attempt<>(answer, null)) : degraded(away, failure);
         });
     }
 
-    /** Tells the breaker whether anyone answered, before the caller hears of it. What was given up says nothing. */
+    /**
+     * Tells the breaker whether anyone answered, before the caller hears of it. What was given up, what was never sent and what ended with
+     * this client say nothing.
+     */
     private void observe(HotplateException failure) {
         ErrorKind kind = failure == null ? null : failure.kind();
+        if (failure != null && (failure.isReason(Retry.NOT_SENT) || calls.pool().isClosed())) {
+            return;
+        }
         boolean silent = kind == ErrorKind.UNAVAILABLE || kind == ErrorKind.DEADLINE_EXCEEDED;
         if (silent && !Retry.isAnswer(failure)) {
             breaker.failed();
@@ -96,7 +103,10 @@ final class Gate {
 
     /** An invalidation; null: it was remembered. */
     CompletableFuture<InvalidateResponse> invalidate(InvalidateRequest request) {
-        boolean direct = pending() == 0 && breaker.admits();
+        if (closed) {
+            return Async.failed(Threads.closed());
+        }
+        boolean direct = journal.pending() == 0 && breaker.admits();
         CompletableFuture<InvalidateResponse> call = direct ? calls.invalidate(request) : Async.failed(wasAway());
         return Async.handle(call, (response, failure) -> {
             if (direct) {
@@ -105,107 +115,60 @@ final class Gate {
             if (failure == null) {
                 return Async.done(response);
             }
+            if (closed) {
+                return Async.failed(Threads.closed());
+            }
             if (!goesOnWithout(failure)) {
                 return Async.failed(failure);
             }
-            remember(request);
+            if (Retry.isAnswer(failure)) {
+                // The server did its part. What it still owes others is theirs to wait for, and repeating changes nothing.
+                LOG.log(
+                        System.Logger.Level.WARNING,
+                        "an invalidation is done on its server, and pending in {0}",
+                        failure.details().getOrDefault("pending", "a slower tier"));
+                return Async.done(InvalidateResponse.getDefaultInstance());
+            }
+            journal.remember(request);
             return Async.done(null);
         });
     }
 
-    private void remember(InvalidateRequest request) {
-        boolean first;
-        synchronized (journal) {
-            if (journal.size() + request.getSelectorsCount() > settings.journalMax()) {
-                throw new HotplateException(
-                                ErrorKind.RESOURCE_EXHAUSTED,
-                                "the cache is away and no more invalidations can be remembered: raise `journalMax`")
-                        .withReason("JOURNAL_FULL");
-            }
-            request.getSelectorsList().forEach(one -> journal.add(new Waiting(request.getNamespace(), one)));
-            queued.add(request.getSelectorsCount());
-            first = !replaying && !journal.isEmpty();
-            replaying |= first;
-        }
-        if (first) {
-            calls.threads().work().execute(this::replay);
-        }
-    }
-
     /** Invalidations that wait. */
     int pending() {
-        synchronized (journal) {
-            return journal.size();
-        }
-    }
-
-    /** Carries out what waits, oldest first, trying once a probe interval while the server is away. */
-    private void replay() {
-        List<Waiting> batch = nextBatch();
-        if (batch.isEmpty()) {
-            return;
-        }
-        replay(batch, batch.size() == 1);
-    }
-
-    private void replay(List<Waiting> batch, boolean single) {
-        InvalidateRequest.Builder request = InvalidateRequest.newBuilder()
-                .setNamespace(batch.get(0).namespace())
-                .setReason("made while the server was away")
-                .setClientId(settings.clientId());
-        batch.forEach(one -> request.addSelectors(one.selector()));
-        calls.invalidate(request.build()).whenComplete((response, thrown) -> {
-            HotplateException failure = thrown == null ? null : Async.failure(thrown);
-            observe(failure);
-            if (failure == null) {
-                replayed.add(batch.size());
-                forget(batch.size());
-                next(this::replay);
-            } else if (failure.kind().isOutage()) {
-                calls.threads().later(Retry.jittered(Breaker.PROBE_INTERVAL), () -> next(this::replay));
-            } else if (single) {
-                LOG.log(System.Logger.Level.ERROR, "the server refused an invalidation made while it was away: {0}", failure.kind());
-                forget(1);
-                next(this::replay);
-            } else {
-                // One bad selector must not take the rest of its batch with it.
-                next(() -> replay(batch.subList(0, 1), true));
-            }
-        });
-    }
-
-    private void next(Runnable step) {
-        calls.threads().work().execute(step);
-    }
-
-    private List<Waiting> nextBatch() {
-        List<Waiting> batch = new ArrayList<>();
-        synchronized (journal) {
-            for (Waiting one : journal) {
-                boolean fits = batch.isEmpty() || one.namespace().equals(batch.get(0).namespace());
-                if (!fits || batch.size() == SELECTORS_PER_CALL) {
-                    break;
-                }
-                batch.add(one);
-            }
-            replaying = !batch.isEmpty();
-        }
-        return batch;
-    }
-
-    private void forget(int count) {
-        synchronized (journal) {
-            for (int gone = 0; gone < count; gone++) {
-                journal.poll();
-            }
-        }
+        return journal.pending();
     }
 
     DegradationCounts counts() {
-        return new DegradationCounts(reads.sum(), writes.sum(), queued.sum(), replayed.sum(), breaker.opened());
+        return new DegradationCounts(reads.sum(), writes.sum(), journal.queued(), journal.replayed(), breaker.opened());
     }
 
     boolean disabled() {
         return settings.disabled();
+    }
+
+    /**
+     * For what has no answer without a server.
+     *
+     * @throws HotplateException FAILED_PRECONDITION where the cache is turned off; CANCELLED when the client was closed
+     */
+    void needsServer(String what) {
+        if (closed) {
+            throw Threads.closed();
+        }
+        if (settings.disabled()) {
+            throw new HotplateException(
+                    ErrorKind.FAILED_PRECONDITION,
+                    "the cache is turned off (HOTPLATE_DISABLE, or `disabled`), and without it there is no " + what);
+        }
+    }
+
+    boolean isClosed() {
+        return closed;
+    }
+
+    /** Lets nothing through any more. */
+    void close() {
+        closed = true;
     }
 }

@@ -95,8 +95,11 @@ final class Held implements AutoCloseable {
         }
         PutRequest leased = request.toBuilder().setLeaseToken(token).build();
         RemoteHotplate.OwnWrite write = client.ownWrite(namespace, List.of(NearSet.key(key)));
-        return Async.map(client.gate().write(() -> client.whole().put(leased)), attempt -> {
+        return write.covering(Async.map(client.gate().write(() -> client.whole().put(leased)), attempt -> {
             write.settle(attempt);
+            if (attempt.answer() != null && Wire.written(attempt.answer()).isStored()) {
+                client.settings().metrics().stored(namespace);
+            }
             synchronized (this) {
                 // A condition that does not hold leaves the lease as it was.
                 boolean used = attempt.answer() != null
@@ -107,7 +110,7 @@ final class Held implements AutoCloseable {
                 }
             }
             return null;
-        });
+        }));
     }
 
     /** Gives the lease back without a value; nobody waits for that. */
@@ -120,16 +123,16 @@ final class Held implements AutoCloseable {
                     WriteOptions described = failed.described();
                     Expiration lifetime = Wire.expiration(WriteOptions.ttl(failed.lifetime()));
                     release.setExpiration(lifetime == null ? Expiration.getDefaultInstance() : lifetime)
-                            .setKind(described.kind())
-                            .addAllTags(described.tags())
-                            .addAllDependsOn(described.dependsOn())
+                            .setKind(Texts.valid("kind", described.kind()))
+                            .addAllTags(Texts.valid("tags", described.tags()))
+                            .addAllDependsOn(Texts.valid("depends_on", described.dependsOn()))
                             .setFailure(Negative.newBuilder()
                                     .setReason(COMPUTE_FAILED)
                                     .setMessage(shortened(failed.failure().text())));
                 }
             }
         } catch (HotplateException cannot) {
-            LOG.log(System.Logger.Level.WARNING, "a lease is given back for the next: {0}", cannot.getMessage());
+            LOG.log(System.Logger.Level.WARNING, "a lease is given back for the next: {0}", cannot.brief());
         }
         close();
     }

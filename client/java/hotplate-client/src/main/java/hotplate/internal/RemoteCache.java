@@ -31,12 +31,6 @@ import hotplate.Written;
 import hotplate.internal.near.Kept;
 import hotplate.internal.near.Near;
 import hotplate.internal.near.NearSet;
-import hotplate.v1.BatchGetRequest;
-import hotplate.v1.BatchGetResponse;
-import hotplate.v1.BatchGetResult;
-import hotplate.v1.BatchPutRequest;
-import hotplate.v1.BatchPutResponse;
-import hotplate.v1.BatchPutResult;
 import hotplate.v1.Entry;
 import hotplate.v1.EntryView;
 import hotplate.v1.ExplainKeyRequest;
@@ -52,6 +46,7 @@ import hotplate.v1.Negative;
 import hotplate.v1.PreloadItem;
 import hotplate.v1.PreloadRequest;
 import hotplate.v1.PutRequest;
+import hotplate.v1.PutResponse;
 import hotplate.v1.ReadValueRequest;
 import hotplate.v1.RefreshFrom;
 import hotplate.v1.StatsRequest;
@@ -64,6 +59,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -147,7 +143,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
     }
 
     /** Asks the server. */
-    private CompletableFuture<Attempt<GetResponse>> ask(String key, ReadOptions options) {
+    CompletableFuture<Attempt<GetResponse>> ask(String key, ReadOptions options) {
         GetRequest request = Wire.read(name, key, options).build();
         RemoteHotplate.Fill fill = fill(options);
         return Async.map(client.gate().read(() -> client.whole().get(request)), attempt -> {
@@ -158,7 +154,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
         });
     }
 
-    private Lookup<V> found(Attempt<GetResponse> attempt) {
+    Lookup<V> found(Attempt<GetResponse> attempt) {
         Lookup<V> found = attempt.away() != null
                 ? new Lookup.Miss<>(attempt.away())
                 : Wire.lookup(codec, attempt.answer());
@@ -166,13 +162,13 @@ final class RemoteCache<V> implements HotplateCache<V> {
         return found;
     }
 
-    private Lookup<V> told(Kept kept, boolean shares) {
+    Lookup<V> told(Kept kept, boolean shares) {
         client.read(name, true, true);
         return kept.tell(codec, shares, near.now());
     }
 
     /** What this process keeps of a key and a read with these options may be answered with. */
-    private Kept kept(String key, ReadOptions options) {
+    Kept kept(String key, ReadOptions options) {
         Near some = nearFor(options);
         return some == null ? null : some.hit(key, options.maxAge());
     }
@@ -189,115 +185,73 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public List<ItemResult<Lookup<V>>> lookupAll(Collection<? extends CharSequence> keys) {
-        List<String> texts = new ArrayList<>();
-        keys.forEach(key -> texts.add(Key.textOf(key)));
-        List<ItemResult<Lookup<V>>> results = new ArrayList<>();
-        List<Integer> missing = new ArrayList<>();
-        for (String text : texts) {
-            Kept kept = kept(text, ReadOptions.DEFAULT);
-            if (kept == null) {
-                missing.add(results.size());
-            }
-            results.add(kept == null ? null : item(() -> told(kept, false)));
-        }
-        for (int from = 0; from < missing.size(); ) {
-            List<Integer> some = missing.subList(from, Math.min(missing.size(), from + client.calls().batchItems()));
-            List<ItemResult<Lookup<V>>> answered;
-            try {
-                answered = batch(some.stream().map(texts::get).toList());
-            } catch (HotplateException failure) {
-                if (Async.await(client.calls().takesFewer(some.size(), failure))) {
-                    continue;
-                }
-                throw failure;
-            }
-            for (int at = 0; at < some.size(); at++) {
-                results.set(some.get(at), answered.get(at));
-            }
-            from += some.size();
-        }
-        return results;
+        return Async.await(new GetMany<>(this, keys).run());
     }
 
-    private List<ItemResult<Lookup<V>>> batch(List<String> keys) {
-        BatchGetRequest.Builder request = BatchGetRequest.newBuilder().setNamespace(name);
-        keys.forEach(key -> request.addItems(Wire.read(name, key, ReadOptions.DEFAULT)));
-        RemoteHotplate.Fill fill = fill(ReadOptions.DEFAULT);
-        Attempt<BatchGetResponse> attempt =
-                Async.await(client.gate().read(() -> client.calls().batchGet(request.build())));
-        List<ItemResult<Lookup<V>>> results = new ArrayList<>();
-        if (attempt.away() != null) {
-            keys.forEach(key -> results.add(item(() -> found(new Attempt<>(null, attempt.away())))));
-            return results;
-        }
-        sameLength(attempt.answer().getResultsCount(), keys.size());
-        for (int at = 0; at < keys.size(); at++) {
-            String key = keys.get(at);
-            BatchGetResult result = attempt.answer().getResults(at);
-            if (result.hasError()) {
-                results.add(ItemResult.failed(Statuses.of(result.getError())));
-            } else if (result.hasResponse() && !result.getResponse().getEntry().hasLarge()) {
-                fill.offer(key, result.getResponse());
-                results.add(item(() -> found(new Attempt<>(result.getResponse(), null))));
-            } else {
-                // Left out of a full answer, or too large for one.
-                results.add(item(() -> lookup(key, ReadOptions.DEFAULT)));
-            }
-        }
-        return results;
-    }
-
-    private static <T> ItemResult<T> item(Supplier<T> result) {
-        try {
-            return ItemResult.of(result.get());
-        } catch (HotplateException failure) {
-            return ItemResult.failed(failure);
-        }
-    }
-
-    private static void sameLength(int answers, int items) {
-        if (answers != items) {
-            throw new HotplateException(
-                    ErrorKind.INTERNAL, "the server answered " + answers + " of " + items + " items of a batch");
-        }
+    @Override
+    public CompletableFuture<List<ItemResult<Lookup<V>>>> lookupAllAsync(Collection<? extends CharSequence> keys) {
+        return Async.on(client.threads().calls(), new GetMany<>(this, keys).run());
     }
 
     @Override
     public Optional<Duration> ttl(CharSequence key) {
+        return Async.await(lifetime(key));
+    }
+
+    @Override
+    public CompletableFuture<Optional<Duration>> ttlAsync(CharSequence key) {
+        return begun(() -> lifetime(key));
+    }
+
+    private CompletableFuture<Optional<Duration>> lifetime(CharSequence key) {
         GetRequest request = Wire.read(name, Key.textOf(key), ReadOptions.DEFAULT.peeking())
                 .setView(EntryView.ENTRY_VIEW_METADATA)
                 .build();
-        GetResponse response = Async.await(client.gate().read(() -> client.calls().get(request))).answer();
-        boolean there = response != null
-                && response.getEntry().hasMetadata()
-                && (response.getOutcome() == GetOutcome.GET_OUTCOME_HIT
-                        || response.getOutcome() == GetOutcome.GET_OUTCOME_NEGATIVE);
-        return there ? Optional.of(Wire.duration(response.getEntry().getMetadata().getFreshFor())) : Optional.empty();
+        return Async.map(client.gate().read(() -> client.calls().get(request)), attempt -> {
+            GetResponse response = attempt.answer();
+            boolean there = response != null
+                    && response.getEntry().hasMetadata()
+                    && (response.getOutcome() == GetOutcome.GET_OUTCOME_HIT
+                            || response.getOutcome() == GetOutcome.GET_OUTCOME_NEGATIVE);
+            return there
+                    ? Optional.of(Wire.duration(response.getEntry().getMetadata().getFreshFor()))
+                    : Optional.empty();
+        });
+    }
+
+    /** A call whose future is handed out: what fails before it begins is its failure, too. */
+    private <A> CompletableFuture<A> begun(Supplier<CompletableFuture<A>> call) {
+        try {
+            return Async.on(client.threads().calls(), call.get());
+        } catch (HotplateException failure) {
+            return Async.failed(failure);
+        }
     }
 
     // --- computing
 
     @Override
     public V get(CharSequence key, Loader<? extends V> loader, ComputeOptions options) {
+        Objects.requireNonNull(loader, "loader");
+        if (options.callersThread()) {
+            CallersThread caller = new CallersThread(client.threads());
+            return caller.await(computed(key, options, text -> (here, atEnd) ->
+                    caller.compute(() -> Within.run(here, () -> called(() -> loader.load(text))), atEnd)));
+        }
         return Async.await(computed(key, options, text -> (here, atEnd) -> client.threads()
                 .compute(() -> Within.run(here, () -> called(() -> loader.load(text))), atEnd)));
     }
 
     @Override
     public CompletableFuture<V> getAsync(CharSequence key, AsyncLoader<? extends V> loader, ComputeOptions options) {
-        CompletableFuture<V> computed;
-        try {
-            computed = computed(key, options, text -> (here, atEnd) -> begun(here, () -> loader.load(text), atEnd));
-        } catch (HotplateException failure) {
-            computed = Async.failed(failure);
-        }
-        return Async.on(client.threads().calls(), computed);
+        Objects.requireNonNull(loader, "loader");
+        return begun(() -> computed(key, options, text -> (here, atEnd) -> begun(here, () -> loader.load(text), atEnd)));
     }
 
     private CompletableFuture<V> computed(CharSequence key, ComputeOptions options, Function<String, Computation.Work<V>> work) {
         String text = Key.textOf(key);
         if (options.mode() == CacheMode.BYPASS) {
-            return work.apply(text).begin(client.flights().alone(), () -> {});
+            return bypassed(work.apply(text));
         }
         ReadOptions reading = new ReadOptions(
                 options.staleWhileRevalidate(), options.maxAge(), false, ReadOptions.DEFAULT.slowestTier());
@@ -312,7 +266,19 @@ final class RemoteCache<V> implements HotplateCache<V> {
         }
         boolean refresh = options.mode() == CacheMode.REFRESH;
         Computation<V> computation = new Computation<>(this, text, options, work.apply(text));
-        return client.flights().join(new Flights.Key(name, text, refresh, codec), computation::run);
+        Flights.Key shared = new Flights.Key(
+                name, text, refresh, codec, options.maxAge(), options.staleWhileRevalidate(), options.perProcess());
+        return Async.then(client.flights().join(shared, computation::run), computation::told);
+    }
+
+    /** A computation without the cache. It ends with the client. */
+    private CompletableFuture<V> bypassed(Computation.Work<V> work) {
+        if (client.gate().isClosed()) {
+            return Async.failed(Threads.closed());
+        }
+        CompletableFuture<V> value = work.begin(client.flights().alone(), () -> {});
+        client.track(value);
+        return value;
     }
 
     /** What this process keeps; null for nothing. What it cannot read is left to who computes it anew. */
@@ -361,39 +327,41 @@ final class RemoteCache<V> implements HotplateCache<V> {
         AtomicReference<CompletableFuture<?>> running = new AtomicReference<>();
         value.whenComplete((result, failure) -> {
             atEnd.run();
-            cancelWith(value, running);
+            giveUp(running.get());
         });
-        client.threads().work().execute(() -> {
-            if (value.isDone()) {
+        // Not on a thread where steps of the client go on: what begins it may wait all the same.
+        client.threads().compute(() -> Within.run(here, () -> called(compute)), () -> {}).whenComplete((stage, failure) -> {
+            if (failure != null || stage == null) {
+                value.completeExceptionally(failure != null ? Async.failure(failure) : failed(new NullPointerException("the loader returned no stage")));
                 return;
             }
-            try {
-                CompletableFuture<? extends V> stage = Within.run(here, () -> called(compute)).toCompletableFuture();
-                running.set(stage);
+            CompletableFuture<? extends V> future = stage.toCompletableFuture();
+            running.set(future);
+            if (value.isDone()) {
                 // Given up while it was begun.
-                cancelWith(value, running);
-                stage.whenComplete((result, thrown) -> {
-                    if (thrown == null) {
-                        value.complete(result);
-                    } else {
-                        value.completeExceptionally(failed(thrown));
-                    }
-                });
-            } catch (Throwable thrown) {
-                value.completeExceptionally(thrown instanceof HotplateException ? thrown : failed(thrown));
+                giveUp(future);
             }
+            future.whenComplete((result, thrown) -> {
+                if (thrown == null) {
+                    value.complete(result);
+                } else {
+                    value.completeExceptionally(failed(thrown));
+                }
+            });
         });
         return value;
     }
 
-    private static void cancelWith(CompletableFuture<?> value, AtomicReference<CompletableFuture<?>> running) {
-        CompletableFuture<?> stage = running.get();
-        if (value.isCancelled() && stage != null) {
-            stage.cancel(true);
+    private static void giveUp(CompletableFuture<?> running) {
+        if (running != null && !running.isDone()) {
+            running.cancel(true);
         }
     }
 
-    /** What a computation's failure is to its callers. Of an error that no program handles, the text may hold what was computed with. */
+    /**
+     * What a computation's failure is to its callers. Of an error that no program handles, the text is told to nobody else; its cause, with the
+     * stack, is for who asked in this process.
+     */
     private static HotplateException failed(Throwable thrown) {
         Throwable bare = thrown;
         while (bare instanceof java.util.concurrent.CompletionException && bare.getCause() != null) {
@@ -401,7 +369,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
         }
         if (bare instanceof Error) {
             LOG.log(System.Logger.Level.ERROR, "a computation panicked: {0}", bare.getClass().getName());
-            return new HotplateException(ErrorKind.COMPUTE, "the computation panicked");
+            return new HotplateException(ErrorKind.COMPUTE, "the computation panicked", bare);
         }
         // A computation that waits for itself is told so, as is who asked for it.
         boolean ownFault = bare instanceof HotplateException own && own.kind() == ErrorKind.COMPUTE;
@@ -418,19 +386,30 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public CompletableFuture<Written> putAsync(CharSequence key, V value, WriteOptions options) {
-        try {
-            return Async.on(client.threads().calls(), send(putRequest(Key.textOf(key), value, options)));
-        } catch (HotplateException failure) {
-            return Async.failed(failure);
-        }
+        return begun(() -> {
+            PutRequest request = putRequest(Key.textOf(key), value, options);
+            // The caller may use its array again before it is sent.
+            ByteString own = ByteString.copyFrom(request.getValue().asReadOnlyByteBuffer());
+            return send(request.toBuilder().setValue(own).build());
+        });
     }
 
     @Override
     public Written putNegative(CharSequence key, String reason, String message, WriteOptions options) {
-        PutRequest request = addressed(Wire.write(options), Key.textOf(key))
-                .setNegative(Negative.newBuilder().setReason(reason).setMessage(message))
+        return Async.await(send(negative(key, reason, message, options)));
+    }
+
+    @Override
+    public CompletableFuture<Written> putNegativeAsync(CharSequence key, String reason, String message, WriteOptions options) {
+        return begun(() -> send(negative(key, reason, message, options)));
+    }
+
+    private PutRequest negative(CharSequence key, String reason, String message, WriteOptions options) {
+        Negative none = Negative.newBuilder()
+                .setReason(Texts.valid("reason", reason))
+                .setMessage(Texts.valid("message", message))
                 .build();
-        return Async.await(send(request));
+        return addressed(Wire.write(options), Key.textOf(key)).setNegative(none).build();
     }
 
     PutRequest putRequest(String key, V value, WriteOptions options) {
@@ -444,15 +423,19 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     CompletableFuture<Written> send(PutRequest request) {
         RemoteHotplate.OwnWrite write = client.ownWrite(name, List.of(NearSet.key(request.getKey())));
-        return write.covering(Async.map(client.gate().write(() -> client.whole().put(request)), attempt -> {
-            write.settle(attempt);
-            // Who asks from now on gets no value that was looked up before this write was answered.
-            client.flights().outdate(name, request.getKey());
-            return written(attempt.answer() == null ? null : Wire.written(attempt.answer()), attempt.away());
-        }));
+        CompletableFuture<Attempt<PutResponse>> sent =
+                write.covering(Async.map(client.gate().write(() -> client.whole().put(request)), attempt -> {
+                    write.settle(attempt);
+                    return attempt;
+                }));
+        // Who asks from now on gets no value that was looked up before this write was answered, however that was.
+        sent.whenComplete((attempt, failure) -> client.flights().outdate(name, request.getKey()));
+        return Async.map(
+                sent,
+                attempt -> written(attempt.answer() == null ? null : Wire.written(attempt.answer()), attempt.away()));
     }
 
-    private Written written(Written answer, MissReason away) {
+    Written written(Written answer, MissReason away) {
         Written written = away != null ? new Written.Dropped(away) : answer;
         if (written.isStored()) {
             client.settings().metrics().stored(name);
@@ -462,64 +445,37 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public List<ItemResult<Written>> putAll(Map<? extends CharSequence, ? extends V> values, WriteOptions options) {
-        List<PutRequest> requests = new ArrayList<>();
-        values.forEach((key, value) -> requests.add(putRequest(Key.textOf(key), value, options)));
-        List<ItemResult<Written>> results = new ArrayList<>();
-        while (results.size() < requests.size()) {
-            int from = results.size();
-            List<PutRequest> some =
-                    requests.subList(from, Math.min(requests.size(), from + client.calls().batchItems()));
-            try {
-                results.addAll(putBatch(some));
-            } catch (HotplateException failure) {
-                if (!Async.await(client.calls().takesFewer(some.size(), failure))) {
-                    throw failure;
-                }
-            }
-        }
-        return results;
+        return Async.await(new PutMany<>(this, values, options).run());
     }
 
-    private List<ItemResult<Written>> putBatch(List<PutRequest> items) {
-        BatchPutRequest request = BatchPutRequest.newBuilder().setNamespace(name).addAllItems(items).build();
-        List<NearSet> sets = items.stream().map(item -> NearSet.key(item.getKey())).toList();
-        RemoteHotplate.OwnWrite write = client.ownWrite(name, sets);
-        Attempt<BatchPutResponse> attempt;
-        try {
-            attempt = Async.await(client.gate().write(() -> client.calls().batchPut(request)));
-            write.settle(attempt);
-        } finally {
-            write.unknown();
-        }
-        items.forEach(item -> client.flights().outdate(name, item.getKey()));
-        List<ItemResult<Written>> results = new ArrayList<>();
-        if (attempt.away() != null) {
-            items.forEach(item -> results.add(ItemResult.of(new Written.Dropped(attempt.away()))));
-            return results;
-        }
-        sameLength(attempt.answer().getResultsCount(), items.size());
-        for (BatchPutResult result : attempt.answer().getResultsList()) {
-            results.add(
-                    result.hasError()
-                            ? ItemResult.failed(Statuses.of(result.getError()))
-                            : ItemResult.of(written(Wire.written(result.getResponse()), null)));
-        }
-        return results;
+    @Override
+    public CompletableFuture<List<ItemResult<Written>>> putAllAsync(
+            Map<? extends CharSequence, ? extends V> values, WriteOptions options) {
+        return Async.on(client.threads().calls(), new PutMany<>(this, values, options).run());
     }
 
     @Override
     public boolean touch(CharSequence key, Ttl ttl) {
+        return Async.await(touched(key, ttl));
+    }
+
+    @Override
+    public CompletableFuture<Boolean> touchAsync(CharSequence key, Ttl ttl) {
+        return begun(() -> touched(key, ttl));
+    }
+
+    private CompletableFuture<Boolean> touched(CharSequence key, Ttl ttl) {
         TouchRequest request = TouchRequest.newBuilder()
                 .setNamespace(name)
                 .setKey(Key.textOf(key))
                 .setExpiration(Wire.expiration(WriteOptions.ttl(ttl)))
                 .build();
         RemoteHotplate.OwnWrite write = client.ownWrite(name, List.of(NearSet.key(request.getKey())));
-        return Async.await(write.covering(Async.map(client.gate().write(() -> client.calls().touch(request)), attempt -> {
+        return write.covering(Async.map(client.gate().write(() -> client.calls().touch(request)), attempt -> {
             write.settle(attempt);
             TouchOutcome outcome = attempt.answer() == null ? null : attempt.answer().getOutcome();
             return outcome == TouchOutcome.TOUCH_OUTCOME_TOUCHED || outcome == TouchOutcome.TOUCH_OUTCOME_UNCHANGED;
-        })));
+        }));
     }
 
     // --- invalidation
@@ -531,21 +487,30 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public CompletableFuture<Invalidated> invalidateAsync(List<Selector> selectors) {
-        return Async.on(client.threads().calls(), dropped(selectors, InvalidateRequest.newBuilder()));
+        return begun(() -> dropped(selectors, InvalidateRequest.newBuilder()));
     }
 
     @Override
     public Invalidated markStale(List<Selector> selectors, Duration spreadOver) {
+        return Async.await(marked(selectors, spreadOver));
+    }
+
+    @Override
+    public CompletableFuture<Invalidated> markStaleAsync(List<Selector> selectors, Duration spreadOver) {
+        return begun(() -> marked(selectors, spreadOver));
+    }
+
+    private CompletableFuture<Invalidated> marked(List<Selector> selectors, Duration spreadOver) {
         InvalidateRequest.Builder how =
                 InvalidateRequest.newBuilder().setMode(InvalidateMode.INVALIDATE_MODE_MARK_STALE);
         if (spreadOver != null) {
             how.setSpreadOver(Wire.duration("spread_over", spreadOver));
         }
-        return Async.await(dropped(selectors, how));
+        return dropped(selectors, how);
     }
 
     private CompletableFuture<Invalidated> dropped(List<Selector> selectors, InvalidateRequest.Builder how) {
-        if (client.gate().disabled()) {
+        if (client.gate().disabled() && !client.gate().isClosed()) {
             client.flights().outdate(name);
             return Async.done(new Invalidated.Disabled());
         }
@@ -558,10 +523,12 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public Refreshing refresh(List<Selector> selectors, RefreshFrom from) {
-        if (client.gate().disabled()) {
+        if (client.gate().disabled() && !client.gate().isClosed()) {
             client.flights().outdate(name);
             return new Refreshing.Disabled();
         }
+        Texts.valid("origin", from.getOrigin());
+        texts("parameters", from.getParametersMap());
         InvalidateRequest.Builder how =
                 InvalidateRequest.newBuilder().setMode(InvalidateMode.INVALIDATE_MODE_REFRESH).setRefresh(from);
         InvalidateResponse response = Async.await(change(selectors, how));
@@ -582,21 +549,40 @@ final class RemoteCache<V> implements HotplateCache<V> {
         List<NearSet> sets = new ArrayList<>(request.getSelectorsList().stream().map(NearSet::of).toList());
         sets.add(new NearSet.Dependents());
         RemoteHotplate.OwnWrite write = client.ownWrite(name, sets);
-        return write.covering(Async.map(client.gate().invalidate(request), response -> {
+        CompletableFuture<InvalidateResponse> sent = client.gate().invalidate(request);
+        // At the end of the client it may still be carried out.
+        client.lastWord(sent);
+        CompletableFuture<InvalidateResponse> changed = write.covering(Async.map(sent, response -> {
             if (response != null) {
                 write.answered();
-                // What was looked up between the first time and the answer may still be what was dropped.
-                client.flights().outdate(name);
                 client.settings().metrics().invalidated(name);
             }
             return response;
         }));
+        // What was looked up between the first time and the end, whatever that is, may still be what was dropped.
+        return Async.handle(changed, (response, failure) -> {
+            client.flights().outdate(name);
+            return failure == null ? Async.done(response) : Async.failed(failure);
+        });
+    }
+
+    private static void texts(String field, Map<String, String> pairs) {
+        pairs.forEach((key, value) -> {
+            Texts.valid(field, key);
+            Texts.valid(field, value);
+        });
     }
 
     // --- streams and words about the namespace
 
     @Override
     public Preload preload(List<PreloadItem> items, PreloadOptions options) {
+        client.gate().needsServer("preload");
+        for (PreloadItem item : items) {
+            Texts.valid("key", item.getKey());
+            Texts.valid("origin", item.getOrigin());
+            texts("parameters", item.getParametersMap());
+        }
         PreloadRequest.Builder request = PreloadRequest.newBuilder()
                 .setNamespace(name)
                 .addAllItems(items)
@@ -610,12 +596,14 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public Preload joinPreload(String job) {
+        client.gate().needsServer("preload");
         return new RemotePreload(
-                client.calls(), PreloadRequest.newBuilder().setNamespace(name).setJobId(job).build());
+                client.calls(), PreloadRequest.newBuilder().setNamespace(name).setJobId(Texts.valid("job_id", job)).build());
     }
 
     @Override
     public Watch watch(WatchOptions options) {
+        client.gate().needsServer("watch");
         WatchRequest.Builder request = WatchRequest.newBuilder()
                 .setNamespace(name)
                 .addAllSelectors(Selector.toWire(options.selectors()))
@@ -634,11 +622,13 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public StatsResponse stats() {
+        client.gate().needsServer("statistics");
         return Async.await(client.calls().stats(StatsRequest.newBuilder().setNamespace(name).build()));
     }
 
     @Override
     public Iterable<Entry> entries(Selector... selectors) {
+        client.gate().needsServer("listing");
         ListEntriesRequest request = ListEntriesRequest.newBuilder()
                 .setNamespace(name)
                 .addAllSelectors(Selector.toWire(List.of(selectors)))
@@ -648,6 +638,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public ExplainKeyResponse explain(CharSequence key) {
+        client.gate().needsServer("explanation");
         ExplainKeyRequest request = ExplainKeyRequest.newBuilder()
                 .setNamespace(name)
                 .setKey(Key.textOf(key))
@@ -663,13 +654,19 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public ReadStream readStream(CharSequence key, ReadOptions options) {
-        return new RemoteReadStream(client.calls(), readRequest(key, options).build());
+        return read(readRequest(key, options).build());
     }
 
     @Override
     public ReadStream follow(CharSequence key) {
-        return new RemoteReadStream(
-                client.calls(), readRequest(key, ReadOptions.DEFAULT).setFollow(true).build());
+        return read(readRequest(key, ReadOptions.DEFAULT).setFollow(true).build());
+    }
+
+    private ReadStream read(ReadValueRequest request) {
+        if (client.gate().isClosed()) {
+            throw Threads.closed();
+        }
+        return client.gate().disabled() ? new Off.Reading() : new RemoteReadStream(client.calls(), request);
     }
 
     private ReadValueRequest.Builder readRequest(CharSequence key, ReadOptions options) {
@@ -686,6 +683,9 @@ final class RemoteCache<V> implements HotplateCache<V> {
     public WriteStream writeStream(CharSequence key, WriteOptions options) {
         PutRequest put =
                 addressed(Wire.write(options), Key.textOf(key)).setContentType(codec.contentType()).build();
-        return new RemoteWriteStream(client, put);
+        if (client.gate().isClosed()) {
+            throw Threads.closed();
+        }
+        return client.gate().disabled() ? new Off.Writing() : new RemoteWriteStream(client, put);
     }
 }

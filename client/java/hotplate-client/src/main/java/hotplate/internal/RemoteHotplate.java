@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -34,7 +35,7 @@ public final class RemoteHotplate implements Hotplate {
     private static final long LAST_WORDS_SECONDS = 2;
 
     private final Settings settings;
-    private final Threads threads = new Threads();
+    private final Threads threads;
     private final Pool pool;
     private final Calls calls;
     private final Whole whole;
@@ -44,13 +45,17 @@ public final class RemoteHotplate implements Hotplate {
     private final Map<String, Near> nears = new HashMap<>();
     /** What has to be told to the server even when the client ends now. */
     private final Set<CompletableFuture<?>> lastWords = ConcurrentHashMap.newKeySet();
-    /** Computations that nobody waits for. */
+    /** What goes on behind callers, and those that wait for nothing but a computation of their own. */
     private final Set<CompletableFuture<?>> renewals = ConcurrentHashMap.newKeySet();
+    /** Whether it was said that there are too many near caches. */
+    private boolean warned;
+
     private boolean closed;
 
     /** Opens nothing. */
     public RemoteHotplate(Settings settings) {
         this.settings = settings;
+        this.threads = new Threads(settings.callbacks());
         try {
             this.pool = new Pool(settings, threads);
         } catch (RuntimeException unusable) {
@@ -58,7 +63,7 @@ public final class RemoteHotplate implements Hotplate {
             throw unusable;
         }
         this.calls = new Calls(pool, threads, settings.profile(), settings.token());
-        this.whole = new Whole(calls, calls);
+        this.whole = new Whole(calls);
         this.gate = new Gate(settings, calls);
         this.flights = new Flights(settings.computationsMax());
     }
@@ -85,7 +90,7 @@ public final class RemoteHotplate implements Hotplate {
 
     /** The near cache of a namespace; null where it has none. Made when the namespace is first used. */
     Near near(String namespace) {
-        NearOptions options = settings.nearOf(namespace);
+        NearOptions options = settings.disabled() ? null : settings.nearOf(namespace);
         if (options == null) {
             return null;
         }
@@ -95,8 +100,9 @@ public final class RemoteHotplate implements Hotplate {
                 String own = settings.clientIdIsOwn() ? settings.clientId() : null;
                 made = new Near(options, calls, clock, namespace, own, feed -> threads.start("near", feed));
                 nears.put(namespace, made);
-            } else if (made == null && !closed) {
-                LOG.log(System.Logger.Level.WARNING, "a client has at most {0} near caches: this namespace goes without", NEAR_MAX);
+            } else if (made == null && !closed && !warned) {
+                warned = true;
+                LOG.log(System.Logger.Level.WARNING, "a client has at most {0} near caches: this namespace goes without, and so do all others", NEAR_MAX);
             }
             return made;
         }
@@ -206,7 +212,8 @@ public final class RemoteHotplate implements Hotplate {
 
     @Override
     public <V> HotplateCache<V> cache(String namespace, Codec<V> codec) {
-        return new RemoteCache<>(this, namespace == null || namespace.isEmpty() ? "default" : namespace, codec, true);
+        String name = namespace == null || namespace.isEmpty() ? "default" : Texts.valid("namespace", namespace);
+        return new RemoteCache<>(this, name, Objects.requireNonNull(codec, "codec"), true);
     }
 
     @Override
@@ -226,7 +233,7 @@ public final class RemoteHotplate implements Hotplate {
 
     @Override
     public AutoCloseable onAvailability(Consumer<Boolean> listener) {
-        return gate.breaker.listen(there -> threads.calls().execute(() -> listener.accept(there)));
+        return gate.breaker.listen(new Serial(threads.calls(), gate.breaker::available, listener));
     }
 
     @Override
@@ -241,6 +248,7 @@ public final class RemoteHotplate implements Hotplate {
 
     @Override
     public GetServerInfoResponse serverInfo() {
+        gate.needsServer("server to ask");
         return Async.await(calls.serverInfo());
     }
 
@@ -253,16 +261,22 @@ public final class RemoteHotplate implements Hotplate {
             closed = true;
             nears.values().forEach(Near::close);
         }
-        flights.close();
-        renewals.forEach(renewal -> renewal.cancel(true));
+        gate.close();
+        flights.close(ON_ITS_WAY);
+        renewals.forEach(renewal -> renewal.completeExceptionally(Threads.closed()));
+        lastWord(gate.journal().lastTry());
         sayLastWords();
+        int lost = gate.pending();
+        if (lost > 0) {
+            LOG.log(System.Logger.Level.ERROR, "the client was closed before {0} invalidations could be carried out: they are lost", lost);
+        }
         pool.close();
         threads.close();
+        calls.close();
     }
 
     private void sayLastWords() {
         try {
-            calls.awaitEnds(ON_ITS_WAY);
             CompletableFuture.allOf(lastWords.toArray(CompletableFuture[]::new)).get(LAST_WORDS_SECONDS, TimeUnit.SECONDS);
         } catch (TimeoutException | ExecutionException unsaid) {
             LOG.log(System.Logger.Level.DEBUG, "the client was closed before all leases were given back: they lapse");

@@ -23,6 +23,9 @@ public final class Retry {
     /** Tokens an answer gives back; a failure takes one. */
     public static final double BUDGET_RATIO = 0.1;
 
+    /** Reason of what this client did not send. */
+    static final String NOT_SENT = "NOT_SENT";
+
     private double tokens = BUDGET_TOKENS;
 
     /** Records a call that the server answered. */
@@ -61,6 +64,6 @@ public final class Retry {
     /** A random 80 to 120 % of a wait, so that clients that failed together do not come back together. */
     public static Duration jittered(Duration wait) {
         double share = ThreadLocalRandom.current().nextDouble(0.8, 1.2);
-        return Duration.ofNanos((long) (wait.toNanos() * share));
+        return Duration.ofNanos((long) (Nanos.of(wait) * share));
     }
 }

@@ -7,8 +7,9 @@ import hotplate.Profile;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Executor;
 
-/** A client's settings, all checked. What each means is said where it is set. */
+/** A client's settings, all checked. What each means is said where it is set. {@code callbacks} is null for the client's own. */
 public record Settings(
         List<Address> addresses,
         String namespace,
@@ -24,7 +25,8 @@ public record Settings(
         boolean clientIdIsOwn,
         NearOptions near,
         Map<String, Optional<NearOptions>> nearOf,
-        CacheMetrics metrics) {
+        CacheMetrics metrics,
+        Executor callbacks) {
     /** What TLS uses, as PEM; null for what is not set. */
     public record Tls(byte[] ca, byte[] certificate, byte[] key, String domain) {
         /** Tells nothing of the key. */

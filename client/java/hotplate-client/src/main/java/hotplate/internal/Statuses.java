@@ -15,7 +15,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
 
-/** How a gRPC status becomes the client's failure. What to do about a failure lives with the callers. */
+/** How a gRPC status becomes the client's failure, whatever it holds. What to do about a failure lives with the callers. */
 final class Statuses {
     private Statuses() {}
 
@@ -24,8 +24,8 @@ final class Statuses {
         String field = null;
         Duration retryAfter = null;
         Map<String, String> details = Map.of();
-        com.google.rpc.Status rich = StatusProto.fromStatusAndTrailers(status, trailers);
         try {
+            com.google.rpc.Status rich = StatusProto.fromStatusAndTrailers(status, trailers);
             for (Any detail : rich == null ? java.util.List.<Any>of() : rich.getDetailsList()) {
                 if (detail.is(ErrorInfo.class)) {
                     ErrorInfo info = detail.unpack(ErrorInfo.class);
@@ -39,9 +39,12 @@ final class Statuses {
                     retryAfter = retry.hasRetryDelay() ? Wire.duration(retry.getRetryDelay()) : null;
                 }
             }
-        } catch (InvalidProtocolBufferException damaged) {
+        } catch (InvalidProtocolBufferException | RuntimeException damaged) {
             // Details that cannot be read say nothing: kind and text are there without them.
             reason = null;
+            field = null;
+            retryAfter = null;
+            details = Map.of();
         }
         return new HotplateException(
                 kind(status), text(status), emptyIsNull(reason), emptyIsNull(field), retryAfter, details, status.getCause());

@@ -28,19 +28,22 @@ public final class Threads {
     private static final int TRANSFERS_MAX = 8;
     private static final int TRANSFERS_WAITING_MAX = 1_024;
 
-    final EventLoopGroup io = 
+    final EventLoopGroup io =
             new MultiThreadIoEventLoopGroup(Math.max(1, Math.min(4, CORES / 2)), named("io"), NioIoHandler.newFactory());
     private final ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(1, named("timer"));
+    private final Set<CompletableFuture<Void>> sleeping = ConcurrentHashMap.newKeySet();
     private final Set<Thread> started = ConcurrentHashMap.newKeySet();
-    private final ThreadPoolExecutor calls;
+    private final ThreadPoolExecutor ownCalls;
+    private final Executor calls;
     private final ThreadPoolExecutor work;
     private final ThreadPoolExecutor computations =
             new ThreadPoolExecutor(0, Integer.MAX_VALUE, 10, TimeUnit.SECONDS, new SynchronousQueue<>(), named("compute"));
     private final ThreadPoolExecutor transfers;
 
-    /** Threads are started when first needed. */
-    public Threads() {
-        calls = few("call");
+    /** Threads are started when first needed. {@code callbacks} completes callers' futures; null: threads of the client. */
+    Threads(Executor callbacks) {
+        ownCalls = few("call");
+        calls = callbacks == null ? ownCalls : task -> given(callbacks, task);
         work = few("work");
         transfers = new ThreadPoolExecutor(
                 TRANSFERS_MAX,
@@ -74,9 +77,21 @@ public final class Threads {
         return pool;
     }
 
-    /** Where callers' futures are completed: what callers do there may wait, and holds up no step of the client. */
+    /**
+     * Where callers' futures are completed: what callers do there holds up no step of the client, but other callers' futures. It must not wait
+     * for them.
+     */
     Executor calls() {
         return calls;
+    }
+
+    /** An executor that was shut down, or is full, must not leave anybody waiting. */
+    private void given(Executor callbacks, Runnable task) {
+        try {
+            callbacks.execute(task);
+        } catch (RejectedExecutionException refused) {
+            ownCalls.execute(task);
+        }
     }
 
     /** Where steps of the client go on that are not for the network's threads: codecs, and the beginning of computations. */
@@ -87,7 +102,7 @@ public final class Threads {
     /** Does something short later; nothing after the client was closed. */
     ScheduledFuture<?> later(Duration wait, Runnable task) {
         try {
-            return timer.schedule(task, wait.toNanos(), TimeUnit.NANOSECONDS);
+            return timer.schedule(task, Nanos.of(wait), TimeUnit.NANOSECONDS);
         } catch (RejectedExecutionException closed) {
             return null;
         }
@@ -96,12 +111,17 @@ public final class Threads {
     /** Ends after so long, or fails when the client is closed before. */
     public CompletableFuture<Void> sleep(Duration wait) {
         CompletableFuture<Void> over = new CompletableFuture<>();
+        sleeping.add(over);
         ScheduledFuture<?> task = later(wait, () -> over.complete(null));
+        over.whenComplete((value, failure) -> {
+            sleeping.remove(over);
+            if (task != null) {
+                task.cancel(false);
+            }
+        });
         if (task == null) {
             over.completeExceptionally(closed());
-            return over;
         }
-        over.whenComplete((value, failure) -> task.cancel(false));
         return over;
     }
 
@@ -124,7 +144,8 @@ public final class Threads {
             boolean over = pool.isShutdown();
             running.outcome.completeExceptionally(over
                     ? closed()
-                    : new HotplateException(ErrorKind.RESOURCE_EXHAUSTED, "too many large values wait to be moved"));
+                    : new HotplateException(ErrorKind.RESOURCE_EXHAUSTED, "too many large values wait to be moved")
+                            .withReason(Retry.NOT_SENT));
         }
         return running.outcome;
     }
@@ -143,10 +164,11 @@ public final class Threads {
     /** Ends all threads. What still runs is interrupted. */
     void close() {
         timer.shutdownNow();
+        sleeping.forEach(sleep -> sleep.completeExceptionally(closed()));
         started.forEach(Thread::interrupt);
         computations.shutdownNow();
         transfers.shutdownNow();
-        calls.shutdown();
+        ownCalls.shutdown();
         work.shutdown();
         joinAll();
         io.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
@@ -173,9 +195,7 @@ public final class Threads {
             this.work = work;
             this.atEnd = atEnd;
             outcome.whenComplete((value, failure) -> {
-                if (outcome.isCancelled()) {
-                    interrupt();
-                }
+                interrupt();
             });
         }
 

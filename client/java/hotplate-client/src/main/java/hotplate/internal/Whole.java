@@ -11,9 +11,7 @@ import hotplate.v1.PutResponse;
 import hotplate.v1.ReadValueRequest;
 import hotplate.v1.ServerLimits;
 import hotplate.v1.WriteValueFinish;
-import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
 
 /** Which way a whole value takes: with the call where it is small enough, as a stream where it is not. */
 final class Whole {
@@ -25,32 +23,21 @@ final class Whole {
     private static final int VERSIONS_MAX = 4;
 
     private final Calls calls;
-    /** For streams, whose steps have the usual deadlines. */
-    private final Calls steps;
 
-    Whole(Calls calls, Calls steps) {
+    Whole(Calls calls) {
         this.calls = calls;
-        this.steps = steps;
-    }
-
-    Whole withTimeout(Duration timeout) {
-        return new Whole(calls.withTimeout(timeout), steps);
     }
 
     /** A Get whose answer has the value, however large it is. */
     CompletableFuture<GetResponse> get(GetRequest request) {
-        return whole(request, calls.get(request));
+        return Async.then(calls.get(request), response -> rest(request, response));
     }
 
-    /** The same, where giving up does not end the call; {@code came} is told of the answer, as yet without a large value. */
-    CompletableFuture<GetResponse> getToItsEnd(GetRequest request, Consumer<GetResponse> came) {
-        return whole(request, calls.getToItsEnd(request, came));
-    }
-
-    private CompletableFuture<GetResponse> whole(GetRequest request, CompletableFuture<GetResponse> answer) {
-        return Async.then(answer, response -> response.getEntry().hasLarge()
-                ? calls.threads().transfer(() -> withLarge(request, response))
-                : Async.done(response));
+    /** The answer of a Get with its value, however large that is. */
+    CompletableFuture<GetResponse> rest(GetRequest asked, GetResponse response) {
+        return response.getEntry().hasLarge()
+                ? calls.threads().transfer(() -> withLarge(asked, response))
+                : Async.done(response);
     }
 
     /** Reads the value that is too large for this answer, and puts it there. */
@@ -77,11 +64,8 @@ final class Whole {
                     throw failure;
                 }
             }
-            response = Async.await(steps.get(GetRequest.newBuilder()
-                    .setNamespace(asked.getNamespace())
-                    .setKey(asked.getKey())
-                    .setStalePolicy(asked.getStalePolicy())
-                    .build()));
+            // The same question. The lease, if there was one, came with the first answer.
+            response = Async.await(calls.get(asked.toBuilder().clearMissPolicy().clearWaitTimeout().build()));
         }
         throw new HotplateException(ErrorKind.UNAVAILABLE, "the value was replaced each time it was read")
                 .withReason("VERSION_GONE");
@@ -89,7 +73,7 @@ final class Whole {
 
     /** All bytes of a value; null when there is none. */
     private ByteString allOf(ReadValueRequest request) {
-        try (Reader reader = new Reader(steps, request)) {
+        try (Reader reader = new Reader(calls, request)) {
             if (reader.header().getVersion().isEmpty()) {
                 return null;
             }
@@ -133,8 +117,8 @@ final class Whole {
     }
 
     private PutResponse upload(PutRequest request, ByteString value) {
-        int chunkBytes = Chunks.size(steps);
-        Uplink link = new Uplink(steps, request, value.size());
+        int chunkBytes = Chunks.size(calls);
+        Uplink link = new Uplink(calls, request, value.size());
         WriteValueFinish finish = WriteValueFinish.newBuilder()
                 .setSizeBytes(value.size())
                 .setCrc32C(Chunks.crc(value))

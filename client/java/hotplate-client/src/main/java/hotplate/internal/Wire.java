@@ -24,20 +24,25 @@ import hotplate.v1.StalePolicy;
 
 /** How the API's words become the contract's, and back. */
 public final class Wire {
+    /** 10,000 years, as the contract has it. */
+    private static final long SECONDS_MAX = 315_576_000_000L;
+
     private Wire() {}
 
     /** A duration as the contract carries it. */
     public static Duration duration(String field, java.time.Duration duration) {
-        if (duration.isNegative() || duration.getSeconds() > 315_576_000_000L) {
+        if (duration.isNegative() || duration.getSeconds() > SECONDS_MAX) {
             throw HotplateException.invalid(field, "the duration does not fit: it is negative, or longer than 10,000 years");
         }
         return Duration.newBuilder().setSeconds(duration.getSeconds()).setNanos(duration.getNano()).build();
     }
 
-    /** A duration of an answer; one that is negative is zero. */
+    /** A duration of an answer; one that is negative is zero, and one that is longer than 10,000 years is as long as that. */
     public static java.time.Duration duration(Duration wire) {
-        boolean negative = wire.getSeconds() < 0 || wire.getNanos() < 0;
-        return negative ? java.time.Duration.ZERO : java.time.Duration.ofSeconds(wire.getSeconds(), wire.getNanos());
+        if (wire.getSeconds() < 0 || wire.getNanos() < 0) {
+            return java.time.Duration.ZERO;
+        }
+        return java.time.Duration.ofSeconds(Math.min(wire.getSeconds(), SECONDS_MAX), wire.getNanos());
     }
 
     static GetRequest.Builder read(String namespace, String key, ReadOptions options) {
@@ -57,10 +62,14 @@ public final class Wire {
 
     /** Everything but key and payload. */
     static PutRequest.Builder write(WriteOptions options) {
+        options.labels().forEach((name, value) -> {
+            Texts.valid("labels", name);
+            Texts.valid("labels", value);
+        });
         PutRequest.Builder request = PutRequest.newBuilder()
-                .setKind(options.kind())
-                .addAllTags(options.tags())
-                .addAllDependsOn(options.dependsOn())
+                .setKind(Texts.valid("kind", options.kind()))
+                .addAllTags(Texts.valid("tags", options.tags()))
+                .addAllDependsOn(Texts.valid("depends_on", options.dependsOn()))
                 .putAllLabels(options.labels());
         Expiration expiration = expiration(options);
         if (expiration != null) {
@@ -70,7 +79,7 @@ public final class Wire {
             request.setComputeCost(duration("compute_cost", options.cost()));
         }
         if (options.etag() != null) {
-            request.setPrecondition(Precondition.newBuilder().setEtag(options.etag()));
+            request.setPrecondition(Precondition.newBuilder().setEtag(Texts.valid("precondition", options.etag())));
         } else if (options.present() != null) {
             Precondition.Builder condition = Precondition.newBuilder();
             request.setPrecondition(options.present() ? condition.setPresent(true) : condition.setAbsent(true));
@@ -103,7 +112,7 @@ public final class Wire {
 
     private static void lifetime(Expiration.Builder expiration, Ttl ttl) {
         if (ttl.className() != null) {
-            expiration.setTtlClass(ttl.className());
+            expiration.setTtlClass(Texts.valid("ttl_class", ttl.className()));
         } else {
             expiration.setTtl(duration("ttl", ttl.duration()));
         }

@@ -60,7 +60,8 @@ public final class Within {
         return waits.isEmpty();
     }
 
-    private boolean leads(long from, long to) {
+    /** Whether one is the other, or waits for it, over others or not. */
+    boolean leads(long from, long to) {
         Set<Long> seen = new HashSet<>(Set.of(from));
         ArrayDeque<Long> next = new ArrayDeque<>(Set.of(from));
         while (!next.isEmpty()) {

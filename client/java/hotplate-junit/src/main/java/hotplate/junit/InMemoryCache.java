@@ -48,12 +48,17 @@ final class InMemoryCache<V> implements HotplateCache<V> {
     /** What is being computed on this thread. */
     private static final ThreadLocal<Set<Computing>> RUNNING = ThreadLocal.withInitial(HashSet::new);
 
+    private static final System.Logger LOG = System.getLogger("hotplate");
+    private static final String COMPUTE_FAILED = "COMPUTE_FAILED";
+    private static final int SELECTORS_MAX = 128;
+
     private final String name;
     private final Shelf shelf;
     private final Codec<V> codec;
 
-    /** What callers share a computation by. */
-    private record Computing(String key, Codec<?> codec) {}
+    /** What callers share a computation by: also what they accept. */
+    private record Computing(
+            String key, Codec<?> codec, Duration maxAge, boolean staleWhileRevalidate, boolean perProcess) {}
 
     InMemoryCache(String name, Shelf shelf, Codec<V> codec) {
         this.name = name;
@@ -133,6 +138,11 @@ final class InMemoryCache<V> implements HotplateCache<V> {
     }
 
     @Override
+    public CompletableFuture<List<ItemResult<Lookup<V>>>> lookupAllAsync(Collection<? extends CharSequence> keys) {
+        return CompletableFuture.completedFuture(lookupAll(keys));
+    }
+
+    @Override
     public V get(CharSequence key, Loader<? extends V> loader, ComputeOptions options) {
         try {
             return getAsync(key, text -> CompletableFuture.completedFuture(loader.load(text)), options).join();
@@ -144,38 +154,115 @@ final class InMemoryCache<V> implements HotplateCache<V> {
     @Override
     @SuppressWarnings("unchecked")
     public CompletableFuture<V> getAsync(CharSequence key, AsyncLoader<? extends V> loader, ComputeOptions options) {
-        String text = Key.textOf(key);
-        if (options.mode() == CacheMode.USE || options.mode() == CacheMode.ONLY) {
-            Lookup<V> found = lookup(text, new ReadOptions(options.staleWhileRevalidate(), options.maxAge(), false, Tier.UNKNOWN));
-            if (found instanceof Lookup.Hit<V> hit) {
-                return CompletableFuture.completedFuture(hit.value());
-            } else if (found instanceof Lookup.Negative<V> negative) {
-                return CompletableFuture.failedFuture(new HotplateException(
-                                ErrorKind.NOT_FOUND, "remembered as absent: " + negative.message())
-                        .withReason(negative.reason()));
-            } else if (options.mode() == CacheMode.ONLY) {
-                return CompletableFuture.failedFuture(
-                        new HotplateException(ErrorKind.NOT_FOUND, "it is not in the cache").withReason("NOT_CACHED"));
-            }
+        String text;
+        try {
+            text = Key.textOf(key);
+        } catch (HotplateException unfit) {
+            return CompletableFuture.failedFuture(unfit);
         }
-        Computing computing = new Computing(text, codec);
-        if (options.mode() == CacheMode.USE && RUNNING.get().contains(computing)) {
+        Computing computing = new Computing(
+                text, codec, options.maxAge(), options.staleWhileRevalidate(), options.perProcess());
+        boolean shares = options.mode() == CacheMode.USE;
+        if (shares && RUNNING.get().stream().anyMatch(one -> one.key.equals(text))) {
             return CompletableFuture.failedFuture(new HotplateException(
                     ErrorKind.INVALID_ARGUMENT, "this computation asks for what waits for it: both would wait for ever"));
         }
-        CompletableFuture<Object> mine = new CompletableFuture<>();
-        CompletableFuture<Object> shared;
+        Shelf.Running mine = new Shelf.Running();
+        Shelf.Running shared;
+        // What is there and what is being computed is one look: in between, somebody could have stored it.
         synchronized (shelf) {
-            shared = options.mode() == CacheMode.USE ? shelf.computations.putIfAbsent(computing, mine) : null;
+            CompletableFuture<V> found = found(text, loader, options);
+            if (found != null) {
+                return found;
+            }
+            shared = shares ? shelf.computations.putIfAbsent(computing, mine) : null;
+            (shared == null ? mine : shared).waiters++;
         }
+        Shelf.Running joined = shared == null ? mine : shared;
+        CompletableFuture<Object> place = joined.outcome.copy();
+        place.whenComplete((value, failure) -> leave(computing, joined));
         if (shared == null) {
             compute(computing, mine, loader, options);
         }
-        return (CompletableFuture<V>) (shared == null ? mine : shared).copy();
+        CompletableFuture<V> told = new CompletableFuture<>();
+        place.whenComplete((value, failure) -> tell(told, text, (V) value, failure, options));
+        told.whenComplete((value, failure) -> place.cancel(true));
+        return told;
+    }
+
+    /** What there is without computing; null for nothing. */
+    private CompletableFuture<V> found(String key, AsyncLoader<? extends V> loader, ComputeOptions options) {
+        if (options.mode() != CacheMode.USE && options.mode() != CacheMode.ONLY) {
+            return null;
+        }
+        Lookup<V> found;
+        try {
+            found = lookup(key, new ReadOptions(options.staleWhileRevalidate(), options.maxAge(), false, Tier.UNKNOWN));
+        } catch (HotplateException unreadable) {
+            if (options.mode() == CacheMode.ONLY) {
+                return CompletableFuture.failedFuture(unreadable);
+            }
+            return null;
+        }
+        if (found instanceof Lookup.Hit<V> hit) {
+            if (hit.stale() && options.mode() == CacheMode.USE) {
+                renew(key, loader, options);
+            }
+            return CompletableFuture.completedFuture(hit.value());
+        } else if (found instanceof Lookup.Negative<V> negative) {
+            boolean failed = negative.reason().equals(COMPUTE_FAILED);
+            String said = failed ? negative.message() : "remembered as absent: " + negative.message();
+            return CompletableFuture.failedFuture(
+                    new HotplateException(failed ? ErrorKind.COMPUTE : ErrorKind.NOT_FOUND, said).withReason(negative.reason()));
+        } else if (options.mode() == CacheMode.ONLY) {
+            return CompletableFuture.failedFuture(
+                    new HotplateException(ErrorKind.NOT_FOUND, "it is not in the cache").withReason("NOT_CACHED"));
+        }
+        return null;
+    }
+
+    /** Computes the next value of a stale one. A loader that does not wait does so on this thread, before its caller goes on. */
+    private void renew(String key, AsyncLoader<? extends V> loader, ComputeOptions options) {
+        Computing computing = new Computing(key, codec, null, false, false);
+        Shelf.Running running = new Shelf.Running();
+        running.waiters = 1;
+        if (shelf.computations.putIfAbsent(computing, running) == null) {
+            compute(computing, running, loader, options);
+        }
+    }
+
+    /** What one caller gets: in place of a failure a stale value, where it accepts that. */
+    private void tell(CompletableFuture<V> told, String key, V value, Throwable failure, ComputeOptions options) {
+        if (failure == null) {
+            told.complete(value);
+            return;
+        }
+        Throwable bare = failure instanceof CompletionException && failure.getCause() != null ? failure.getCause() : failure;
+        if (options.staleIfError() && options.mode() == CacheMode.USE) {
+            ReadOptions stale = ReadOptions.DEFAULT.acceptingStale().maxAge(options.maxAge());
+            if (lookup(key, stale) instanceof Lookup.Hit<V> hit) {
+                told.complete(hit.value());
+                return;
+            }
+        }
+        told.completeExceptionally(bare);
+    }
+
+    private void leave(Computing computing, Shelf.Running running) {
+        CompletableFuture<?> end = null;
+        synchronized (shelf) {
+            if (--running.waiters == 0 && !running.outcome.isDone()) {
+                shelf.computations.remove(computing, running);
+                end = running.stage;
+            }
+        }
+        if (end != null) {
+            end.cancel(true);
+        }
     }
 
     private void compute(
-            Computing computing, CompletableFuture<Object> mine, AsyncLoader<? extends V> loader, ComputeOptions options) {
+            Computing computing, Shelf.Running mine, AsyncLoader<? extends V> loader, ComputeOptions options) {
         CompletableFuture<? extends V> value;
         boolean outermost = RUNNING.get().add(computing);
         try {
@@ -187,25 +274,59 @@ final class InMemoryCache<V> implements HotplateCache<V> {
                 RUNNING.get().remove(computing);
             }
         }
+        synchronized (shelf) {
+            mine.stage = value;
+        }
         value.whenComplete((result, thrown) -> {
-            boolean stores;
-            synchronized (shelf) {
-                boolean shared = options.mode() == CacheMode.USE;
-                stores = options.mode() == CacheMode.REFRESH || shared && shelf.computations.remove(computing, mine);
+            HotplateException failure = thrown == null ? null : failed(thrown);
+            settle(computing, mine, result, failure, options);
+            if (failure == null) {
+                mine.outcome.complete(result);
+            } else {
+                mine.outcome.completeExceptionally(failure);
             }
-            if (thrown != null) {
-                mine.completeExceptionally(failed(thrown));
-                return;
-            }
-            if (stores) {
-                put(computing.key, result, options.write());
-            }
-            mine.complete(result);
         });
+    }
+
+    /** Stores what was computed, in one step with the end of the computation: in between, somebody could begin another. */
+    private void settle(Computing computing, Shelf.Running mine, V result, HotplateException failure, ComputeOptions options) {
+        synchronized (shelf) {
+            boolean current = shelf.computations.remove(computing, mine);
+            Long held = shelf.heldOff.get(computing.key);
+            boolean free = held == null || shelf.now() - held >= 0;
+            boolean stores = options.mode() == CacheMode.REFRESH || current && free;
+            if (stores && failure != null) {
+                remember(computing.key, failure, options);
+            } else if (stores) {
+                try {
+                    put(computing.key, result, options.write());
+                } catch (HotplateException unstored) {
+                    // As with a server, storing is best effort: its failure is never the caller's.
+                    LOG.log(System.Logger.Level.WARNING, "a computed value could not be stored: {0}", unstored.brief());
+                }
+            }
+        }
+    }
+
+    /** A failure keeps others from trying, as was asked for; never in place of a value that may still be used. */
+    private void remember(String key, HotplateException failure, ComputeOptions options) {
+        synchronized (shelf) {
+            if (options.rememberFailure() != null) {
+                if (shelf.get(key, true, null, false) == null) {
+                    String[] negative = {COMPUTE_FAILED, failure.text()};
+                    write(key, null, "", negative, options.write().withTtl(options.rememberFailure()));
+                }
+            } else if (options.holdOff() != null) {
+                shelf.heldOff.put(key, shelf.now() + options.holdOff().toNanos());
+            }
+        }
     }
 
     private static HotplateException failed(Throwable thrown) {
         Throwable bare = thrown instanceof CompletionException && thrown.getCause() != null ? thrown.getCause() : thrown;
+        if (bare instanceof java.util.concurrent.CancellationException) {
+            return new HotplateException(ErrorKind.CANCELLED, "given up");
+        }
         String text = bare instanceof Error ? "the computation panicked" : String.valueOf(bare.getMessage());
         return new HotplateException(ErrorKind.COMPUTE, text, bare);
     }
@@ -246,8 +367,48 @@ final class InMemoryCache<V> implements HotplateCache<V> {
     @Override
     public List<ItemResult<Written>> putAll(Map<? extends CharSequence, ? extends V> values, WriteOptions options) {
         List<ItemResult<Written>> results = new ArrayList<>();
-        values.forEach((key, value) -> results.add(ItemResult.of(put(key, value, options))));
+        values.forEach((key, value) -> {
+            try {
+                results.add(ItemResult.of(put(key, value, options)));
+            } catch (HotplateException failure) {
+                results.add(ItemResult.failed(failure));
+            }
+        });
         return results;
+    }
+
+    @Override
+    public CompletableFuture<List<ItemResult<Written>>> putAllAsync(
+            Map<? extends CharSequence, ? extends V> values, WriteOptions options) {
+        return CompletableFuture.completedFuture(putAll(values, options));
+    }
+
+    @Override
+    public CompletableFuture<Written> putNegativeAsync(CharSequence key, String reason, String message, WriteOptions options) {
+        return begun(() -> putNegative(key, reason, message, options));
+    }
+
+    @Override
+    public CompletableFuture<Boolean> touchAsync(CharSequence key, Ttl ttl) {
+        return begun(() -> touch(key, ttl));
+    }
+
+    @Override
+    public CompletableFuture<Optional<Duration>> ttlAsync(CharSequence key) {
+        return begun(() -> ttl(key));
+    }
+
+    @Override
+    public CompletableFuture<Invalidated> markStaleAsync(List<Selector> selectors, Duration spreadOver) {
+        return begun(() -> markStale(selectors, spreadOver));
+    }
+
+    private static <A> CompletableFuture<A> begun(java.util.function.Supplier<A> call) {
+        try {
+            return CompletableFuture.completedFuture(call.get());
+        } catch (HotplateException failure) {
+            return CompletableFuture.failedFuture(failure);
+        }
     }
 
     @Override
@@ -261,19 +422,26 @@ final class InMemoryCache<V> implements HotplateCache<V> {
         return Optional.ofNullable(item).map(some -> Duration.ofNanos(some.freshUntil() - shelf.now()));
     }
 
+    private static List<Selector> checked(List<Selector> selectors) {
+        if (selectors.isEmpty() || selectors.size() > SELECTORS_MAX) {
+            throw HotplateException.invalid("selectors", "there have to be 1 to 128 selectors");
+        }
+        return selectors;
+    }
+
     @Override
     public Invalidated invalidate(List<Selector> selectors) {
-        return new Invalidated.Done(shelf.invalidate(selectors, false));
+        return new Invalidated.Done(shelf.invalidate(checked(selectors), false));
     }
 
     @Override
     public CompletableFuture<Invalidated> invalidateAsync(List<Selector> selectors) {
-        return CompletableFuture.completedFuture(invalidate(selectors));
+        return begun(() -> invalidate(selectors));
     }
 
     @Override
     public Invalidated markStale(List<Selector> selectors, Duration spreadOver) {
-        return new Invalidated.Done(shelf.invalidate(selectors, true));
+        return new Invalidated.Done(shelf.invalidate(checked(selectors), true));
     }
 
     @Override

@@ -11,8 +11,16 @@ import java.util.function.LongSupplier;
 
 /**
  * A cache in the memory of a test, with the interface of the real one: values go through their codecs, lifetimes end, tags, kinds, dependencies
- * and conditions hold, a computation runs once. It has no bounds, tiers, near caches and preloads, and nothing watches it: for those start a
- * server with {@link HotplateServer}.
+ * and conditions hold, a computation runs once, failures are remembered, stale values are served and renewed. It differs from a server in
+ * this:
+ *
+ * <ul>
+ *   <li>Everything happens on the caller's thread: a {@code Loader}, also one that renews a stale value, which then ends before its caller goes on.
+ *   <li>Nobody waits for another process: where one would wait for {@code holdOff} to be over, the caller computes at once, and nothing is stored.
+ *   <li>Nothing is renewed ahead of its end, moved by jitter, ended for want of reads, or spread over a time.
+ *   <li>It has no bounds, tiers and near caches. Watches, preloads, origins, streams and histories are UNIMPLEMENTED: for those start a server
+ *       with {@link HotplateServer}.
+ * </ul>
  */
 public final class InMemoryHotplate implements Hotplate {
     private final LongSupplier clock;

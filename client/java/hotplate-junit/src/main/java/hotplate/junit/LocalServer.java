@@ -29,11 +29,23 @@ public final class LocalServer implements AutoCloseable {
     private final Process process;
     private final String address;
     private final ArrayDeque<String> log;
+    /** For a JVM that ends before its servers do, such as one that its build gives up. */
+    private final Thread end;
 
     private LocalServer(Process process, String address, ArrayDeque<String> log) {
         this.process = process;
         this.address = address;
         this.log = log;
+        this.end = new Thread(process::destroy, "hotplate-server-" + process.pid() + "-end");
+        Runtime.getRuntime().addShutdownHook(end);
+    }
+
+    private void forget() {
+        try {
+            Runtime.getRuntime().removeShutdownHook(end);
+        } catch (IllegalStateException ending) {
+            // Then it is run.
+        }
     }
 
     /**
@@ -134,12 +146,14 @@ public final class LocalServer implements AutoCloseable {
     public void kill() {
         process.destroyForcibly();
         process.onExit().join();
+        forget();
     }
 
     /** Has it end, and waits for that. */
     @Override
     public void close() {
         process.destroy();
+        forget();
         try {
             process.onExit().get(STOP_SECONDS, TimeUnit.SECONDS);
         } catch (InterruptedException interrupted) {

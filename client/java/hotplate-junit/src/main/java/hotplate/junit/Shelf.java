@@ -33,7 +33,10 @@ final class Shelf {
             "day", Duration.ofDays(1),
             "week", Duration.ofDays(7));
 
-    final Map<Object, CompletableFuture<Object>> computations = new HashMap<>();
+    /** What is being computed, by what it is shared by. */
+    final Map<Object, Running> computations = new HashMap<>();
+    /** Until when nobody stores what is computed for a key. */
+    final Map<String, Long> heldOff = new HashMap<>();
     long hits;
     long misses;
     long puts;
@@ -55,6 +58,13 @@ final class Shelf {
         boolean fresh(long now) {
             return now < freshUntil;
         }
+    }
+
+    /** A computation and how many wait for it. */
+    static final class Running {
+        final CompletableFuture<Object> outcome = new CompletableFuture<>();
+        CompletableFuture<?> stage;
+        int waiters;
     }
 
     Shelf(LongSupplier clock) {

@@ -138,6 +138,7 @@ class ComputeTest {
                         throw new AssertionError("secret");
                     }));
             assertFalse(panic.toString().contains("secret"));
+            assertInstanceOf(AssertionError.class, panic.getCause());
         }
     }
 
@@ -228,6 +229,6 @@ class ComputeTest {
         HotplateException refused =
                 assertThrows(HotplateException.class, () -> numbers(closed).get("closed", key -> 1));
         assertEquals(ErrorKind.CANCELLED, refused.kind());
-        assertFalse(numbers(closed).put("closed", 1, WriteOptions.DEFAULT).isStored());
+        assertThrows(HotplateException.class, () -> numbers(closed).put("closed", 1, WriteOptions.DEFAULT));
     }
 }

@@ -7,15 +7,18 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import hotplate.Codec;
+import hotplate.ComputeOptions;
 import hotplate.ErrorKind;
 import hotplate.Hotplate;
 import hotplate.HotplateCache;
 import hotplate.HotplateException;
 import hotplate.Invalidated;
+import hotplate.Loader;
 import hotplate.Lookup;
 import hotplate.MissReason;
 import hotplate.ReadOptions;
 import hotplate.Selector;
+import hotplate.Ttl;
 import hotplate.WatchOptions;
 import hotplate.WriteOptions;
 import hotplate.Written;
@@ -81,5 +84,56 @@ class InMemoryTest {
     void whatItHasNotIsSaid() {
         HotplateException none = assertThrows(HotplateException.class, () -> cache.watch(WatchOptions.DEFAULT));
         assertEquals(ErrorKind.UNIMPLEMENTED, none.kind());
+    }
+
+    private static HotplateCache<Integer> numbers(MovableClock clock) {
+        return new InMemoryHotplate(clock).cache("n", Codec.json(Integer.class));
+    }
+
+    @Test
+    void aComputationRunsOnceAlsoWhenItIsQuick() throws Exception {
+        HotplateCache<Integer> cache = numbers(new MovableClock());
+        java.util.concurrent.ExecutorService callers = java.util.concurrent.Executors.newFixedThreadPool(4);
+        try {
+            for (int round = 0; round < 500; round++) {
+                String key = "k" + round;
+                java.util.concurrent.atomic.AtomicInteger runs = new java.util.concurrent.atomic.AtomicInteger();
+                java.util.concurrent.Callable<Integer> caller = () -> cache.get(key, some -> runs.incrementAndGet());
+                for (java.util.concurrent.Future<Integer> one : callers.invokeAll(java.util.Collections.nCopies(4, caller))) {
+                    assertEquals(1, one.get());
+                }
+            }
+        } finally {
+            callers.shutdownNow();
+        }
+    }
+
+    @Test
+    void failuresAndStaleValuesAreAsWithAServer() {
+        MovableClock clock = new MovableClock();
+        HotplateCache<Integer> cache = numbers(clock);
+        int[] runs = {0};
+        Loader<Integer> fails = key -> {
+            runs[0]++;
+            throw new IllegalStateException("no");
+        };
+        ComputeOptions remembers = ComputeOptions.DEFAULT.rememberFailure(Ttl.seconds(60));
+        for (int caller = 0; caller < 3; caller++) {
+            HotplateException told =
+                    assertThrows(HotplateException.class, () -> cache.get("f", fails, remembers));
+            assertEquals(ErrorKind.COMPUTE, told.kind());
+            assertEquals("no", told.text());
+        }
+        assertEquals(1, runs[0]);
+        ComputeOptions stale = ComputeOptions.ttl(Duration.ofMinutes(1)).staleFor(Duration.ofHours(1));
+        assertEquals(1, cache.get("s", key -> 1, stale));
+        clock.advance(Duration.ofMinutes(2));
+        assertEquals(1, cache.get("s", fails, stale.staleIfError(true)));
+        assertEquals(1, cache.get("s", key -> 2, stale.staleWhileRevalidate(true)));
+        assertEquals(2, cache.get("s", key -> 3, stale));
+        assertThrows(HotplateException.class, () -> cache.invalidate(List.of()));
+        CompletableFuture<Integer> computing = new CompletableFuture<>();
+        cache.getAsync("given", key -> computing).cancel(true);
+        assertTrue(computing.isCancelled());
     }
 }

@@ -73,7 +73,10 @@ public final class HotplateCacheManager implements CacheManager {
             return cache(name, codec, ComputeOptions.DEFAULT);
         }
 
-        /** Declares a cache: the namespace of its name, what its values are, and how results are found, computed and stored. */
+        /**
+         * Declares a cache: the namespace of its name, what its values are, and how results are found, computed and stored. A method of
+         * {@code @Cacheable(sync = true)} runs on the thread of the caller that began it ({@link ComputeOptions#callersThread}).
+         */
         public Builder cache(String name, Codec<?> codec, ComputeOptions options) {
             caches.put(name, made(name, codec, options));
             return this;

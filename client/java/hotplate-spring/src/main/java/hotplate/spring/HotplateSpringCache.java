@@ -6,6 +6,7 @@ import hotplate.HotplateCache;
 import hotplate.HotplateException;
 import hotplate.Invalidated;
 import hotplate.Lookup;
+import hotplate.ReadOptions;
 import hotplate.Selector;
 import hotplate.Written;
 import java.util.concurrent.Callable;
@@ -18,9 +19,14 @@ import org.springframework.cache.support.NullValue;
 
 /**
  * One namespace as Spring's cache. {@link #get(Object, Callable)}, which {@code @Cacheable(sync = true)} calls, is one computation for all
- * processes.
+ * processes, on the thread of the caller that began it. What is stored and cannot be read, such as the results of a class that has changed
+ * since, is computed and stored anew.
  */
 final class HotplateSpringCache<V> extends AbstractValueAdaptingCache {
+    private static final System.Logger LOG = System.getLogger("hotplate");
+    /** How often what is in the way of a new value may be gone again when it is looked at. */
+    private static final int ABSENT_TRIES = 3;
+
     private final String name;
     private final HotplateCache<V> cache;
     private final ComputeOptions options;
@@ -31,7 +37,7 @@ final class HotplateSpringCache<V> extends AbstractValueAdaptingCache {
         super(allowNullValues);
         this.name = name;
         this.cache = cache;
-        this.options = options;
+        this.options = options.callersThread(true);
         this.keys = keys;
     }
 
@@ -48,7 +54,20 @@ final class HotplateSpringCache<V> extends AbstractValueAdaptingCache {
 
     @Override
     protected Object lookup(Object key) {
-        return stored(cache.lookup(keys.apply(key)));
+        try {
+            return stored(cache.lookup(keys.apply(key)));
+        } catch (HotplateException failure) {
+            return unreadable(failure);
+        }
+    }
+
+    /** Nothing, for a value that cannot be read; any other failure is the caller's. */
+    private static Object unreadable(HotplateException failure) {
+        if (failure.kind() != ErrorKind.CODEC) {
+            throw failure;
+        }
+        LOG.log(System.Logger.Level.WARNING, "a stored value cannot be read by this codec, and is taken for none");
+        return null;
     }
 
     /** A value as Spring keeps it: null stands for nothing found, and something else for null. */
@@ -82,7 +101,20 @@ final class HotplateSpringCache<V> extends AbstractValueAdaptingCache {
 
     @Override
     public CompletableFuture<?> retrieve(Object key) {
-        return cache.lookupAsync(keys.apply(key)).thenApply(found -> toValueWrapper(stored(found)));
+        return cache.lookupAsync(keys.apply(key)).handle((found, thrown) -> {
+            if (thrown == null) {
+                return toValueWrapper(stored(found));
+            }
+            Throwable bare = bare(thrown);
+            if (bare instanceof HotplateException failure) {
+                return toValueWrapper(unreadable(failure));
+            }
+            throw new CompletionException(bare);
+        });
+    }
+
+    private static Throwable bare(Throwable thrown) {
+        return thrown instanceof CompletionException && thrown.getCause() != null ? thrown.getCause() : thrown;
     }
 
     @Override
@@ -92,7 +124,7 @@ final class HotplateSpringCache<V> extends AbstractValueAdaptingCache {
                 keys.apply(key), text -> loader.get().thenApply(value -> checked((V) value)), options);
         CompletableFuture<T> outer = new CompletableFuture<>();
         found.whenComplete((value, thrown) -> {
-            Throwable bare = thrown instanceof CompletionException ? thrown.getCause() : thrown;
+            Throwable bare = bare(thrown);
             if (bare == null) {
                 outer.complete((T) value);
             } else {
@@ -100,7 +132,8 @@ final class HotplateSpringCache<V> extends AbstractValueAdaptingCache {
             }
         });
         outer.whenComplete((value, thrown) -> {
-            if (outer.isCancelled()) {
+            // Also by a timeout that the caller put on it.
+            if (!found.isDone()) {
                 found.cancel(true);
             }
         });
@@ -117,20 +150,22 @@ final class HotplateSpringCache<V> extends AbstractValueAdaptingCache {
     @SuppressWarnings("unchecked")
     public ValueWrapper putIfAbsent(Object key, Object value) {
         String text = keys.apply(key);
-        while (true) {
+        for (int tries = 0; tries < ABSENT_TRIES; tries++) {
             Written written = cache.put(text, checked((V) value), options.write().ifAbsent());
             if (!(written instanceof Written.PreconditionFailed)) {
                 return null;
             }
-            Object there = stored(cache.lookup(text));
-            // What was in the way may be gone by now; what it is when it is no value, nobody is told.
-            if (there != null) {
-                return toValueWrapper(there);
-            }
-            if (cache.exists(text)) {
+            // Also what is past its lifetime is in the way, for as long as it may be used at all.
+            Lookup<V> there = cache.lookup(text, ReadOptions.DEFAULT.acceptingStale());
+            if (there instanceof Lookup.Negative) {
                 return toValueWrapper(NullValue.INSTANCE);
             }
+            if (there.isHit()) {
+                return toValueWrapper(stored(there));
+            }
         }
+        throw new HotplateException(
+                ErrorKind.FAILED_PRECONDITION, "what is in the way of the new value is gone each time it is looked at: try again");
     }
 
     @Override

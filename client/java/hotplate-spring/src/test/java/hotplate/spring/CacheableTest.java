@@ -200,4 +200,79 @@ class CacheableTest {
         assertThrows(IllegalArgumentException.class, () -> cache.get(List.of("a", "b")));
         assertNull(spring.getBean(CacheManager.class).getCache("undeclared"));
     }
+
+    private static HotplateSpringCache<String> texts(Hotplate hotplate, ComputeOptions options) {
+        return new HotplateSpringCache<>("t", hotplate.cache("spring-texts", Codec.text()), options, HotplateKeys::text, true);
+    }
+
+    @Test
+    void aSynchronizedMethodRunsOnItsCallersThread(Hotplate hotplate) {
+        HotplateSpringCache<String> cache = texts(hotplate, ComputeOptions.DEFAULT);
+        String here = Thread.currentThread().getName();
+        assertEquals(here, cache.get("thread", () -> Thread.currentThread().getName()));
+        // What it asks for is asked for from that computation.
+        assertEquals("in", cache.get("outer", () -> cache.get("inner", () -> "in")));
+        Cache.ValueRetrievalException circle = assertThrows(
+                Cache.ValueRetrievalException.class,
+                () -> cache.get("circle", () -> cache.get("circle", () -> "never")));
+        Throwable root = circle;
+        while (root.getCause() != null) {
+            root = root.getCause();
+        }
+        assertTrue(String.valueOf(root.getMessage()).contains("wait for ever"), root::toString);
+    }
+
+    @Test
+    void whatIsStaleIsInTheWayOfNothingNew(Hotplate hotplate) throws Exception {
+        HotplateSpringCache<String> cache =
+                texts(hotplate, ComputeOptions.ttl(java.time.Duration.ofMillis(50)).staleFor(java.time.Duration.ofMinutes(5)));
+        cache.put("stale", "old");
+        while (cache.get("stale") != null) {
+            Thread.sleep(5);
+        }
+        Cache.ValueWrapper there = cache.putIfAbsent("stale", "new");
+        assertNotNull(there);
+        assertEquals("old", there.get());
+    }
+
+    @Test
+    void whatCannotBeReadIsNone(Hotplate hotplate) throws Exception {
+        hotplate.cache("spring-texts", Codec.json(Integer.class)).put("other", 7);
+        HotplateSpringCache<String> cache = texts(hotplate, ComputeOptions.DEFAULT);
+        assertNull(cache.get("other"));
+        assertNull(cache.retrieve("other").get());
+        cache.put("other", "text");
+        assertEquals("text", cache.get("other").get());
+    }
+
+    static class Base {
+        public String find(int id) {
+            return "";
+        }
+
+        public String find(long id) {
+            return "";
+        }
+    }
+
+    static class Users extends Base {}
+
+    static class Orders extends Base {}
+
+    @Test
+    void keysOfMethodsAreTheirs() throws Exception {
+        java.lang.reflect.Method ints = Base.class.getMethod("find", int.class);
+        java.lang.reflect.Method longs = Base.class.getMethod("find", long.class);
+        HotplateKeys keys = new HotplateKeys();
+        List<Object> all = List.of(
+                keys.generate(new Users(), ints, 1),
+                keys.generate(new Orders(), ints, 1),
+                keys.generate(new Users(), longs, 1L),
+                keys.generate(new Users(), ints, 2));
+        assertEquals(4, all.stream().distinct().count());
+        List<Object> simple = List.of("7", 7L, 7.0, '7', true, "true", org.springframework.cache.interceptor.SimpleKey.EMPTY, Ttl.class.getName());
+        assertEquals(simple.size(), simple.stream().map(HotplateKeys::text).distinct().count());
+        assertEquals("7", HotplateKeys.text("7"));
+        assertThrows(IllegalArgumentException.class, () -> HotplateKeys.text(List.of(1)));
+    }
 }
