@@ -46,6 +46,12 @@ public interface HotplateCache<V> {
      */
     HotplateCache<V> withoutNearCache();
 
+    /**
+     * The same namespace with a reason for what is invalidated through it: {@link #explain} and events tell it, for people. At most 256 bytes;
+     * empty: none.
+     */
+    HotplateCache<V> because(String reason);
+
     /** Finds a fresh value. */
     default Lookup<V> lookup(CharSequence key) {
         return lookup(key, ReadOptions.DEFAULT);

@@ -18,7 +18,35 @@ import java.util.concurrent.TimeUnit;
 public final class Driver {
     private final PrintStream out;
     private final Operations operations = new Operations();
-    private final ConcurrentHashMap<Long, Runnable> cancels = new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<Long, Giving> cancels = new ConcurrentHashMap<>();
+
+    /** How one request is given up; it may be before anything of it was begun. */
+    private static final class Giving {
+        private Runnable how;
+        private boolean given;
+
+        void by(Runnable cancel) {
+            boolean late;
+            synchronized (this) {
+                how = cancel;
+                late = given;
+            }
+            if (late) {
+                cancel.run();
+            }
+        }
+
+        void give() {
+            Runnable cancel;
+            synchronized (this) {
+                given = true;
+                cancel = how;
+            }
+            if (cancel != null) {
+                cancel.run();
+            }
+        }
+    }
 
     private Driver(PrintStream out) {
         this.out = out;
@@ -44,6 +72,8 @@ public final class Driver {
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             JsonNode request = Values.JSON.readTree(line);
             if (request.isObject()) {
+                // Here, and not where it is carried out: what gives it up may be the next line.
+                cancels.put(request.path("id").asLong(), new Giving());
                 workers.execute(() -> carryOut(request));
             }
         }
@@ -64,20 +94,21 @@ public final class Driver {
             long id = fields.get("id").asLong();
             String op = fields.text("op");
             if (op.equals("cancel")) {
-                Runnable cancel = cancels.get(fields.get("target").asLong());
+                Giving target = cancels.get(fields.get("target").asLong());
                 fields.end();
-                if (cancel != null) {
-                    cancel.run();
+                if (target != null) {
+                    target.give();
                 }
                 answer.set("ok", Answers.object());
             } else {
                 Thread thread = Thread.currentThread();
                 // What waits in another way than on this thread says so.
-                cancels.put(id, thread::interrupt);
+                Giving giving = cancels.get(id);
+                giving.by(thread::interrupt);
                 try {
-                    answer.set("ok", operations.run(op, fields, cancel -> cancels.put(id, cancel)));
+                    answer.set("ok", operations.run(op, fields, giving::by));
                 } finally {
-                    cancels.remove(id);
+                    giving.by(() -> {});
                     Thread.interrupted();
                 }
             }
@@ -90,6 +121,8 @@ public final class Driver {
         } catch (Throwable fault) {
             fault.printStackTrace();
             answer.put("fault", String.valueOf(fault));
+        } finally {
+            cancels.remove(request.path("id").asLong());
         }
         write(answer);
     }

@@ -54,10 +54,13 @@ final class Operations implements AutoCloseable {
     /** A watch, and what it told that nobody has asked for yet. */
     private static final class Following {
         final Watch watch;
+        /** What kept it from being opened; null where it was. */
+        final HotplateException refused;
         final ArrayDeque<ObjectNode> ahead = new ArrayDeque<>();
 
-        Following(Watch watch) {
+        Following(Watch watch, HotplateException refused) {
             this.watch = watch;
+            this.refused = refused;
         }
     }
 
@@ -66,7 +69,8 @@ final class Operations implements AutoCloseable {
         ObjectNode answer = switch (op) {
             case "open" -> open(f);
             case "close" -> {
-                clients.remove(f.text("client")).close();
+                // It stays under its name: what a closed client answers is asked as well.
+                client(f).close();
                 yield Answers.object();
             }
             case "state" -> state(client(f));
@@ -95,7 +99,11 @@ final class Operations implements AutoCloseable {
                 yield Answers.object().put("ttl_ms", left.map(Duration::toMillis).orElse(null));
             }
             case "remove" -> Answers.invalidated(cache(f).remove(Values.key(f.get("key"))));
-            case "invalidate" -> Answers.invalidated(cache(f).invalidate(selectors(f)));
+            case "invalidate" -> {
+                HotplateCache<Object> cache = cache(f);
+                HotplateCache<Object> told = f.has("reason") ? cache.because(f.text("reason")) : cache;
+                yield Answers.invalidated(told.invalidate(selectors(f)));
+            }
             case "mark_stale" -> Answers.invalidated(cache(f)
                     .markStale(selectors(f), f.has("spread_over_ms") ? f.millis("spread_over_ms") : null));
             case "get_or_compute" -> getOrCompute(f, onCancel);
@@ -109,7 +117,9 @@ final class Operations implements AutoCloseable {
             case "watch_next" -> watchNext(f);
             case "watch_close" -> {
                 Following following = watches.remove(f.text("watch"));
-                following.watch.close();
+                if (following.watch != null) {
+                    following.watch.close();
+                }
                 f.get("client");
                 yield Answers.object();
             }
@@ -256,13 +266,22 @@ final class Operations implements AutoCloseable {
                 : options;
         options = f.flag("exclude_own") ? options.excludingOwn() : options;
         options = f.has("progress_interval_ms") ? options.progressInterval(f.millis("progress_interval_ms")) : options;
-        watches.put(f.text("watch"), new Following(cache(f).watch(options)));
+        String name = f.text("watch");
+        HotplateCache<Object> cache = cache(f);
+        try {
+            watches.put(name, new Following(cache.watch(options), null));
+        } catch (HotplateException refused) {
+            watches.put(name, new Following(null, refused));
+        }
         return Answers.object();
     }
 
     private ObjectNode watchNext(Fields f) {
         Following following = watches.get(f.text("watch"));
         f.get("client");
+        if (following.refused != null) {
+            throw following.refused;
+        }
         int count = f.get("count").asInt(1);
         boolean progress = f.flag("progress");
         long ends = System.nanoTime() + f.get("within_ms").asLong(10_000) * 1_000_000;
@@ -306,7 +325,8 @@ final class Operations implements AutoCloseable {
         for (int at = newest.size() - 1; at >= 0; at--) {
             events.add(Answers.lower(newest.get(at).getType()).replace("key_event_type_", ""));
         }
-        return answer;
+        String reason = told.getCause().getReason();
+        return answer.put("reason", reason.isEmpty() ? null : reason);
     }
 
     private static ObjectNode serverInfo(GetServerInfoResponse info) {

@@ -75,6 +75,10 @@ final class GetMany<V> {
         if (done.isDone()) {
             return;
         }
+        if (client.gate().isClosed()) {
+            done.completeExceptionally(Threads.closed());
+            return;
+        }
         try {
             if (missing.isEmpty() && left.isEmpty()) {
                 done.complete(Arrays.asList(results));

@@ -33,6 +33,11 @@ final class Journal {
     private final LongAdder replayed = new LongAdder();
     private volatile int size;
     private boolean replaying;
+    private boolean closing;
+    /** The call that is under way, with what it is about. */
+    private List<Waiting> sent = List.of();
+
+    private CompletableFuture<?> sending = Async.done(null);
 
     /** An invalidation that waits for the server. */
     private static final class Waiting {
@@ -104,21 +109,29 @@ final class Journal {
     /** Carries out what waits, a call at a time. */
     private void replay() {
         List<Waiting> batch;
-        Duration wait;
+        CompletableFuture<InvalidateResponse> call;
         synchronized (entries) {
+            if (closing) {
+                return;
+            }
             batch = ready(System.nanoTime());
             replaying = !entries.isEmpty();
-            wait = batch.isEmpty() ? untilReady() : null;
-        }
-        if (batch.isEmpty()) {
-            if (wait != null) {
-                calls.threads().later(wait, this::next);
+            if (batch.isEmpty()) {
+                if (replaying) {
+                    calls.threads().later(untilReady(), this::next);
+                }
+                return;
             }
-            return;
+            call = send(batch);
+            sent = batch;
+            sending = call;
         }
-        send(batch).whenComplete((response, thrown) -> {
+        call.whenComplete((response, thrown) -> {
             HotplateException failure = thrown == null ? null : Async.failure(thrown);
             observe.accept(failure);
+            synchronized (entries) {
+                sent = List.of();
+            }
             if (settle(batch, failure)) {
                 next();
             } else {
@@ -151,7 +164,7 @@ final class Journal {
         return entries.stream()
                 .map(one -> Duration.ofNanos(Math.max(0, one.notBefore - now)))
                 .min(Duration::compareTo)
-                .orElse(null);
+                .orElse(Duration.ZERO);
     }
 
     private CompletableFuture<InvalidateResponse> send(List<Waiting> batch) {
@@ -211,12 +224,18 @@ final class Journal {
         }
     }
 
-    /** Tries all that is left once, at the end of the client. */
+    /** Tries all that is left once, at the end of the client; what is just being tried has its turn. */
     CompletableFuture<?> lastTry() {
         List<List<Waiting>> batches = new ArrayList<>();
+        CompletableFuture<?> current;
         synchronized (entries) {
+            closing = true;
+            current = sending;
             List<Waiting> batch = new ArrayList<>();
             for (Waiting one : entries) {
+                if (sent.contains(one)) {
+                    continue;
+                }
                 boolean fits = batch.isEmpty() || one.namespace.equals(batch.get(0).namespace);
                 if (!fits || batch.size() == SELECTORS_PER_CALL) {
                     batches.add(batch);
@@ -228,13 +247,16 @@ final class Journal {
                 batches.add(batch);
             }
         }
-        return CompletableFuture.allOf(batches.stream()
+        List<CompletableFuture<?>> all = new ArrayList<>();
+        all.add(Async.handle(current, (response, failure) -> Async.done(null)));
+        batches.stream()
                 .map(batch -> Async.handle(send(batch), (response, failure) -> {
                     if (failure == null || Retry.isAnswer(failure)) {
                         forget(batch);
                     }
                     return Async.done(null);
                 }))
-                .toArray(CompletableFuture[]::new));
+                .forEach(all::add);
+        return CompletableFuture.allOf(all.toArray(CompletableFuture[]::new));
     }
 }

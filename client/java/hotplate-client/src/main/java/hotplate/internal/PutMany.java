@@ -65,6 +65,10 @@ final class PutMany<V> {
         if (done.isDone()) {
             return;
         }
+        if (client.gate().isClosed()) {
+            done.completeExceptionally(Threads.closed());
+            return;
+        }
         try {
             List<Item> message = gathered();
             if (message.isEmpty()) {

@@ -78,11 +78,15 @@ final class RemoteCache<V> implements HotplateCache<V> {
     private final boolean readsNear;
     private final Near near;
 
-    RemoteCache(RemoteHotplate client, String name, Codec<V> codec, boolean readsNear) {
+    /** Why something is invalidated; empty where nobody said. */
+    private final String because;
+
+    RemoteCache(RemoteHotplate client, String name, Codec<V> codec, boolean readsNear, String because) {
         this.client = client;
         this.name = name;
         this.codec = codec;
         this.readsNear = readsNear;
+        this.because = because;
         this.near = client.near(name);
     }
 
@@ -102,12 +106,17 @@ final class RemoteCache<V> implements HotplateCache<V> {
 
     @Override
     public <T> HotplateCache<T> withCodec(Codec<T> other) {
-        return new RemoteCache<>(client, name, other, readsNear);
+        return new RemoteCache<>(client, name, other, readsNear, because);
     }
 
     @Override
     public HotplateCache<V> withoutNearCache() {
-        return new RemoteCache<>(client, name, codec, false);
+        return new RemoteCache<>(client, name, codec, false, because);
+    }
+
+    @Override
+    public HotplateCache<V> because(String reason) {
+        return new RemoteCache<>(client, name, codec, readsNear, Texts.valid("reason", reason));
     }
 
     // --- reads
@@ -543,6 +552,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
         InvalidateRequest request = how.setNamespace(name)
                 .addAllSelectors(Selector.toWire(selectors))
                 .setClientId(client.clientId())
+                .setReason(because)
                 .build();
         client.flights().outdate(name);
         // What was made from what is named goes as well, and this client is not told of what it does itself.

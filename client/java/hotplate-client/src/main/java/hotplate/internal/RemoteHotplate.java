@@ -213,7 +213,7 @@ public final class RemoteHotplate implements Hotplate {
     @Override
     public <V> HotplateCache<V> cache(String namespace, Codec<V> codec) {
         String name = namespace == null || namespace.isEmpty() ? "default" : Texts.valid("namespace", namespace);
-        return new RemoteCache<>(this, name, Objects.requireNonNull(codec, "codec"), true);
+        return new RemoteCache<>(this, name, Objects.requireNonNull(codec, "codec"), true, "");
     }
 
     @Override

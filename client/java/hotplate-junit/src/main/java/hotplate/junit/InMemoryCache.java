@@ -86,6 +86,12 @@ final class InMemoryCache<V> implements HotplateCache<V> {
         return this;
     }
 
+    /** Nobody is told of reasons here. */
+    @Override
+    public HotplateCache<V> because(String reason) {
+        return this;
+    }
+
     @Override
     public Lookup<V> lookup(CharSequence key, ReadOptions options) {
         String text = Key.textOf(key);
