@@ -24,6 +24,9 @@ func (n *Namespace[T]) GetMany(ctx context.Context, keys []AsKey, options ...Rea
 	r := n.reading(options)
 	ctx, ended := n.client.begin(ctx, "get_many", n.name)
 	defer func() { ended(plainResult(err)) }()
+	if gone := callerGone(ctx); gone != nil {
+		return nil, gone
+	}
 	found = make([]Found[T], len(keys))
 	texts := make([]string, 0, len(keys))
 	places := make([]int, 0, len(keys))

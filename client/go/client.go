@@ -190,8 +190,9 @@ func (c *Client) Degradation() DegradationCounts { return c.gate.counts() }
 func (c *Client) InvalidationsWaiting() int { return c.gate.journal.pending() }
 
 // Close ends everything of this client: computations are cancelled and their leases given back, streams end, invalidations
-// that still wait are lost. It waits for that, 10 s at most: a computation that does not end with its context is left
-// behind, and is an error. Do not call it from within a computation.
+// that still wait are tried once more, and what is lost of them is logged. It waits for that, 10 s at most: a computation that does
+// not end with its context is left behind, and is an error. Every call ends, and fails from then on, with [ErrClosed]. Do not call it
+// from within a computation, nor from the function of [WithStateChange]: it would wait for itself.
 func (c *Client) Close() error {
 	idle := c.tasks.close()
 	timer := time.NewTimer(closeWithin)
@@ -200,17 +201,17 @@ func (c *Client) Close() error {
 	select {
 	case <-idle:
 	case <-timer.C:
-		left = failure(KindDeadlineExceeded, "a computation did not end with its context, and is left behind")
+		left = failure(KindDeadlineExceeded, "a computation, or what WithStateChange calls, did not end, and is left behind")
 	}
-	c.wire.closed.Store(true)
-	if err := c.wire.pool.close(); err != nil && !isClosing(err) {
+	if c.wire.closed.Swap(true) {
+		// The connections were closed before.
+		return left
+	}
+	if err := c.wire.pool.close(); err != nil {
 		left = errors.Join(left, fromStatus(err))
 	}
 	return left
 }
-
-// isClosing tells whether a connection was closed before.
-func isClosing(err error) bool { return strings.Contains(err.Error(), "closing") }
 
 func orDefault(namespace string) string {
 	if namespace == "" {

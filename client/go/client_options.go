@@ -156,7 +156,7 @@ func WithLogger(log *slog.Logger) Option { return func(s *settings) { s.log = lo
 func WithObserver(observer Observer) Option { return func(s *settings) { s.observer = observer } }
 
 // WithStateChange calls this function when the cache is found to be away, and when it is back. It runs in a goroutine of
-// the client, one call at a time; changes that come while it runs are told as one.
+// the client, one call at a time; changes that come while it runs are told as one. Do not close the client in it.
 func WithStateChange(changed func(available bool)) Option {
 	return func(s *settings) { s.onChange = changed }
 }

@@ -75,6 +75,9 @@ func (n *Namespace[T]) GetOrCompute(
 		return found.Value, err
 	case CacheUse:
 		if found, kept := n.keptNear(text, o); kept {
+			if gone := callerGone(ctx); gone != nil {
+				return value, gone
+			}
 			return found.Value, found.Err()
 		}
 	}

@@ -63,6 +63,7 @@ func newPool(addresses []address, s *settings) (*pool, *Error) {
 		for range cap(lines) {
 			conn, err := grpc.NewClient(addresses[i].target, dial...)
 			if err != nil {
+				p.streams = append(p.streams, lines...)
 				// The program never used them: nothing can go wrong that it would want to know.
 				_ = p.close()
 				return nil, configuration("the address cannot be used: %v", err)

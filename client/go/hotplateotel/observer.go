@@ -4,6 +4,7 @@ package hotplateotel
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -23,8 +24,8 @@ type Observer struct {
 	seconds  metric.Float64Histogram
 }
 
-// New makes one of a program's providers. Spans are called `hotplate get` and so on, with hotplate.namespace, cache.hit,
-// cache.tier and cache.near; the counter is hotplate.client.requests and the histogram hotplate.client.duration, in seconds, both
+// New makes one of a program's providers. Spans are called `hotplate get` and so on, with hotplate.namespace, and for reads cache.hit,
+// cache.tier and cache.near; one that failed has the kind of the failure and its reason, not its text; the counter is hotplate.client.requests and the histogram hotplate.client.duration, in seconds, both
 // by op and result.
 //
 // Errors: what the meter says of the instruments.
@@ -43,10 +44,28 @@ func New(traces trace.TracerProvider, metrics metric.MeterProvider) (*Observer, 
 	return &Observer{tracer: tracer, requests: requests, seconds: seconds}, nil
 }
 
+// told is what a span may hold of a failure: its kind and reason. The text of a computation's may be anything.
+func told(err error) string {
+	var failed *hotplate.Error
+	switch {
+	case !errors.As(err, &failed):
+		return "ERROR"
+	case failed.Reason != "":
+		return failed.Kind.String() + " (" + failed.Reason + ")"
+	default:
+		return failed.Kind.String()
+	}
+}
+
 // Begin begins a span; the operation's own context has it.
 func (o *Observer) Begin(ctx context.Context, operation hotplate.Operation) (context.Context, func(hotplate.Result)) {
 	began := time.Now()
-	ctx, span := o.tracer.Start(ctx, "hotplate "+operation.Name, trace.WithSpanKind(trace.SpanKindClient),
+	kind := trace.SpanKindClient
+	if operation.Name == "compute" {
+		// The program's own work.
+		kind = trace.SpanKindInternal
+	}
+	ctx, span := o.tracer.Start(ctx, "hotplate "+operation.Name, trace.WithSpanKind(kind),
 		trace.WithAttributes(attribute.String("hotplate.namespace", operation.Namespace)))
 	return ctx, func(result hotplate.Result) {
 		labels := metric.WithAttributes(
@@ -54,13 +73,16 @@ func (o *Observer) Begin(ctx context.Context, operation hotplate.Operation) (con
 			attribute.String("hotplate.namespace", operation.Namespace))
 		o.requests.Add(ctx, 1, labels)
 		o.seconds.Record(ctx, time.Since(began).Seconds(), labels)
-		span.SetAttributes(attribute.String("hotplate.result", result.Outcome), attribute.Bool("cache.hit", result.Outcome == "hit"))
+		span.SetAttributes(attribute.String("hotplate.result", result.Outcome))
+		switch result.Outcome {
+		case hotplate.Hit.String(), hotplate.Miss.String(), hotplate.Negative.String():
+			span.SetAttributes(attribute.Bool("cache.hit", result.Outcome == hotplate.Hit.String()))
+		}
 		if result.Tier != hotplate.TierUnknown {
 			span.SetAttributes(attribute.String("cache.tier", result.Tier.String()), attribute.Bool("cache.near", result.Near))
 		}
 		if result.Err != nil {
-			// A failure's text holds neither keys nor values, except that of a computation, which is the program's own.
-			span.SetStatus(codes.Error, result.Err.Error())
+			span.SetStatus(codes.Error, told(result.Err))
 		}
 		span.End()
 	}

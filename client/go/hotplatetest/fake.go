@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/test/bufconn"
 
 	hotplate "example.invalid/hotplate/client/go"
@@ -36,6 +38,10 @@ func Fake(t testing.TB, options ...hotplate.Option) *FakeCache {
 	f := &FakeCache{store: newStore()}
 	listener := bufconn.Listen(wireBytes)
 	server := grpc.NewServer(grpc.MaxRecvMsgSize(1<<30), grpc.MaxSendMsgSize(1<<30))
+	// The client asks for it, and tells of a server that has none.
+	well := health.NewServer()
+	well.SetServingStatus(pb.CacheService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	healthpb.RegisterHealthServer(server, well)
 	pb.RegisterCacheServiceServer(server, &service{store: f.store})
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ const (
 )
 
 // Server is a real server in a process of its own, with the profile `testing` and room for 100,000 entries, on a free port. It
-// holds nothing on disk, and is stopped when the test ends.
+// holds nothing on disk, and is stopped when the test ends; on Linux also when the tests end without their cleanups.
 type Server struct {
 	// Address is where it listens, host and port.
 	Address string
@@ -62,7 +63,17 @@ func New(t testing.TB, options ...Option) *Server {
 // URL is the address with a namespace.
 func (s *Server) URL(namespace string) string { return "hotplate://" + s.Address + "/" + namespace }
 
-// Client is a client of the server, whose default namespace is named after the test. It is closed when the test ends.
+// ProcessID is the id of the server's process; zero while it does not run.
+func (s *Server) ProcessID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		return 0
+	}
+	return s.process.command.Process.Pid
+}
+
+// Client is a client of the server, whose default namespace is `test`. It is closed when the test ends.
 func (s *Server) Client(options ...hotplate.Option) *hotplate.Client {
 	s.t.Helper()
 	client, err := hotplate.New(s.URL("test"), options...)
@@ -142,7 +153,10 @@ func (s *Server) start(listen string) {
 	if err != nil {
 		s.t.Fatalf("hotplatetest: the server did not start: %v\n%s", err, p.errors.String())
 	}
-	s.Address = address
+	if s.Address == "" {
+		// A server that is started again has the address it had.
+		s.Address = address
+	}
 }
 
 func (s *Server) signal(signal os.Signal) {
@@ -204,10 +218,16 @@ func startProcess(program string, args []string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.command.Start(); err != nil {
-		return nil, err
-	}
+	p.command.SysProcAttr = attributes()
+	started := make(chan error)
 	go func() {
+		// On Linux the server ends with the thread that started it, which is therefore this goroutine's alone.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.command.Start()
+		if started <- err; err != nil {
+			return
+		}
 		defer close(p.ended)
 		read := bufio.NewScanner(out)
 		for first := true; read.Scan(); first = false {
@@ -219,6 +239,9 @@ func startProcess(program string, args []string) (*process, error) {
 		// How it ended is the business of who ended it.
 		_ = p.command.Wait()
 	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
