@@ -111,22 +111,15 @@ func invalidate(ctx context.Context, metrics *hotplate.Namespace[Metrics]) error
 
 func nearCache(ctx context.Context, metrics *hotplate.Namespace[Metrics]) error {
 	key := hotplate.Key("model", "metrics").ID("put")
-	// The first read tells the server that this process follows what changes; from then on it is answered here.
-	for {
-		// #region near
-		found, err := metrics.GetShared(ctx, key)
-		if err == nil && found.Near {
-			fmt.Println("read from this process, without a call")
-			return nil
-		}
-		// #endregion near
-		if err != nil {
-			return err
-		}
-		if err := pause(ctx); err != nil {
-			return err
+	// #region near
+	found, err := metrics.GetShared(ctx, key) // from the server, which tells this process from here on what changes
+	for err == nil && !found.Near {
+		if err = pause(ctx); err == nil {
+			found, err = metrics.GetShared(ctx, key) // a moment later from this process, without a call
 		}
 	}
+	// #endregion near
+	return expect(err, found.Value == Metrics{Accuracy: 0.5}, "it is read from this process")
 }
 
 func watch(ctx context.Context, metrics *hotplate.Namespace[Metrics]) error {
