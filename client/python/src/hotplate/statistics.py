@@ -37,6 +37,12 @@ class Stats:
     message: pb.StatsResponse = field(repr=False, compare=False)
     """All that the server said."""
 
+    @property
+    def utilization(self) -> float:
+        """Share of the memory that entries may take that is used, 0 to 1; zero where there is no limit."""
+        most = self.message.limits.bytes_max
+        return self.charged_bytes / most if most else 0.0
+
     @classmethod
     def of(cls, answer: pb.StatsResponse) -> Stats:
         """Those of an answer."""

@@ -51,7 +51,7 @@ class StatsAnswer(BaseModel):
             max_entries=limits.entries_max,
             memory_used_bytes=stats.charged_bytes,
             memory_limit_bytes=limits.bytes_max,
-            utilization=stats.charged_bytes / limits.bytes_max if limits.bytes_max else 0.0,
+            utilization=stats.utilization,
             saved_compute_seconds=stats.saved_compute.total_seconds(),
         )
 
