@@ -198,6 +198,8 @@ def test_one_text_is_no_list_and_rivals_are_refused(client: Client) -> None:
     space.put("a", 1)
     for call in (
         lambda: space.invalidate(keys="a"),
+        lambda: space.get_many("a"),
+        lambda: space.preload("a").result(),
         lambda: space.put("a", 2, labels={"n": 1}),  # type: ignore[dict-item]
         lambda: space.put("a", 2, tags=[1]),  # type: ignore[list-item]
         lambda: space.put("a", 2, if_absent=True, if_present=True),

@@ -33,6 +33,9 @@ def test_checksums_are_those_of_the_c_library(size: int) -> None:
         lambda: Client("ftp://host"),
         lambda: Client("hotplate://user:secret@host"),
         lambda: Client("hotplate://host?colour=red"),
+        lambda: Client("hotplate://host?tls=True"),
+        lambda: Client("hotplate://host?tls=1"),
+        lambda: Client("https://host?tls=yes"),
         lambda: Client("hotplate://cache.example", token="secret"),
         lambda: Client(token=" "),
         lambda: Client(profile="fast"),
@@ -71,6 +74,16 @@ def test_the_environment_sets_a_client_up(monkeypatch: pytest.MonkeyPatch, tmp_p
         assert "secret" not in repr(client._setup)
         assert len(client._setup.addresses) == 2
         assert client._setup.profile.call_timeout == 0.25
+
+
+def test_the_kill_switch_is_yes_or_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, is_off in (("1", True), ("true", True), ("0", False), ("false", False), ("", False)):
+        monkeypatch.setenv("HOTPLATE_DISABLE", value)
+        with Client() as client:
+            assert client._setup.disabled is is_off
+    monkeypatch.setenv("HOTPLATE_DISABLE", "yes")
+    with pytest.raises(ConfigurationError, match="HOTPLATE_DISABLE is 1 or true, 0 or false"):
+        Client()
 
 
 def test_details_of_a_status_are_read() -> None:

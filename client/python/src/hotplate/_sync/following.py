@@ -41,7 +41,9 @@ class Following(Space):
         `force` fetches what is fresh as well; `parallelism` is how many at once, capped by the server; `pin_for` keeps
         what is loaded from making room for others, at most 24 h.
         """
-        wanted = [item if isinstance(item, PreloadItem) else PreloadItem(item) for item in items]
+        wanted = [
+            item if isinstance(item, PreloadItem) else PreloadItem(item) for item in texts.several("items", items)
+        ]
         request = pb.PreloadRequest(
             namespace=self._name,
             items=[item.message() for item in wanted],

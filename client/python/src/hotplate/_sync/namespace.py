@@ -96,7 +96,7 @@ class Namespace(Changing, Following, Looking):
         found: dict[str, Lookup[Any] | HotplateError] = {}
         asked: list[pb.GetRequest] = []
         with observe.operation("get_many", self._name) as seen:
-            for key in keys:
+            for key in texts.several("keys", keys):
                 try:
                     text = key_text(key)
                 except HotplateError as error:
