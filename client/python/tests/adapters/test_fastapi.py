@@ -254,6 +254,21 @@ def test_a_mounted_application_finds_the_client(garage: Garage) -> None:
         assert web.delete("/sub/api/cache/clear").json() == {"outcome": "queued", "matched": None}
 
 
+def test_an_application_goes_on_with_the_cache_turned_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTPLATE_DISABLE", "true")
+    with TestClient(Garage(url).app) as web:
+        for _ in range(2):
+            answer = web.get("/tracks/spa")
+            assert (answer.json()["track"], answer.headers["x-hotplate"]) == ("spa", "miss")
+        assert web.get("/api/cache/stats").json()["available"] is False
+        assert web.get("/api/cache/health").json()["status"] == "degraded"
+        assert web.delete("/api/cache/clear").json() == {"outcome": "disabled", "matched": None}
+        assert web.get("/api/cache/info/sklearn/spa/gt3").status_code == 409
+        refused = web.post("/api/cache/preload", json={"track_name": "spa", "car_name": "gt3"})
+        assert refused.status_code == 409
+        assert "HOTPLATE_DISABLE" in refused.json()["detail"]
+
+
 class TestSevenRoutes:
     @pytest.fixture(autouse=True)
     def _models(self, client: Client) -> None:

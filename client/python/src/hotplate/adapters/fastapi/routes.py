@@ -11,7 +11,7 @@ from hotplate.adapters.fastapi.connect import cache_of
 from hotplate.errors import HotplateError
 from hotplate.keys import AnyKey, Key, key_text
 from hotplate.preloading import PreloadItem
-from hotplate.results import Invalidated
+from hotplate.results import Invalidated, PreloadProgress
 from hotplate.v1 import cache_pb2 as pb
 
 try:
@@ -79,7 +79,7 @@ def cache_router(
         try:
             return StatsAnswer.of(await space.stats())
         except HotplateError as error:
-            if error.is_outage:
+            if error.is_outage or error.reason == "DISABLED":
                 return StatsAnswer(available=False)
             raise _refused(error) from error
 
@@ -124,8 +124,11 @@ def cache_router(
             )
             for kind in session.model_types or types
         ]
-        done = await _done(space.preload(items, force=session.force).result())
-        return [PreloadOutcome.of(one) for one in done.results]
+
+        async def fetch() -> PreloadProgress:
+            return await space.preload(items, force=session.force).result()
+
+        return [PreloadOutcome.of(one) for one in (await _done(fetch())).results]
 
     @router.get("/health", summary="Whether the cache is there")
     async def health(space: Space) -> Health:
