@@ -112,7 +112,7 @@ func (n *Namespace[T]) askOnce(
 		if isWanted = c.asks(); !isWanted {
 			return nil, unwanted()
 		}
-		response, err := calls.Get(ctx, request)
+		response, err := calls.Get(whileWanted(ctx, c.isWanted), request)
 		isWanted = c.answered()
 		// Held from here on, whatever becomes of the rest of the answer.
 		if response.GetLease() != nil {

@@ -71,6 +71,13 @@ func (c *course) asks() bool {
 	return c.isAsking
 }
 
+// isWanted tells whether anyone waits for it now.
+func (c *course) isWanted() bool {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	return c.ownFlight.waiters > 0 && !c.flights.tasks.isOver()
+}
+
 // answered notes that the call has ended; false when nobody waited for that, and nobody will.
 func (c *course) answered() (isWanted bool) {
 	c.flights.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,6 +54,33 @@ func TestAWatchGoesOnAfterTheServerWasRestarted(t *testing.T) {
 	if !seen["lost"] || !seen["discontinuity"] {
 		t.Error(seen)
 	}
+}
+
+func TestEachLoopOverAWatchIsOneOfItsOwn(t *testing.T) {
+	t.Parallel()
+	space := hotplate.NS(hotplatetest.New(t).Client(), "", hotplate.String())
+	must[hotplate.Written](t)(space.Put(t.Context(), hotplate.Text("k"), "v"))
+	watch := space.Watch(t.Context(), hotplate.IncludePresent())
+	var loops sync.WaitGroup
+	for range 3 {
+		loops.Go(func() {
+			present := 0
+			for item, err := range watch {
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				present += len(item.Present)
+				if item.Synced != nil {
+					break
+				}
+			}
+			if present != 1 {
+				t.Errorf("%d entries are told", present)
+			}
+		})
+	}
+	loops.Wait()
 }
 
 func TestAWatchEndsWithItsContextAndWithItsClient(t *testing.T) {

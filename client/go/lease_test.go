@@ -3,6 +3,9 @@ package hotplate_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -252,5 +255,69 @@ func TestWhoComesAfterAnInvalidationJoinsNothingFromBeforeItWhateverCameOfIt(t *
 		}
 		close(letGo)
 		within(t, "the first has its answer", old)
+	}
+}
+
+func TestAnAskThatNobodyWaitsForIsNotRepeatedAndItsTimeoutCounts(t *testing.T) {
+	t.Parallel()
+	asked, letGo := make(chan struct{}, 10), make(chan struct{})
+	s := script(t, answers{"Get": func(ctx context.Context, request proto.Message) (proto.Message, error) {
+		get, _ := request.(*pb.GetRequest)
+		asked <- struct{}{}
+		if get.GetKey() == "away" {
+			<-letGo
+			return nil, refusal(codes.Unavailable, "")
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}, hotplate.WithTimeout(100*time.Millisecond))
+	space := hotplate.NS(s.client, "", hotplate.String())
+	giveUp := func(key string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-asked
+			cancel()
+		}()
+		_, err := space.GetOrCompute(ctx, hotplate.Text(key), func(context.Context) (string, error) { return "", nil })
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	giveUp("away")
+	close(letGo)
+	// The fifth failure in a row is the last one's.
+	for i := range 4 {
+		giveUp(fmt.Sprintf("frozen %d", i))
+	}
+	until(t, "a server that is frozen is found out", func() bool { return !s.client.Available() })
+	if asks := len(s.seen("Get")); asks != 5 {
+		t.Errorf("%d calls", asks)
+	}
+}
+
+func TestWhereAComputationPanickedIsLoggedAndNotWhatItSaid(t *testing.T) {
+	t.Parallel()
+	s := script(t, answers{"Get": always(leaseOf("token"), nil), "ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil)})
+	space := hotplate.NS(s.client, "", hotplate.String())
+	for _, mode := range []hotplate.CacheMode{hotplate.CacheUse, hotplate.CacheBypass} {
+		_, err := space.GetOrCompute(t.Context(), hotplate.Text(fmt.Sprint("k", mode)), func(context.Context) (string, error) {
+			var hunter2 map[string]int
+			hunter2["hunter3"] = 1
+			return "", nil
+		}, hotplate.InMode(mode))
+		if !errors.Is(err, hotplate.ErrCompute) || strings.Contains(err.Error(), "nil map") {
+			t.Error(err)
+		}
+	}
+	logged := s.logged()
+	if strings.Count(logged, "level=ERROR") != 2 || strings.Count(logged, "lease_test.go:") < 2 || strings.Contains(logged, "hunter3") {
+		t.Error(logged)
+	}
+	_, err := space.GetOrCompute(t.Context(), hotplate.Text("goexit"), func(context.Context) (string, error) {
+		runtime.Goexit()
+		return "", nil
+	})
+	if !errors.Is(err, hotplate.ErrCompute) || strings.Contains(err.Error(), "panicked") {
+		t.Error(err)
 	}
 }

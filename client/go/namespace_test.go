@@ -57,6 +57,9 @@ func TestWhatIsPutIsReadWithWhatIsKnownOfIt(t *testing.T) {
 		t.Errorf("the same content: %+v", again)
 	}
 	missed := must[hotplate.Lookup[metrics]](t)(space.Get(t.Context(), hotplate.Text("never")))
+	if err := missed.Err(); !errors.Is(err, hotplate.ErrMiss) || errors.Is(err, hotplate.ErrNotFound) {
+		t.Errorf("a miss: %v", err)
+	}
 	if missed.Outcome != hotplate.Miss || missed.Reason != hotplate.NeverStored {
 		t.Errorf("%+v", missed)
 	}

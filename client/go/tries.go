@@ -128,7 +128,7 @@ func (c *Calls) waitToRetry(ctx, limited context.Context, p plan, next int, err 
 	allowed := c.wire.budget.failed()
 	wait, again := waitBefore(next, p.attempts, p.repeatable, e)
 	ends, _ := limited.Deadline()
-	if !again || !allowed || !time.Now().Add(wait).Before(ends) {
+	if !again || !allowed || !isWanted(ctx) || !time.Now().Add(wait).Before(ends) {
 		return e
 	}
 	if !sleep(limited, wait) {
@@ -139,6 +139,18 @@ func (c *Calls) waitToRetry(ctx, limited context.Context, p plan, next int, err 
 	}
 	c.wire.repeats.Add(1)
 	return nil
+}
+
+type wantedKey struct{}
+
+// whileWanted is for a call that goes to its end also when nobody waits for it any more, and is then not tried again.
+func whileWanted(ctx context.Context, isWanted func() bool) context.Context {
+	return context.WithValue(ctx, wantedKey{}, isWanted)
+}
+
+func isWanted(ctx context.Context) bool {
+	wanted, says := ctx.Value(wantedKey{}).(func() bool)
+	return !says || wanted()
 }
 
 // unsendable is what is wrong with a request that gRPC failed with before it was sent; nil when it was sent.
