@@ -87,7 +87,12 @@ public interface Codec<V> {
         return json(JsonNode.class);
     }
 
-    /** {@code application/json} of one type, by Jackson. */
+    /**
+     * {@code application/json} of one type, by Jackson (2.18 or newer). Dates and times are ISO texts. What was stored in another shape is refused:
+     * also properties that the type does not have, and those that it lacks where they are primitives; numbers are not made of text. For a class that
+     * changes while older processes still run, say what is ignored with {@code @JsonIgnoreProperties}, or give a mapper. What cannot be read is
+     * computed anew by {@link HotplateCache#get(CharSequence, Loader)}. NaN and infinities are refused.
+     */
     static <V> Codec<V> json(Class<V> type) {
         return JacksonCodec.json(JacksonCodec.JSON, JacksonCodec.JSON.constructType(type));
     }

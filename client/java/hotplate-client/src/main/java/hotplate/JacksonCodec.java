@@ -6,20 +6,25 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.io.JsonEOFException;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JavaType;
+import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.ObjectWriter;
+import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
+import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import java.io.IOException;
 
 /** Values that Jackson writes, in any of its formats. */
 final class JacksonCodec<V> implements Codec<V> {
-    static final ObjectMapper JSON = JsonMapper.builder(
-                    // Characters beyond the first plane as they are, like every other client writes them.
-                    JsonFactory.builder().enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8).build())
-            .findAndAddModules()
-            .build();
+    static final ObjectMapper JSON = strict(JsonFactory.builder()
+            // Characters beyond the first plane as they are, like every other client writes them.
+            .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
+            .addDecorator((factory, generator) -> new FiniteNumbers.Written(generator))
+            .build());
 
     private final String contentType;
     private final String named;
@@ -27,6 +32,20 @@ final class JacksonCodec<V> implements Codec<V> {
     private final JavaType type;
     private final ObjectReader reader;
     private final ObjectWriter writer;
+
+    /**
+     * The mapper of a format. Nothing is found on the class path: what else is there must not change what is stored. Dates and times are ISO
+     * texts, as other languages write them. What was stored in another shape is refused, and never made to fit.
+     */
+    static ObjectMapper strict(JsonFactory format) {
+        return JsonMapper.builder(format)
+                .addModules(new JavaTimeModule(), new Jdk8Module())
+                .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS, SerializationFeature.WRITE_DURATIONS_AS_TIMESTAMPS)
+                .disable(DeserializationFeature.ADJUST_DATES_TO_CONTEXT_TIME_ZONE, DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+                .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+                .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+                .build();
+    }
 
     private JacksonCodec(String contentType, String named, ObjectMapper mapper, JavaType type) {
         this.contentType = contentType;
@@ -68,7 +87,7 @@ final class JacksonCodec<V> implements Codec<V> {
 
     @Override
     public V decode(byte[] bytes) {
-        try (JsonParser parser = mapper.createParser(bytes)) {
+        try (JsonParser parser = parser(bytes)) {
             V value = reader.readValue(parser);
             if (isMore(parser)) {
                 // Bytes left over mean that these were never written as this type.
@@ -84,6 +103,11 @@ final class JacksonCodec<V> implements Codec<V> {
         } catch (IOException | RuntimeException cause) {
             throw HotplateException.codec("the stored " + named + " has another shape");
         }
+    }
+
+    private JsonParser parser(byte[] bytes) throws IOException {
+        JsonParser parser = mapper.createParser(bytes);
+        return contentType.endsWith("json") ? new FiniteNumbers.Read(parser) : parser;
     }
 
     /** MessagePack's parser tells its end by an exception, unlike others. */

@@ -19,6 +19,6 @@ final class MessagePack {
     }
 
     private static final class Holder {
-        static final ObjectMapper MAPPER = new ObjectMapper(new MessagePackFactory()).findAndRegisterModules();
+        static final ObjectMapper MAPPER = JacksonCodec.strict(new MessagePackFactory());
     }
 }

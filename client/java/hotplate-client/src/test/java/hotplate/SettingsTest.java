@@ -127,4 +127,59 @@ class SettingsTest {
         assertThrows(HotplateException.class, () -> Selector.key(bad));
         assertThrows(HotplateException.class, () -> Key.of("\ud800").render());
     }
+
+    record Sample(String name, double share, int count, java.time.Instant at) {}
+
+    @Test
+    void jsonIsWrittenAndReadStrictly() {
+        Codec<Sample> json = Codec.json(Sample.class);
+        Sample sample = new Sample("a", 0.5, 3, java.time.Instant.ofEpochSecond(1_234));
+        assertEquals(
+                "{\"name\":\"a\",\"share\":0.5,\"count\":3,\"at\":\"1970-01-01T00:20:34Z\"}",
+                new String(json.encode(sample), StandardCharsets.UTF_8));
+        assertEquals(sample, json.decode(json.encode(sample)));
+        for (double odd : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
+            assertThrows(HotplateException.class, () -> json.encode(new Sample("a", odd, 3, null)));
+            assertThrows(HotplateException.class, () -> Codec.json(double[].class).encode(new double[] {odd}));
+            assertThrows(HotplateException.class, () -> Codec.json().encode(
+                    com.fasterxml.jackson.databind.node.DoubleNode.valueOf(odd)));
+        }
+        for (String other : new String[] {
+            "{\"name\":\"a\",\"share\":\"0.5\",\"count\":3,\"at\":null}",
+            "{\"name\":\"a\",\"share\":0.5,\"count\":3.9,\"at\":null}",
+            "{\"name\":\"a\",\"share\":0.5,\"at\":null}",
+            "{\"name\":\"a\",\"share\":1e400,\"count\":3,\"at\":null}",
+            "{\"name\":\"a\",\"share\":0.5,\"count\":3,\"at\":null,\"more\":1}",
+        }) {
+            assertThrows(HotplateException.class, () -> json.decode(other.getBytes(StandardCharsets.UTF_8)), other);
+        }
+        byte[] date = Codec.messagePack(java.time.LocalDate.class).encode(java.time.LocalDate.of(2026, 11, 22));
+        assertEquals(java.time.LocalDate.of(2026, 11, 22), Codec.messagePack(java.time.LocalDate.class).decode(date));
+    }
+
+    @Test
+    void whatIsYesOrNoIsNothingElse() {
+        assertTrue(refused(Hotplate.builder().url("cache?tls=yes")).contains("tls"));
+        assertTrue(refused(Hotplate.builder().url("cache?tls=")).contains("tls"));
+        assertFalse(Address.parse("https://cache?tls=false").tls());
+        for (String value : new String[] {"yes", "TRUE", "2"}) {
+            hotplate.internal.Environment odd = name -> Optional.of(value);
+            assertThrows(HotplateException.class, odd::disabled, value);
+        }
+        hotplate.internal.Environment on = name -> Optional.of("1");
+        hotplate.internal.Environment off = name -> Optional.of("false");
+        assertTrue(on.disabled() && !off.disabled());
+        assertTrue(refused(Hotplate.builder().url("hotplate://my_host:7070")).contains("underscore"));
+        assertTrue(refused(Hotplate.builder().url("cache:70700")).contains("port"));
+        assertThrows(NullPointerException.class, () -> Hotplate.builder().onError(null));
+        assertThrows(HotplateException.class, () -> ComputeOptions.DEFAULT.waitMax(Duration.ofSeconds(-1)));
+        assertThrows(NullPointerException.class, () -> ComputeOptions.DEFAULT.waitMax(null));
+    }
+
+    @Test
+    void codecsOfTwoMessageTypesDiffer() {
+        assertFalse(Codec.protobuf(com.google.protobuf.DynamicMessage.getDefaultInstance(com.google.protobuf.Duration.getDescriptor()))
+                .equals(Codec.protobuf(com.google.protobuf.DynamicMessage.getDefaultInstance(
+                        com.google.protobuf.StringValue.getDescriptor()))));
+    }
 }
