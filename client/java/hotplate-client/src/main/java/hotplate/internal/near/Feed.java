@@ -75,6 +75,13 @@ final class Feed implements Runnable {
                     LOG.log(System.Logger.Level.WARNING, "the near cache is off: the server does not tell what changes: {0}", refused.getMessage());
                     pause(REFUSED_WAIT);
                 }
+            } catch (RuntimeException | Error fault) {
+                // Whatever it is, it must not end this for good without a word.
+                core.lost();
+                if (isOpen()) {
+                    LOG.log(System.Logger.Level.ERROR, "the near cache is off for now, by a fault of its own", fault);
+                    pause(REFUSED_WAIT);
+                }
             }
         }
     }

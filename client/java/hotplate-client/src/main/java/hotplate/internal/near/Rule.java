@@ -1,7 +1,11 @@
 package hotplate.internal.near;
 
 import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The near-cache rule: which answers may be kept, and when what is kept may be served. It knows positions and sets, no values, no clock and
@@ -31,8 +35,7 @@ final class Rule {
         SYNCED
     }
 
-    /** What this client wrote, and when. */
-    private record Own(long ticket, NearSet what) {}
+    private static final ArrayDeque<Change> NONE = new ArrayDeque<>();
 
     private final long progressMax;
     private final int fencesMax;
@@ -41,10 +44,17 @@ final class Rule {
     private Place place = new Place(0, new long[LOGS]);
     /** Changes that were told, for answers that left before them; the oldest give way to {@code floors}. */
     private final ArrayDeque<Change> fences = new ArrayDeque<>();
+    /** The same by key, for those of one key, and the others: most answers concern few of them. */
+    private final Map<String, ArrayDeque<Change>> keyFences = new HashMap<>();
+
+    private final ArrayDeque<Change> setFences = new ArrayDeque<>();
     /** An answer that is not as current as this may have been overtaken by what was forgotten. */
     private long[] floors = new long[LOGS];
 
-    private final ArrayDeque<Own> own = new ArrayDeque<>();
+    /** When this client last wrote a key, and what it wrote otherwise; each in the order of the last time. */
+    private final LinkedHashMap<String, Long> ownKeys = new LinkedHashMap<>();
+
+    private final LinkedHashMap<NearSet, Long> ownSets = new LinkedHashMap<>();
     private long ownNow;
     private long ownFloor;
 
@@ -91,10 +101,21 @@ final class Rule {
         sameHistory(change.epoch());
         place.numbers()[change.log()] = max(place.numbers()[change.log()], change.number());
         fences.add(change);
+        fencesOf(change.what()).add(change);
         if (fences.size() > fencesMax) {
             Change oldest = fences.poll();
+            fencesOf(oldest.what()).poll();
+            if (oldest.what() instanceof NearSet.OneKey one) {
+                keyFences.computeIfPresent(one.key(), (key, left) -> left.isEmpty() ? null : left);
+            }
             floors[oldest.log()] = max(floors[oldest.log()], oldest.number());
         }
+    }
+
+    private ArrayDeque<Change> fencesOf(NearSet what) {
+        return what instanceof NearSet.OneKey one
+                ? keyFences.computeIfAbsent(one.key(), none -> new ArrayDeque<>())
+                : setFences;
     }
 
     /** Changes up to here were lost; from here on the stream is complete. */
@@ -115,10 +136,31 @@ final class Rule {
     /** This client writes, or has written, what these cover. Call it before the call and again when it has ended. */
     void wrote(List<NearSet> sets) {
         ownNow++;
-        sets.forEach(set -> own.add(new Own(ownNow, set)));
-        while (own.size() > fencesMax) {
-            ownFloor = Math.max(ownFloor, own.poll().ticket());
+        for (NearSet set : sets) {
+            if (set instanceof NearSet.OneKey one) {
+                ownKeys.remove(one.key());
+                ownKeys.put(one.key(), ownNow);
+            } else {
+                ownSets.remove(set);
+                ownSets.put(set, ownNow);
+            }
         }
+        forget(ownKeys);
+        forget(ownSets);
+    }
+
+    private void forget(LinkedHashMap<?, Long> own) {
+        Iterator<Long> oldest = own.values().iterator();
+        while (own.size() > fencesMax) {
+            ownFloor = Math.max(ownFloor, oldest.next());
+            oldest.remove();
+        }
+    }
+
+    private boolean wroteSince(long ticket, String key, Facts facts) {
+        return ticket < ownFloor
+                || ownKeys.getOrDefault(key, 0L) > ticket
+                || ownSets.entrySet().stream().anyMatch(one -> one.getValue() > ticket && one.getKey().selects(key, facts));
     }
 
     /** Why an answer may not be kept; null when it may. */
@@ -129,7 +171,7 @@ final class Rule {
         if (stamp.epoch() != place.epoch() || stamp.log() >= SET_LOG) {
             return Unfit.OTHER_HISTORY;
         }
-        if (ticket < ownFloor || own.stream().anyMatch(one -> one.ticket() > ticket && one.what().selects(key, facts))) {
+        if (wroteSince(ticket, key, facts)) {
             return Unfit.OWN_WRITE;
         }
         if (less(stamp.key(), floors[stamp.log()]) || less(stamp.set(), floors[SET_LOG])) {
@@ -137,7 +179,8 @@ final class Rule {
         }
         boolean ahead = !less(stamp.key(), place.numbers()[stamp.log()]) && !less(stamp.set(), place.numbers()[SET_LOG]);
         boolean fenced = !ahead
-                && fences.stream().anyMatch(fence -> fence.overtakes(stamp) && fence.what().selects(key, facts));
+                && (keyFences.getOrDefault(key, NONE).stream().anyMatch(fence -> fence.overtakes(stamp))
+                        || setFences.stream().anyMatch(fence -> fence.overtakes(stamp) && fence.what().selects(key, facts)));
         return fenced ? Unfit.OVERTAKEN : null;
     }
 
@@ -167,6 +210,8 @@ final class Rule {
         place = new Place(at.epoch(), at.numbers().clone());
         floors = at.numbers().clone();
         fences.clear();
+        keyFences.clear();
+        setFences.clear();
         line = Line.SYNCED;
     }
 
