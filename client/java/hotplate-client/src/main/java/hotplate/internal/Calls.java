@@ -35,6 +35,7 @@ import hotplate.v1.UpdateWatchRequest;
 import hotplate.v1.UpdateWatchResponse;
 import io.grpc.CallOptions;
 import io.grpc.ClientCall;
+import io.grpc.Context;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
@@ -291,6 +292,8 @@ public final class Calls {
 
         private void send() {
             Pool.Place place = shared.pool.forCall(turn);
+            // A call may serve many callers, and outlive this one: it is none of the call of a server that this thread may be answering.
+            Context callers = Context.ROOT.attach();
             try {
                 long left = ends - System.nanoTime();
                 CallOptions options = CallOptions.DEFAULT.withDeadlineAfter(left, TimeUnit.NANOSECONDS);
@@ -302,6 +305,8 @@ public final class Calls {
             } catch (RuntimeException thrown) {
                 place.leave();
                 completeExceptionally(unsent(thrown));
+            } finally {
+                Context.ROOT.detach(callers);
             }
             if (isCancelled() && call != null) {
                 call.cancel("given up", null);

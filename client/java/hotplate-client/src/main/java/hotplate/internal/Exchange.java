@@ -4,6 +4,7 @@ import hotplate.ErrorKind;
 import hotplate.HotplateException;
 import io.grpc.CallOptions;
 import io.grpc.ClientCall;
+import io.grpc.Context;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
@@ -46,13 +47,17 @@ public final class Exchange<Q, A> {
         this.monitor = new Object();
         this.calls = calls;
         this.place = place;
+        // It may outlive the call of a server that this thread may be answering.
+        Context callers = Context.ROOT.attach();
         try {
             this.call = place.channel().newCall(method, CallOptions.DEFAULT);
+            call.start(new Listener(), calls.headers());
         } catch (RuntimeException closed) {
             place.leave();
             throw closed;
+        } finally {
+            Context.ROOT.detach(callers);
         }
-        call.start(new Listener(), calls.headers());
         call.request(AHEAD);
     }
 

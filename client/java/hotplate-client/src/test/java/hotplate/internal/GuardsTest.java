@@ -144,6 +144,29 @@ class GuardsTest {
     }
 
     @Test
+    void theEndWaitsForAnswersOnTheirWay() throws Exception {
+        Flights flights = new Flights(1);
+        Flights.Key key = new Flights.Key("n", "k", false, hotplate.Codec.text(), null, false, false);
+        CompletableFuture<Flights.Course> asking = new CompletableFuture<>();
+        CompletableFuture<String> answer = new CompletableFuture<>();
+        CompletableFuture<String> caller = flights.join(key, (course, here) -> {
+            assertTrue(course.asks());
+            asking.complete(course);
+            return answer;
+        });
+        CompletableFuture<Void> closing = CompletableFuture.runAsync(() -> flights.close(Duration.ofSeconds(60)));
+        HotplateException told = (HotplateException)
+                org.junit.jupiter.api.Assertions.assertThrows(java.util.concurrent.ExecutionException.class, caller::get).getCause();
+        assertEquals("the client was closed", told.text());
+        assertFalse(answer.isDone() || closing.isDone());
+        AtomicInteger given = new AtomicInteger();
+        assertFalse(asking.join().answered(given::incrementAndGet));
+        closing.get(60, java.util.concurrent.TimeUnit.SECONDS);
+        assertEquals(1, given.get());
+        assertTrue(answer.isCancelled());
+    }
+
+    @Test
     void placesAreServedInOrderAndNeverLost() {
         Slots slots = new Slots(1);
         CompletableFuture<Runnable> first = slots.take();
