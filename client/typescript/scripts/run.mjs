@@ -7,8 +7,12 @@ import { fileURLToPath } from "node:url";
 /** The package's folder. */
 export const HERE = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** The environment of what is run: programs called `node` are this one. */
-export const ENVIRONMENT = { ...process.env, PATH: [dirname(process.execPath), process.env.PATH].join(delimiter) };
+/** The environment of what is run: programs called `node` are this one, and packing runs no scripts, as all is built by then. */
+export const ENVIRONMENT = {
+  ...process.env,
+  PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
+  npm_config_ignore_scripts: "true",
+};
 
 /** Runs a program, and ends this one when it fails. */
 export function run(program, args, options = {}) {

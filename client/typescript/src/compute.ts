@@ -6,12 +6,12 @@ import { timeoutOf } from "./calls.js";
 import { type Claiming, claim, type Right } from "./claim.js";
 import * as clock from "./clock.js";
 import { either, linked } from "./either.js";
-import { asError, HotplateError } from "./error.js";
+import { asError, HotplateError, invalidArgument } from "./error.js";
 import type { Course } from "./flight.js";
 import { StalePolicy } from "./generated/hotplate/v1/cache_pb.js";
 import { COMPUTE_FAILED, type GiveBack, Held } from "./lease.js";
 import type { Lookup } from "./lookup.js";
-import { type ComputeOptions, writeRequest } from "./options.js";
+import { type CacheMode, type ComputeOptions, writeRequest } from "./options.js";
 import { checkTexts } from "./text.js";
 import { durationMs, durationOrZeroMs, parseTtl } from "./ttl.js";
 
@@ -19,6 +19,8 @@ import { durationMs, durationOrZeroMs, parseTtl } from "./ttl.js";
 const STORING_MS = 1_000;
 /** For how long nobody tries again to renew a value when that failed, where the options do not say. */
 const RENEWAL_PAUSE = "1s";
+
+const MODES: readonly CacheMode[] = ["use", "bypass", "refresh", "only"];
 
 /** What a computation is given. */
 export interface Computation {
@@ -249,6 +251,10 @@ export function remembered(reason: string, message: string): HotplateError {
  */
 export function checkComputeOptions(options: ComputeOptions): void {
   checkTexts(writeRequest(options));
+  const { mode } = options;
+  if (mode !== undefined && !MODES.includes(mode)) {
+    throw invalidArgument("mode", "a mode is `use`, `bypass`, `refresh` or `only`");
+  }
   timeoutOf(options, 1);
   if (options.holdOff !== undefined) durationMs("hold_off", options.holdOff);
   if (options.maxAge !== undefined) durationMs("max_age", options.maxAge);

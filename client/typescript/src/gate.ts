@@ -14,7 +14,7 @@ import {
 } from "./generated/hotplate/v1/cache_pb.js";
 import type { Selector } from "./generated/hotplate/v1/types_pb.js";
 import type { Init } from "./init.js";
-import { Journal } from "./journal.js";
+import { type Carry, Journal } from "./journal.js";
 import type { Log } from "./log.js";
 import type { MissReason } from "./lookup.js";
 import type { Profile } from "./profile.js";
@@ -197,10 +197,10 @@ export class Gate {
     return true;
   }
 
-  /** Carries out what waits. Ends when nothing waits any more, or the signal is aborted. */
+  /** Carries out what waits. Ends when nothing waits any more, or, after what is under way, when the signal is aborted. */
   async replay(calls: Calls, signal: AbortSignal): Promise<void> {
     try {
-      await this.#journal.replay(this.#carrier(calls, { signal }), signal);
+      await this.#journal.replay(this.#carrier(calls), signal);
     } finally {
       this.#replaying = false;
     }
@@ -208,15 +208,17 @@ export class Gate {
 
   /** The client is closed: tries once more to carry out what waits. What is left is lost, and counted in the log. */
   async lastTry(calls: Calls): Promise<void> {
-    const { late, log } = this.#setup;
-    await this.#journal.once(this.#carrier(calls, { ends: late }));
+    const { log } = this.#setup;
+    // A try that is under way is that one.
+    await (this.#journal.underWay ?? this.#journal.once(this.#carrier(calls)));
     const { size } = this.#journal;
     if (size > 0)
       log.error(`the client was closed while the cache was away: ${size} remembered invalidations are lost`);
   }
 
   /** Carries out one call of the journal: null when it is done, else why not. */
-  #carrier(calls: Calls, options: InnerCallOptions) {
+  #carrier(calls: Calls): Carry {
+    const options: InnerCallOptions = { ends: this.#setup.late };
     return async (namespace: string, selectors: Selector[]): Promise<HotplateError | null> => {
       const reason = "made while the server was away";
       const request = { namespace, selectors, reason, clientId: this.#setup.clientId };
@@ -224,7 +226,6 @@ export class Gate {
         await this.#observed(() => calls.invalidate(request, options), options, true);
         return null;
       } catch (failure) {
-        if (options.signal?.aborted) throw failure;
         const error = asError(failure);
         return isAnswer(error) ? null : error;
       }

@@ -218,7 +218,7 @@ export class GrpcTransport implements Transport {
   /** The client of a connection. Where that is not there it is begun here: what is begun by a call belongs to its caller. */
   #client(line: Line): grpc.Client {
     const known = line.client;
-    if (known !== null && known.getChannel().getConnectivityState(false) === grpc.connectivityState.READY) return known;
+    if (known !== null && known.getChannel().getConnectivityState(false) !== grpc.connectivityState.IDLE) return known;
     return this.#apart(() => {
       const client = clientOf(line);
       client.getChannel().getConnectivityState(true);

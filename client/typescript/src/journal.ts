@@ -40,6 +40,7 @@ export class Journal {
   readonly #setup: JournalSetup;
   /** In the order of coming. */
   readonly #waiting = new Set<Remembered>();
+  #underWay: Promise<boolean> | null = null;
   #queued = 0;
   #replayed = 0;
 
@@ -83,14 +84,28 @@ export class Journal {
    * more, or the signal is aborted. A process that has nothing else to do does not wait for it.
    */
   async replay(carry: Carry, signal: AbortSignal): Promise<void> {
-    while (this.#waiting.size > 0) {
+    while (this.#waiting.size > 0 && !signal.aborted) {
       if (await this.once(carry)) continue;
       await clock.sleep(jittered(this.#setup.probeMs ?? PROBE_INTERVAL_MS), signal, true);
     }
   }
 
+  /** The try that is under way, if one is. */
+  get underWay(): Promise<boolean> | null {
+    return this.#underWay;
+  }
+
   /** Tries everything that waits once; whether all of it was dealt with. Ends at the first that finds the server away. */
   async once(carry: Carry): Promise<boolean> {
+    this.#underWay = this.#once(carry);
+    try {
+      return await this.#underWay;
+    } finally {
+      this.#underWay = null;
+    }
+  }
+
+  async #once(carry: Carry): Promise<boolean> {
     let all = true;
     for (const some of this.#batches()) {
       const error = await carry(some[0]?.namespace ?? "", selectorsOf(some));

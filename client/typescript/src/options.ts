@@ -115,8 +115,8 @@ export function writeRequest(options: WriteOptions): Init<typeof PutRequestSchem
   return {
     ...(expiration === undefined ? {} : { expiration }),
     kind: options.kind ?? "",
-    tags: [...(options.tags ?? [])],
-    dependsOn: [...(options.dependsOn ?? [])],
+    tags: listed("tags", options.tags),
+    dependsOn: listed("depends_on", options.dependsOn),
     labels: { ...options.labels },
     ...(condition === undefined ? {} : { precondition: { condition: wireCondition(condition) } }),
     ...(options.cost === undefined ? {} : { computeCost: wireDuration(durationMs("compute_cost", options.cost)) }),
@@ -130,8 +130,18 @@ function wireCondition(condition: NonNullable<WriteOptions["condition"]>) {
     case "present":
       return { case: "present", value: true } as const;
     default:
+      if (typeof condition?.etag !== "string") {
+        throw invalidArgument("condition", "a condition is `absent`, `present` or `{ etag }`");
+      }
       return { case: "etag", value: condition.etag } as const;
   }
+}
+
+/** Names as they are; a text alone would be taken letter by letter. */
+function listed(field: string, names: readonly string[] | undefined): string[] {
+  if (names === undefined) return [];
+  if (typeof names === "string") throw invalidArgument(field, "this is a list of texts");
+  return [...names];
 }
 
 /** How long an entry lives, undefined where nothing is said of it. */

@@ -257,6 +257,9 @@ describe("a computation", () => {
       { wait: "soon" },
       { timeoutMs: Number.NaN },
       { tags: ["\ud800"] },
+      { tags: "abc" as never },
+      { mode: "fresh" as never },
+      { condition: "missing" as never },
     ];
     for (const options of wrong) {
       const asked = space.getOrCompute("k", compute, options);
