@@ -202,3 +202,9 @@ def test_what_is_computed_is_what_a_hit_gives(client: Client) -> None:
         found: Any = space.get_or_compute(key, lambda: None, cache="only")
         assert bypassed == computed == found
         assert type(bypassed) is type(computed) is type(found)
+
+
+def test_why_a_computed_value_is_not_stored_is_told(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    assert client.namespace().get_or_compute("k", lambda: {1: "secret"}) == {1: "secret"}
+    assert "the names of a dict are text" in caplog.text
+    assert "secret" not in caplog.text

@@ -315,6 +315,10 @@ class Computing:
                 args["ttl"] = ttl_of(value)
             request = put_request(self._space.name, self._key, self._state.setup.client_id, args)
             return self._space.encode(request, value)
+        except CodecError as error:
+            # Says what a serializer wants, and does not quote the value.
+            _log.warning("a computed value could not be stored: %s", error)
+            return None
         except Exception as error:
             # Its text may quote the value.
             _log.warning("a computed value could not be stored: %s", type(error).__name__)
