@@ -93,6 +93,8 @@ class Pool(Generic[C]):
 
         self._calls, self._transfers, self._streams = lines(each), lines(each), lines(1)
         self._turns = itertools.count()
+        # Closed before a fork, amid calls: those that can be are made again, over another pool.
+        self.is_cut = False
 
     def turn(self) -> int:
         """Whose turn it is. To be asked once for each call: who is tried again takes the next."""
@@ -110,11 +112,10 @@ class Pool(Generic[C]):
         """A connection for a long-lived stream."""
         return self._streams[turn % len(self._streams)][0]
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether calls are under way that will soon end."""
+    def is_busy(self, *, apart_from_waiting: bool = False) -> bool:
+        """Whether calls are under way; or only those that end soon, and are not held until something happens."""
         every = [*self._calls, *self._transfers, *self._streams]
-        return any(line.busy > line.waiting for lines in every for line in lines)
+        return any(line.busy > (line.waiting if apart_from_waiting else 0) for lines in every for line in lines)
 
     def all(self) -> list[C]:
         """Every connection."""

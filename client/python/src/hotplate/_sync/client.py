@@ -182,9 +182,9 @@ class Client:
             return
         try:
             self._setup.on_state_change(available)
-        except Exception:
+        except Exception as error:
             # It is called amid a read or a write, which has nothing to do with it.
-            _log.exception("on_state_change failed")
+            _log.error("on_state_change failed: %s", type(error).__name__)
 
     def _before_fork(self) -> None:
         """In the parent, before it forks."""

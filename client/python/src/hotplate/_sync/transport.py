@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, TypeVar, cast
 
 import grpc
@@ -58,24 +58,39 @@ class Transport:
 
     def unary(self, method: str, request: Any, timeout: float, turn: int) -> Any:
         """One call of the cache service."""
-        line = self._pool().for_call(turn)
+        ends = time.monotonic() + timeout
         waits = method == "Get" and request.HasField("wait_timeout")
-        return self._unary(line, getattr(line.channel.cache, method), request, timeout, waits=waits)
+        while True:
+            pool = self._pool()
+            line = pool.for_call(turn)
+            left = max(0.001, ends - time.monotonic())
+            try:
+                return self._unary(pool, line, getattr(line.channel.cache, method), request, left, waits=waits)
+            except _CutError as cut:
+                # A call that waits is one that may be made again.
+                if cut.sent and not waits:
+                    raise _cut() from None
 
     def query_write(self, request: Any, timeout: float, turn: int) -> Any:
         """How far an upload is."""
-        line = self._pool().for_transfer(turn)
-        return self._unary(line, line.channel.blob.QueryWrite, request, timeout)
+        pool = self._pool()
+        line = pool.for_transfer(turn)
+        try:
+            return self._unary(pool, line, line.channel.blob.QueryWrite, request, timeout)
+        except _CutError:
+            raise _cut() from None
 
     def stream(self, method: str, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream of the cache service, within this time."""
-        line = self._pool().for_stream(turn)
-        return self._opened(getattr(line.channel.cache, method), request, line, timeout)
+        pool = self._pool()
+        line = pool.for_stream(turn)
+        return self._opened(pool, line, getattr(line.channel.cache, method), request, timeout)
 
     def read_value(self, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream that reads a value, within this time."""
-        line = self._pool().for_transfer(turn)
-        return self._opened(line.channel.blob.ReadValue, request, line, timeout)
+        pool = self._pool()
+        line = pool.for_transfer(turn)
+        return self._opened(pool, line, line.channel.blob.ReadValue, request, timeout)
 
     def write_value(self, turn: int) -> Upload:
         """Opens a stream that writes a value."""
@@ -98,40 +113,61 @@ class Transport:
     def before_fork(self) -> None:
         """Keeps calls from beginning, ends streams, which go on afterwards, and waits for calls under way, not for long.
 
-        gRPC can only be used in a child when no thread was within it.
+        What is under way then, or waits for something to happen, is cut, and made again afterwards: gRPC can only be
+        used, in a child and in its parent, when no thread was within it.
         """
         self._lock.acquire()
         streams = list(self._streams)
         for stream in streams:
             stream.cancel()
-        ends = time.monotonic() + _FORK_WAIT
         pool = self._made
-        while time.monotonic() < ends and (
-            any(stream.is_fetching for stream in streams) or (pool is not None and pool.is_busy)
-        ):
-            time.sleep(0.001)
+        _wait_while(
+            lambda: (
+                any(stream.is_fetching for stream in streams)
+                or (pool is not None and pool.is_busy(apart_from_waiting=True))
+            )
+        )
+        if pool is None or not pool.is_busy():
+            return
+        pool.is_cut, self._made = True, None
+        for stubs in pool.all():
+            stubs.channel.close()
+        _wait_while(pool.is_busy)
 
     def after_fork(self) -> None:
         """Lets calls begin again, in the parent."""
         self._lock.release()
 
-    def _opened(self, method: Any, request: Any, line: Line[_Stubs], timeout: float) -> Stream[Any]:
+    def _opened(self, pool: Pool[_Stubs], line: Line[_Stubs], method: Any, request: Any, timeout: float) -> Stream[Any]:
         metadata = self._metadata()
         try:
             stream: Stream[Any] = Stream(method(request, metadata=metadata), line)
         except ValueError as failure:
-            raise _closed(failure) from None
+            raise _cut() if pool.is_cut else _closed(failure) from None
         self._streams.add(stream)
         return _opened(stream, timeout)
 
-    def _unary(self, line: Line[_Stubs], method: Any, request: Any, timeout: float, *, waits: bool = False) -> Any:
+    def _unary(
+        self,
+        pool: Pool[_Stubs],
+        line: Line[_Stubs],
+        method: Any,
+        request: Any,
+        timeout: float,
+        *,
+        waits: bool = False,
+    ) -> Any:
         metadata = self._metadata()
         line.take(waits=waits)
         try:
             return method(request, timeout=timeout, metadata=metadata)
         except grpc.RpcError as failure:
+            if pool.is_cut and failure.code() is grpc.StatusCode.CANCELLED:
+                raise _CutError(sent=True) from None
             raise status.unsendable(_error(failure), request.ByteSize()) from None
         except ValueError as failure:
+            if pool.is_cut:
+                raise _CutError(sent=False) from None
             raise _closed(failure) from None
         finally:
             line.give(waits=waits)
@@ -158,6 +194,24 @@ class Transport:
         if setting is None:
             return None
         return token.metadata(setting if isinstance(setting, str) else token.given(setting))
+
+
+class _CutError(Exception):
+    """A call's connection was closed before a fork; `sent` says whether the call may have left before."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__()
+        self.sent = sent
+
+
+def _cut() -> HotplateError:
+    return UnavailableError("the connection was closed before a fork, amid the call")
+
+
+def _wait_while(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + _FORK_WAIT
+    while condition() and time.monotonic() < ends:
+        time.sleep(0.001)
 
 
 class _Ended:
