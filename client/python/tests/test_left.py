@@ -82,6 +82,8 @@ def test_a_reader_that_gives_up_while_it_opens_leaves_nothing() -> None:
     begun, gate = threading.Event(), threading.Event()
 
     def read(request: Any, context: Any) -> Any:
+        # The stream is open, and its header does not come.
+        context.send_initial_metadata(())
         begun.set()
         gate.wait(60)
         return iter(())
@@ -93,6 +95,7 @@ def test_a_reader_that_gives_up_while_it_opens_leaves_nothing() -> None:
             async with AsyncClient(server.url) as client:
                 task = asyncio.create_task(client.namespace().read_stream("k"))
                 await asyncio.to_thread(begun.wait, 60)
+                await asyncio.sleep(0.05)
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 assert _busy(client) == 0
