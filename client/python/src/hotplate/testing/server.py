@@ -20,6 +20,8 @@ __all__ = ["LocalServer", "local_server"]
 
 #: Lines of the server's log that are kept to be shown when it fails.
 _LOG_LINES_MAX: Final = 200
+#: Longest wait for the rest of what a server said that has ended, in seconds.
+_LOG_WAIT: Final = 5.0
 
 
 class LocalServer:
@@ -124,14 +126,19 @@ def _start(program: str, listen: str, arguments: tuple[str, ...], timeout: float
     log: deque[str] = deque(maxlen=_LOG_LINES_MAX)
     said: queue.Queue[str] = queue.Queue()
     # Read for as long as it runs: a full pipe would stop the server.
-    threading.Thread(target=_read, args=(process.stdout, log, said), daemon=True).start()
-    threading.Thread(target=_read, args=(process.stderr, log, None), daemon=True).start()
+    streams = ((process.stdout, said), (process.stderr, None))
+    readers = [threading.Thread(target=_read, args=(stream, log, first), daemon=True) for stream, first in streams]
+    for reader in readers:
+        reader.start()
     server = LocalServer(process, "", "", log)
     try:
         event = json.loads(said.get(timeout=timeout))
         server.address, server.http = event["grpc"], event["http"]
     except (queue.Empty, ValueError, KeyError, TypeError):
         server.stop()
+        # What it said last is why.
+        for reader in readers:
+            reader.join(_LOG_WAIT)
         raise ConfigurationError(f"the server program {program} did not start:\n{server.log}") from None
     return server
 
