@@ -175,3 +175,14 @@ func (n *nearCache) stats() NearStats {
 		},
 	}
 }
+
+// NearStats are those of every namespace of this client that has a near cache and was used, by its name.
+func (c *Client) NearStats() map[string]NearStats {
+	c.nears.mu.Lock()
+	defer c.nears.mu.Unlock()
+	all := make(map[string]NearStats, len(c.nears.made))
+	for name, made := range c.nears.made {
+		all[name] = made.stats()
+	}
+	return all
+}
