@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 USUAL = pathlib.Path(os.environ.get("MAVEN_REPOSITORY", pathlib.Path.home() / ".m2" / "repository"))
@@ -55,6 +56,9 @@ def main() -> None:
         jars = sorted(path.name for path in (clean / "hotplate").rglob("*.jar"))
         if len(jars) != len(MODULES):
             raise SystemExit(f"installed {jars}, and not one jar for each of {MODULES}")
+        for path in (clean / "hotplate").rglob("*.jar"):
+            if "META-INF/LICENSE" not in zipfile.ZipFile(path).namelist():
+                raise SystemExit(f"{path.name} holds no license")
         project = pathlib.Path(folder) / "walkthrough"
         shutil.copytree(HERE / "samples" / "walkthrough", project, ignore=shutil.ignore_patterns("target"))
         maven(project, clean, "package")
