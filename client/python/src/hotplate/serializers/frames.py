@@ -56,6 +56,8 @@ class Arrow(ByValue):
                 table = reader.read_all()
             # Offsets are taken as they come: without this a wrong one would show other memory of this process.
             table.validate(full=True)
+            # Nor are the names of columns looked at by that: one that is no text fails when it is first used.
+            _check_names(table.schema)
             return self._as_asked(table)
         except Exception:
             # Whatever these bytes make the library say: they may come from anyone.
@@ -81,3 +83,11 @@ class Arrow(ByValue):
 
 def _library(value: Any) -> str:
     return type(value).__module__.partition(".")[0]
+
+
+def _check_names(fields: Any) -> None:
+    """Goes through the names of all columns, and of what is in them. Raises `ValueError` for one that is no text."""
+    for field in fields:
+        field.name.encode()
+        kind = field.type
+        _check_names([kind.field(number) for number in range(kind.num_fields)])
