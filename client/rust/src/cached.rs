@@ -66,7 +66,8 @@ where
     /// The result for an argument, from the cache or from the function.
     ///
     /// # Errors
-    /// As [`Namespace::get_or_compute`]; `InvalidArgument` for an argument that has no canonical JSON.
+    /// As [`Namespace::get_or_compute`]; `InvalidArgument` for an argument that has no canonical JSON of its own, such as
+    /// NaN, or `Some(None)`.
     pub async fn call(&self, argument: A) -> Result<T> {
         let key = self.key(&argument)?;
         let function = Arc::clone(&self.function);

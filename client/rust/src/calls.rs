@@ -50,11 +50,9 @@ pub(crate) struct Closing {
 }
 
 impl Closing {
-    /// Closes; `false` when it was closed before.
-    pub(crate) fn close(&self) -> bool {
-        let first = !self.flag.swap(true, Ordering::AcqRel);
+    pub(crate) fn close(&self) {
+        self.flag.store(true, Ordering::Release);
         self.token.cancel();
-        first
     }
 
     pub(crate) fn is_closed(&self) -> bool {

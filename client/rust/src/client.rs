@@ -140,11 +140,8 @@ impl Client {
     /// invalidations, have 200 ms to end by themselves. Invalidations that still wait for the cache to come back are tried
     /// once, for a second at most; what is lost then is logged.
     pub async fn close(&self) {
-        let first = self.0.calls.wire.closing.close();
+        self.0.calls.wire.closing.close();
         self.0.tasks.close().await;
-        if first && self.0.gate.pending() > 0 {
-            self.0.gate.replay_once(&self.0.calls.clone().last_word()).await;
-        }
         self.0.calls.close().await;
     }
 
@@ -172,7 +169,7 @@ impl Client {
     pub(crate) fn replay(&self) {
         if self.0.gate.begin_replay() {
             let (gate, calls) = (Arc::clone(&self.0.gate), self.0.calls.clone());
-            self.0.tasks.spawn(async move { gate.replay(&calls).await });
+            self.0.tasks.spawn_until(|closed| async move { gate.replay(&calls, closed).await });
         }
     }
 }

@@ -12,13 +12,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Calls, Error, ErrorKind, MissReason, OnError, Result,
     breaker::{Breaker, PROBE_INTERVAL},
     calls::Wire,
     client::Setup,
-    clock, retry, v1,
+    retry, v1,
 };
 
 /// Selectors that fit one Invalidate.
@@ -208,8 +209,24 @@ impl Gate {
     }
 
     /// Carries out what waits, oldest first, trying once a probe interval while the server is away. Ends when nothing
-    /// waits any more.
-    pub(crate) async fn replay(&self, calls: &Calls) {
+    /// waits any more; when the client is closed, what waits is tried once, and what is lost is told.
+    pub(crate) async fn replay(&self, calls: &Calls, closed: CancellationToken) {
+        let over = async {
+            closed.cancelled().await;
+            tokio::time::sleep(LAST_TRY).await;
+        };
+        tokio::select! {
+            biased;
+            () = self.replay_all(calls.clone().last_word(), &closed) => {}
+            () = over => {}
+        }
+        let lost = self.pending();
+        if closed.is_cancelled() && lost > 0 {
+            tracing::error!(lost, "the client was closed before the cache was back: invalidations are lost");
+        }
+    }
+
+    async fn replay_all(&self, calls: Calls, closed: &CancellationToken) {
         // One bad selector must not take the rest of its batch with it: after a failure they go one by one.
         let mut one_by_one = 0;
         loop {
@@ -217,10 +234,12 @@ impl Gate {
             let Some((namespace, selectors)) = self.next_batch(most) else { return };
             let count = selectors.len();
             let request = replay_request(&self.setup.client_id, &namespace, selectors);
-            let result = self.observed(Box::pin(calls.invalidate(request))).await;
+            let tries = if closed.is_cancelled() { calls.clone().without_retries() } else { calls.clone() };
+            let result = self.observed(Box::pin(tries.invalidate(request))).await;
             match done(result) {
+                Err(_) if closed.is_cancelled() => return,
                 Err(error) if error.kind.is_outage() && error.kind != ErrorKind::Internal => {
-                    tokio::time::sleep(retry::jittered(PROBE_INTERVAL)).await;
+                    pause(closed).await;
                     continue;
                 }
                 Err(_) if count > 1 => {
@@ -230,7 +249,7 @@ impl Gate {
                 Ok(()) => self.replayed(count),
                 Err(error) if error.kind == ErrorKind::Internal => {
                     if self.postpone(&error) {
-                        tokio::time::sleep(retry::jittered(PROBE_INTERVAL)).await;
+                        pause(closed).await;
                     }
                 }
                 Err(error) => {
@@ -239,29 +258,6 @@ impl Gate {
                 }
             }
             one_by_one = one_by_one.saturating_sub(1);
-        }
-    }
-
-    /// Tries once what still waits when the client is closed, and says how much is lost.
-    pub(crate) async fn replay_once(&self, calls: &Calls) {
-        let calls = calls.clone().without_retries();
-        let all = async {
-            while let Some((namespace, selectors)) = self.next_batch(SELECTORS_PER_CALL) {
-                let count = selectors.len();
-                let request = replay_request(&self.setup.client_id, &namespace, selectors);
-                if done(calls.invalidate(request).await).is_err() {
-                    return;
-                }
-                self.replayed(count);
-            }
-        };
-        let _late = tokio::time::timeout_at(clock::after(LAST_TRY), Box::pin(all)).await;
-        let lost = self.pending();
-        if lost > 0 {
-            tracing::error!(
-                lost,
-                "the client was closed before the cache was back: what it should have dropped it has"
-            );
         }
     }
 
@@ -326,6 +322,12 @@ impl Gate {
     pub(crate) fn is_closed(&self) -> bool {
         self.wire.closing.is_closed()
     }
+}
+
+/// Waits for the next probe, or until the client is closed.
+async fn pause(closed: &CancellationToken) {
+    let probe = tokio::time::sleep(retry::jittered(PROBE_INTERVAL));
+    closed.run_until_cancelled(probe).await.unwrap_or_default();
 }
 
 /// An invalidation, which may go on for a moment when the client is closed.

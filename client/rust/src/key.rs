@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result, canonical};
+use crate::{Error, Result, canonical, faithful};
 
 /// Longest key, in bytes of UTF-8.
 pub const KEY_BYTES_MAX: usize = 1024;
@@ -211,6 +211,7 @@ impl<T: AsKey + ?Sized> AsKey for &T {
 }
 
 fn to_json(value: &impl Serialize) -> Result<Value> {
+    faithful::check(value)?;
     serde_json::to_value(value)
         .map_err(|cause| Error::invalid("key", format!("a key parameter has no JSON form: {cause}")))
 }

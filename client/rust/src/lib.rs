@@ -37,6 +37,7 @@ pub mod conformance;
 mod endpoint;
 mod env;
 mod error;
+mod faithful;
 mod flight;
 mod gate;
 mod invalidation;

@@ -103,3 +103,18 @@ async fn an_invalidation_that_is_refused_is_the_callers() {
         other => panic!("not refused: {other:?}"),
     }
 }
+
+#[tokio::test]
+async fn arguments_that_differ_share_no_result_and_what_cannot_be_told_apart_is_refused() {
+    let double = Double::start();
+    let space = double.client().default_namespace();
+    let shown = Cached::new(&space, ["shown"], ComputeOptions::new(), |number: Option<f64>| async move {
+        Ok::<_, std::fmt::Error>(format!("{number:?}"))
+    });
+    for number in [None, Some(0.0), Some(f64::MAX)] {
+        assert_eq!(shown.call(number).await, Ok(format!("{number:?}")));
+    }
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(shown.call(Some(number)).await.expect_err("refused").kind, ErrorKind::InvalidArgument);
+    }
+}
