@@ -101,7 +101,8 @@ impl Calls {
         self
     }
 
-    /// Waits for what the server is asked, unless nothing may be asked of it any more, or at all.
+    /// Waits for what the server is asked, unless nothing may be asked of it any more, or at all. What is large is to be
+    /// pinned by who calls: it would be copied here.
     pub(crate) async fn while_open<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
         if self.wire.disabled {
             let switch = "the cache is turned off in this process, by HOTPLATE_DISABLE or `disabled`";

@@ -211,11 +211,10 @@ impl<C: Codec> Namespace<C> {
         self.client.tasks().spawn(async move {
             let began = clock::now();
             match space.client.flights().run_alone(compute()).await {
-                Ok(value) => {
-                    if let Some(request) = space.to_store(key, &value, &options, began) {
-                        space.store(request, Right::Lease(held)).await;
-                    }
-                }
+                Ok(value) => match space.to_store(key, &value, &options, began) {
+                    Some(request) => space.store(request, Right::Lease(held)).await,
+                    None => drop(held),
+                },
                 Err(error) => {
                     tracing::warn!(kind = %error.kind, "a value could not be renewed and is used while it may be");
                     give_back(held, beside(&options, &error));
@@ -232,7 +231,7 @@ impl<C: Codec> Namespace<C> {
     {
         let mut write = options.write.clone();
         write.cost.get_or_insert_with(|| clock::now().saturating_duration_since(began));
-        self.put_request(key, value, &write).inspect_err(|error| not_stored(error)).ok()
+        self.put_request(key, value, &write).inspect_err(not_stored).ok()
     }
 
     /// Stores a value, if there is a right to.

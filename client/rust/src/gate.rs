@@ -247,17 +247,20 @@ impl Gate {
                     continue;
                 }
                 Ok(()) => self.replayed(count),
-                Err(error) if error.kind == ErrorKind::Internal => {
-                    if self.postpone(&error) {
-                        pause(closed).await;
-                    }
-                }
+                Err(error) if error.kind == ErrorKind::Internal => self.put_off(&error, closed).await,
                 Err(error) => {
                     tracing::error!(kind = %error.kind, "the server refused an invalidation made while it was away");
                     self.forget(1);
                 }
             }
             one_by_one = one_by_one.saturating_sub(1);
+        }
+    }
+
+    /// Goes on with the others after the server failed at the oldest one, or waits when it failed at each of them.
+    async fn put_off(&self, error: &Error, closed: &CancellationToken) {
+        if self.postpone(error) {
+            pause(closed).await;
         }
     }
 

@@ -1,7 +1,7 @@
 //! How a call is carried out: on a shared stream or alone, with token and deadline, tried again where that is safe. Which
 //! calls there are lives in `calls`.
 
-use std::{future::Future, sync::atomic::Ordering, time::Duration};
+use std::{future::Future, pin::pin, sync::atomic::Ordering, time::Duration};
 
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming, transport::Channel};
@@ -47,7 +47,7 @@ impl Calls {
     /// A small call, which shares a stream with others where it can. What is tried again goes alone. The request is whole
     /// afterwards.
     pub(crate) async fn gathered<Q: Operation>(&self, plan: Plan, request: &mut Q) -> Result<Box<Q::Answer>> {
-        self.while_open(self.gathered_now(plan, request)).await
+        self.while_open(pin!(self.gathered_now(plan, request))).await
     }
 
     async fn gathered_now<Q: Operation>(&self, plan: Plan, request: &mut Q) -> Result<Box<Q::Answer>> {
@@ -64,7 +64,7 @@ impl Calls {
 
     /// Several look-ups, which share a stream with others where they can.
     pub(crate) async fn gathered_batch(&self, plan: Plan, batch: v1::BatchGetRequest) -> Result<v1::BatchGetResponse> {
-        self.while_open(self.gathered_batch_now(plan, batch)).await
+        self.while_open(pin!(self.gathered_batch_now(plan, batch))).await
     }
 
     async fn gathered_batch_now(&self, plan: Plan, mut batch: v1::BatchGetRequest) -> Result<v1::BatchGetResponse> {
@@ -108,7 +108,7 @@ impl Calls {
         F: Fn(CacheServiceClient<Channel>, Request<Q>) -> R,
         R: Future<Output = Result<Response<A>, Status>>,
     {
-        self.while_open(self.alone(self.begun(plan).1, &message, send)).await
+        self.while_open(pin!(self.alone(self.begun(plan).1, &message, send))).await
     }
 
     async fn alone<Q, A, F, R>(&self, course: Course, message: &Q, send: F) -> Result<A>
@@ -142,7 +142,7 @@ impl Calls {
         R: Future<Output = Result<Response<Streaming<A>>, Status>>,
     {
         let open = |turn| send(stub(self.wire.pool.for_stream(turn)), self.request(message.clone()));
-        self.while_open(self.repeated(self.begun(plan).1, open)).await
+        self.while_open(pin!(self.repeated(self.begun(plan).1, open))).await
     }
 
     /// Tries until it works, may not be repeated, or the time is over. The local clock is the one that counts: a

@@ -1,5 +1,7 @@
 //! Reading one value as a stream, over as many streams as it takes.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use futures::Stream;
 use tonic::Streaming;
@@ -171,7 +173,8 @@ impl ValueReader {
         let place = self.calls.wire.pool.for_transfer(self.turn);
         let mut stub = super::uplink::stub(place.channel());
         let request = self.calls.request(request);
-        let opened = self.calls.step(self.calls.time(), stub.read_value(request)).await?.map_err(Error::from)?;
+        let opened = pin!(stub.read_value(request));
+        let opened = self.calls.step(self.calls.time(), opened).await?.map_err(Error::from)?;
         self.open = Some((place, opened.into_inner()));
         self.followed = false;
         let Some(Message::Header(header)) = self.message().await? else {

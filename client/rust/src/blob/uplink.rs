@@ -1,7 +1,7 @@
 //! One upload's stream to the server, opened as often as it takes. What is sent, and what is kept to be sent again, is
 //! its callers' business.
 
-use std::fmt;
+use std::{fmt, pin::pin};
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -85,7 +85,7 @@ impl Uplink {
                 sent = send.send(message) => sent.map_err(|_ended| broken()),
             }
         };
-        let sent = self.calls.step(self.calls.bulk_time(), sent).await.flatten();
+        let sent = self.calls.step(self.calls.bulk_time(), pin!(sent)).await.flatten();
         if sent.is_err() {
             self.open = None;
         }
@@ -143,7 +143,7 @@ impl Uplink {
         };
         let asked = stub(place.channel());
         let request = self.calls.request(request);
-        let asked = async move { { asked }.query_write(request).await };
+        let asked = pin!(async move { { asked }.query_write(request).await });
         let answered = self.calls.step(self.calls.time(), asked).await?;
         Ok(answered.map_err(Error::from)?.into_inner())
     }
