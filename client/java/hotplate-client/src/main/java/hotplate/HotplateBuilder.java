@@ -49,6 +49,7 @@ public final class HotplateBuilder {
     private NearOptions near;
     private final Map<String, Optional<NearOptions>> nearOf = new HashMap<>();
     private CacheMetrics metrics = CacheMetrics.NONE;
+    private Telemetry telemetry = Telemetry.NONE;
     private Executor callbacks;
 
     HotplateBuilder() {}
@@ -193,6 +194,12 @@ public final class HotplateBuilder {
         return this;
     }
 
+    /** Who is told of each operation from its beginning to its end, as spans need it. */
+    public HotplateBuilder telemetry(Telemetry told) {
+        telemetry = Objects.requireNonNull(told, "told");
+        return this;
+    }
+
     /**
      * Adds what the environment says: {@code HOTPLATE_URL} (several with commas), {@code HOTPLATE_TOKEN} or
      * {@code HOTPLATE_TOKEN_FILE}, {@code HOTPLATE_NAMESPACE}, {@code HOTPLATE_TIMEOUT}, {@code HOTPLATE_CLIENT_PROFILE},
@@ -280,6 +287,7 @@ public final class HotplateBuilder {
                 near,
                 Map.copyOf(nearOf),
                 metrics,
+                telemetry,
                 callbacks));
     }
 

@@ -5,6 +5,7 @@ import hotplate.DegradationCounts;
 import hotplate.Hotplate;
 import hotplate.HotplateCache;
 import hotplate.NearOptions;
+import hotplate.Telemetry;
 import hotplate.internal.near.Near;
 import hotplate.internal.near.NearCore;
 import hotplate.internal.near.NearSet;
@@ -213,7 +214,8 @@ public final class RemoteHotplate implements Hotplate {
     @Override
     public <V> HotplateCache<V> cache(String namespace, Codec<V> codec) {
         String name = namespace == null || namespace.isEmpty() ? "default" : Texts.valid("namespace", namespace);
-        return new RemoteCache<>(this, name, Objects.requireNonNull(codec, "codec"), true, "");
+        RemoteCache<V> cache = new RemoteCache<>(this, name, Objects.requireNonNull(codec, "codec"), true, "");
+        return settings.telemetry() == Telemetry.NONE ? cache : new ToldCache<>(cache, settings.telemetry());
     }
 
     @Override

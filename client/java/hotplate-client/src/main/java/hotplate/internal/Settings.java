@@ -4,6 +4,7 @@ import hotplate.CacheMetrics;
 import hotplate.NearOptions;
 import hotplate.OnError;
 import hotplate.Profile;
+import hotplate.Telemetry;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -26,6 +27,7 @@ public record Settings(
         NearOptions near,
         Map<String, Optional<NearOptions>> nearOf,
         CacheMetrics metrics,
+        Telemetry telemetry,
         Executor callbacks) {
     /** What TLS uses, as PEM; null for what is not set. */
     public record Tls(byte[] ca, byte[] certificate, byte[] key, String domain) {

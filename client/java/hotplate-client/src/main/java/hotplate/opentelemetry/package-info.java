@@ -1,0 +1,2 @@
+/** Spans and counters of OpenTelemetry. */
+package hotplate.opentelemetry;
