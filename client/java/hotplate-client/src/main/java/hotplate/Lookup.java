@@ -20,6 +20,8 @@ public sealed interface Lookup<V> permits Lookup.Hit, Lookup.Negative, Lookup.Mi
      * @param freshFor time for which it stays fresh; zero when stale
      * @param usableFor time for which it may be used at all
      * @param etag its version, for conditional writes: equal content has an equal one
+     * @param refreshFailure why computing it anew failed, where that was tried last and the value stayed: a short reason for programs, such as
+     *     {@code COMPUTE_FAILED}; null otherwise
      */
     record Hit<V>(
             V value,
@@ -29,7 +31,8 @@ public sealed interface Lookup<V> permits Lookup.Hit, Lookup.Negative, Lookup.Mi
             Duration age,
             Duration freshFor,
             Duration usableFor,
-            String etag)
+            String etag,
+            String refreshFailure)
             implements Lookup<V> {}
 
     /**

@@ -193,6 +193,11 @@ public final class Wire {
         return new Lookup.Miss<>(reason(found.getMissReason()));
     }
 
+    /** Why the last renewal failed; null where it did not. */
+    public static String refreshFailure(EntryMetadata metadata) {
+        return metadata.hasRefreshFailure() ? metadata.getRefreshFailure().getReason() : null;
+    }
+
     private static <V> Lookup.Hit<V> hit(V value, EntryMetadata metadata, GetResponse response) {
         return new Lookup.Hit<>(
                 value,
@@ -202,6 +207,7 @@ public final class Wire {
                 duration(metadata.getAge()),
                 duration(metadata.getFreshFor()),
                 duration(metadata.getUsableFor()),
-                metadata.getEtag());
+                metadata.getEtag(),
+                refreshFailure(metadata));
     }
 }

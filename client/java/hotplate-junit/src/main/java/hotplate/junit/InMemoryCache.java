@@ -113,7 +113,8 @@ final class InMemoryCache<V> implements HotplateCache<V> {
                 Duration.ofNanos(now - item.storedAt()),
                 fresh,
                 Duration.ofNanos(item.usableUntil() - now),
-                item.etag());
+                item.etag(),
+                null);
     }
 
     @Override

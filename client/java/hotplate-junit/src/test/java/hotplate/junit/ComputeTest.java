@@ -15,6 +15,7 @@ import hotplate.Hotplate;
 import hotplate.HotplateCache;
 import hotplate.HotplateException;
 import hotplate.Lookup;
+import hotplate.ReadOptions;
 import hotplate.Selector;
 import hotplate.Ttl;
 import hotplate.WriteOptions;
@@ -173,6 +174,14 @@ class ComputeTest {
             cache.markStale(List.of(Selector.key("stale")), null);
             assertEquals(1, cache.get("stale", key -> 2, options));
             Until.holds("it is renewed", () -> cache.lookup("stale").toOptional().orElse(0) == 2);
+            cache.markStale(List.of(Selector.key("stale")), null);
+            assertEquals(2, cache.get("stale", key -> {
+                throw new IllegalStateException("no data");
+            }, options));
+            Until.holds(
+                    "why it was not renewed is beside it",
+                    () -> cache.lookup("stale", ReadOptions.DEFAULT.acceptingStale()) instanceof Lookup.Hit<Integer> hit
+                            && "COMPUTE_FAILED".equals(hit.refreshFailure()));
         }
     }
 

@@ -28,6 +28,9 @@ final class Content {
     final String reason;
     final String message;
     final Tier tier;
+    /** Why the last renewal failed; null where it did not. */
+    final String refreshFailure;
+
     /** Read by the codec that came first; others read anew. */
     private volatile Shared shared;
 
@@ -44,6 +47,7 @@ final class Content {
         this.reason = entry.getNegative().getReason();
         this.message = entry.getNegative().getMessage();
         this.tier = Wire.tier(response.getServedFrom());
+        this.refreshFailure = Wire.refreshFailure(metadata);
     }
 
     /** The content of a fresh answer; null for anything else. */

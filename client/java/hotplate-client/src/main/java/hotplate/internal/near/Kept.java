@@ -64,6 +64,7 @@ public final class Kept {
                 Duration.ofNanos(age(now)),
                 freshFor,
                 Duration.ofNanos(Math.max(0, lives.usableFor - passed)),
-                content.etag);
+                content.etag,
+                content.refreshFailure);
     }
 }
