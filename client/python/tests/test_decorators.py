@@ -14,7 +14,7 @@ from typing import assert_type
 import pytest
 from conftest import Run
 
-from hotplate import AsyncClient, Client, ConfigurationError, InvalidArgumentError, Key, NotFoundError, detect
+from hotplate import AsyncClient, Client, ConfigurationError, InvalidArgumentError, Key, NotFoundError, Selector, detect
 from hotplate.testing import fake_client
 
 
@@ -238,6 +238,21 @@ def test_dependencies_of_arguments_are_keys_and_tags(client: Client) -> None:
     space.put("x", 1, tags=["of a/b"])
     space.invalidate(tags=["of a/b"])
     assert not space.exists(report.key("a/b"))
+
+
+def test_options_that_can_be_gone_through_once_hold_for_every_call(client: Client) -> None:
+    space = client.namespace()
+
+    @space.cached(ttl=60, tags=(f"{kind}:{{track}}" for kind in ("track", "place")))
+    def guidance(track: str) -> str:
+        return track
+
+    for track in ("monza", "spa"):
+        guidance(track)
+    assert [list(entry.metadata.tags) for entry in space.entries(Selector.tag("track:spa"))] == [
+        ["place:spa", "track:spa"]
+    ]
+    assert space.invalidate(tags=["place:monza"]).matched == 1
 
 
 def test_templates_that_name_no_argument_are_refused_when_decorating(client: Client) -> None:

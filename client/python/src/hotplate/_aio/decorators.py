@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, Par
 
 from hotplate._aio import runtime
 from hotplate._aio.gathering import Gathering
+from hotplate._core import templates
 from hotplate._core.signature import KeyedSignature, Signature
 from hotplate._core.texts import several
 from hotplate.errors import ConfigurationError, HotplateError
@@ -192,11 +193,11 @@ def cached(
     """The decorator behind `AsyncNamespace.cached`."""
     if "in_thread" in options:
         raise ConfigurationError("`in_thread` is for `get_or_compute`: what is decorated waits by itself")
-    templates = [*several("tags", options.get("tags", ())), *several("depends_on", options.get("depends_on", ()))]
+    options, texts = templates.of_options(options)
 
     def wrap(function: Callable[..., Any]) -> Any:
         signature = KeyedSignature(function, prefix, key, ignore, version)
-        signature.check(templates)
+        signature.check(texts)
         if not runtime.is_stream(function):
             runtime.check_function(function)
             return AsyncCached[Any, Any](space, function, signature, options)

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from hotplate._core.texts import several
 from hotplate.errors import ConfigurationError
 from hotplate.keys import part
+from hotplate.options import ComputeArgs
 from hotplate.selectors import Selector
 
 _FORMATTER: Final = string.Formatter()
+#: Options whose texts may name arguments.
+_LISTS: Final = ("tags", "depends_on")
+
+
+def of_options(options: ComputeArgs) -> tuple[ComputeArgs, list[str]]:
+    """The options with lists of texts, which can be gone through for each call, and all these texts."""
+    listed: dict[str, Any] = {name: several(name, options[name]) for name in _LISTS if name in options}
+    return cast("ComputeArgs", {**options, **listed}), [text for texts in listed.values() for text in texts]
 
 
 def check(templates: Iterable[str], names: Iterable[str], what: str) -> None:

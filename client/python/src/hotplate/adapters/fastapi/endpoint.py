@@ -108,7 +108,7 @@ class _Plan:
         self._vary = vary
         self._shared = shared
         self._key = key
-        self._options = options
+        self._options, self._texts = templates.of_options(options)
         self._is_keyed = shared or key is not None
         self._ignore = several("ignore", ignore)
         self._own = inspect.signature(function)
@@ -122,11 +122,7 @@ class _Plan:
         unknown = sorted(set(self._ignore) - set(self._own.parameters))
         if unknown:
             raise ConfigurationError(f"`ignore` names `{unknown[0]}`, which is no parameter of {name}")
-        texts = (
-            *several("tags", self._options.get("tags", ())),
-            *several("depends_on", self._options.get("depends_on", ())),
-        )
-        templates.check(texts, self._own.parameters, name)
+        templates.check(self._texts, self._own.parameters, name)
         given = [one for one in self.signature.parameters.values() if one.name in self._own.parameters]
         found = undeclared(given, self._ignore)
         if found and not self._is_keyed and not self._vary:
