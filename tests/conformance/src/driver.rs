@@ -157,17 +157,21 @@ impl Driver {
         let log = self.shared.tail().await;
         // It has closed its output; that the process has ended may be known a moment later.
         let ended = async {
-            loop {
-                match self.child.lock().try_wait() {
-                    Ok(Some(status)) => break status.to_string(),
-                    Ok(None) => {}
-                    Err(error) => break error.to_string(),
-                }
+            while self.status().is_none() {
                 tokio::time::sleep(LAST_WORDS / 50).await;
             }
         };
-        let status = tokio::time::timeout(LAST_WORDS, ended).await;
-        format!("{}\n{log}", status.unwrap_or_else(|_late| "its output is closed, and it runs".to_owned()))
+        let _late = tokio::time::timeout(LAST_WORDS, ended).await;
+        let status = self.status().unwrap_or_else(|| "its output is closed, and it runs".to_owned());
+        format!("{status}\n{log}")
+    }
+
+    /// What it ended with, when it has.
+    fn status(&self) -> Option<String> {
+        match self.child.lock().try_wait() {
+            Ok(status) => status.map(|status| status.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// What it said that is no answer to a request under way; nothing of a good one.

@@ -114,7 +114,7 @@ impl Player<'_> {
             "parallel" => return self.parallel(step).await,
             "join" => return self.join(step).await,
             "server" => self.stage.server(&step.arguments).await.map(|()| json!({}))?,
-            "proxy" => self.stage.proxy(&step.arguments).map(|()| json!({}))?,
+            "proxy" => self.stage.proxy(&step.arguments).await.map(|()| json!({}))?,
             "script" => self.stage.script(&self.scope.filled(&step.arguments)?).map(|()| json!({}))?,
             "seen" | "origin" | "leases" => return self.looked(step).await,
             "wait_ms" => {

@@ -51,7 +51,7 @@ impl Scope {
             Value::String(text) => self.text(text)?,
             Value::Array(items) => Value::Array(items.iter().map(|item| self.filled(item)).collect::<Result<_, _>>()?),
             Value::Object(fields) => {
-                let filled = fields.iter().map(|(name, value)| Ok((name.clone(), self.filled(value)?)));
+                let filled = fields.iter().map(|(name, value)| Ok((self.within(name)?, self.filled(value)?)));
                 Value::Object(filled.collect::<Result<Map<_, _>, String>>()?)
             }
             other => other.clone(),
@@ -59,22 +59,30 @@ impl Scope {
     }
 
     fn text(&self, text: &str) -> Result<Value, String> {
-        let named = |name: &str| self.get(name).ok_or_else(|| format!("nothing is known as `${name}`"));
-        if let Some(name) = text.strip_prefix('$').filter(|name| is_name(name)) {
-            return named(name).cloned();
+        match text.strip_prefix('$').filter(|name| is_name(name)) {
+            Some(name) => self.named(name).cloned(),
+            None => self.within(text).map(Value::String),
         }
+    }
+
+    fn named(&self, name: &str) -> Result<&Value, String> {
+        self.get(name).ok_or_else(|| format!("nothing is known as `${name}`"))
+    }
+
+    /// Text with what `${name}` stands for within it.
+    fn within(&self, text: &str) -> Result<String, String> {
         let (mut filled, mut rest) = (String::new(), text);
         while let Some((before, after)) = rest.split_once("${") {
             let Some((name, after)) = after.split_once('}') else { break };
             filled.push_str(before);
-            match named(name)? {
+            match self.named(name)? {
                 Value::String(text) => filled.push_str(text),
                 other => filled.push_str(&other.to_string()),
             }
             rest = after;
         }
         filled.push_str(rest);
-        Ok(Value::String(filled))
+        Ok(filled)
     }
 
     /// Arguments of an op as a driver is to get them.
@@ -125,6 +133,8 @@ mod tests {
         scope.set("n", json!(7));
         scope.set("etag", json!("abc"));
         let filled = scope.filled(&json!({ "a": "$n", "b": ["k${n}-${etag}", "$1.50", "$bytes?"] })).expect("known");
+        let names = scope.filled(&json!({ "n${n}": 1, "$any": true }));
+        assert_eq!(names, Ok(json!({ "n7": 1, "$any": true })));
         assert_eq!(filled, json!({ "a": 7, "b": ["k7-abc", "$1.50", "$bytes?"] }));
         assert!(scope.filled(&json!("$nothing")).is_err());
     }

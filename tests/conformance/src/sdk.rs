@@ -61,20 +61,19 @@ struct Commands {
 pub fn all(places: &Places) -> Result<BTreeMap<String, Sdk>, String> {
     let clients = places.root.join("client");
     let folders = fs::read_dir(&clients).map_err(|error| format!("{}: {error}", clients.display()))?;
-    let mut sdks = BTreeMap::new();
+    let mut all = Vec::new();
     for folder in folders {
         let folder = folder.map_err(|error| format!("{}: {error}", clients.display()))?.path();
         let file = folder.join("sdk.toml");
         if file.is_file() {
-            for sdk in read(&file, &folder)? {
-                let name = sdk.name.clone();
-                if sdks.insert(name.clone(), sdk).is_some() {
-                    return Err(format!("{}: there is another driver `{name}`", file.display()));
-                }
-            }
+            all.extend(read(&file, &folder)?);
         }
     }
-    Ok(sdks)
+    let (count, sdks) = (all.len(), all.into_iter().map(|sdk| (sdk.name.clone(), sdk)).collect::<BTreeMap<_, _>>());
+    match sdks.len() == count {
+        true => Ok(sdks),
+        false => Err(format!("{}: two drivers have one name", clients.display())),
+    }
 }
 
 fn read(file: &Path, folder: &Path) -> Result<Vec<Sdk>, String> {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -19,6 +19,8 @@ use crate::scenario::{Grant, Own};
 
 /// How long it may take to start, and to end in order.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long until it is looked again whether it stands still.
+const LOOK: Duration = Duration::from_millis(1);
 /// Bytes of its log that are told when it cannot be started.
 const TAIL_BYTES: usize = 2_000;
 
@@ -106,9 +108,21 @@ impl Server {
         child.kill().await.map_err(|error| format!("the server cannot be killed: {error}"))
     }
 
-    /// Nothing runs of it until it goes on.
-    pub(crate) fn pause(&self) -> Result<(), String> {
-        self.signal(Signal::STOP)
+    /// Nothing runs of it until it goes on; when this returns it stands still.
+    pub(crate) async fn pause(&self) -> Result<(), String> {
+        self.signal(Signal::STOP)?;
+        let still = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let stands = async {
+            let id = self.id()?;
+            loop {
+                let seen = waitid(WaitId::Pid(id), still);
+                match seen.map_err(|error| format!("the server cannot be waited for: {error}"))? {
+                    Some(_) => return Ok(()),
+                    None => tokio::time::sleep(LOOK).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, stands).await.unwrap_or_else(|_late| Err("the server does not stop".to_owned()))
     }
 
     /// It goes on.
@@ -116,10 +130,13 @@ impl Server {
         self.signal(Signal::CONT)
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), String> {
+    fn id(&self) -> Result<Pid, String> {
         let id = self.child.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let id = id.ok_or("the server does not run")?;
-        kill_process(id, signal).map_err(|error| format!("cannot send {signal:?} to the server: {error}"))
+        id.ok_or_else(|| "the server does not run".to_owned())
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), String> {
+        kill_process(self.id()?, signal).map_err(|error| format!("cannot send {signal:?} to the server: {error}"))
     }
 }
 

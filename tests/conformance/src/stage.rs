@@ -87,25 +87,25 @@ impl Stage {
                 server.stop().await?;
                 server.run().await
             }
-            "pause" => server.pause(),
+            "pause" => server.pause().await,
             "resume" => server.resume(),
             _ => Err(format!("a server does not {what}: kill, stop, start, restart, pause or resume")),
         }
     }
 
-    /// Breaks, or heals, what is between.
-    pub(crate) fn proxy(&self, what: &Value) -> Result<(), String> {
+    /// Breaks, or heals, what is between. What is cut is cut when this returns.
+    pub(crate) async fn proxy(&self, what: &Value) -> Result<(), String> {
         let proxy = self.proxy.as_ref().ok_or("there is no proxy: `proxy: true`")?;
         match what.as_str() {
             Some("heal") => proxy.heal(),
             Some("refuse") => proxy.set(Faults::refusing()),
             Some("silent") => proxy.set(Faults::silent()),
-            Some("cut") => proxy.cut(End::Closed),
-            Some("reset") => proxy.cut(End::Reset),
+            Some("cut") => proxy.cut_off(End::Closed).await,
+            Some("reset") => proxy.cut_off(End::Reset).await,
             // Nobody can be reached any more, and who was is cut off.
             Some("away") => {
                 proxy.set(Faults::refusing());
-                proxy.cut(End::Reset);
+                proxy.cut_off(End::Reset).await;
             }
             _ => proxy.set(faults(what)?),
         }

@@ -78,7 +78,7 @@ impl Suite {
     pub async fn run(&self, told: &(dyn Fn(&Row) + Sync)) -> Result<Vec<Row>, String> {
         let prepared = self.prepare().await;
         let played = stream::iter(&self.languages).map(|sdk| async {
-            let prepared = prepared.get(&sdk.language).cloned().unwrap_or_else(|| Ok(0));
+            let prepared = prepared.get(&sdk.language).cloned().unwrap_or(Ok(0));
             let many = ["--namespaces-max", "20000", "--memory-bytes-max", "256MiB"].map(str::to_owned).to_vec();
             let server = Server::start(&self.places.server, Own { args: many, ..Own::default() }).await?;
             let house = House { program: Arc::from(self.places.server.as_path()), shared: server.address };

@@ -111,7 +111,7 @@ const LINE: [&str; 11] = [
 ];
 
 /// Words of an answer that is scripted, by the method.
-const ANSWERS: [(&str, &[&str]); 8] = [
+const ANSWERS: [(&str, &[&str]); 9] = [
     ("Get", &["hit", "negative", "miss_reason", "lease", "lease_ms", "pending_ms"]),
     ("BatchGet", &["items"]),
     ("BatchPut", &["items"]),
@@ -123,6 +123,7 @@ const ANSWERS: [(&str, &[&str]); 8] = [
         &["bytes", "seed", "version", "chunk_bytes", "damaged", "gap", "ends", "then", "crc32c", "size_bytes"],
     ),
     ("WriteValue", &["takes", "then"]),
+    ("Watch", &["progress_ms"]),
 ];
 
 /// Words of a way that is broken.

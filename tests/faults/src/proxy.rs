@@ -27,6 +27,9 @@ const BACKLOG: u32 = 1024;
 /// How long until a port that is not free yet is tried again.
 const PORT_RETRY: Duration = Duration::from_millis(5);
 
+/// How long until it is looked again whether connections have ended.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// How things are.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
@@ -95,6 +98,15 @@ impl Proxy {
     /// Ends all connections there are. New ones may be made.
     pub fn cut(&self, end: End) {
         self.state.send_modify(|state| state.ends = (state.ends.0 + 1, end));
+    }
+
+    /// Ends all connections there are, and returns when that is done: what is sent afterwards goes nowhere.
+    pub async fn cut_off(&self, end: End) {
+        let made = self.seen().connections;
+        self.cut(end);
+        while self.seen().connections.saturating_sub(self.seen().open) < made {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Ends connections, one after the other, each when so many bytes have gone one way; the one after the last is let be.

@@ -1,9 +1,9 @@
 //! `CacheService` from a script.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
-use futures::Stream;
-use hotplate_proto::v1::{self, cache_service_server::CacheService};
+use futures::{Stream, StreamExt, stream};
+use hotplate_proto::v1::{self, cache_service_server::CacheService, watch_response::Message};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Plays, plain};
@@ -18,6 +18,22 @@ fn senseless(why: String) -> Status {
 /// What no scenario asks of a server that stores nothing.
 fn absent<T>() -> Result<T, Status> {
     Err(Status::unimplemented("the script has no line for this"))
+}
+
+/// A watch of a cache in which nothing happens: `{progress_ms}` says how often it says so, 0 never.
+fn quiet(interval: Duration) -> Answers<v1::WatchResponse> {
+    let at = || Some(plain::position(0..plain::LOGS));
+    let message = |message| v1::WatchResponse { message: Some(message), resume_token: b"scripted".to_vec().into() };
+    let created = v1::WatchCreated { position: at(), watch_id: "scripted".to_owned() };
+    let created = message(Message::Created(created));
+    let progress = stream::unfold((), move |()| async move {
+        if interval.is_zero() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(interval).await;
+        Some((message(Message::Progress(v1::WatchProgress { position: at(), closing: false })), ()))
+    });
+    Box::pin(stream::iter([created]).chain(progress).map(Ok))
 }
 
 #[tonic::async_trait]
@@ -128,8 +144,11 @@ impl CacheService for Plays {
     }
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        self.begin("Watch", request).await?;
-        absent()
+        let (_, line) = self.begin("Watch", request).await?;
+        match line.answer["progress_ms"].as_u64() {
+            Some(millis) => Ok(Response::new(quiet(Duration::from_millis(millis)))),
+            None => absent(),
+        }
     }
 
     /// It has none: calls go alone, each with its own line.

@@ -84,7 +84,16 @@ impl Facts for v1::PreloadRequest {
 
 impl Facts for v1::WatchRequest {
     fn facts(&self) -> Value {
-        json!({ "namespace": self.namespace, "resumes": !self.resume_token.is_empty() })
+        let (resumes, leaves_out) = (!self.resume_token.is_empty(), &self.exclude_client_id);
+        json!({ "namespace": self.namespace, "resumes": resumes, "exclude_client_id": leaves_out })
+    }
+}
+
+impl Facts for v1::ReleaseLeaseRequest {
+    fn facts(&self) -> Value {
+        let failure = self.failure.as_ref().map(|failure| &failure.reason);
+        let lasts = self.expiration.as_ref().is_some();
+        json!({ "key": self.key, "failure": failure, "lasts": lasts, "hold_off_ms": millis(self.hold_off.as_ref()) })
     }
 }
 
@@ -116,7 +125,6 @@ macro_rules! bare {
 bare!(
     TouchRequest.key,
     ExtendLeaseRequest.key,
-    ReleaseLeaseRequest.key,
     ExplainKeyRequest.key,
     StatsRequest,
     UpdateWatchRequest,

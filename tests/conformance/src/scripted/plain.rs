@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use super::line;
 
+/// Logs of a server: those of keys, and last that of selectors.
+pub(super) const LOGS: u32 = 65;
+
 /// A miss, or `{hit: {text, content_type, encoding, etag, large, stale}}`, `{negative: {reason, message}}`,
 /// `{miss_reason: NUMBER}`; `{pending_ms}`. A lease for who asks for one, with a hit only where the line says `lease: true`;
 /// it lasts for `lease_ms`. A `stale` hit is a miss for who does not accept that; a `large` one has so many bytes that it is
@@ -62,9 +65,16 @@ pub(super) fn found(outcome: v1::GetOutcome, payload: v1::entry::Payload, of: &V
     v1::GetResponse {
         outcome: outcome.into(),
         served_from: v1::Tier::Memory.into(),
+        as_of: Some(position([0, LOGS - 1])),
         entry: Some(v1::Entry { payload: Some(payload), metadata: Some(metadata), ..v1::Entry::default() }),
         ..v1::GetResponse::default()
     }
+}
+
+/// The place in these logs, in which nothing ever happens.
+pub(super) fn position(logs: impl IntoIterator<Item = u32>) -> v1::Position {
+    let at = |log| v1::LogPosition { log, epoch: 7, number: 1 };
+    v1::Position { logs: logs.into_iter().map(at).collect() }
 }
 
 fn lease(answer: &Value) -> v1::Lease {
