@@ -92,19 +92,23 @@ export class GrpcTransport implements Transport {
     return new Promise((resolve, reject) => {
       const guard = this.#guard(line, how);
       if (guard.refuses(reject)) return;
-      const call = this.#client(line).makeUnaryRequest<Buffer, MessageShape<O>>(
-        pathOf(method),
-        asItIs,
-        reader(method.output),
-        bytes,
-        this.#metadata(),
-        deadlineOf(how),
-        (failure, answer) => {
-          guard.end();
-          if (failure !== null) reject(guard.verdict(failure));
-          else if (answer === undefined) reject(new HotplateError("INTERNAL", "the server answered nothing"));
-          else resolve(answer);
-        },
+      const answered = (failure: grpc.ServiceError | null, answer?: MessageShape<O>) => {
+        guard.end();
+        if (failure !== null) reject(guard.verdict(failure));
+        else if (answer === undefined) reject(new HotplateError("INTERNAL", "the server answered nothing"));
+        else resolve(answer);
+      };
+      const [path, read, metadata] = [pathOf(method), reader(method.output), this.#metadata()];
+      const call = this.#begin(line, (client) =>
+        client.makeUnaryRequest<Buffer, MessageShape<O>>(
+          path,
+          asItIs,
+          read,
+          bytes,
+          metadata,
+          deadlineOf(how),
+          answered,
+        ),
       );
       guard.begin(call);
     });
@@ -120,13 +124,9 @@ export class GrpcTransport implements Transport {
     return new Promise((resolve, reject) => {
       const guard = this.#guard(line, how);
       if (guard.refuses(reject)) return;
-      const call = this.#client(line).makeServerStreamRequest<Buffer, MessageShape<O>>(
-        pathOf(method),
-        asItIs,
-        reader(method.output),
-        bytes,
-        this.#metadata(),
-        {},
+      const [path, read, metadata] = [pathOf(method), reader(method.output), this.#metadata()];
+      const call = this.#begin(line, (client) =>
+        client.makeServerStreamRequest<Buffer, MessageShape<O>>(path, asItIs, read, bytes, metadata, {}),
       );
       guard.begin(call);
       // The time that was given is for the stream to be opened; then it lasts as long as it lasts.
@@ -151,18 +151,15 @@ export class GrpcTransport implements Transport {
     const { promise: answer, resolve, reject } = Promise.withResolvers<MessageShape<O>>();
     // Whoever sends hears of a failure there; the promise itself may be left alone.
     answer.catch(() => undefined);
-    const call = this.#client(line).makeClientStreamRequest<Buffer, MessageShape<O>>(
-      pathOf(method),
-      asItIs,
-      reader(method.output),
-      this.#metadata(),
-      {},
-      (failure, response) => {
-        guard.end();
-        if (failure !== null) reject(guard.verdict(failure));
-        else if (response === undefined) reject(new HotplateError("INTERNAL", "the server answered nothing"));
-        else resolve(response);
-      },
+    const answered = (failure: grpc.ServiceError | null, response?: MessageShape<O>) => {
+      guard.end();
+      if (failure !== null) reject(guard.verdict(failure));
+      else if (response === undefined) reject(new HotplateError("INTERNAL", "the server answered nothing"));
+      else resolve(response);
+    };
+    const [path, read, metadata] = [pathOf(method), reader(method.output), this.#metadata()];
+    const call = this.#begin(line, (client) =>
+      client.makeClientStreamRequest<Buffer, MessageShape<O>>(path, asItIs, read, metadata, {}, answered),
     );
     guard.begin(call);
     // What the stream says as an event, the answer says as well.
@@ -215,14 +212,18 @@ export class GrpcTransport implements Transport {
     return new Guard(line, this.#connectMs, how, this.#guards);
   }
 
-  /** The client of a connection. Where that is not there it is begun here: what is begun by a call belongs to its caller. */
-  #client(line: Line): grpc.Client {
+  /**
+   * Begins a call. Where the connection is not there yet it is begun apart, and the call with it: what a call leaves behind that
+   * waits for a connection lasts as long as that, and must not keep its caller's surroundings.
+   */
+  #begin<C>(line: Line, call: (client: grpc.Client) => C): C {
     const known = line.client;
-    if (known !== null && known.getChannel().getConnectivityState(false) !== grpc.connectivityState.IDLE) return known;
+    const state = known?.getChannel().getConnectivityState(false);
+    if (known !== null && state === grpc.connectivityState.READY) return call(known);
     return this.#apart(() => {
       const client = clientOf(line);
-      client.getChannel().getConnectivityState(true);
-      return client;
+      if (state === undefined || state === grpc.connectivityState.IDLE) client.getChannel().getConnectivityState(true);
+      return call(client);
     });
   }
 

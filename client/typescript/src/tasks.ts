@@ -25,12 +25,11 @@ export class Tasks {
   spawn(task: (signal: AbortSignal) => Promise<void>): void {
     if (this.isOver) return;
     const { signal } = this.#closing;
-    this.#track(
-      this.apart(() => task(signal)).catch((failure: unknown) => {
-        // A task that was told to end may end by a failure. Any other is a fault of this program.
-        if (!signal.aborted) this.#log.error("a task of the client failed", asError(failure));
-      }),
-    );
+    const failed = (failure: unknown) => {
+      // A task that was told to end may end by a failure. Any other is a fault of this program.
+      if (!signal.aborted) this.#log.error("a task of the client failed", asError(failure));
+    };
+    this.#track(this.apart(() => task(signal).catch(failed)));
   }
 
   /**
@@ -84,6 +83,7 @@ export class Tasks {
   #track(work: Promise<unknown>): void {
     this.#running.add(work);
     const done = () => this.#running.delete(work);
-    work.then(done, done);
+    // What waits for a task lasts as long as that, and must not keep the surroundings of whoever started it.
+    this.apart(() => work.then(done, done));
   }
 }

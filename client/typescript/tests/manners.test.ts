@@ -14,7 +14,7 @@ import { scripted } from "./support/scripted.js";
 /** Runs a program of its own, with what was built; answers what it said and how it ended. */
 async function run(program: string): Promise<{ said: string; code: number | null }> {
   const dist = fileURLToPath(new URL("../dist/", import.meta.url));
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+  const child = spawn(process.execPath, ["--expose-gc", "--input-type=module", "--eval", program], {
     env: { PATH: process.env["PATH"], DIST: `file://${dist}`, HOTPLATE_BIN: serverProgram() ?? "" },
     stdio: ["ignore", "pipe", "ignore"],
   });
@@ -113,6 +113,24 @@ describe("the surroundings of a caller", () => {
     });
     await until("the feed and the release are made", () => heard.length >= 2);
     expect(new Set(heard)).toEqual(new Set([undefined]));
+  });
+
+  it("are not kept by it", async () => {
+    const program = `
+      const { AsyncLocalStorage } = await import("node:async_hooks");
+      const { memoryClient } = await import(process.env.DIST + "testing/index.js");
+      const storage = new AsyncLocalStorage();
+      const collected = new FinalizationRegistry((name) => { console.log(name); process.exit(); });
+      const { client } = memoryClient({ nearCache: true });
+      const request = async () => {
+        const context = { first: true };
+        collected.register(context, "collected");
+        await storage.run(context, () => client.namespace().get("k"));
+      };
+      await request();
+      setInterval(() => gc(), 20);
+    `;
+    expect(await run(program)).toEqual({ said: "collected\n", code: 0 });
   });
 
   it("are those of their computations", async () => {
