@@ -108,6 +108,30 @@ def test_waiting_for_another_caller_ends_when_it_was_asked_to() -> None:
             assert len(server.seen("Put")) == 1
 
 
+def test_each_caller_says_what_it_takes_in_place_of_a_failure(run: Run) -> None:
+    async def test(client: AsyncClient) -> None:
+        space = client.namespace()
+        for first, second in ((True, False), (False, True)):
+            await space.put("k", "old", ttl=60, stale_for=60)
+            await space.mark_stale("k")
+            gate = asyncio.Event()
+
+            async def fail(gate: asyncio.Event = gate) -> str:
+                await gate.wait()
+                raise OwnError
+
+            calls = [space.get_or_compute("k", fail, stale_if_error=takes) for takes in (first, second)]
+            tasks = [asyncio.ensure_future(call) for call in calls]
+            await asyncio.sleep(0)
+            gate.set()
+            got = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [one if isinstance(one, str) else type(one) for one in got] == [
+                "old" if takes else OwnError for takes in (first, second)
+            ]
+
+    run(test)
+
+
 def test_each_caller_gets_a_failure_without_the_frames_of_the_others(client: Client) -> None:
     space, gate, begun = client.namespace(), threading.Event(), threading.Event()
     frames: list[int] = []

@@ -40,10 +40,12 @@ def _before_fork() -> None:
 
 
 def _in_parent() -> None:
-    for client in _FORKING:
-        client._after_fork()
-    _FORKING.clear()
-    _LOCK.release()
+    try:
+        for client in _FORKING:
+            client._after_fork()
+    finally:
+        _FORKING.clear()
+        _LOCK.release()
 
 
 def _in_child() -> None:

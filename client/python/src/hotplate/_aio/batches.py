@@ -63,7 +63,7 @@ def _fitting(calls: AsyncCalls, items: Sequence[Any], start: int) -> int:
 
 def _whole_bytes(calls: AsyncCalls) -> int:
     limits = calls.known_limits
-    return _SURE_BYTES if limits is None else limits.unary_value_bytes_max
+    return (limits.unary_value_bytes_max if limits is not None else 0) or _SURE_BYTES
 
 
 def _size(item: Any) -> int:

@@ -21,8 +21,8 @@ class AsyncCalls:
     """The RPCs of `hotplate.v1.CacheService`, one method each: `client.calls`.
 
     Every call carries the token, ends within its deadline and is tried again, at most twice, when the server was
-    unavailable and repeating it is safe. Failures are `hotplate.HotplateError`; a miss is part of an answer. The kill
-    switch and the breaker do not apply here.
+    unavailable and repeating it is safe. Failures are `hotplate.HotplateError`; a miss is part of an answer. The
+    breaker does not apply here; while the cache is turned off, every call is a `FailedPreconditionError`.
     """
 
     def __init__(self, setup: Setup, transport: Transport) -> None:

@@ -47,6 +47,18 @@ class FlightKey:
     """Without a lease it is this process's own computation, which nobody else is to wait for."""
 
 
+class FailedError(Exception):
+    """The computation itself failed, by what it raised. What a caller makes of that is for each caller to say."""
+
+    def __init__(self, error: Exception, stale: Any = None, *, looked: bool = False) -> None:
+        super().__init__()
+        self.error = error
+        self.trace = error.__traceback__
+        self.stale = stale
+        """The stale value, where there is one and it was looked for."""
+        self.looked = looked
+
+
 class LateError(Exception):
     """What was waited for did not end in the time that a caller gave it."""
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeVar, cast
 
 from hotplate._core import clock
-from hotplate._core.flights import FlightKey, LateError, closed
+from hotplate._core.flights import FailedError, FlightKey, LateError, closed
 from hotplate._sync import runtime
 from hotplate._sync.lease import COMPUTE_FAILED, Held
 from hotplate._sync.near import Near
@@ -68,11 +68,34 @@ class Computing:
         state = self._state
         wait = wait_seconds(self._options) if "wait" in self._options else None
         work = self._look_compute_store
+        failure: FailedError | None = None
         try:
             return runtime.fly(state.flights, state.slots, state.tasks, self._flight_key(), work, wait)
+        except FailedError as failed:
+            failure = failed
         except LateError:
-            # Another caller of this process computes for longer than this one waits.
-            return self._computed()
+            _log.debug("another caller computes for longer than this one waits")
+        if failure is None:
+            try:
+                return self._computed()
+            except Exception as error:
+                failure = FailedError(error)
+        stale = self._instead(failure)
+        if stale is None:
+            # All callers get the same object: without this its traceback would hold the frames of the others.
+            raise failure.error.with_traceback(failure.trace)
+        _log.warning("a computation failed and a stale value is used: %s", type(failure.error).__name__)
+        return stale.value
+
+    @property
+    def _takes_stale_for_failure(self) -> bool:
+        return self._options.get("stale_if_error", False) and self._mode == "use"
+
+    def _instead(self, failure: FailedError) -> Hit[Any] | None:
+        """The stale value, for a caller who takes it in place of a failure."""
+        if not self._takes_stale_for_failure:
+            return None
+        return cast("Hit[Any] | None", failure.stale) if failure.looked else self._stale()
 
     def _flight_key(self) -> FlightKey:
         return FlightKey(
@@ -127,7 +150,7 @@ class Computing:
             try:
                 value = self._computed()
             except Exception as error:
-                return self._fall_back(right, error)
+                raise self._failed(right, error) from error
             finally:
                 state.slots.end(flight)
             flight.computed = True
@@ -333,9 +356,10 @@ class Computing:
         except HotplateError as error:
             _log.warning("a computed value could not be stored: %s", error)
 
-    def _fall_back(self, right: Right, error: Exception) -> Any:
-        """What the caller gets whose computation failed, and what becomes of the lease."""
-        stale = self._stale() if self._options.get("stale_if_error") and self._mode == "use" else None
+    def _failed(self, right: Right, error: Exception) -> FailedError:
+        """What becomes of the lease of a computation that failed, and what its callers are told."""
+        looks = self._takes_stale_for_failure
+        stale = self._stale() if looks else None
         if isinstance(right, Held):
             remember, pause = self._options.get("remember_failure"), self._options.get("hold_off")
             # Who would rather have the failure than the stale value tries for itself.
@@ -343,10 +367,7 @@ class Computing:
                 right.fail(error, remember, self._options)
             elif pause is not None:
                 right.hold_off(pause)
-        if stale is None:
-            raise error
-        _log.warning("a computation failed and a stale value is used: %s", type(error).__name__)
-        return stale.value
+        return FailedError(error, stale, looked=looks)
 
     def _stale(self) -> Hit[Any] | None:
         try:
