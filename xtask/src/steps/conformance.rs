@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::{
     conformance,
     program::Log,
@@ -19,15 +21,41 @@ const SCENARIOS_MIN: u64 = 280;
 pub(crate) fn check(log: &Log) -> Outcome {
     conformance::build()?;
     let output = log.run(conformance::program().args(["-o", "json"]));
-    let counts = count(&output.as_ref().map_or_else(|_| log.tail(usize::MAX), Clone::clone));
+    let rows = rows(&output.as_ref().map_or_else(|_| log.tail(usize::MAX), Clone::clone));
+    let counts = count(&rows);
     let sum = |of: fn(&Counts) -> u64| counts.values().map(of).sum::<u64>();
     let (passed, failed) = (sum(|counts| counts.passed), sum(|counts| counts.failed));
     let judged = output.and_then(|_| judge(&counts));
     if let Err(reason) = judged {
-        return Err(Failure { passed, failed: failed.max(1), reason });
+        return Err(Failure { passed, failed: failed.max(1), reason: format!("{reason}{}", told(&rows)) });
     }
     let each = counts.iter().map(|(language, counts)| format!("{language} {}", counts.passed));
     Ok(Report { passed, note: format!("scenarios: {}", each.collect::<Vec<_>>().join(", ")) })
+}
+
+/// A scenario in a language.
+#[derive(Debug, Deserialize)]
+struct Row {
+    language: String,
+    scenario: String,
+    pass: bool,
+    #[serde(default)]
+    detail: String,
+}
+
+/// The rows of the report, which stands on lines of its own among all else that was printed.
+fn rows(output: &str) -> Vec<Row> {
+    let report = output.split_once("[\n").and_then(|(_, rest)| rest.rsplit_once("\n]"));
+    report.and_then(|(rows, _)| serde_json::from_str(&format!("[{rows}]")).ok()).unwrap_or_default()
+}
+
+/// Failures that are told of; more than these have one cause.
+const TOLD_MAX: usize = 20;
+
+/// The rows that failed, and why, a line each.
+fn told(rows: &[Row]) -> String {
+    let failed = rows.iter().filter(|row| !row.pass).take(TOLD_MAX);
+    failed.map(|row| format!("\n      {} {}: {}", row.language, row.scenario, row.detail)).collect()
 }
 
 /// What a report says of a driver.
@@ -50,23 +78,15 @@ fn judge(all: &BTreeMap<String, Counts>) -> Result<(), String> {
     }
 }
 
-/// Counts rows, each of which is some lines: `language` first, `pass`, then `detail`.
-fn count(output: &str) -> BTreeMap<String, Counts> {
-    let (mut all, mut language, mut pass) = (BTreeMap::<String, Counts>::new(), String::new(), false);
-    for line in output.lines().map(|line| line.trim().trim_end_matches(',')) {
-        match line.split_once(": ") {
-            Some(("\"language\"", name)) => name.trim_matches('"').clone_into(&mut language),
-            Some(("\"pass\"", word)) => pass = word == "true",
-            Some(("\"detail\"", detail)) if !language.is_empty() => {
-                let counts = all.entry(language.clone()).or_default();
-                *match (pass, detail.starts_with("\"not asked")) {
-                    (true, true) => &mut counts.not_asked,
-                    (true, false) => &mut counts.passed,
-                    (false, _) => &mut counts.failed,
-                } += 1;
-            }
-            _ => {}
-        }
+fn count(rows: &[Row]) -> BTreeMap<String, Counts> {
+    let mut all = BTreeMap::<String, Counts>::new();
+    for row in rows {
+        let counts = all.entry(row.language.clone()).or_default();
+        *match (row.pass, row.detail.starts_with("not asked")) {
+            (true, true) => &mut counts.not_asked,
+            (true, false) => &mut counts.passed,
+            (false, _) => &mut counts.failed,
+        } += 1;
     }
     all
 }
@@ -75,25 +95,26 @@ fn count(output: &str) -> BTreeMap<String, Counts> {
 mod tests {
     use super::*;
 
-    fn row(language: &str, pass: bool, detail: &str) -> String {
-        format!(
-            "  {{\n    \"language\": \"{language}\",\n    \"scenario\": \"a/b\",\n    \"pass\": {pass},\n    \"detail\": \
-             \"{detail}\",\n    \"took_ms\": 3\n  }},\n"
-        )
-    }
+    const REPORT: &str = r#"$ hotplate-conformance -o json
+[go] is prepared
+[
+  { "language": "rust", "scenario": "a/b", "pass": true, "detail": "", "took_ms": 3 },
+  { "language": "go", "scenario": "a/b", "pass": false, "detail": "why" },
+  { "language": "go", "scenario": "a/c", "pass": true, "detail": "not asked of it: why" },
+  { "language": "go", "scenario": "a/d", "pass": true, "detail": "" }
+]
+"#;
 
     #[test]
     fn rows_are_counted_by_language_and_by_what_came_of_them() {
-        let rows = [
-            row("rust", true, ""),
-            row("go", false, "why"),
-            row("go", true, "not asked of it: why"),
-            row("go", true, ""),
-        ];
-        let all = count(&format!("[\n{}]\n", rows.concat()));
+        let rows = rows(REPORT);
         let counts = |passed, failed, not_asked| Counts { passed, failed, not_asked };
-        assert_eq!(all, BTreeMap::from([("rust".to_owned(), counts(1, 0, 0)), ("go".to_owned(), counts(1, 1, 1))]));
-        assert!(count("nothing of this kind").is_empty());
+        assert_eq!(
+            count(&rows),
+            BTreeMap::from([("rust".to_owned(), counts(1, 0, 0)), ("go".to_owned(), counts(1, 1, 1))])
+        );
+        assert_eq!(told(&rows), "\n      go a/b: why");
+        assert!(super::rows("nothing of this kind").is_empty());
     }
 
     #[test]
