@@ -100,11 +100,11 @@ async function change<T>(
     reason: options.reason ?? "",
   });
   core.gate.refuse(options);
+  core.flights.outdate(name);
   if (core.gate.disabled) {
     facts.result = "disabled";
     return "disabled";
   }
-  core.flights.outdate(name);
   // What was made from what is named goes as well, and this client is not told of what it does itself.
   const write = core.nears.of(name)?.write([...selectors.map(setOf), { is: "dependents" }]);
   try {

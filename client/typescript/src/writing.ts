@@ -3,7 +3,7 @@ import { putWhole, unaryBytes } from "./blob/whole.js";
 import type { CallOptions, InnerCallOptions } from "./calls.js";
 import { asError, errorOfItem } from "./error.js";
 import type { Attempt } from "./gate.js";
-import { type PutResponse, TouchOutcome } from "./generated/hotplate/v1/cache_pb.js";
+import { type BatchPutResponse, type PutResponse, TouchOutcome } from "./generated/hotplate/v1/cache_pb.js";
 import { type KeyInput, keyText } from "./key.js";
 import { type Written, writtenOf } from "./lookup.js";
 import { setOfKey } from "./near/selects.js";
@@ -31,11 +31,15 @@ export async function send<T>(
 ): Promise<Written> {
   const { core, name } = space;
   const key = request.key ?? "";
-  const attempt: Attempt<PutResponse> = await space.writing([setOfKey(key)], () =>
-    core.gate.write(() => putWhole(core, request, options), options),
-  );
-  // Who asks from now on gets no value that was looked up before this write was answered.
-  core.flights.outdateKey(name, key);
+  let attempt: Attempt<PutResponse>;
+  try {
+    attempt = await space.writing([setOfKey(key)], () =>
+      core.gate.write(() => putWhole(core, request, options), options),
+    );
+  } finally {
+    // Who asks from now on gets no value that was looked up before this write was answered, whatever that was.
+    core.flights.outdateKey(name, key);
+  }
   const written: Written =
     attempt.away === undefined ? writtenOf(attempt.answer) : { outcome: "dropped", reason: attempt.away };
   facts.result = written.outcome;
@@ -93,11 +97,15 @@ async function putBatch<T>(
   }
   const request = { namespace: name, items: [...items] };
   const options = rest();
-  const attempt = await space.writing(
-    items.map((item) => setOfKey(item.key ?? "")),
-    () => core.gate.write(() => core.calls.batchPut(request, options), options, true),
-  );
-  for (const item of items) core.flights.outdateKey(name, item.key ?? "");
+  let attempt: Attempt<BatchPutResponse>;
+  try {
+    attempt = await space.writing(
+      items.map((item) => setOfKey(item.key ?? "")),
+      () => core.gate.write(() => core.calls.batchPut(request, options), options, true),
+    );
+  } finally {
+    for (const item of items) core.flights.outdateKey(name, item.key ?? "");
+  }
   if (attempt.away !== undefined) {
     const reason = attempt.away;
     return items.map(() => ({ outcome: "dropped", reason }));

@@ -210,6 +210,47 @@ describe("who joins", () => {
   });
 });
 
+describe("who asks after a write of this client", () => {
+  it("joins nothing that began before it, whatever came of that write", async () => {
+    const { client, transport } = scripted();
+    const space = client.namespace<string>();
+    const refuse = () => {
+      throw new HotplateError("PERMISSION_DENIED", "no");
+    };
+    for (const method of ["Put", "BatchPut", "WriteValue"]) transport.on(method, refuse);
+    const writes: [string, () => Promise<unknown>][] = [
+      ["put", () => space.put("k", "x")],
+      [
+        "put_many",
+        () =>
+          space.putMany([
+            ["k", "x"],
+            ["l", "x"],
+          ]),
+      ],
+      ["invalidate", () => space.invalidate(select.key("k"))],
+    ];
+    for (const [name, write] of writes) {
+      const gate = Promise.withResolvers<string>();
+      let runs = false;
+      const before = space.getOrCompute(
+        "k",
+        () => {
+          runs = true;
+          return gate.promise;
+        },
+        { perProcess: true },
+      );
+      await until("it runs", () => runs);
+      await write().catch(() => undefined);
+      expect(await space.getOrCompute("k", () => "after", { perProcess: true }), name).toBe("after");
+      gate.resolve("before");
+      expect(await before).toBe("before");
+      await space.remove("k");
+    }
+  });
+});
+
 describe("a computation", () => {
   it("that fails inside another one is that one's to catch", async () => {
     const unhandled: unknown[] = [];

@@ -22,7 +22,7 @@ async function run(program: string): Promise<{ said: string; code: number | null
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     said += text;
   });
-  const late = setTimeout(() => child.kill("SIGKILL"), 30_000);
+  const late = setTimeout(() => child.kill("SIGKILL"), 50_000);
   const [code] = (await once(child, "close")) as [number | null];
   clearTimeout(late);
   return { said, code };

@@ -80,8 +80,8 @@ export interface Writing {
   /** Where the pieces go; null where the cache is turned off. */
   readonly writer: ValueWriter | null;
   readonly write: OwnWrite | undefined;
-  /** Told when the value was stored. */
-  readonly stored: () => void;
+  /** Told when the value may have been stored. */
+  readonly written: () => void;
   /** Told at the end, however that came. */
   readonly ended: () => void;
 }
@@ -110,14 +110,14 @@ export class WriteStream implements AsyncDisposable {
   async finish(): Promise<Written> {
     if (this.#over) throw invalidArgument("stream", "the stream has ended");
     this.#over = true;
-    const { writer, write, stored, ended } = this.#writing;
+    const { writer, write, written, ended } = this.#writing;
     try {
       if (writer === null) return { outcome: "dropped", reason: "disabled" };
       const response = await writer.finish();
       write?.answered();
-      stored();
       return writtenOf(response);
     } finally {
+      written();
       write?.end();
       ended();
     }
@@ -185,13 +185,13 @@ export async function openWriteStream<T>(
   const request = { ...space.addressed(key, options), contentType };
   core.gate.refuse(options);
   if (core.gate.disabled) {
-    return new WriteStream({ writer: null, write: undefined, stored: () => undefined, ended: () => undefined });
+    return new WriteStream({ writer: null, write: undefined, written: () => undefined, ended: () => undefined });
   }
   const write = space.ownWrite([setOfKey(key)]);
   const { options: streaming, unlink } = space.streaming(options);
   try {
     const writer = await ValueWriter.open(core.calls, request, streaming);
-    return new WriteStream({ writer, write, stored: () => core.flights.outdateKey(name, key), ended: unlink });
+    return new WriteStream({ writer, write, written: () => core.flights.outdateKey(name, key), ended: unlink });
   } catch (failure) {
     write?.end();
     unlink();
