@@ -10,23 +10,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
-import venv
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import environment
+from environment import ROOT
+
 REPOSITORY = ROOT.parent.parent
 WANTED = ROOT / "requirements-adapters.txt"
 EXAMPLES = ("sklearn-pipeline", "langchain-cache", "joblib-pipeline")
 LOOPS = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
 # Together all of tests/adapters. dogpile's suite sleeps for most of its time, and importing LiteLLM takes long.
 GROUPS = ("dogpile", "litellm langchain", "joblib fastapi extras")
-# It installs in seconds what pip takes a minute for.
-UV = "uv==0.13.9"
 
 
 def main(arguments: list[str]) -> int:
@@ -40,17 +37,7 @@ def main(arguments: list[str]) -> int:
 
 def prepare(_rest: list[str]) -> int:
     """Makes the venv, or finds that it is there."""
-    home = _home()
-    mark = home / "prepared"
-    state = hashlib.sha256(WANTED.read_bytes() + UV.encode() + sys.version.encode()).hexdigest()
-    if mark.exists() and mark.read_text() == state:
-        return 0
-    if not (home / "bin/python").exists():
-        venv.create(home, with_pip=True)
-    subprocess.run([home / "bin/python", "-m", "pip", "install", "--quiet", UV], check=True)
-    install: list[str | Path] = ["pip", "install", "--quiet", "--python", home / "bin/python", "--requirement", WANTED]
-    subprocess.run([home / "bin/uv", *install], check=True)
-    mark.write_text(state)
+    environment.prepare("python-adapters", WANTED)
     return 0
 
 
@@ -79,18 +66,13 @@ def examples(rest: list[str]) -> int:
     return 0
 
 
-def _home() -> Path:
-    tools = Path(os.environ.get("HOTPLATE_TOOLS") or REPOSITORY / "target/tools")
-    return tools / "sdk/python-adapters/venv"
-
-
 def _group(names: str) -> int:
     """Runs some of the tests; what they say is shown in one piece."""
     files = [f"tests/adapters/test_{name}.py" for name in names.split()]
     done = subprocess.run(
-        [_home() / "bin/python", "-m", "pytest", *LOOPS, *files],
+        [environment.home("python-adapters") / "bin/python", "-m", "pytest", *LOOPS, *files],
         cwd=ROOT,
-        env=_environment(),
+        env=_variables(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -101,10 +83,11 @@ def _group(names: str) -> int:
 
 
 def _run(*command: str) -> int:
-    return subprocess.run([_home() / "bin/python", *command], cwd=ROOT, env=_environment(), check=False).returncode
+    python = environment.home("python-adapters") / "bin/python"
+    return subprocess.run([python, *command], cwd=ROOT, env=_variables(), check=False).returncode
 
 
-def _environment() -> dict[str, str]:
+def _variables() -> dict[str, str]:
     path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
     # Threads of numeric libraries would spin while they wait for each other on a busy machine.
     return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
