@@ -52,7 +52,7 @@ def main() -> None:
         ignored = shutil.ignore_patterns("hotplate") if USUAL.is_dir() else None
         if USUAL.is_dir():
             shutil.copytree(USUAL, clean, copy_function=link, ignore=ignored)
-        maven(HERE, clean, "-DskipTests", "install", "-pl", ",".join([".", *MODULES]))
+        maven(HERE, clean, "-Dmaven.test.skip=true", "install", "-pl", ",".join([".", *MODULES]))
         jars = sorted(path.name for path in (clean / "hotplate").rglob("*.jar"))
         if len(jars) != len(MODULES):
             raise SystemExit(f"installed {jars}, and not one jar for each of {MODULES}")

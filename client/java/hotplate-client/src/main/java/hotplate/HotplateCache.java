@@ -19,14 +19,14 @@ import java.util.concurrent.CompletableFuture;
  * is thrown is a {@link HotplateException} for a fault of the request, of the set-up, or a value of another kind. A key is text
  * that is the whole key, or a {@link Key}.
  *
- * <p>What follows a future runs on threads of the client, of which there are few: let it not wait, least of all for another future of this
- * client. {@link HotplateBuilder#callbacks} gives them an executor of the caller's.
+ * <p>What follows a future runs on threads of the client, of which there are few: let it not wait, least of all for another future of
+ * this client. {@link HotplateBuilder#callbacks} gives them an executor of the caller's.
  *
  * <p>Text that is no Unicode (half a surrogate pair) in keys, tags and all else is refused: INVALID_ARGUMENT, with the field. After the client
  * was closed, every call is CANCELLED.
  *
- * <p>Cancelling a future, or completing it in any other way, as {@code orTimeout} does, gives up this caller's own wait: of what others wait for, nothing is stopped. A thread that is interrupted
- * while it waits is told CANCELLED, and stays interrupted.
+ * <p>Cancelling a future, or completing it in any other way, as {@code orTimeout} does, gives up this caller's own wait: of what others wait
+ * for, nothing is stopped. A thread that is interrupted while it waits is told CANCELLED, and stays interrupted.
  *
  * @param <V> type of the values. What several callers of this process are given may be the same object: do not change it
  */
@@ -99,8 +99,9 @@ public interface HotplateCache<V> {
      * does not stop it for the others; when the last one does, it is interrupted.
      *
      * <p>Storing is best effort: its failure is logged and never the caller's. A lease that was lost, because of an invalidation for
-     * instance, stores nothing, and the caller still gets its value. Callers wait at most 1 s for the storing, which goes on behind. A computation may ask for others. What asks for itself, directly
-     * or over others, is an error at once when it asks from the computation's own thread.
+     * instance, stores nothing, and the caller still gets its value. Callers wait at most 1 s for the storing, which goes on behind. A
+     * computation may ask for others. What asks for itself, directly or over others, is an error at once when it asks from the computation's
+     * own thread.
      *
      * @throws HotplateException COMPUTE with the computation's own message and cause, with reason {@code COMPUTE_FAILED} when it was
      *     remembered; NOT_FOUND with reason {@code NOT_CACHED} in mode ONLY, or with the stored reason when the key is remembered as

@@ -10,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.Any;
 import com.google.rpc.RetryInfo;
-import hotplate.v1.BatchGetRequest;
 import hotplate.v1.BatchGetResponse;
 import hotplate.v1.BatchGetResult;
 import hotplate.v1.BatchPutRequest;

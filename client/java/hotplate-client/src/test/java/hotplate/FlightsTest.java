@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.google.protobuf.ByteString;
 import hotplate.v1.Entry;
 import hotplate.v1.GetOutcome;
 import hotplate.v1.GetRequest;
@@ -15,7 +14,6 @@ import hotplate.v1.LargeValue;
 import hotplate.v1.MissPolicy;
 import hotplate.v1.PutRequest;
 import hotplate.v1.PutResponse;
-import hotplate.v1.ReadValueRequest;
 import hotplate.v1.ReleaseLeaseRequest;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
