@@ -87,7 +87,7 @@ public final class HotplateException extends RuntimeException {
         return kind;
     }
 
-    /** The server's reason for programs, such as {@code TTL_OUT_OF_BOUNDS}. */
+    /** The server's reason for programs, such as {@code TTL_OUT_OF_BOUNDS}; {@code NOT_SENT} for what this client could not send. */
     public Optional<String> reason() {
         return Optional.ofNullable(reason);
     }

@@ -263,4 +263,50 @@ class FlightsTest {
             Scripted.until("the lease is given back", () -> server.calls(ReleaseLeaseRequest.class) == 1);
         }
     }
+
+    @Test
+    void aLoaderThatWaitsHoldsUpNoOtherCall() throws Exception {
+        CountDownLatch goOn = new CountDownLatch(1);
+        try (Hotplate hotplate = server.client()) {
+            HotplateCache<String> cache = texts(hotplate);
+            List<CompletableFuture<String>> waiting = new ArrayList<>();
+            for (int caller = 0; caller < 20; caller++) {
+                waiting.add(cache.getAsync("k" + caller, key -> {
+                    goOn.await();
+                    return CompletableFuture.completedFuture(cache.get("inner:" + key, inner -> "in"));
+                }));
+            }
+            assertEquals("v", cache.get("other", key -> "v"));
+            goOn.countDown();
+            for (CompletableFuture<String> one : waiting) {
+                assertEquals("in", one.get(60, TimeUnit.SECONDS));
+            }
+            CompletableFuture<String> none = cache.getAsync("none", key -> null);
+            Exception failed = assertThrows(Exception.class, () -> none.get(60, TimeUnit.SECONDS));
+            assertEquals(ErrorKind.COMPUTE, assertInstanceOf(HotplateException.class, failed.getCause()).kind());
+        }
+    }
+
+    @Test
+    void aLoaderOnItsCallersThreadIsThereAlsoForThoseWhoJoin() throws Exception {
+        try (Hotplate hotplate = server.client()) {
+            HotplateCache<String> cache = texts(hotplate);
+            ComputeOptions own = ComputeOptions.DEFAULT.callersThread(true);
+            CountDownLatch began = new CountDownLatch(1);
+            CountDownLatch goOn = new CountDownLatch(1);
+            CompletableFuture<String> first = CompletableFuture.supplyAsync(() -> cache.get(
+                    "k",
+                    key -> {
+                        began.countDown();
+                        goOn.await();
+                        return Thread.currentThread().getName();
+                    },
+                    own));
+            assertTrue(began.await(60, TimeUnit.SECONDS));
+            CompletableFuture<String> joined = cache.getAsync("k", key -> CompletableFuture.completedFuture("not this one"));
+            goOn.countDown();
+            assertEquals(first.get(60, TimeUnit.SECONDS), joined.get(60, TimeUnit.SECONDS));
+            assertFalse(first.get().startsWith("hotplate-"));
+        }
+    }
 }

@@ -18,7 +18,8 @@ final class CallersThread {
             V value = null;
             Throwable failure = null;
             try {
-                value = work.call();
+                // Given up before its turn came: then nobody is told what comes of it.
+                value = outcome.isDone() ? null : work.call();
             } catch (Throwable thrown) {
                 failure = thrown;
             }

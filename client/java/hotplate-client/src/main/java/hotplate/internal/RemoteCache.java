@@ -61,6 +61,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicReference;
@@ -338,25 +339,31 @@ final class RemoteCache<V> implements HotplateCache<V> {
             atEnd.run();
             giveUp(running.get());
         });
-        // Not on a thread where steps of the client go on: what begins it may wait all the same.
-        client.threads().compute(() -> Within.run(here, () -> called(compute)), () -> {}).whenComplete((stage, failure) -> {
-            if (failure != null || stage == null) {
-                value.completeExceptionally(failure != null ? Async.failure(failure) : failed(new NullPointerException("the loader returned no stage")));
-                return;
-            }
-            CompletableFuture<? extends V> future = stage.toCompletableFuture();
-            running.set(future);
-            if (value.isDone()) {
+        Callable<Void> beginning = () -> {
+            if (!value.isDone()) {
+                CompletionStage<? extends V> stage = Within.run(here, () -> called(compute));
+                CompletableFuture<? extends V> future =
+                        Objects.requireNonNull(stage, "the loader returned no stage").toCompletableFuture();
+                running.set(future);
                 // Given up while it was begun.
-                giveUp(future);
-            }
-            future.whenComplete((result, thrown) -> {
-                if (thrown == null) {
-                    value.complete(result);
-                } else {
-                    value.completeExceptionally(failed(thrown));
+                if (value.isDone()) {
+                    giveUp(future);
                 }
-            });
+                future.whenComplete((result, thrown) -> {
+                    if (thrown == null) {
+                        value.complete(result);
+                    } else {
+                        value.completeExceptionally(failed(thrown));
+                    }
+                });
+            }
+            return null;
+        };
+        // Not on a thread where steps of the client go on: what begins it may wait all the same.
+        client.threads().compute(beginning, () -> {}).whenComplete((none, failure) -> {
+            if (failure != null) {
+                value.completeExceptionally(failure instanceof HotplateException ? failure : failed(failure));
+            }
         });
         return value;
     }
