@@ -184,3 +184,28 @@ async fn callers_who_accept_different_things_ask_side_by_side() {
     let accepted: Vec<_> = double.state.gets.lock().iter().take(3).map(v1::GetRequest::stale_policy).collect();
     assert_eq!(accepted[0], v1::StalePolicy::WhileRevalidate);
 }
+
+#[tokio::test]
+async fn a_lease_that_comes_with_a_large_value_outlives_a_read_that_fails() {
+    let double = Double::start();
+    double.state.blobs.chunk_bytes.store(64 << 10, Ordering::Relaxed);
+    let space = double.client().default_namespace().codec(hotplate::Raw);
+    let old = bytes::Bytes::from(vec![1; 2_500_000]);
+    assert!(space.put("k", &old).await.expect("there").is_stored());
+    double.state.stale.lock().insert("k".to_owned());
+    // Replaced each time that it is read.
+    double.state.blobs.values.lock().clear();
+    let new = bytes::Bytes::from_static(b"new");
+    let options = ComputeOptions::new().stale_while_revalidate(true).max_age(Duration::from_secs(60));
+    let computed = new.clone();
+    let found = space.get_or_compute("k", &options, || async move { Ok::<_, String>(computed) }).await;
+    assert_eq!(found, Ok(new));
+    let last = double.state.puts.lock().last().cloned().expect("stored");
+    assert_eq!(last.lease_token, format!("{:032x}", 1), "under the lease that came with it");
+    assert!(double.state.leases.released.lock().is_empty());
+    let gets = double.state.gets.lock().clone();
+    let asked: Vec<_> = gets.iter().map(|get| (get.miss_policy(), get.wait_timeout.is_some())).collect();
+    assert_eq!(asked[0], (v1::MissPolicy::LeaseOrWait, true));
+    assert_eq!(asked[1..], [(v1::MissPolicy::Unspecified, false); 4], "asked again, but not for another lease");
+    assert!(gets.iter().all(|get| get.max_age.is_some() && get.stale_policy() == v1::StalePolicy::WhileRevalidate));
+}

@@ -53,6 +53,21 @@ async fn what_waits_for_its_turn_runs_when_a_computation_asks_for_it() {
 }
 
 #[tokio::test]
+async fn what_asks_for_itself_with_other_options_is_told_so_as_well() {
+    let double = Double::start();
+    let space = double.client().default_namespace();
+    let again = space.clone();
+    let work = async move {
+        let options = ComputeOptions::new().max_age(LONG);
+        Box::pin(again.get_or_compute("a", &options, || async { Ok::<u32, Error>(1) })).await
+    };
+    // The outer one's failure is the inner one's.
+    let error = compute(&space, "a", work).await.expect_err("both would wait for the lease of the outer one");
+    assert!(error.message.contains("both would wait for ever"), "{error}");
+    assert_eq!(double.state.count("get"), 1);
+}
+
+#[tokio::test]
 async fn what_asks_for_itself_is_told_so() {
     let double = Double::start();
     let space = one_at_once(&double);
