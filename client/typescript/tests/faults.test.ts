@@ -11,7 +11,7 @@ async function server(options: LocalServerOptions = {}): Promise<LocalServer> {
 }
 
 function client(url: string, options: ClientOptions = {}): HotplateClient {
-  const made = new HotplateClient({ url, log: new MemoryLog(), timeoutMs: 1_000, ...options });
+  const made = new HotplateClient({ url, log: new MemoryLog(), timeoutMs: 10_000, ...options });
   onTestFinished(() => made.close());
   return made;
 }
@@ -118,7 +118,7 @@ describe("a server that is paused", () => {
   it("is a miss in time, and stops what is near", async () => {
     const paused = await server();
     const space = client(paused.url, { timeoutMs: 300, nearCache: { progressMax: "500ms" } }).namespace();
-    await space.put("n", 1, { ttl: "1h" });
+    await until("it is stored", async () => (await space.put("n", 1, { ttl: "1h" })).outcome !== "dropped");
     await until("it is kept", async () => {
       const found = await space.get("n");
       return found.hit && found.near;
