@@ -210,5 +210,6 @@ class CacheTest {
         assertEquals(2, registry.get("cache.gets").tag("result", "hit").counter().count());
         assertEquals(1, registry.get("cache.gets").tag("result", "miss").counter().count());
         assertEquals(1, registry.get("hotplate.computations").tag("outcome", "ok").timer().count());
+        assertEquals(1, registry.get("cache.puts").counter().count());
     }
 }
