@@ -13,6 +13,7 @@ from conftest import wait_until
 from scripted import fails, leased, scripted
 
 from hotplate import AsyncClient, CallCancelledError, Client
+from hotplate._sync import runtime
 from hotplate.testing import local_server
 from hotplate.v1 import cache_pb2 as pb
 
@@ -134,7 +135,7 @@ def test_threads_that_wait_for_a_computation_are_told_and_the_one_that_computes_
         waiting = [threading.Thread(target=ask, args=(client, key)) for key in ("k", "other")]
         for thread in waiting:
             thread.start()
-        wait_until(lambda: any(flight.waiters == 2 for flight in client._state.flights._flights.values()))
+        wait_until(lambda: any(flight.waiters == 2 for flight in list(client._state.flights._flights.values())))
         wait_until(lambda: client._state.slots._queue)
         client.close()
         for thread in waiting:
@@ -145,7 +146,11 @@ def test_threads_that_wait_for_a_computation_are_told_and_the_one_that_computes_
         assert got[-1] == 7
 
 
-def test_what_is_still_remembered_is_tried_once_and_counted_when_it_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_still_remembered_is_tried_once_and_counted_when_it_is_lost(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow the machine is.
+    monkeypatch.setattr(runtime, "LAST_WORD", 60)
     with local_server() as server:
         server.kill()
         client = Client(server.url(), timeout="5s")

@@ -154,7 +154,7 @@ def test_each_caller_gets_a_failure_without_the_frames_of_the_others(client: Cli
     begun.wait(60)
     for thread in threads[1:]:
         thread.start()
-    wait_until(lambda: any(flight.waiters == 20 for flight in client._state.flights._flights.values()))
+    wait_until(lambda: any(flight.waiters == 20 for flight in list(client._state.flights._flights.values())))
     gate.set()
     for thread in threads:
         thread.join(60)

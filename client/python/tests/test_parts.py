@@ -14,7 +14,7 @@ import pytest
 
 import hotplate
 from hotplate import AsyncClient, Client, ConfigurationError, Hit, Key, Miss, NearOptions, UnavailableError
-from hotplate._core import crc32c, endpoint, status
+from hotplate._core import crc32c, endpoint, status, transfer
 from hotplate.testing import FakeServer, fake_async_client, fake_client
 
 
@@ -137,3 +137,15 @@ def test_the_fake_is_a_cache_whose_time_is_moved_by_hand() -> None:
             assert len({id(one) for one in got}) == 1
 
     asyncio.run(test())
+
+
+def test_an_upload_goes_on_after_an_older_stream_of_its_own_took_over() -> None:
+    taken = hotplate.FailedPreconditionError("another stream writes it", reason="UPLOAD_TAKEN_OVER")
+    assert transfer.is_interruption(taken)
+    assert not transfer.is_interruption(hotplate.FailedPreconditionError("no", reason="VERSION_GONE"))
+    # As a failure that is counted: two that took over from each other would come to an end.
+    failures = transfer.Failures()
+    for _ in range(transfer.FAILURES_MAX):
+        assert failures.pause(taken, 5) > 0
+    with pytest.raises(hotplate.FailedPreconditionError):
+        failures.pause(taken, 5)
