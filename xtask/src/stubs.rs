@@ -26,6 +26,12 @@ pub(crate) fn run(check: bool) -> Result<Vec<String>, String> {
     let mut generate = command(program::python("buf"));
     generate.args(["generate", "proto", "--template", "proto/buf.gen.yaml", "--output"]).arg(&made);
     program::output(&mut generate)?;
+    if let Some(file) = elsewhere(&files(&made)?) {
+        return Err(format!(
+            "{} is generated and compared with nothing: FOLDERS of xtask/src/stubs.rs",
+            file.display()
+        ));
+    }
     let mut stale = Vec::new();
     for folder in FOLDERS {
         let (wanted, there) = (files(&made.join(folder))?, files(&root().join(folder))?);
@@ -41,6 +47,11 @@ pub(crate) fn run(check: bool) -> Result<Vec<String>, String> {
         }
     }
     Ok(stale)
+}
+
+/// A file that is generated into none of the folders.
+fn elsewhere(made: &BTreeSet<PathBuf>) -> Option<&PathBuf> {
+    made.iter().find(|file| !FOLDERS.iter().any(|folder| file.starts_with(folder)))
 }
 
 /// Whether both are there and hold the same.
@@ -95,6 +106,13 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_generated_elsewhere_is_found() {
+        let made = BTreeSet::from([PathBuf::from(FOLDERS[0]).join("a.py"), PathBuf::from("client/new/a.x")]);
+        assert_eq!(elsewhere(&made), Some(&PathBuf::from("client/new/a.x")));
+        assert_eq!(elsewhere(&BTreeSet::from([PathBuf::from(FOLDERS[2]).join("a.go")])), None);
+    }
 
     #[test]
     fn what_differs_is_replaced_and_what_is_not_made_any_more_goes() {

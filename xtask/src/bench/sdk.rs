@@ -24,8 +24,8 @@ const BEGIN: &str = "<!-- sdks: written by `cargo x bench sdk`, from here -->";
 const END: &str = "<!-- sdks: to here -->";
 
 const EXAMPLES: &str = "Examples:
-  cargo x bench sdk                              all SDKs, five turns; rewrites the table in docs/performance.md
-  cargo x bench sdk --language go --rounds 1     one of them, once; rewrites nothing
+  cargo x bench sdk --write                      all SDKs, five turns; rewrites the table in docs/performance.md
+  cargo x bench sdk --language go --rounds 1     one of them, once
   cargo x bench sdk -o json                      rows {language,mode,ops_per_s,p50_us,p99_us,errors,computations,max_wait_ms}";
 
 /// What is measured, and how.
@@ -53,6 +53,9 @@ pub(crate) struct Options {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
+    /// Rewrite the table in docs/performance.md, too
+    #[arg(long, conflicts_with = "language")]
+    write: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -79,10 +82,11 @@ struct Row {
     max_wait_ms: Option<u64>,
 }
 
-/// Measures, prints, and writes the table when all languages were measured.
+/// Measures, prints, and writes the table where that was asked for.
 ///
 /// # Errors
-/// An SDK that cannot be prepared, or whose bench fails.
+/// An SDK that cannot be prepared, whose bench fails, or whose numbers are of calls that failed or of a herd that computed
+/// more than once: they are shown, and written nowhere.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let mut sdks = sdk::all()?;
     if let Some(unknown) = options.language.iter().find(|name| sdks.iter().all(|sdk| sdk.language != **name)) {
@@ -113,10 +117,23 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     } else {
         println!("{table}");
     }
-    if options.language.is_empty() {
-        write(&table)?;
+    judge(&rows)?;
+    if options.write { write(&table) } else { Ok(()) }
+}
+
+/// Numbers of calls that failed, or of several computations, measure nothing.
+fn judge(rows: &[Row]) -> Result<(), String> {
+    let wrong = |row: &&Row| row.errors > 0 || (row.mode == HERD && row.computations != Some(1));
+    match rows.iter().find(wrong) {
+        Some(row) => Err(format!(
+            "{} in mode {}: {} errors, {} computations",
+            row.language,
+            row.mode,
+            row.errors,
+            row.computations.unwrap_or_default()
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The server and the Rust client, with optimisation.
@@ -136,10 +153,10 @@ fn turn(sdk: &Sdk, options: &Options) -> Result<Vec<Row>, String> {
         rows.push(read(sdk, mode, start(sdk, mode, &server, options)?)?);
     }
     let server = Server::start(&root().join("target/release/hotplate"))?;
-    let started: Vec<Child> =
-        (0..options.processes).map(|_| start(sdk, HERD, &server, options)).collect::<Result<_, _>>()?;
-    let herd = started.into_iter().map(|child| read(sdk, HERD, child)).collect::<Result<Vec<_>, _>>()?;
-    rows.push(together(&herd));
+    let started: Vec<_> = (0..options.processes).map(|_| start(sdk, HERD, &server, options)).collect();
+    // All of them are waited for, also when one has failed: none is left running.
+    let herd: Vec<_> = started.into_iter().map(|child| read(sdk, HERD, child?)).collect();
+    rows.push(together(&herd.into_iter().collect::<Result<Vec<_>, _>>()?));
     Ok(rows)
 }
 
@@ -161,6 +178,9 @@ fn read(sdk: &Sdk, mode: &str, child: Child) -> Result<Row, String> {
     }
     let line = printed.lines().last().unwrap_or_default();
     let row: Row = serde_json::from_str(line).map_err(|error| format!("{} printed `{line}`: {error}", what()))?;
+    if row.mode != mode {
+        return Err(format!("{} measured mode `{}`", what(), row.mode));
+    }
     Ok(Row { language: sdk.language.clone(), ..row })
 }
 
@@ -246,6 +266,13 @@ mod tests {
     fn processes_of_a_herd_are_one() {
         let herd = together(&[row(1.0, 0, Some(1)), row(2.0, 1, Some(0))]);
         assert_eq!((herd.ops_per_s, herd.errors, herd.computations, herd.max_wait_ms), (3.0, 1, Some(1), Some(7)));
+    }
+
+    #[test]
+    fn what_failed_or_was_computed_twice_is_no_result() {
+        assert_eq!(judge(&[row(1.0, 0, Some(1))]), Ok(()));
+        assert!(judge(&[row(1.0, 0, Some(2))]).is_err() && judge(&[row(1.0, 0, None)]).is_err());
+        assert!(judge(&[row(1.0, 1, Some(1))]).is_err());
     }
 
     #[test]
