@@ -39,15 +39,17 @@ async fn main() -> io::Result<()> {
     let world = Arc::new(World::default());
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
-        let (world, answers) = (Arc::clone(&world), answers.clone());
-        match Arguments::of_request(&line) {
-            Ok(request) => {
-                // Before the next line is read, which may give this one up.
-                let given_up = world.begins(request.0);
-                tasks.spawn(async move { say(&answers, answered(&world, request, given_up).await).await });
+        let request = match Arguments::of_request(&line) {
+            Ok(request) => request,
+            Err((id, refusal)) => {
+                say(&answers, answer::of(id, Err(refusal))).await;
+                continue;
             }
-            Err((id, refusal)) => say(&answers, answer::of(id, Err(refusal))).await,
-        }
+        };
+        let (world, answers) = (Arc::clone(&world), answers.clone());
+        // Before the next line is read, which may give this one up.
+        let given_up = world.begins(request.0);
+        tasks.spawn(async move { say(&answers, answered(&world, request, given_up).await).await });
     }
     // What is still under way is nobody's any more.
     world.cancel_all();

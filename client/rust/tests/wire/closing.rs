@@ -45,7 +45,7 @@ async fn each_call_of_a_closed_client_says_that_it_is_closed_and_sends_nothing()
     client.calls().limits().await.expect("there");
     client.close().await;
     let before = double.state.calls.lock().clone();
-    for (name, error) in each_call(&space).await {
+    for (name, error) in Box::pin(each_call(&space)).await {
         assert!(error.as_ref().is_some_and(is_closed), "{name}: {error:?}");
     }
     assert_eq!(*double.state.calls.lock(), before);
