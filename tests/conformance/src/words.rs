@@ -30,7 +30,7 @@ const fn whole(name: &'static str, arguments: &'static [&'static str]) -> Op {
 }
 
 /// All that a driver may be asked; PROTOCOL.md says what they mean.
-const OPS: [Op; 37] = [
+const OPS: [Op; 35] = [
     whole("open", &["url", "urls", "settings"]),
     whole("close", &[]),
     whole("state", &[]),
@@ -69,9 +69,6 @@ const OPS: [Op; 37] = [
     bare("encode", "codec", &["codec", "value"]),
     bare("decode", "codec", &["codec", "content_type", "content_encoding", "bytes"]),
     bare("near_case", "case", &["settings", "case"]),
-    // Faults of a driver, which the suite's own tests and scenarios look for.
-    bare("unknown_op", "key", &[]),
-    bare("hello", "key", &[]),
 ];
 
 /// What is done by the orchestrator, with the modifiers that each takes.
