@@ -1,18 +1,19 @@
 package hotplate;
 
+import java.util.Collections;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 
 /**
- * A function whose results are kept under a key prefix: each under the prefix and a hash of the argument's canonical JSON. Every call is a
- * {@link HotplateCache#get(CharSequence, Loader, ComputeOptions)}.
+ * A function whose results are kept under a key prefix: each under the prefix and a hash of the argument ({@link Key#arguments}). Every call is
+ * a {@link HotplateCache#get(CharSequence, Loader, ComputeOptions)}.
  *
  * <pre>{@code
  * Cached<Lap, Guidance> guidance = Cached.of(cache, Key.of("guidance", "v2"), ComputeOptions.ttl(Ttl.MEDIUM), this::compute);
  * Guidance some = guidance.apply(new Lap("Monza", "M4"));
  * }</pre>
  *
- * @param <A> type of the argument, which has a JSON form
+ * @param <A> type of the argument: text, a number, a record, a collection of such
  * @param <V> type of the results
  */
 public final class Cached<A, V> implements Function<A, V> {
@@ -64,10 +65,10 @@ public final class Cached<A, V> implements Function<A, V> {
     /**
      * The key of an argument's result.
      *
-     * @throws HotplateException INVALID_ARGUMENT for an argument that has no canonical JSON
+     * @throws HotplateException INVALID_ARGUMENT for an argument that has no form without loss
      */
     public String key(A argument) {
-        return prefix.params(argument).render();
+        return prefix.arguments(Collections.singletonList(argument)).render();
     }
 
     /** Drops the result for an argument. */

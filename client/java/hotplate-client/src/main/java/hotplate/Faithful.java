@@ -18,14 +18,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Function;
 
 /**
- * Arguments as JSON without loss: those that differ never become the same, and what has no such form is refused. How JSON becomes one text
- * lives in {@link Canonical}.
+ * Key parameters as JSON that every language makes alike: what has no form without loss is refused. Classes are no part of it: {@link Arguments}
+ * has them. How JSON becomes one text lives in {@link Canonical}.
  */
 final class Faithful {
     private static final JsonNodeFactory MAKE = new JsonNodeFactory(true);
     private static final int DEPTH_MAX = 64;
+    private static final Set<Class<?>> NUMBERS = Set.of(
+            Byte.class, Short.class, Integer.class, Long.class, Float.class, Double.class, BigInteger.class, BigDecimal.class);
 
     private Faithful() {}
 
@@ -63,11 +66,11 @@ final class Faithful {
             map.forEach((name, item) -> object.set(name(name), json(item, depth + 1)));
             return object;
         }
-        return fields(value, depth);
+        return fields(value, item -> json(item, depth + 1));
     }
 
     /** What is one JSON value; null for what is not. */
-    private static JsonNode simple(Object value) {
+    static JsonNode simple(Object value) {
         if (value == null) {
             return MAKE.nullNode();
         } else if (value instanceof JsonNode node) {
@@ -89,24 +92,33 @@ final class Faithful {
     }
 
     private static JsonNode number(Number number) {
+        checked(number);
         if (number instanceof Byte || number instanceof Short || number instanceof Integer || number instanceof Long) {
             return MAKE.numberNode(number.longValue());
         } else if (number instanceof Float some) {
             return MAKE.numberNode(some);
         } else if (number instanceof Double some) {
             return MAKE.numberNode(some);
-        } else if (number.getClass() == BigInteger.class) {
-            return MAKE.numberNode((BigInteger) number);
-        } else if (number.getClass() == BigDecimal.class) {
-            return MAKE.numberNode((BigDecimal) number);
         }
-        throw refused(number);
+        return number instanceof BigInteger some ? MAKE.numberNode(some) : MAKE.numberNode((BigDecimal) number);
     }
 
-    private static JsonNode array(Object array, int depth) {
+    /** Refuses numbers of other classes than Java's own: what they are is not known. */
+    static void checked(Number number) {
+        if (!NUMBERS.contains(number.getClass())) {
+            throw refused(number);
+        }
+    }
+
+    /** Refuses bytes. */
+    static void checkedArray(Object array) {
         if (array instanceof byte[]) {
             throw HotplateException.invalid("key", "a key parameter is bytes: pass them to `content`");
         }
+    }
+
+    private static JsonNode array(Object array, int depth) {
+        checkedArray(array);
         ArrayNode items = MAKE.arrayNode();
         for (int at = 0; at < Array.getLength(array); at++) {
             items.add(json(Array.get(array, at), depth + 1));
@@ -133,7 +145,7 @@ final class Faithful {
     }
 
     /** An object with all that makes it up, whatever its methods show of it. */
-    private static JsonNode fields(Object value, int depth) {
+    static JsonNode fields(Object value, Function<Object, JsonNode> json) {
         ObjectNode object = MAKE.objectNode();
         if (value.getClass().isSynthetic() || value.getClass().isHidden()) {
             throw refused(value);
@@ -146,7 +158,7 @@ final class Faithful {
                 if (field.isSynthetic() || object.has(field.getName()) || !reachable(field)) {
                     throw refused(value);
                 }
-                object.set(field.getName(), json(read(field, value), depth + 1));
+                object.set(field.getName(), json.apply(read(field, value)));
             }
         }
         if (object.isEmpty() && !value.getClass().isRecord()) {

@@ -86,6 +86,14 @@ public final class Key implements CharSequence {
         return with(() -> hash(Canonical.json(Faithful.json(values)).getBytes(StandardCharsets.UTF_8)));
     }
 
+    /**
+     * Adds a hash of what a function is called with, the classes of the arguments included: two that differ have another hash, whatever fields
+     * they have. What is equal has the same. It is Java's own; a class that is renamed has others.
+     */
+    public Key arguments(List<?> arguments) {
+        return with(() -> hash(Canonical.json(Arguments.json(arguments)).getBytes(StandardCharsets.UTF_8)));
+    }
+
     /** Adds a hash of ids whose order does not matter. Duplicates count. */
     public Key unordered(Collection<?> ids) {
         return with(() -> {

@@ -90,4 +90,37 @@ class KeysTest {
         UUID id = UUID.randomUUID();
         assertEquals("u:" + id + ":7:USE:true", Key.of("u").id(id).id(7L).id(CacheMode.USE).id(true).render());
     }
+
+    interface Shape {}
+
+    record Circle(double a) implements Shape {}
+
+    record Square(double a) implements Shape {}
+
+    enum Unit {
+        METRE
+    }
+
+    @Test
+    void argumentsOfAnotherClassHaveAnotherKey() {
+        try (Hotplate hotplate = Hotplate.builder().url("hotplate://127.0.0.1:1/t").build()) {
+            Cached<Object, Double> area =
+                    Cached.of(hotplate.cache(Codec.json(Double.class)), Key.of("area"), ComputeOptions.DEFAULT, shape -> 1.0);
+            LocalDate day = LocalDate.of(2026, 11, 22);
+            UUID id = UUID.randomUUID();
+            List<Object> all = Arrays.asList(
+                    null, new Circle(1), new Square(1), Map.of("a", 1.0), Unit.METRE, "METRE", Set.of("a", "b"), List.of("a", "b"),
+                    new String[] {"a", "b"}, new java.util.ArrayDeque<>(List.of("a", "b")), day, day.toString(), id, id.toString(), 'x', "x",
+                    1, 1L, 1.0, 1f, 0.0, -0.0, BigDecimal.ONE, new BigDecimal("1.0"), java.math.BigInteger.ONE, "1", true, "true",
+                    Map.of(Unit.METRE, 1), Map.of("METRE", 1), Map.of(1, 1), Map.of(1L, 1), 9007199254740993L, 9007199254740992L,
+                    List.of(new Circle(1)), List.of(new Square(1)), Map.of("hotplate.KeysTest$Circle", Map.of("a", 1.0)));
+            assertEquals(all.size(), all.stream().map(area::key).distinct().count());
+            assertEquals(area.key(Map.of("a", 1, "b", 2)), area.key(new java.util.TreeMap<>(Map.of("b", 2, "a", 1))));
+            assertEquals(area.key(Set.of("a", "b")), area.key(new LinkedHashSet<>(List.of("b", "a"))));
+            assertEquals(area.key(List.of("a")), area.key(Arrays.asList("a")));
+            for (Object odd : List.of(new Empty(), new Object(), new byte[1], (Runnable) () -> {})) {
+                refused(() -> area.key(odd));
+            }
+        }
+    }
 }

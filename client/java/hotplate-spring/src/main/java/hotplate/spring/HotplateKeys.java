@@ -12,7 +12,7 @@ import org.springframework.util.ClassUtils;
 
 /**
  * Keys of cached methods. As a {@link KeyGenerator} it makes {@code class:method(types):hash}: the class of the bean, by its full name, the
- * method with its parameter types, and a hash of all arguments, which have to have a JSON form without loss (see {@link Key#params}).
+ * method with its parameter types, and a hash of all arguments, their classes included ({@link Key#arguments}).
  */
 public final class HotplateKeys implements KeyGenerator {
     /** Knows no state. */
@@ -62,6 +62,6 @@ public final class HotplateKeys implements KeyGenerator {
         String of = ClassUtils.getUserClass(target).getName();
         String types =
                 Arrays.stream(method.getParameterTypes()).map(Class::getName).collect(Collectors.joining(",", "(", ")"));
-        return Key.of(of, method.getName() + types).params(Arrays.asList(params));
+        return Key.of(of, method.getName() + types).arguments(Arrays.asList(params));
     }
 }

@@ -259,6 +259,10 @@ class CacheableTest {
 
     static class Orders extends Base {}
 
+    record One(int id) {}
+
+    record Other(int id) {}
+
     @Test
     void keysOfMethodsAreTheirs() throws Exception {
         java.lang.reflect.Method ints = Base.class.getMethod("find", int.class);
@@ -268,8 +272,11 @@ class CacheableTest {
                 keys.generate(new Users(), ints, 1),
                 keys.generate(new Orders(), ints, 1),
                 keys.generate(new Users(), longs, 1L),
-                keys.generate(new Users(), ints, 2));
-        assertEquals(4, all.stream().distinct().count());
+                keys.generate(new Users(), ints, 2),
+                keys.generate(new Users(), ints, "1"),
+                keys.generate(new Users(), ints, new One(1)),
+                keys.generate(new Users(), ints, new Other(1)));
+        assertEquals(7, all.stream().distinct().count());
         List<Object> simple = List.of("7", 7L, 7.0, '7', true, "true", org.springframework.cache.interceptor.SimpleKey.EMPTY, Ttl.class.getName());
         assertEquals(simple.size(), simple.stream().map(HotplateKeys::text).distinct().count());
         assertEquals("7", HotplateKeys.text("7"));
