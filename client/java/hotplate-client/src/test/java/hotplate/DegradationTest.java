@@ -15,14 +15,24 @@ import hotplate.v1.BatchGetResult;
 import hotplate.v1.BatchPutRequest;
 import hotplate.v1.BatchPutResponse;
 import hotplate.v1.BatchPutResult;
+import hotplate.v1.CacheServiceGrpc;
 import hotplate.v1.GetRequest;
 import hotplate.v1.InvalidateRequest;
 import hotplate.v1.InvalidateResponse;
 import hotplate.v1.PutRequest;
 import hotplate.v1.PutResponse;
 import hotplate.v1.WatchRequest;
+import io.grpc.MethodDescriptor;
+import io.grpc.Server;
+import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
+import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.stub.ServerCalls;
 import io.grpc.stub.StreamObserver;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -378,6 +388,53 @@ class DegradationTest {
             }
             Scripted.until("all came", () -> puts.size() == 50);
             assertTrue(server.seen(PutRequest.class).stream().allMatch(put -> put.getValue().byteAt(0) == 1));
+        }
+    }
+
+    /** A server whose answers to these calls are no messages. */
+    private static Server babbling(MethodDescriptor<?, ?>... methods) throws IOException {
+        ServerServiceDefinition.Builder service = ServerServiceDefinition.builder(CacheServiceGrpc.SERVICE_NAME);
+        for (MethodDescriptor<?, ?> method : methods) {
+            service.addMethod(
+                    method.toBuilder(new Bytes(), new Bytes()).build(),
+                    ServerCalls.asyncUnaryCall((request, to) -> {
+                        to.onNext(new byte[] {(byte) 0xff, (byte) 0xff, 7, 1});
+                        to.onCompleted();
+                    }));
+        }
+        return NettyServerBuilder.forPort(0).addService(service.build()).build().start();
+    }
+
+    /** Messages as they are. */
+    private static final class Bytes implements MethodDescriptor.Marshaller<byte[]> {
+        @Override
+        public InputStream stream(byte[] value) {
+            return new ByteArrayInputStream(value);
+        }
+
+        @Override
+        public byte[] parse(InputStream stream) {
+            try {
+                return stream.readAllBytes();
+            } catch (IOException fault) {
+                throw new UncheckedIOException(fault);
+            }
+        }
+    }
+
+    @Test
+    void anAnswerThatCannotBeReadIsTheServersFault() throws Exception {
+        Server babbling = babbling(CacheServiceGrpc.getGetMethod(), CacheServiceGrpc.getPutMethod(), CacheServiceGrpc.getInvalidateMethod());
+        String url = "hotplate://127.0.0.1:" + babbling.getPort() + "/t";
+        try (Hotplate lenient = Hotplate.builder().url(url).build();
+                Hotplate strict = Hotplate.builder().url(url).onError(OnError.RAISE).build()) {
+            assertFalse(texts(lenient).lookup("k").isHit());
+            assertInstanceOf(Written.Dropped.class, texts(lenient).put("k", "v"));
+            assertInstanceOf(Invalidated.Queued.class, texts(lenient).remove("k"));
+            HotplateException told = assertThrows(HotplateException.class, () -> texts(strict).put("k", "v"));
+            assertEquals(ErrorKind.INTERNAL, told.kind());
+        } finally {
+            babbling.shutdownNow();
         }
     }
 }

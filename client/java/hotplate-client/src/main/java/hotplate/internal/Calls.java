@@ -39,6 +39,7 @@ import io.grpc.Context;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.HexFormat;
@@ -375,6 +376,9 @@ public final class Calls {
                     completeExceptionally(Statuses.timedOut(plan.timeout()));
                 } else if (shared.pool.isClosed()) {
                     completeExceptionally(Threads.closed());
+                } else if (status.getCode() == Status.Code.CANCELLED && status.getCause() instanceof StatusRuntimeException cause) {
+                    // gRPC ends a call like this whose answer is no message: the server has acted.
+                    failed(new HotplateException(ErrorKind.INTERNAL, "the server's answer could not be read", cause));
                 } else if (status.getCode() == Status.Code.CANCELLED && status.getCause() instanceof RuntimeException cause) {
                     completeExceptionally(unsent(cause));
                 } else {
