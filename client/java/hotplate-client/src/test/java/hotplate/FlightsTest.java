@@ -83,10 +83,7 @@ class FlightsTest {
     @Test
     void aStaleValueInPlaceOfAFailureIsEachCallersOwn() throws Exception {
         try (Hotplate hotplate = server.client()) {
-            server.get = Scripted.says(request -> switch (request.getStalePolicy()) {
-                case STALE_POLICY_IF_ERROR -> Scripted.hit("old").toBuilder().setOutcome(GetOutcome.GET_OUTCOME_STALE).build();
-                default -> Scripted.miss(request);
-            });
+            hasStale(Scripted.hit("old"));
             CompletableFuture<String> computing = new CompletableFuture<>();
             CompletableFuture<String> strict = texts(hotplate).getAsync("k", key -> computing, ComputeOptions.DEFAULT);
             CompletableFuture<String> lenient =
@@ -307,6 +304,32 @@ class FlightsTest {
             goOn.countDown();
             assertEquals(first.get(60, TimeUnit.SECONDS), joined.get(60, TimeUnit.SECONDS));
             assertFalse(first.get().startsWith("hotplate-"));
+        }
+    }
+
+    /** Says this to who takes a stale value in place of a failure, and gives all others the lease. */
+    private void hasStale(GetResponse stale) {
+        server.get = Scripted.says(request -> switch (request.getStalePolicy()) {
+            case STALE_POLICY_IF_ERROR -> stale.toBuilder().setOutcome(GetOutcome.GET_OUTCOME_STALE).build();
+            default -> Scripted.miss(request);
+        });
+    }
+
+    @Test
+    void aValueIsRenewedBehindAStaleOneAlsoForWhoComputesOnItsOwnThread() throws Exception {
+        try (Hotplate hotplate = server.client()) {
+            server.get = Scripted.says(request -> Scripted.hit("old").toBuilder()
+                    .setOutcome(GetOutcome.GET_OUTCOME_STALE)
+                    .setLease(Scripted.lease())
+                    .build());
+            CompletableFuture<String> thread = new CompletableFuture<>();
+            ComputeOptions own = ComputeOptions.DEFAULT.staleWhileRevalidate(true).callersThread(true);
+            assertEquals("old", texts(hotplate).get("k", key -> {
+                thread.complete(Thread.currentThread().getName());
+                return "new";
+            }, own));
+            assertTrue(thread.get(60, TimeUnit.SECONDS).startsWith("hotplate-"), thread::join);
+            Scripted.until("it is stored", () -> server.calls(PutRequest.class) == 1);
         }
     }
 }

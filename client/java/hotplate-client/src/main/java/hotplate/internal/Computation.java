@@ -35,6 +35,7 @@ final class Computation<V> {
     private final String key;
     private final ComputeOptions options;
     private final Work<V> work;
+    private final Work<V> behind;
 
     /** What computes the value. */
     @FunctionalInterface
@@ -59,12 +60,14 @@ final class Computation<V> {
     /** The right by which a computed value is stored: a lease, none needed, or none. */
     private record Right(Held lease, boolean free) {}
 
-    Computation(RemoteCache<V> cache, String key, ComputeOptions options, Work<V> work) {
+    /** {@code behind} computes what nobody waits for: the next value of a stale one. */
+    Computation(RemoteCache<V> cache, String key, ComputeOptions options, Work<V> work, Work<V> behind) {
         this.cache = cache;
         this.client = cache.client();
         this.key = key;
         this.options = options;
         this.work = work;
+        this.behind = behind;
     }
 
     /** Finds the value or computes it. */
@@ -273,7 +276,7 @@ final class Computation<V> {
             return;
         }
         long began = System.nanoTime();
-        CompletableFuture<V> computed = work.begin(client.flights().alone(), place);
+        CompletableFuture<V> computed = behind.begin(client.flights().alone(), place);
         client.track(computed);
         computed.whenComplete((value, thrown) -> {
             client.computed(cache.name(), System.nanoTime() - began, thrown != null);

@@ -243,22 +243,30 @@ final class RemoteCache<V> implements HotplateCache<V> {
     @Override
     public V get(CharSequence key, Loader<? extends V> loader, ComputeOptions options) {
         Objects.requireNonNull(loader, "loader");
+        Function<String, Computation.Work<V>> behind = text -> (here, atEnd) -> client.threads()
+                .compute(() -> Within.run(here, () -> called(() -> loader.load(text))), atEnd);
         if (options.callersThread()) {
             CallersThread caller = new CallersThread(client.threads());
-            return caller.await(computed(key, options, text -> (here, atEnd) ->
-                    caller.compute(() -> Within.run(here, () -> called(() -> loader.load(text))), atEnd)));
+            Function<String, Computation.Work<V>> work = text -> (here, atEnd) ->
+                    caller.compute(() -> Within.run(here, () -> called(() -> loader.load(text))), atEnd);
+            return caller.await(computed(key, options, work, behind));
         }
-        return Async.await(computed(key, options, text -> (here, atEnd) -> client.threads()
-                .compute(() -> Within.run(here, () -> called(() -> loader.load(text))), atEnd)));
+        return Async.await(computed(key, options, behind, behind));
     }
 
     @Override
     public CompletableFuture<V> getAsync(CharSequence key, AsyncLoader<? extends V> loader, ComputeOptions options) {
         Objects.requireNonNull(loader, "loader");
-        return begun(() -> computed(key, options, text -> (here, atEnd) -> begun(here, () -> loader.load(text), atEnd)));
+        Function<String, Computation.Work<V>> work = text -> (here, atEnd) -> begun(here, () -> loader.load(text), atEnd);
+        return begun(() -> computed(key, options, work, work));
     }
 
-    private CompletableFuture<V> computed(CharSequence key, ComputeOptions options, Function<String, Computation.Work<V>> work) {
+    /** {@code behind} computes what nobody waits for. */
+    private CompletableFuture<V> computed(
+            CharSequence key,
+            ComputeOptions options,
+            Function<String, Computation.Work<V>> work,
+            Function<String, Computation.Work<V>> behind) {
         String text = Key.textOf(key);
         if (options.mode() == CacheMode.BYPASS) {
             return bypassed(work.apply(text));
@@ -275,7 +283,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
             }
         }
         boolean refresh = options.mode() == CacheMode.REFRESH;
-        Computation<V> computation = new Computation<>(this, text, options, work.apply(text));
+        Computation<V> computation = new Computation<>(this, text, options, work.apply(text), behind.apply(text));
         Flights.Key shared = new Flights.Key(
                 name, text, refresh, codec, options.maxAge(), options.staleWhileRevalidate(), options.perProcess());
         return Async.then(client.flights().join(shared, computation::run), computation::told);
