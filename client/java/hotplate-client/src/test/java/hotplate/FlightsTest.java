@@ -332,4 +332,55 @@ class FlightsTest {
             Scripted.until("it is stored", () -> server.calls(PutRequest.class) == 1);
         }
     }
+
+    @Test
+    void anInterruptedComputationIsNoFailureThatIsRemembered() throws Exception {
+        ComputeOptions own = ComputeOptions.DEFAULT.rememberFailure(Ttl.seconds(60)).staleIfError(true).callersThread(true);
+        List<Loader<String>> loaders = List.of(
+                key -> {
+                    Thread.sleep(60_000);
+                    return "late";
+                },
+                key -> {
+                    try {
+                        Thread.sleep(60_000);
+                    } catch (InterruptedException interrupted) {
+                        throw new IllegalStateException("wrapped", interrupted);
+                    }
+                    return "late";
+                },
+                key -> {
+                    while (!Thread.currentThread().isInterrupted()) {
+                        Thread.onSpinWait();
+                    }
+                    throw new IllegalStateException("gone on");
+                });
+        for (Loader<String> loader : loaders) {
+            int before = server.calls(ReleaseLeaseRequest.class);
+            try (Hotplate hotplate = server.client()) {
+                CountDownLatch began = new CountDownLatch(1);
+                CompletableFuture<Boolean> interrupted = new CompletableFuture<>();
+                CompletableFuture<Throwable> failure = new CompletableFuture<>();
+                Thread caller = new Thread(() -> {
+                    try {
+                        texts(hotplate).get("k", key -> {
+                            began.countDown();
+                            return loader.load(key);
+                        }, own);
+                    } catch (HotplateException told) {
+                        interrupted.complete(Thread.interrupted());
+                        failure.complete(told);
+                    }
+                });
+                caller.start();
+                assertTrue(began.await(60, TimeUnit.SECONDS));
+                caller.interrupt();
+                Throwable told = failure.get(60, TimeUnit.SECONDS);
+                assertEquals(ErrorKind.CANCELLED, assertInstanceOf(HotplateException.class, told).kind());
+                assertTrue(interrupted.join(), "the thread stays interrupted");
+                Scripted.until("the lease is given back", () -> server.calls(ReleaseLeaseRequest.class) == before + 1);
+                assertFalse(server.seen(ReleaseLeaseRequest.class).get(before).hasFailure());
+            }
+        }
+    }
 }

@@ -23,6 +23,10 @@ final class CallersThread {
             } catch (Throwable thrown) {
                 failure = thrown;
             }
+            if (failure != null && Interruptions.ended(failure)) {
+                // Who asked to end it asked this thread: the caller is to see that, too.
+                Thread.currentThread().interrupt();
+            }
             atEnd.run();
             if (failure == null) {
                 outcome.complete(value);

@@ -329,6 +329,11 @@ final class Computation<V> {
 
     /** What comes of a computation that failed, and what becomes of the lease. */
     private CompletableFuture<Landed<V>> fallBack(Held held, HotplateException failure) {
+        if (failure.kind() == ErrorKind.CANCELLED) {
+            // It was ended, which says nothing about the next that is begun.
+            giveBack(held);
+            return Async.done(new Landed<>(null, failure, null));
+        }
         boolean accepts = options.staleIfError() && options.mode() == CacheMode.USE;
         CompletableFuture<Lookup<V>> stale = accepts ? stale() : Async.done(null);
         return Async.then(stale, found -> {

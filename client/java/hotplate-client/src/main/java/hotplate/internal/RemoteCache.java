@@ -330,12 +330,13 @@ final class RemoteCache<V> implements HotplateCache<V> {
         T get() throws Exception;
     }
 
-    /** Calls what computes, and makes its failure one of kind COMPUTE. */
+    /** Calls what computes, and makes its failure one of kind COMPUTE; CANCELLED, where this thread was interrupted meanwhile. */
     private static <T> T called(Throwing<T> compute) {
         try {
             return compute.get();
         } catch (Throwable thrown) {
-            throw failed(thrown);
+            boolean interrupted = thrown instanceof Exception && Thread.currentThread().isInterrupted();
+            throw interrupted ? Interruptions.cancelled(thrown) : failed(thrown);
         }
     }
 
@@ -390,6 +391,9 @@ final class RemoteCache<V> implements HotplateCache<V> {
         Throwable bare = thrown;
         while (bare instanceof java.util.concurrent.CompletionException && bare.getCause() != null) {
             bare = bare.getCause();
+        }
+        if (Interruptions.ended(bare)) {
+            return Interruptions.cancelled(bare);
         }
         if (bare instanceof Error) {
             LOG.log(System.Logger.Level.ERROR, "a computation panicked: {0}", bare.getClass().getName());

@@ -93,10 +93,10 @@ final class HotplateSpringCache<V> extends AbstractValueAdaptingCache {
         return value;
     }
 
-    /** The computation's own failure, where it was here. */
+    /** The computation's own failure, where it was here; also that it was interrupted. */
     private static Throwable cause(HotplateException failure) {
-        boolean own = failure.kind() == ErrorKind.COMPUTE && failure.getCause() != null;
-        return own ? failure.getCause() : failure;
+        boolean computing = failure.kind() == ErrorKind.COMPUTE || failure.kind() == ErrorKind.CANCELLED;
+        return computing && failure.getCause() != null ? failure.getCause() : failure;
     }
 
     @Override
