@@ -383,4 +383,22 @@ class FlightsTest {
             }
         }
     }
+
+    @Test
+    void aStaleValueThatCannotBeReadLeavesTheFailureAsItIs() throws Exception {
+        GetResponse other = Scripted.hit("{}");
+        hasStale(other.toBuilder()
+                .setEntry(other.getEntry().toBuilder()
+                        .setMetadata(Scripted.text().toBuilder().setContentType("application/json")))
+                .build());
+        try (Hotplate hotplate = server.client()) {
+            ComputeOptions options = ComputeOptions.DEFAULT.staleIfError(true).rememberFailure(Ttl.seconds(60));
+            HotplateException told = assertThrows(HotplateException.class, () -> texts(hotplate).get("k", key -> {
+                throw new IllegalStateException("no");
+            }, options));
+            assertEquals(ErrorKind.COMPUTE, told.kind());
+            Scripted.until("the lease is given back", () -> server.calls(ReleaseLeaseRequest.class) == 1);
+            assertTrue(server.seen(ReleaseLeaseRequest.class).get(0).hasFailure());
+        }
+    }
 }

@@ -378,11 +378,21 @@ final class Computation<V> {
                 .build();
         return Async.handle(onWork(client.gate().read(() -> client.whole().get(request))), (attempt, failure) -> {
             if (failure == null && attempt.answer() != null) {
-                return Async.done(Wire.lookup(cache.codec(), attempt.answer()));
+                return Async.done(readable(attempt.answer()));
             }
             LOG.log(System.Logger.Level.WARNING, "a computation failed and whether there is a stale value is not known");
             return Async.done(new Lookup.Miss<>(MissReason.OTHER));
         });
+    }
+
+    /** What was found; nothing, where this codec cannot read it: the failure in place of which it would be used says more. */
+    private Lookup<V> readable(GetResponse answer) {
+        try {
+            return Wire.lookup(cache.codec(), answer);
+        } catch (HotplateException unreadable) {
+            LOG.log(System.Logger.Level.WARNING, "a computation failed and the stale value cannot be read: {0}", unreadable.brief());
+            return new Lookup.Miss<>(MissReason.OTHER);
+        }
     }
 
     /** What a caller is told of a remembered failure or absence. */
