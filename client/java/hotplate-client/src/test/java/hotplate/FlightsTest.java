@@ -401,4 +401,38 @@ class FlightsTest {
             assertTrue(server.seen(ReleaseLeaseRequest.class).get(0).hasFailure());
         }
     }
+
+    @Test
+    void nobodyJoinsWhatBeganBeforeAnInvalidationThatWasGivenUp() throws Exception {
+        server.invalidate = Scripted.silent();
+        try (Hotplate hotplate = server.client()) {
+            List<StreamObserver<GetResponse>> held = held();
+            CompletableFuture<Invalidated> dropping = texts(hotplate).invalidateAsync(List.of(Selector.key("k")));
+            Scripted.until("it is under way", () -> server.calls(hotplate.v1.InvalidateRequest.class) == 1);
+            texts(hotplate).getAsync("k", key -> new CompletableFuture<>());
+            Scripted.until("it asks", () -> held.size() == 1);
+            dropping.cancel(true);
+            texts(hotplate).getAsync("k", key -> new CompletableFuture<>());
+            Scripted.until("who asks after it asks anew", () -> held.size() == 2);
+        }
+    }
+
+    @Test
+    void nobodyJoinsWhatBeganBeforeAWriteThatWasAnswered() throws Exception {
+        try (Hotplate hotplate = server.client()) {
+            List<StreamObserver<GetResponse>> held = held();
+            server.put = (request, to) -> {
+                betweens.add(texts(hotplate).getAsync(request.getKey(), key -> new CompletableFuture<>()));
+                to.onNext(Scripted.stored());
+                to.onCompleted();
+            };
+            for (int round = 0; round < 20; round++) {
+                String key = "k" + round;
+                int asked = 2 * round;
+                texts(hotplate).put(key, "v");
+                betweens.add(texts(hotplate).getAsync(key, some -> new CompletableFuture<>()));
+                Scripted.until("both ask", () -> held.size() == asked + 2);
+            }
+        }
+    }
 }

@@ -74,6 +74,16 @@ public final class Async {
         return then(first, value -> done(make.apply(value)));
     }
 
+    /** Does something when a step has ended, before anyone who waits for what this returns goes on; also when the whole is given up. */
+    public static <A> CompletableFuture<A> first(CompletableFuture<A> step, Runnable act) {
+        // What follows a step is not called in order, and a step that was given up is followed by nothing: so it may be done twice.
+        step.whenComplete((value, failure) -> act.run());
+        return handle(step, (value, failure) -> {
+            act.run();
+            return failure == null ? done(value) : failed(failure);
+        });
+    }
+
     /** A step that has its value. */
     public static <A> CompletableFuture<A> done(A value) {
         return CompletableFuture.completedFuture(value);

@@ -457,9 +457,8 @@ final class RemoteCache<V> implements HotplateCache<V> {
                     return attempt;
                 }));
         // Who asks from now on gets no value that was looked up before this write was answered, however that was.
-        sent.whenComplete((attempt, failure) -> client.flights().outdate(name, request.getKey()));
         return Async.map(
-                sent,
+                Async.first(sent, () -> client.flights().outdate(name, request.getKey())),
                 attempt -> written(attempt.answer() == null ? null : Wire.written(attempt.answer()), attempt.away()));
     }
 
@@ -589,10 +588,7 @@ final class RemoteCache<V> implements HotplateCache<V> {
             return response;
         }));
         // What was looked up between the first time and the end, whatever that is, may still be what was dropped.
-        return Async.handle(changed, (response, failure) -> {
-            client.flights().outdate(name);
-            return failure == null ? Async.done(response) : Async.failed(failure);
-        });
+        return Async.first(changed, () -> client.flights().outdate(name));
     }
 
     private static void texts(String field, Map<String, String> pairs) {

@@ -173,10 +173,9 @@ public final class RemoteHotplate implements Hotplate {
             }
         }
 
-        /** However a step ends, it is known to have. */
+        /** However a step ends, it is known to have before its caller is told. */
         <A> CompletableFuture<A> covering(CompletableFuture<A> step) {
-            step.whenComplete((value, failure) -> unknown());
-            return step;
+            return Async.first(step, this::unknown);
         }
     }
 
