@@ -26,6 +26,7 @@ import hotplate.WatchOptions;
 import hotplate.WriteOptions;
 import hotplate.WriteStream;
 import hotplate.Written;
+import hotplate.internal.Interruptions;
 import hotplate.v1.Entry;
 import hotplate.v1.ExplainKeyResponse;
 import hotplate.v1.PreloadItem;
@@ -58,7 +59,7 @@ final class InMemoryCache<V> implements HotplateCache<V> {
 
     /** What callers share a computation by: also what they accept. */
     private record Computing(
-            String key, Codec<?> codec, Duration maxAge, boolean staleWhileRevalidate, boolean perProcess) {}
+            Shelf shelf, String key, Codec<?> codec, Duration maxAge, boolean staleWhileRevalidate, boolean perProcess) {}
 
     InMemoryCache(String name, Shelf shelf, Codec<V> codec) {
         this.name = name;
@@ -168,22 +169,29 @@ final class InMemoryCache<V> implements HotplateCache<V> {
             return CompletableFuture.failedFuture(unfit);
         }
         Computing computing = new Computing(
-                text, codec, options.maxAge(), options.staleWhileRevalidate(), options.perProcess());
+                shelf, text, codec, options.maxAge(), options.staleWhileRevalidate(), options.perProcess());
         boolean shares = options.mode() == CacheMode.USE;
-        if (shares && RUNNING.get().stream().anyMatch(one -> one.key.equals(text))) {
+        if (shares && RUNNING.get().stream().anyMatch(one -> one.shelf == shelf && one.key.equals(text))) {
             return CompletableFuture.failedFuture(new HotplateException(
                     ErrorKind.INVALID_ARGUMENT, "this computation asks for what waits for it: both would wait for ever"));
         }
         Shelf.Running mine = new Shelf.Running();
-        Shelf.Running shared;
+        Shelf.Running shared = null;
+        Found<V> found;
         // What is there and what is being computed is one look: in between, somebody could have stored it.
         synchronized (shelf) {
-            CompletableFuture<V> found = found(text, loader, options);
-            if (found != null) {
-                return found;
+            found = found(text, options);
+            if (found == null) {
+                shared = shares ? shelf.computations.putIfAbsent(computing, mine) : null;
+                (shared == null ? mine : shared).waiters++;
             }
-            shared = shares ? shelf.computations.putIfAbsent(computing, mine) : null;
-            (shared == null ? mine : shared).waiters++;
+        }
+        // What computes may wait for other threads, which read here.
+        if (found != null && found.renewing() != null) {
+            compute(renewing(text), found.renewing(), loader, options);
+        }
+        if (found != null) {
+            return found.told();
         }
         Shelf.Running joined = shared == null ? mine : shared;
         CompletableFuture<Object> place = joined.outcome.copy();
@@ -197,8 +205,15 @@ final class InMemoryCache<V> implements HotplateCache<V> {
         return told;
     }
 
+    /** What a caller is told without computing, and the computation of the next value that it has to begin; null for none. */
+    private record Found<V>(CompletableFuture<V> told, Shelf.Running renewing) {
+        static <V> Found<V> failed(HotplateException failure) {
+            return new Found<>(CompletableFuture.failedFuture(failure), null);
+        }
+    }
+
     /** What there is without computing; null for nothing. */
-    private CompletableFuture<V> found(String key, AsyncLoader<? extends V> loader, ComputeOptions options) {
+    private Found<V> found(String key, ComputeOptions options) {
         if (options.mode() != CacheMode.USE && options.mode() != CacheMode.ONLY) {
             return null;
         }
@@ -207,35 +222,37 @@ final class InMemoryCache<V> implements HotplateCache<V> {
             found = lookup(key, new ReadOptions(options.staleWhileRevalidate(), options.maxAge(), false, Tier.UNKNOWN));
         } catch (HotplateException unreadable) {
             if (options.mode() == CacheMode.ONLY) {
-                return CompletableFuture.failedFuture(unreadable);
+                return Found.failed(unreadable);
             }
             return null;
         }
         if (found instanceof Lookup.Hit<V> hit) {
-            if (hit.stale() && options.mode() == CacheMode.USE) {
-                renew(key, loader, options);
-            }
-            return CompletableFuture.completedFuture(hit.value());
+            boolean renews = hit.stale() && options.mode() == CacheMode.USE;
+            return new Found<>(CompletableFuture.completedFuture(hit.value()), renews ? renew(key) : null);
         } else if (found instanceof Lookup.Negative<V> negative) {
             boolean failed = negative.reason().equals(COMPUTE_FAILED);
             String said = failed ? negative.message() : "remembered as absent: " + negative.message();
-            return CompletableFuture.failedFuture(
+            return Found.failed(
                     new HotplateException(failed ? ErrorKind.COMPUTE : ErrorKind.NOT_FOUND, said).withReason(negative.reason()));
         } else if (options.mode() == CacheMode.ONLY) {
-            return CompletableFuture.failedFuture(
+            return Found.failed(
                     new HotplateException(ErrorKind.NOT_FOUND, "it is not in the cache").withReason("NOT_CACHED"));
         }
         return null;
     }
 
-    /** Computes the next value of a stale one. A loader that does not wait does so on this thread, before its caller goes on. */
-    private void renew(String key, AsyncLoader<? extends V> loader, ComputeOptions options) {
-        Computing computing = new Computing(key, codec, null, false, false);
+    private Computing renewing(String key) {
+        return new Computing(shelf, key, codec, null, false, false);
+    }
+
+    /**
+     * Takes the turn to compute the next value of a stale one, which the caller does on its own thread before it goes on; null: someone else
+     * has it.
+     */
+    private Shelf.Running renew(String key) {
         Shelf.Running running = new Shelf.Running();
         running.waiters = 1;
-        if (shelf.computations.putIfAbsent(computing, running) == null) {
-            compute(computing, running, loader, options);
-        }
+        return shelf.computations.putIfAbsent(renewing(key), running) == null ? running : null;
     }
 
     /** What one caller gets: in place of a failure a stale value, where it accepts that. */
@@ -245,14 +262,27 @@ final class InMemoryCache<V> implements HotplateCache<V> {
             return;
         }
         Throwable bare = failure instanceof CompletionException && failure.getCause() != null ? failure.getCause() : failure;
-        if (options.staleIfError() && options.mode() == CacheMode.USE) {
-            ReadOptions stale = ReadOptions.DEFAULT.acceptingStale().maxAge(options.maxAge());
-            if (lookup(key, stale) instanceof Lookup.Hit<V> hit) {
-                told.complete(hit.value());
-                return;
-            }
+        boolean accepts = options.staleIfError() && options.mode() == CacheMode.USE;
+        Lookup<V> stale = accepts && !cancelled(bare) ? stale(key, options) : null;
+        if (stale instanceof Lookup.Hit<V> hit) {
+            told.complete(hit.value());
+        } else {
+            told.completeExceptionally(bare);
         }
-        told.completeExceptionally(bare);
+    }
+
+    private static boolean cancelled(Throwable failure) {
+        return failure instanceof HotplateException own && own.kind() == ErrorKind.CANCELLED;
+    }
+
+    /** What may be used in place of a failure; null where this codec cannot read it. */
+    private Lookup<V> stale(String key, ComputeOptions options) {
+        try {
+            return lookup(key, ReadOptions.DEFAULT.acceptingStale().maxAge(options.maxAge()));
+        } catch (HotplateException unreadable) {
+            LOG.log(System.Logger.Level.WARNING, "a computation failed and the stale value cannot be read: {0}", unreadable.brief());
+            return null;
+        }
     }
 
     private void leave(Computing computing, Shelf.Running running) {
@@ -275,6 +305,10 @@ final class InMemoryCache<V> implements HotplateCache<V> {
         try {
             value = loader.load(computing.key).toCompletableFuture();
         } catch (Throwable thrown) {
+            if (Interruptions.ended(thrown)) {
+                // Who asked to end it asked this thread: the caller is to see that, too.
+                Thread.currentThread().interrupt();
+            }
             value = CompletableFuture.failedFuture(thrown);
         } finally {
             if (outermost) {
@@ -302,9 +336,9 @@ final class InMemoryCache<V> implements HotplateCache<V> {
             Long held = shelf.heldOff.get(computing.key);
             boolean free = held == null || shelf.now() - held >= 0;
             boolean stores = options.mode() == CacheMode.REFRESH || current && free;
-            if (stores && failure != null) {
+            if (stores && failure != null && !cancelled(failure)) {
                 remember(computing.key, failure, options);
-            } else if (stores) {
+            } else if (stores && failure == null) {
                 try {
                     put(computing.key, result, options.write());
                 } catch (HotplateException unstored) {
@@ -333,6 +367,8 @@ final class InMemoryCache<V> implements HotplateCache<V> {
         Throwable bare = thrown instanceof CompletionException && thrown.getCause() != null ? thrown.getCause() : thrown;
         if (bare instanceof java.util.concurrent.CancellationException) {
             return new HotplateException(ErrorKind.CANCELLED, "given up");
+        } else if (Interruptions.ended(bare)) {
+            return Interruptions.cancelled(bare);
         }
         String text = bare instanceof Error ? "the computation panicked" : String.valueOf(bare.getMessage());
         return new HotplateException(ErrorKind.COMPUTE, text, bare);

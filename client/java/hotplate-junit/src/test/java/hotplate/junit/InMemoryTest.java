@@ -25,6 +25,7 @@ import hotplate.Written;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** The cache in memory answers as a server does, as far as it goes. */
@@ -135,5 +136,47 @@ class InMemoryTest {
         CompletableFuture<Integer> computing = new CompletableFuture<>();
         cache.getAsync("given", key -> computing).cancel(true);
         assertTrue(computing.isCancelled());
+    }
+
+    @Test
+    void theSameKeyElsewhereIsSomethingElse() {
+        HotplateCache<Integer> users = hotplate.cache("users", Codec.json(Integer.class));
+        HotplateCache<Integer> accounts = hotplate.cache("accounts", Codec.json(Integer.class));
+        HotplateCache<Integer> other = new InMemoryHotplate(clock).cache("users", Codec.json(Integer.class));
+        assertEquals(3, users.get("1", key -> accounts.get(key, again -> other.get(again, last -> 3))));
+    }
+
+    @Test
+    void aRenewalMayWaitForOtherThreads() {
+        ComputeOptions options = ComputeOptions.ttl(Duration.ofMinutes(1)).staleFor(Duration.ofHours(1)).staleWhileRevalidate(true);
+        cache.put("factor", 2);
+        cache.get("w", key -> 1, options);
+        clock.advance(Duration.ofMinutes(2));
+        Loader<Integer> asks =
+                key -> CompletableFuture.supplyAsync(() -> cache.get("factor", none -> 0)).get(20, TimeUnit.SECONDS);
+        assertEquals(1, cache.get("w", asks, options));
+        assertEquals(2, cache.get("w", key -> 3, options));
+    }
+
+    @Test
+    void aStaleValueThatCannotBeReadLeavesTheFailureAsItIs() {
+        cache.withCodec(Codec.text()).put("t", "text");
+        CompletableFuture<Integer> failing = cache.getAsync(
+                "t",
+                key -> CompletableFuture.failedFuture(new IllegalStateException("no")),
+                ComputeOptions.DEFAULT.staleIfError(true));
+        Exception told = assertThrows(Exception.class, () -> failing.get(20, TimeUnit.SECONDS));
+        assertEquals(ErrorKind.COMPUTE, assertInstanceOf(HotplateException.class, told.getCause()).kind());
+    }
+
+    @Test
+    void anInterruptedComputationIsNoFailureThatIsRemembered() {
+        ComputeOptions remembers = ComputeOptions.DEFAULT.rememberFailure(Ttl.seconds(60));
+        HotplateException told = assertThrows(HotplateException.class, () -> cache.get("i", key -> {
+            throw new InterruptedException();
+        }, remembers));
+        assertTrue(Thread.interrupted());
+        assertEquals(ErrorKind.CANCELLED, told.kind());
+        assertEquals(1, cache.get("i", key -> 1, remembers));
     }
 }
