@@ -9,6 +9,8 @@
 mod documents;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/samples.rs"]
+mod samples;
 #[path = "tidy/source.rs"]
 mod source;
 #[path = "tidy/words.rs"]

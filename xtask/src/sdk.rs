@@ -9,7 +9,7 @@ use crate::program::{command, root, tools};
 /// What is done of each SDK, in this order.
 pub(crate) const PHASES: [&str; 4] = ["prepare", "check", "test", "package"];
 
-/// Whose checks, tests and packages are those of the workspace.
+/// Whose checks and tests are those of the workspace.
 const OF_THE_WORKSPACE: &str = "rust";
 
 /// Seconds that a command may take of which `sdk.toml` says nothing.

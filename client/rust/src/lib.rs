@@ -77,8 +77,3 @@ pub use options::{ReadOptions, Selector, WriteOptions};
 pub use profile::Profile;
 pub use ttl::{Ttl, TtlClass, format_duration, parse_duration};
 pub use watch::{Preload, Watch, WatchItem};
-
-/// The examples of the README are compiled with the others.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
