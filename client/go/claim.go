@@ -23,7 +23,7 @@ type claim[T any] struct {
 	// lease is the right to store what is computed; with a hit, to renew it.
 	lease *held
 	// free: none is needed, as the cache was not asked for one. Neither: another process computes the same, the cache did
-	// not answer, or the caller may only read, and nothing is stored.
+	// not answer, gave none, or the caller may only read, and nothing is stored.
 	free bool
 }
 
@@ -47,7 +47,7 @@ type ask struct {
 // claimIt asks until it is known what to do, within the time that the caller wants to wait.
 func (n *Namespace[T]) claimIt(ctx context.Context, key string, options *computeOptions, c *course) (claim[T], error) {
 	ends := time.Now().Add(options.wait)
-	mayWrite := true
+	mayWrite, anew := true, true
 	for {
 		began := time.Now()
 		how := n.nextAsk(options, mayWrite, ends.Sub(began))
@@ -59,11 +59,16 @@ func (n *Namespace[T]) claimIt(ctx context.Context, key string, options *compute
 			continue
 		case err != nil:
 			return claim[T]{}, err
-		// What others invalidate until it is computed nobody can tell this process: it stores nothing.
+		// What others invalidate until it is computed nobody can tell a process without a lease: it stores nothing. Who has one, and
+		// could not read the large value beside it, computes under it.
 		case response == nil:
-			return claim[T]{}, nil
+			return claim[T]{lease: lease}, nil
+		// The value was gone by the time it was read, and that it is gone was told without a lease.
+		case isBareMiss(response, lease) && how.kind != askLook && anew:
+			anew = false
+			continue
 		case response.GetOutcome() != pb.GetOutcome_GET_OUTCOME_PENDING:
-			return n.claimed(response, lease, mayWrite)
+			return n.claimed(response, lease, mayWrite && (how.kind == askLook || !isBareMiss(response, lease)))
 		}
 		again, err := askAgain(ctx, response, how, began, ends)
 		if err != nil || !again {
@@ -127,13 +132,20 @@ func (n *Namespace[T]) askOnce(
 	case !isWanted:
 		lease.release()
 		return nil, nil, unwanted()
-	case err != nil || response == nil:
+	case err != nil:
 		lease.release()
 		return nil, nil, err
+	case response == nil:
+		return nil, lease, nil
 	case response.GetOutcome() != pb.GetOutcome_GET_OUTCOME_PENDING:
 		filling.offer(key, response)
 	}
 	return response, lease, nil
+}
+
+// isBareMiss tells of an answer that has neither a value nor the lease to make one, nor says who does.
+func isBareMiss(response *pb.GetResponse, lease *held) bool {
+	return lease == nil && response.GetEntry().GetPayload() == nil && response.GetOutcome() != pb.GetOutcome_GET_OUTCOME_PENDING
 }
 
 // unwanted ends what nobody waits for any more.
@@ -141,8 +153,8 @@ func unwanted() *Error {
 	return failure(KindCancelled, "nobody waited for the answer any more")
 }
 
-func (n *Namespace[T]) claimed(response *pb.GetResponse, lease *held, mayWrite bool) (claim[T], error) {
-	c := claim[T]{lease: lease, free: lease == nil && mayWrite}
+func (n *Namespace[T]) claimed(response *pb.GetResponse, lease *held, mayStore bool) (claim[T], error) {
+	c := claim[T]{lease: lease, free: lease == nil && mayStore}
 	found, err := lookup(n.codec, response)
 	switch {
 	case errors.Is(err, ErrCodec):

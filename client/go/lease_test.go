@@ -124,22 +124,68 @@ func TestClosingAClientGivesBackTheLeaseThatComesWithinAMoment(t *testing.T) {
 	}
 }
 
-func TestALeaseThatComesWithALargeValueThatCannotBeReadIsGivenBack(t *testing.T) {
+func TestALeaseThatComesWithALargeValueThatCannotBeReadIsKeptForWhatIsComputed(t *testing.T) {
 	t.Parallel()
 	large := leaseOf("token")
 	large.Outcome = pb.GetOutcome_GET_OUTCOME_STALE
 	large.Entry = &pb.Entry{
 		Payload: &pb.Entry_Large{Large: &pb.LargeValue{SizeBytes: 8 << 20}}, Metadata: &pb.EntryMetadata{Etag: "e"},
 	}
-	s := script(t, answers{"Get": always(large, nil), "ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil)})
-	space := hotplate.NS(s.client, "", hotplate.Bytes())
-	// Nobody listens there: the stream that reads it ends with the caller's time.
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	_, err := space.GetOrCompute(ctx, hotplate.Text("k"), func(context.Context) ([]byte, error) { return nil, nil },
-		hotplate.StaleWhileRevalidate())
-	_ = err
-	until(t, "the lease is given back", func() bool { return len(s.seen("ReleaseLease")) == 1 })
+	to := answers{
+		"Get": always(large, nil), "ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil),
+		"Put": always(&pb.PutResponse{Outcome: pb.PutOutcome_PUT_OUTCOME_STORED}, nil),
+	}
+	// Nobody listens there: the stream that reads it is given up before it would wait for longer than this.
+	soon := hotplate.WithTimeout(100 * time.Millisecond)
+	s := script(t, to, soon)
+	compute := func(context.Context) ([]byte, error) { return []byte("v"), nil }
+	value, err := hotplate.NS(s.client, "", hotplate.Bytes()).GetOrCompute(
+		t.Context(), hotplate.Text("k"), compute, hotplate.StaleWhileRevalidate())
+	if string(value) != "v" || err != nil {
+		t.Fatal(value, err)
+	}
+	if puts := s.seen("Put"); len(puts) != 1 || puts[0].(*pb.PutRequest).GetLeaseToken() != "token" || len(s.seen("ReleaseLease")) != 0 {
+		t.Error(puts, s.seen("ReleaseLease"))
+	}
+	raising := script(t, to, soon, hotplate.WithOnError(hotplate.OnErrorRaise))
+	_, err = hotplate.NS(raising.client, "", hotplate.Bytes()).GetOrCompute(t.Context(), hotplate.Text("k"), compute)
+	if !errors.Is(err, hotplate.ErrUnavailable) && !errors.Is(err, hotplate.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	until(t, "the lease is given back", func() bool { return len(raising.seen("ReleaseLease")) == 1 })
+}
+
+func TestAMissWithoutTheLeaseThatWasAskedForGivesNoRightToStore(t *testing.T) {
+	t.Parallel()
+	bare := &pb.GetResponse{Outcome: pb.GetOutcome_GET_OUTCOME_MISS}
+	for _, c := range []struct {
+		what      string
+		answers   []*pb.GetResponse
+		options   []hotplate.ComputeOption
+		gets      int
+		stored    bool
+		withLease string
+	}{
+		{"the lease comes with the second", []*pb.GetResponse{bare, leaseOf("token")}, nil, 2, true, "token"},
+		{"it never comes", []*pb.GetResponse{bare, bare}, nil, 2, false, ""},
+		{"none was asked for", []*pb.GetResponse{bare}, []hotplate.ComputeOption{hotplate.PerProcess()}, 1, true, ""},
+	} {
+		var gets atomic.Int64
+		s := script(t, answers{
+			"Get": func(context.Context, proto.Message) (proto.Message, error) { return c.answers[gets.Add(1)-1], nil },
+			"Put": always(&pb.PutResponse{Outcome: pb.PutOutcome_PUT_OUTCOME_STORED}, nil),
+		})
+		space := hotplate.NS(s.client, "", hotplate.String())
+		value, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(context.Context) (string, error) { return "v", nil }, c.options...)
+		puts := s.seen("Put")
+		if value != "v" || err != nil || len(s.seen("Get")) != c.gets || (len(puts) == 1) != c.stored {
+			t.Error(c.what, value, err, s.seen("Get"), puts)
+			continue
+		}
+		if c.stored && puts[0].(*pb.PutRequest).GetLeaseToken() != c.withLease {
+			t.Error(c.what, puts)
+		}
+	}
 }
 
 func TestCallersWaitAMomentForTheirValueToBeStoredAndNoLonger(t *testing.T) {
