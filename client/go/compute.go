@@ -33,8 +33,9 @@ const storeWaitMax = time.Second
 //     others up until its lease lapses.
 //   - With [StaleWhileRevalidate], and for a value that is to be renewed ahead of its end, the caller gets what is there, and
 //     the next value is computed behind it. With [StaleIfError], a stale value is returned in place of a failure.
-//   - Storing is best effort: callers wait for it for at most 1 s, and its failure is logged and never theirs. A lease that was lost, because of an invalidation
-//     for instance, stores nothing, and the caller still gets its value.
+//   - Storing is best effort: callers wait for it for at most 1 s, and its failure is logged and never theirs. As many values are
+//     stored at once as may be computed ([WithComputationsMax]); one that finds no place within that time is not stored. A lease
+//     that was lost, because of an invalidation for instance, stores nothing, and the caller still gets its value.
 //   - Who asks after a write or an invalidation of this client was answered, whatever came of it, joins nothing that began
 //     before it. Nor does a caller join one who accepts something else ([MaxAge], [StaleWhileRevalidate], [PerProcess], another
 //     type): they ask side by side, and one of them gets the lease. Where the cache is away each of them computes.
@@ -147,7 +148,7 @@ func (n *Namespace[T]) lookComputeStore(
 	began := time.Now()
 	value, err := runComputation(ctx, n.client.tasks, n.client.log, release, compute)
 	if err == nil && c.computed() {
-		n.storeBehind(ctx, key, right, value, o, began)
+		n.storeBehind(ctx, c, right, n.toStore(key, right, value, o, began))
 		return value, nil
 	}
 	defer right.lease.release()
@@ -171,8 +172,10 @@ func (n *Namespace[T]) renew(
 		lease.release()
 		return
 	}
-	ctx, cancel := context.WithCancel(n.client.flights.numbered(context.WithoutCancel(ctx)))
+	own, ended := n.client.flights.beside(context.WithoutCancel(ctx), spot{n.name, key})
+	ctx, cancel := context.WithCancel(own)
 	started := n.client.tasks.start(func(closed context.Context) {
+		defer ended()
 		defer cancel()
 		stop := context.AfterFunc(closed, cancel)
 		defer stop()
@@ -182,9 +185,7 @@ func (n *Namespace[T]) renew(
 		switch {
 		case err == nil:
 			right := claim[T]{lease: lease}
-			if request := n.toStore(key, right, value, o, began); request != nil {
-				n.store(ctx, right, request)
-			}
+			n.storeInTurn(ctx, right, n.toStore(key, right, value, o, began), time.After(storeWaitMax))
 		case ctx.Err() == nil:
 			n.client.log.Warn("a value could not be renewed and is used while it may be", "kind", asError(err).Kind.String())
 			lease.fail(asError(err), beside(o), &o.write)
@@ -192,6 +193,7 @@ func (n *Namespace[T]) renew(
 	})
 	if !started {
 		cancel()
+		ended()
 		release()
 		lease.release()
 	}
@@ -210,46 +212,61 @@ func beside(o *computeOptions) Lifetime {
 	}
 }
 
-// storeBehind stores a value, if there is a right to, in a task of its own that goes on under the lease when it takes longer than
-// the callers wait for it. When as many are being stored so as may be, they wait to the end.
-func (n *Namespace[T]) storeBehind(
-	ctx context.Context, key string, right claim[T], value T, o *computeOptions, began time.Time,
-) {
-	// Written out before anybody has it: what becomes of it afterwards is its callers' business.
-	request := n.toStore(key, right, value, o, began)
+// storeBehind stores a value, if there is a right to, in a task of its own that goes on when it takes longer than the callers wait for
+// it. Without a lease it ends with what outdates the value.
+func (n *Namespace[T]) storeBehind(ctx context.Context, c *course, right claim[T], request *pb.PutRequest) {
 	if request == nil {
 		right.lease.release()
 		return
 	}
-	stores := n.client.flights.stores
-	select {
-	case stores <- struct{}{}:
-	default:
-		n.store(ctx, right, request)
-		return
-	}
-	stored := make(chan struct{})
 	storing, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	started := n.client.tasks.start(func(closed context.Context) {
-		defer func() { <-stores }()
-		defer close(stored)
-		defer cancel()
-		defer context.AfterFunc(closed, cancel)()
-		n.store(storing, right, request)
-	})
-	if !started {
-		cancel()
-		<-stores
-		right.lease.release()
-		return
+	ended := func() {}
+	if right.lease == nil {
+		var ok bool
+		if ended, ok = c.unleased(cancel); !ok {
+			cancel()
+			return
+		}
 	}
 	timer := time.NewTimer(storeWaitMax)
 	defer timer.Stop()
+	placed, stored := make(chan time.Time), make(chan struct{})
+	defer close(placed)
+	started := n.client.tasks.start(func(closed context.Context) {
+		defer close(stored)
+		defer ended()
+		defer cancel()
+		defer context.AfterFunc(closed, cancel)()
+		n.storeInTurn(storing, right, request, placed)
+	})
+	if !started {
+		cancel()
+		ended()
+		right.lease.release()
+		return
+	}
 	select {
 	case <-stored:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+}
+
+// storeInTurn stores a value when fewer are being stored than may be; not at all when that is not so by then.
+func (n *Namespace[T]) storeInTurn(ctx context.Context, right claim[T], request *pb.PutRequest, until <-chan time.Time) {
+	if request == nil {
+		return
+	}
+	release, ok := n.client.flights.store(ctx, until)
+	if !ok {
+		right.lease.release()
+		if ctx.Err() == nil {
+			n.client.log.Warn("a computed value is not stored: as many are being stored as may be", "max", cap(n.client.flights.stores))
+		}
+		return
+	}
+	defer release()
+	n.store(ctx, right, request)
 }
 
 // toStore is what stores a value; nil when there is no right to, or it cannot be written.

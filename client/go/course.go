@@ -77,4 +77,19 @@ func (c *course) computed() (mayStore bool) {
 	return !c.outdated.Load()
 }
 
+// unleased has this called when what is stored without a lease is outdated; ended when it is stored. False: it is outdated already.
+func (c *course) unleased(end context.CancelFunc) (ended func(), ok bool) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	if c.outdated.Load() {
+		return nil, false
+	}
+	c.flights.unleased[c] = end
+	return func() {
+		c.flights.mu.Lock()
+		defer c.flights.mu.Unlock()
+		delete(c.flights.unleased, c)
+	}, true
+}
+
 func (c *course) need() { c.needOnce.Do(func() { close(c.needed) }) }

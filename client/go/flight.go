@@ -25,13 +25,22 @@ type flightKey struct {
 // anyAge stands for no bound: no caller can ask for it.
 const anyAge = time.Duration(-1 << 63)
 
-// mayWaitFor tells whether who asks for one may have to wait for the other on the server, where nobody sees that it does.
-func (k *flightKey) mayWaitFor(other *flightKey) bool {
-	return k.namespace == other.namespace && k.key == other.key && !k.refresh && !other.refresh && !k.perProcess && !other.perProcess
+func (k *flightKey) spot() spot { return spot{k.namespace, k.key} }
+
+// spot is what is computed, in whatever way it is asked for.
+type spot struct{ namespace, key string }
+
+// identity is what computations of one spot are called among those that wait for each other: one name for all of them, also for those
+// that nobody joins any more, as one may wait for another on the server, where nobody sees that it does. It lasts while one of them
+// does.
+type identity struct {
+	id   uint64
+	uses int
 }
 
 // flight is a computation under way.
 type flight struct {
+	// id is that of its spot.
 	id      uint64
 	waiters int
 	course  *course
@@ -44,19 +53,23 @@ type flight struct {
 // flights are the computations of a client that are under way.
 type flights struct {
 	tasks *tasks
-	// slots are places for computations, stores for values that are stored behind their callers.
+	// slots are places for computations, stores for values that are stored.
 	slots, stores chan struct{}
 
 	mu    sync.Mutex
 	table map[flightKey]*flight
+	// ids are of all that is computed, also outside of the table.
+	ids   map[spot]*identity
 	next  uint64
 	waits waits
+	// unleased ends the storing of what is stored without a lease: the server would not know that it is outdated.
+	unleased map[*course]context.CancelFunc
 }
 
 func newFlights(computationsMax int, running *tasks) *flights {
 	return &flights{
 		tasks: running, slots: make(chan struct{}, computationsMax), stores: make(chan struct{}, computationsMax),
-		table: map[flightKey]*flight{}, waits: waits{},
+		table: map[flightKey]*flight{}, ids: map[spot]*identity{}, waits: waits{}, unleased: map[*course]context.CancelFunc{},
 	}
 }
 
@@ -104,7 +117,8 @@ func (f *flights) enter(
 ) (*flight, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if waiter != 0 && f.waitsForItself(&key, waiter) {
+	// The same flight, or one that asks for the same in another way, and has its lease or waits for who has it.
+	if known := f.ids[key.spot()]; waiter != 0 && known != nil && f.waits.leads(known.id, waiter) {
 		return nil, invalid("key", "this computation asks for what waits for it: both would wait for ever")
 	}
 	if underway := f.table[key]; underway != nil {
@@ -117,7 +131,7 @@ func (f *flights) enter(
 	// The computation has what the first caller's context carries, and ends when nobody waits: not with that caller.
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	begun := &flight{
-		id: f.number(), waiters: 1, done: make(chan struct{}),
+		id: f.identify(key.spot()), waiters: 1, done: make(chan struct{}),
 		course: &course{flights: f, cancel: cancel, needed: make(chan struct{}), key: key},
 	}
 	begun.course.ownFlight = begun
@@ -132,43 +146,52 @@ func (f *flights) enter(
 	})
 	if !started {
 		cancel()
+		f.forget(key.spot())
 		return nil, closedError()
 	}
 	f.table[key] = begun
 	if waiter != 0 {
-		// What is new waits for nobody yet.
 		f.waits.enter(waiter, begun.id)
 	}
 	return begun, nil
 }
 
-func (f *flights) number() uint64 {
-	f.next++
-	return f.next
+// identify is the id of one more computation of this spot; forget ends it. It is called with the lock.
+func (f *flights) identify(of spot) uint64 {
+	known := f.ids[of]
+	if known == nil {
+		f.next++
+		known = &identity{id: f.next}
+		f.ids[of] = known
+	}
+	known.uses++
+	return known.id
 }
 
-// numbered is the context of a computation that nobody joins.
-func (f *flights) numbered(ctx context.Context) context.Context {
+// forget is called with the lock.
+func (f *flights) forget(of spot) {
+	known := f.ids[of]
+	if known.uses--; known.uses == 0 {
+		delete(f.ids, of)
+	}
+}
+
+// beside is the context of a computation that nobody joins, until ended is called.
+func (f *flights) beside(ctx context.Context, of spot) (own context.Context, ended func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return inside(ctx, within{f, f.number()})
-}
-
-// waitsForItself tells whether what this computation asks for waits for it: the same flight, or one that asks for the same key in
-// another way, and has its lease or waits for who has it. It is called with the lock.
-func (f *flights) waitsForItself(key *flightKey, waiter uint64) bool {
-	for other, underway := range f.table {
-		if (other == *key || key.mayWaitFor(&other)) && f.waits.leads(underway.id, waiter) {
-			return true
-		}
+	return inside(ctx, within{f, f.identify(of)}), func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.forget(of)
 	}
-	return false
 }
 
 func (f *flights) land(key flightKey, landed *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.remove(key, landed)
+	f.forget(key.spot())
 }
 
 // remove takes a flight out of the table, where it still is in it. It is called with the lock.
@@ -220,8 +243,24 @@ func (f *flights) slot() (release func(), ok bool) {
 
 func (f *flights) release() { <-f.slots }
 
+// store is a place for one more value to be stored, which is waited for until then; release gives it back.
+func (f *flights) store(ctx context.Context, until <-chan time.Time) (release func(), ok bool) {
+	select {
+	case f.stores <- struct{}{}:
+		return func() { <-f.stores }, true
+	default:
+	}
+	select {
+	case f.stores <- struct{}{}:
+		return func() { <-f.stores }, true
+	case <-until:
+	case <-ctx.Done():
+	}
+	return nil, false
+}
+
 // outdate marks what is under way in a namespace as computed from what no longer holds: its callers get it, nobody else does,
-// and it is not stored.
+// and it is not stored. Storing that began without a lease ends.
 func (f *flights) outdate(namespace string) {
 	f.outdateIf(func(key *flightKey) bool { return key.namespace == namespace })
 }
@@ -238,6 +277,12 @@ func (f *flights) outdateIf(concerns func(*flightKey) bool) {
 		if concerns(&key) {
 			underway.course.outdated.Store(true)
 			delete(f.table, key)
+		}
+	}
+	for c, end := range f.unleased {
+		if concerns(&c.key) {
+			c.outdated.Store(true)
+			end()
 		}
 	}
 }

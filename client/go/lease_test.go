@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	hotplate "example.invalid/hotplate/client/go"
 	pb "example.invalid/hotplate/client/go/hotplatepb"
@@ -188,6 +189,72 @@ func TestAMissWithoutTheLeaseThatWasAskedForGivesNoRightToStore(t *testing.T) {
 	}
 }
 
+// heldPuts answers each Put when it is let go, and tells which begin, and which end before that.
+func heldPuts(storing, ended chan<- string, letGo <-chan struct{}) func(context.Context, proto.Message) (proto.Message, error) {
+	return func(ctx context.Context, request proto.Message) (proto.Message, error) {
+		put, _ := request.(*pb.PutRequest)
+		storing <- put.GetKey()
+		select {
+		case <-letGo:
+			return &pb.PutResponse{Outcome: pb.PutOutcome_PUT_OUTCOME_STORED}, nil
+		case <-ctx.Done():
+			ended <- put.GetKey()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func TestNoMoreValuesAreStoredAtOnceThanMayBe(t *testing.T) {
+	t.Parallel()
+	storing, ended, letGo := make(chan string, 10), make(chan string, 10), make(chan struct{})
+	s := script(t, answers{
+		"Get": always(leaseOf("token"), nil), "Put": heldPuts(storing, ended, letGo),
+		"ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil),
+		"ExtendLease": always(&pb.ExtendLeaseResponse{
+			Outcome: pb.LeaseOutcome_LEASE_OUTCOME_HELD, Lease: &pb.Lease{Token: "token", Duration: durationpb.New(time.Hour)},
+		}, nil),
+	}, hotplate.WithTimeout(time.Hour), hotplate.WithComputationsMax(1))
+	space := hotplate.NS(s.client, "", hotplate.String())
+	compute := func(context.Context) (string, error) { return "v", nil }
+	for _, key := range []string{"one", "two"} {
+		if value, err := space.GetOrCompute(t.Context(), hotplate.Text(key), compute); value != "v" || err != nil {
+			t.Fatal(key, value, err)
+		}
+	}
+	until(t, "the lease of what finds no place is given back", func() bool { return len(s.seen("ReleaseLease")) == 1 })
+	released, _ := s.seen("ReleaseLease")[0].(*pb.ReleaseLeaseRequest)
+	if puts := s.seen("Put"); len(puts) != 1 || <-storing != "one" || released.GetKey() != "two" || !strings.Contains(s.logged(), "is not stored") {
+		t.Error(puts, released, s.logged())
+	}
+	close(letGo)
+	until(t, "there is a place again", func() bool {
+		_, err := space.GetOrCompute(t.Context(), hotplate.Text("three"), compute)
+		return err == nil && len(s.seen("Put")) > 1
+	})
+}
+
+func TestStoringWithoutALeaseEndsWithWhatOutdatesTheValue(t *testing.T) {
+	t.Parallel()
+	storing, ended := make(chan string, 10), make(chan string, 10)
+	s := script(t, answers{
+		"Get": always(&pb.GetResponse{Outcome: pb.GetOutcome_GET_OUTCOME_MISS}, nil), "Put": heldPuts(storing, ended, nil),
+		"Invalidate": always(&pb.InvalidateResponse{}, nil),
+	}, hotplate.WithTimeout(time.Hour))
+	space := hotplate.NS(s.client, "", hotplate.String())
+	// Its caller has its value, and nobody waits for the storing any more.
+	value, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(context.Context) (string, error) { return "v", nil },
+		hotplate.PerProcess())
+	if value != "v" || err != nil || <-storing != "k" || len(ended) != 0 {
+		t.Fatal(value, err, len(ended))
+	}
+	must[hotplate.InvalidateResult](t)(space.Invalidate(t.Context(), hotplate.ByTag("t")))
+	select {
+	case <-ended:
+	case <-time.After(60 * time.Second):
+		t.Error("it is stored although it is outdated")
+	}
+}
+
 func TestCallersWaitAMomentForTheirValueToBeStoredAndNoLonger(t *testing.T) {
 	t.Parallel()
 	storing, letGo := make(chan struct{}, 1), make(chan struct{})
@@ -257,6 +324,49 @@ func TestAComputationThatAsksForItsKeyInAnotherWayIsAnErrorAtOnce(t *testing.T) 
 			hotplate.MaxAge(time.Second))
 	})
 	if !errors.Is(err, hotplate.ErrInvalidArgument) {
+		t.Error(err)
+	}
+}
+
+func TestAComputationThatAsksForItsKeyIsAnErrorAlsoWhenNobodyMayJoinItAnyMore(t *testing.T) {
+	t.Parallel()
+	s := script(t, answers{
+		"Get": always(leaseOf("token"), nil), "ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil),
+		"Invalidate": always(&pb.InvalidateResponse{}, nil),
+	})
+	space := hotplate.NS(s.client, "", hotplate.String())
+	runs := 0
+	var compute func(ctx context.Context) (string, error)
+	compute = func(ctx context.Context) (string, error) {
+		if runs++; runs > 5 {
+			return "for ever", nil
+		}
+		if _, err := space.Invalidate(ctx, hotplate.ByTag("t")); err != nil {
+			return "", err
+		}
+		return space.GetOrCompute(ctx, hotplate.Text("k"), compute)
+	}
+	if value, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), compute); !errors.Is(err, hotplate.ErrInvalidArgument) || runs != 1 {
+		t.Error(value, err, runs)
+	}
+}
+
+func TestARenewalThatAsksForItsKeyIsAnErrorAtOnce(t *testing.T) {
+	t.Parallel()
+	stale := hitOf("old")
+	stale.Outcome, stale.Lease = pb.GetOutcome_GET_OUTCOME_STALE, &pb.Lease{Token: "token"}
+	s := script(t, answers{"Get": always(stale, nil), "ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil)})
+	space := hotplate.NS(s.client, "", hotplate.String())
+	failed := make(chan error, 10)
+	value, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(ctx context.Context) (string, error) {
+		_, err := space.GetOrCompute(ctx, hotplate.Text("k"), func(context.Context) (string, error) { return "v", nil })
+		failed <- err
+		return "", err
+	}, hotplate.StaleWhileRevalidate())
+	if value != "old" || err != nil {
+		t.Fatal(value, err)
+	}
+	if err := <-failed; !errors.Is(err, hotplate.ErrInvalidArgument) {
 		t.Error(err)
 	}
 }
