@@ -4,6 +4,9 @@ package hotplate
 
 import (
 	"context"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
 
 	pb "example.invalid/hotplate/client/go/hotplatepb"
 	"example.invalid/hotplate/client/go/internal/near"
@@ -44,7 +47,7 @@ func (n *Namespace[T]) GetMany(ctx context.Context, keys []AsKey, options ...Rea
 	}
 	faults := messageFaults{all: len(places)}
 	for len(texts) > 0 {
-		few := min(len(texts), n.client.calls.batchItems())
+		few := n.fittingKeys(texts, r)
 		answers, err := n.getBatch(ctx, texts[:few], r)
 		if n.client.calls.takesFewer(ctx, few, err) {
 			continue
@@ -96,7 +99,8 @@ func (n *Namespace[T]) getBatch(ctx context.Context, keys []string, r *readOptio
 	filling := n.nearFill(r)
 	gate := n.client.gate
 	response, reason, err := attempt(ctx, gate, &gate.reads, func(ctx context.Context) (*pb.BatchGetResponse, error) {
-		return n.client.calls.BatchGet(ctx, request)
+		response, err := n.client.calls.BatchGet(ctx, request)
+		return response, refusedBatch(err)
 	})
 	if err != nil {
 		return nil, err
@@ -190,25 +194,48 @@ func (n *Namespace[T]) PutMany(
 	return all, nil
 }
 
-// fitting is how many go with the next call: as many as the server takes, and as many bytes as a message has. What goes as a stream
-// goes by itself.
+// fitting is how many go with the next call. What goes as a stream goes by itself.
 func (n *Namespace[T]) fitting(requests []*pb.PutRequest) int {
-	count, bytes := 0, 0
-	for count < min(len(requests), n.client.calls.batchItems()) {
-		value := requests[count].GetValue()
-		if n.client.calls.isLarge(value) {
-			return max(count, 1)
-		}
-		if bytes += len(value); count > 0 && bytes > batchBytesMax {
-			break
-		}
-		count++
+	few := requests[:min(len(requests), n.client.calls.batchItems())]
+	if large := slices.IndexFunc(few, func(r *pb.PutRequest) bool { return n.client.calls.isLarge(r.GetValue()) }); large >= 0 {
+		few = few[:max(large, 1)]
 	}
-	return count
+	return fittingBytes(few, func(r *pb.PutRequest) int { return proto.Size(r) + requestIDBytes })
 }
 
-// batchBytesMax of values go with one call: every server takes as much.
-const batchBytesMax = 4 << 20
+// fittingKeys is how many keys are asked for with the next call.
+func (n *Namespace[T]) fittingKeys(keys []string, r *readOptions) int {
+	few := keys[:min(len(keys), n.client.calls.batchItems())]
+	return fittingBytes(few, func(key string) int { return proto.Size(r.get(n.name, key)) })
+}
+
+// fittingBytes is how many of these items fit into a message; at least one, of which the server says itself that it is too large.
+func fittingBytes[I any](items []I, size func(I) int) int {
+	left := batchBytesMax
+	for i, item := range items {
+		if left -= itemFrameBytes + size(item); left < 0 {
+			return max(i, 1)
+		}
+	}
+	return len(items)
+}
+
+const (
+	// batchBytesMax of encoded items go with one call: a server takes 4 MiB for the whole message, unless it was told otherwise.
+	batchBytesMax = 3_670_016
+	// itemFrameBytes are in front of each item in its message.
+	itemFrameBytes = 6
+	// requestIDBytes are what an item grows by whose repetition has to be told from another.
+	requestIDBytes = 40
+)
+
+// refusedBatch is what a message failed with. That it is too large is no outage, and would be so the next time.
+func refusedBatch(err error) error {
+	if hasReason(err, "MESSAGE_TOO_LARGE") {
+		asError(err).isRefusal = true
+	}
+	return err
+}
 
 // putFew stores what goes with one call. What is too large for it goes by itself, also where the server takes less than any other and
 // only now says so.
@@ -235,7 +262,8 @@ func (n *Namespace[T]) putBatch(ctx context.Context, items []*pb.PutRequest) ([]
 	defer write.end()
 	gate := n.client.gate
 	response, reason, err := attempt(ctx, gate, &gate.writes, func(ctx context.Context) (*pb.BatchPutResponse, error) {
-		return n.client.calls.BatchPut(ctx, &pb.BatchPutRequest{Namespace: n.name, Items: items})
+		response, err := n.client.calls.BatchPut(ctx, &pb.BatchPutRequest{Namespace: n.name, Items: items})
+		return response, refusedBatch(err)
 	})
 	if response != nil {
 		write.answered()

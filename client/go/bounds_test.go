@@ -184,6 +184,42 @@ func TestWhatOneMessageFailsWithIsItsItemsFailureAndTheOthersStay(t *testing.T) 
 	}
 }
 
+func TestAMessageHasAsManyItemsAsServersTakeAndOneThatIsTooLargeFailsItsItems(t *testing.T) {
+	t.Parallel()
+	messages := 0
+	s := script(t, answers{"BatchPut": func(_ context.Context, request proto.Message) (proto.Message, error) {
+		if most := 3_670_016 + 100; proto.Size(request) > most {
+			t.Errorf("a message of %d bytes", proto.Size(request))
+		}
+		if messages++; messages == 2 {
+			return nil, refusal(codes.ResourceExhausted, "MESSAGE_TOO_LARGE")
+		}
+		batch, _ := request.(*pb.BatchPutRequest)
+		response := &pb.BatchPutResponse{}
+		for range batch.GetItems() {
+			response.Results = append(response.Results, &pb.BatchPutResult{Result: &pb.BatchPutResult_Response{
+				Response: &pb.PutResponse{Outcome: pb.PutOutcome_PUT_OUTCOME_STORED},
+			}})
+		}
+		return response, nil
+	}})
+	space := hotplate.NS(s.client, "", hotplate.Bytes())
+	var items []hotplate.Item[[]byte]
+	for i := range 6 {
+		items = append(items, hotplate.Item[[]byte]{Key: hotplate.Text(fmt.Sprintf("k%d", i)), Value: make([]byte, 960<<10)})
+	}
+	for i, w := range must[[]hotplate.WrittenItem](t)(space.PutMany(t.Context(), items)) {
+		var e *hotplate.Error
+		tooLarge := errors.As(w.Fault, &e) && e.Reason == "MESSAGE_TOO_LARGE"
+		if w.IsStored() != (i < 3) || tooLarge != (i >= 3) {
+			t.Errorf("%d: %+v", i, w)
+		}
+	}
+	if !s.client.Available() || s.client.Degradation().WritesDropped != 0 || messages != 2 {
+		t.Error(s.client.Available(), s.client.Degradation(), messages)
+	}
+}
+
 func TestARequestIsTheCallersAndIsNotWrittenInto(t *testing.T) {
 	t.Parallel()
 	calls := hotplatetest.Fake(t).Client.Calls()

@@ -122,6 +122,8 @@ type Error struct {
 	cause error
 	// saysNothing of the server: nothing was sent, or the caller's own clock ended it.
 	saysNothing bool
+	// isRefusal: whatever its kind, the request is at fault.
+	isRefusal bool
 }
 
 // Error is the failure in a sentence. It holds neither keys nor values.

@@ -93,7 +93,7 @@ func (g *gate) degraded(ctx context.Context, err error) (MissReason, error) {
 	switch {
 	case g.tasks.isOver():
 		return "", closedError()
-	case ctx.Err() != nil || g.raise || !e.Kind.isOutage():
+	case ctx.Err() != nil || g.raise || e.isRefusal || !e.Kind.isOutage():
 		return "", err
 	case e.Kind == KindDeadlineExceeded:
 		return Timeout, nil
