@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -220,6 +221,24 @@ func TestAMessageHasAsManyItemsAsServersTakeAndOneThatIsTooLargeFailsItsItems(t 
 	}
 }
 
+func TestWhatSomethingOnTheWayCancelledIsNoEvidenceAtAll(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	s := script(t, answers{"Get": func(context.Context, proto.Message) (proto.Message, error) {
+		if calls++; calls == 5 {
+			return nil, status.Error(codes.Canceled, "cut off")
+		}
+		return nil, status.Error(codes.DeadlineExceeded, "too late")
+	}})
+	space := hotplate.NS(s.client, "", hotplate.String())
+	for range 6 {
+		must[hotplate.Lookup[string]](t)(space.Get(t.Context(), hotplate.Text("k")))
+	}
+	if s.client.Available() {
+		t.Error("a cancelled call between five failures counts as an answer")
+	}
+}
+
 func TestARequestIsTheCallersAndIsNotWrittenInto(t *testing.T) {
 	t.Parallel()
 	calls := hotplatetest.Fake(t).Client.Calls()
@@ -321,6 +340,33 @@ func TestAClosedClientAnswersEachCallWithThat(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+	}
+}
+
+func TestACallThatIsUnderWayWhenItsClientIsClosedEndsWithThat(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	client := must[*hotplate.Client](t)(hotplate.New("hotplate://" + listener.Addr().String() + "/t"))
+	ended := make(chan error, 1)
+	go func() {
+		_, err := client.Calls().WithTimeout(time.Hour).Get(t.Context(), &pb.GetRequest{Key: "k"})
+		ended <- err
+	}()
+	// Who is called says nothing.
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, hotplate.ErrClosed) {
+		t.Error(err)
 	}
 }
 

@@ -77,8 +77,9 @@ func observed[A any](ctx context.Context, g *gate, call func(context.Context) (A
 	// What is done in part is an answer.
 	case err == nil || !errors.As(err, &e) || isAnswer(e):
 		g.breaker.succeeded()
-	case ctx.Err() != nil || e.saysNothing:
-		// Who gave up, whose own clock ended it and who sent nothing learnt nothing about the server.
+	case ctx.Err() != nil || e.saysNothing || e.Kind == KindCancelled:
+		// Who gave up, whose own clock ended it and who sent nothing learnt nothing about the server. Nor does a call that something
+		// on the way cancelled.
 	case e.Kind == KindUnavailable || e.Kind == KindDeadlineExceeded:
 		g.breaker.failed()
 	default:

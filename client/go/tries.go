@@ -110,6 +110,9 @@ func unary[Q, A any](
 // waitToRetry sleeps before the next try, or gives the error back when there is none. A wait that would not end before the
 // deadline is not begun: the true cause says more than a timeout.
 func (c *Calls) waitToRetry(ctx, limited context.Context, p plan, next int, err error) error {
+	if c.wire.closed.Load() {
+		return closedError()
+	}
 	if gone := callerGone(ctx); gone != nil {
 		return gone
 	}
@@ -234,6 +237,8 @@ func open[Q, M any](
 	}
 	o.close()
 	switch gone := callerGone(ctx); {
+	case c.wire.closed.Load():
+		return nil, closedError()
 	case gone != nil:
 		return nil, gone
 	case late.Load():
