@@ -27,8 +27,8 @@ type sharedCall struct {
 	options       []grpc.CallOption
 }
 
-// sharedFor is for how long a call may go on whose caller has less time: it ends when nobody waits for it any more, but what renews a
-// value behind its callers has no such end.
+// sharedFor is for how long a call may go on whose caller has less time, or is gone: it ends when nobody waits for it any more, but what
+// renews a value behind its callers has no such end.
 const sharedFor = time.Minute
 
 // outOfTime is the failure of a call that ended with the time of the caller for whom it was made.
@@ -48,15 +48,19 @@ func (i *interceptor) shared(
 	codec := hotplate.Proto(func() proto.Message { return call.answer.New().Interface() })
 	space := hotplate.NS(i.client, i.namespace, codec)
 	ends, has := ctx.Deadline()
+	served, gone := context.WithCancel(context.Background())
+	defer gone()
 	for {
 		isOwn := false
 		found, err := space.GetOrCompute(ctx, key, func(shared context.Context) (proto.Message, error) {
 			isOwn = true
+			var cancel context.CancelFunc
 			if has {
-				var cancel context.CancelFunc
 				shared, cancel = context.WithTimeout(shared, max(time.Until(ends), sharedFor))
-				defer cancel()
+			} else {
+				shared, cancel = lingering(shared, served)
 			}
+			defer cancel()
 			return call.make(shared)
 		}, i.options...)
 		switch {
@@ -67,7 +71,7 @@ func (i *interceptor) shared(
 			return nil
 		case ctx.Err() != nil:
 			return status.FromContextError(ctx.Err()).Err()
-		case errors.Is(err, hotplate.ErrClosed):
+		case !isOfTheCall(err):
 			return straight()
 		case isOutOfTime(err) && !isOwn:
 			// Another's time was over, this caller's is not.
@@ -76,6 +80,28 @@ func (i *interceptor) shared(
 			return failure(err)
 		}
 	}
+}
+
+// errLingered is why a call ended whose caller has been gone for too long.
+var errLingered = errors.New("the caller of this call is gone")
+
+// lingering is a context that ends so long after its caller was served, or gave up.
+func lingering(ctx, served context.Context) (context.Context, context.CancelFunc) {
+	running, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(served, func() {
+		timer := time.AfterFunc(sharedFor, func() { cancel(errLingered) })
+		context.AfterFunc(running, func() { timer.Stop() })
+	})
+	return running, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// isOfTheCall tells what the call itself failed with from what the cache did: nobody's call fails because the cache refuses something.
+func isOfTheCall(err error) bool {
+	var failed *hotplate.Error
+	return errors.As(err, &failed) && failed.Kind == hotplate.KindCompute
 }
 
 func isOutOfTime(err error) bool {
@@ -89,7 +115,7 @@ func (c *sharedCall) make(ctx context.Context) (proto.Message, error) {
 		return nil, status.Error(codes.Internal, "the request cannot be written and read again")
 	}
 	err := c.invoke(ctx, c.method, request, reply, c.conn, c.options...)
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(context.Cause(ctx), errLingered)) {
 		err = outOfTime{err}
 	}
 	return reply, err
@@ -98,7 +124,7 @@ func (c *sharedCall) make(ctx context.Context) (proto.Message, error) {
 // failure is what the call itself failed with, also when that was remembered.
 func failure(err error) error {
 	var failed *hotplate.Error
-	if !errors.As(err, &failed) || failed.Kind != hotplate.KindCompute {
+	if !errors.As(err, &failed) {
 		return err
 	}
 	if cause := errors.Unwrap(failed); cause != nil {

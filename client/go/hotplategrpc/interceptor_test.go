@@ -229,6 +229,27 @@ func TestACallFailsAsItWouldWithoutTheCache(t *testing.T) {
 	}
 }
 
+func TestWhatTheCacheRefusesFailsNobodysCall(t *testing.T) {
+	for _, code := range []codes.Code{codes.PermissionDenied, codes.Unauthenticated, codes.InvalidArgument} {
+		refuses := func(context.Context, string, any, any, *grpc.ClientConn, grpc.UnaryInvoker, ...grpc.CallOption) error {
+			return status.Error(code, "the cache refuses")
+		}
+		cache, err := hotplate.New("hotplate://127.0.0.1:1/t", hotplate.WithDialOptions(grpc.WithUnaryInterceptor(refuses)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cache.Close() })
+		b := &backend{}
+		client := b.client(t, cache, nil, hotplategrpc.SharedByAll())
+		if response, err := client.Get(t.Context(), &pb.GetRequest{Key: "a"}); err != nil || response.GetEntry().GetKey() != "a" {
+			t.Error(code, response, err)
+		}
+		if _, err := client.Get(t.Context(), &pb.GetRequest{Key: "fails"}); status.Code(err) != codes.DataLoss {
+			t.Error(code, err)
+		}
+	}
+}
+
 func TestWhatIsNoMessageIsAskedForAnew(t *testing.T) {
 	cache := hotplatetest.Fake(t)
 	b := &backend{}
