@@ -5,11 +5,13 @@ package hotplate
 
 import (
 	"context"
+	"reflect"
 	"slices"
 )
 
 // Cached is a function whose results are kept under a key prefix: each result under the prefix and a hash of the argument's
-// canonical JSON. Make one with [NewCached].
+// canonical JSON. Where that does not tell two arguments apart, as they hold values of different types behind interfaces, the names of
+// those types count as well. Make one with [NewCached].
 type Cached[A, T any] struct {
 	space   *Namespace[T]
 	prefix  KeyPath
@@ -38,7 +40,20 @@ func (c *Cached[A, T]) Call(ctx context.Context, argument A, options ...ComputeO
 }
 
 // Key is the key of an argument's result.
-func (c *Cached[A, T]) Key(argument A) KeyPath { return c.prefix.Params(argument) }
+func (c *Cached[A, T]) Key(argument A) KeyPath {
+	value := reflect.ValueOf(argument)
+	if reflect.TypeFor[A]().Kind() == reflect.Interface {
+		value = reflect.ValueOf(&argument).Elem()
+	}
+	plain := &keyWriter{}
+	content, fault := plain.valueJSON(value, 0)
+	if fault != nil || !plain.isNameless {
+		return c.prefix.hash(content, fault)
+	}
+	content, fault = (&keyWriter{named: true}).valueJSON(value, 0)
+	// A segment that no argument has of which the JSON tells everything.
+	return c.prefix.push("typed").hash(content, fault)
+}
 
 // Forget drops the result for an argument.
 func (c *Cached[A, T]) Forget(ctx context.Context, argument A) (InvalidateResult, error) {

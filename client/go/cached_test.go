@@ -42,6 +42,46 @@ func TestAWrappedFunctionRunsOnceForAnArgument(t *testing.T) {
 	}
 }
 
+type (
+	shape  interface{ Area() float64 }
+	circle struct{ Size float64 }
+	square struct{ Size float64 }
+)
+
+func (c circle) Area() float64 { return 3 * c.Size * c.Size }
+func (s square) Area() float64 { return s.Size * s.Size }
+
+func TestArgumentsOfDifferentTypesShareNoKey(t *testing.T) {
+	space := hotplate.NS(hotplatetest.Fake(t).Client, "", hotplate.JSON[int]())
+	prefix := hotplate.Key("f")
+	ofAny := hotplate.NewCached(space, prefix, func(context.Context, any) (int, error) { return 0, nil })
+	ofShape := hotplate.NewCached(space, prefix, func(context.Context, shape) (int, error) { return 0, nil })
+	seen := map[string]int{}
+	for i, argument := range []any{
+		circle{1}, square{1}, &circle{1}, map[string]any{"Size": 1.0}, []circle{{1}}, []square{{1}}, []any{circle{1}}, []any{square{1}},
+		map[string]any{"a": circle{1}}, map[string]any{"a": square{1}}, (*circle)(nil), (*square)(nil), nil, 1, int64(1), uint(1), "dg==",
+		[]byte("v"), tag("dg=="),
+		[]any{"example.invalid/hotplate/client/go_test.circle", map[string]any{"Size": 1.0}},
+	} {
+		text := must[string](t)(ofAny.Key(argument).KeyText())
+		if other, is := seen[text]; is {
+			t.Errorf("%d shares a key with %d", i, other)
+		}
+		seen[text] = i
+		if again := must[string](t)(ofAny.Key(argument).KeyText()); again != text {
+			t.Errorf("%d has another key the next time", i)
+		}
+	}
+	if one, other := must[string](t)(ofShape.Key(circle{1}).KeyText()), must[string](t)(ofShape.Key(square{1}).KeyText()); one == other {
+		t.Error(one)
+	}
+	// What JSON tells apart has the key that every language gives it.
+	plain := map[string]any{"a": []any{1, 2.5, "x", true, nil}}
+	if one, other := must[string](t)(ofAny.Key(plain).KeyText()), must[string](t)(prefix.Params(plain).KeyText()); one != other {
+		t.Error(one, other)
+	}
+}
+
 func TestAFunctionThatInvalidatesDoesSoAlsoWhenItFails(t *testing.T) {
 	space := hotplate.NS(hotplatetest.Fake(t).Client, "", hotplate.JSON[int]())
 	ctx, cancel := context.WithCancel(t.Context())

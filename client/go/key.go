@@ -106,9 +106,13 @@ func (k KeyPath) Param(name string, value any) KeyPath {
 
 // Params adds a hash of the canonical JSON of many parameters at once: a map or a struct, which refuses what [KeyPath.Param] does.
 func (k KeyPath) Params(values any) KeyPath {
-	value, err := toJSON(values)
-	if err != nil {
-		return k.failed(err)
+	return k.hash(toJSON(values))
+}
+
+// hash adds a hash of canonical JSON, unless there is none.
+func (k KeyPath) hash(value any, fault *Error) KeyPath {
+	if fault != nil {
+		return k.failed(fault)
 	}
 	text, cause := canonical.JSON(value)
 	if cause != nil {

@@ -22,9 +22,17 @@ import (
 const valueDepthMax = 100
 
 // toJSON is a value as canonical JSON sees it. Numbers keep being what they are: a float that is whole is no integer.
-func toJSON(value any) (any, *Error) { return valueJSON(reflect.ValueOf(value), 0) }
+func toJSON(value any) (any, *Error) { return (&keyWriter{}).valueJSON(reflect.ValueOf(value), 0) }
 
-func valueJSON(v reflect.Value, depth int) (any, *Error) {
+// keyWriter writes one value.
+type keyWriter struct {
+	// named: a value behind an interface is written with the name of its type.
+	named bool
+	// isNameless: a value behind an interface was written whose JSON does not tell its type.
+	isNameless bool
+}
+
+func (w *keyWriter) valueJSON(v reflect.Value, depth int) (any, *Error) {
 	if depth > valueDepthMax {
 		return nil, invalid("key", "a key parameter is nested too deep, or holds itself")
 	}
@@ -33,6 +41,9 @@ func valueJSON(v reflect.Value, depth int) (any, *Error) {
 	}
 	if isNil(v) {
 		return nil, nil
+	}
+	if v.Kind() == reflect.Interface {
+		return w.behind(v.Elem(), depth)
 	}
 	if own, has, fault := ownJSON(v); has || fault != nil {
 		return own, fault
@@ -48,21 +59,60 @@ func valueJSON(v reflect.Value, depth int) (any, *Error) {
 		return floatNumber(v.Float())
 	case reflect.String:
 		return textJSON(v.String())
-	case reflect.Pointer, reflect.Interface:
-		return valueJSON(v.Elem(), depth+1)
+	case reflect.Pointer:
+		return w.valueJSON(v.Elem(), depth+1)
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return base64.StdEncoding.EncodeToString(v.Bytes()), nil
 		}
-		return listJSON(v, depth)
+		return w.listJSON(v, depth)
 	case reflect.Array:
-		return listJSON(v, depth)
+		return w.listJSON(v, depth)
 	case reflect.Map:
-		return mapJSON(v, depth)
+		return w.mapJSON(v, depth)
 	case reflect.Struct:
-		return structJSON(v, depth)
+		return w.structJSON(v, depth)
 	default:
 		return nil, invalid("key", "a key parameter has no JSON form: it is a %s", v.Kind())
+	}
+}
+
+// behind is a value whose type its holder does not tell: two types may have the same JSON.
+func (w *keyWriter) behind(v reflect.Value, depth int) (any, *Error) {
+	told, fault := w.valueJSON(v, depth+1)
+	w.isNameless = w.isNameless || !isJSONType(v.Type())
+	if fault != nil || !w.named {
+		return told, fault
+	}
+	return []any{typeName(v.Type()), told}, nil
+}
+
+// isJSONType tells whether it is the type of all values that have its JSON.
+func isJSONType(t reflect.Type) bool {
+	switch t {
+	case reflect.TypeFor[bool](), reflect.TypeFor[string](), reflect.TypeFor[int](), reflect.TypeFor[float64](),
+		reflect.TypeFor[json.Number](), reflect.TypeFor[[]any](), reflect.TypeFor[map[string]any]():
+		return true
+	default:
+		return false
+	}
+}
+
+// typeName is a type's name with the whole path of its package, where it has one.
+func typeName(t reflect.Type) string {
+	switch {
+	case t.Name() != "":
+		return t.PkgPath() + "." + t.Name()
+	case t.Kind() == reflect.Pointer:
+		return "*" + typeName(t.Elem())
+	case t.Kind() == reflect.Slice:
+		return "[]" + typeName(t.Elem())
+	case t.Kind() == reflect.Array:
+		return fmt.Sprintf("[%d]%s", t.Len(), typeName(t.Elem()))
+	case t.Kind() == reflect.Map:
+		return "map[" + typeName(t.Key()) + "]" + typeName(t.Elem())
+	default:
+		return t.String()
 	}
 }
 
@@ -131,10 +181,10 @@ func floatNumber(value float64) (any, *Error) {
 	return json.Number(strconv.FormatFloat(value, 'e', -1, 64)), nil
 }
 
-func listJSON(v reflect.Value, depth int) (any, *Error) {
+func (w *keyWriter) listJSON(v reflect.Value, depth int) (any, *Error) {
 	list := make([]any, 0, v.Len())
 	for i := range v.Len() {
-		item, fault := valueJSON(v.Index(i), depth+1)
+		item, fault := w.valueJSON(v.Index(i), depth+1)
 		if fault != nil {
 			return nil, fault
 		}
@@ -143,14 +193,14 @@ func listJSON(v reflect.Value, depth int) (any, *Error) {
 	return list, nil
 }
 
-func mapJSON(v reflect.Value, depth int) (any, *Error) {
+func (w *keyWriter) mapJSON(v reflect.Value, depth int) (any, *Error) {
 	object := make(canonical.Object, 0, v.Len())
 	for each := v.MapRange(); each.Next(); {
 		name, fault := nameJSON(each.Key())
 		if fault != nil {
 			return nil, fault
 		}
-		value, fault := valueJSON(each.Value(), depth+1)
+		value, fault := w.valueJSON(each.Value(), depth+1)
 		if fault != nil {
 			return nil, fault
 		}
@@ -181,10 +231,10 @@ func nameJSON(v reflect.Value) (string, *Error) {
 	return name, fault
 }
 
-func structJSON(v reflect.Value, depth int) (any, *Error) {
+func (w *keyWriter) structJSON(v reflect.Value, depth int) (any, *Error) {
 	object := canonical.Object{}
 	seen := map[string]bool{}
-	fault := eachField(v, depth, func(name string, value any) *Error {
+	fault := w.eachField(v, depth, func(name string, value any) *Error {
 		if seen[name] {
 			return invalid("key", "a key parameter is a %s, which has two fields of one name", v.Type())
 		}
@@ -197,14 +247,14 @@ func structJSON(v reflect.Value, depth int) (any, *Error) {
 
 // eachField tells the fields of a struct, with those of what is embedded in it. One that JSON leaves out would let different values
 // share a key.
-func eachField(v reflect.Value, depth int, tell func(string, any) *Error) *Error {
+func (w *keyWriter) eachField(v reflect.Value, depth int, tell func(string, any) *Error) *Error {
 	for i := range v.NumField() {
 		field, value := v.Type().Field(i), v.Field(i)
 		tag := field.Tag.Get("json")
 		name, options, _ := strings.Cut(tag, ",")
 		if inner := reflect.Indirect(value); field.Anonymous && name == "" && isPlainStruct(field.Type) {
 			if inner.IsValid() {
-				if fault := eachField(inner, depth, tell); fault != nil {
+				if fault := w.eachField(inner, depth, tell); fault != nil {
 					return fault
 				}
 			}
@@ -220,7 +270,7 @@ func eachField(v reflect.Value, depth int, tell func(string, any) *Error) *Error
 		if name == "" {
 			name = field.Name
 		}
-		told, fault := fieldJSON(value, options, depth)
+		told, fault := w.fieldJSON(value, options, depth)
 		if fault == nil {
 			fault = tell(name, told)
 		}
@@ -267,10 +317,39 @@ func isLeftOut(v reflect.Value, options string) bool {
 }
 
 // fieldJSON is the value of a field, as text where its tag says so.
-func fieldJSON(v reflect.Value, options string, depth int) (any, *Error) {
-	told, fault := valueJSON(v, depth+1)
-	if number, is := told.(json.Number); is && strings.Contains(","+options+",", ",string,") {
-		return number.String(), fault
+func (w *keyWriter) fieldJSON(v reflect.Value, options string, depth int) (any, *Error) {
+	told, fault := w.valueJSON(v, depth+1)
+	if fault != nil || told == nil || !strings.Contains(","+options+",", ",string,") {
+		return told, fault
 	}
-	return told, fault
+	if v.Kind() == reflect.Pointer && v.Type().Name() == "" {
+		v = v.Elem()
+	}
+	if _, says, _ := ownJSON(v); says && v.Type() != reflect.TypeFor[json.Number]() {
+		// What a type says of itself stays as it is.
+		return told, nil
+	}
+	return quoted(v, told), nil
+}
+
+// quoted is the text that encoding/json writes for a value whose tag has `string`: for other kinds than these the tag means nothing.
+func quoted(v reflect.Value, told any) any {
+	var plain any
+	switch number, is := told.(json.Number); {
+	case v.Kind() == reflect.Float32:
+		plain = float32(v.Float())
+	case v.Kind() == reflect.Float64:
+		plain = v.Float()
+	case is && (v.CanInt() || v.CanUint() || v.Type() == reflect.TypeFor[json.Number]()):
+		return number.String()
+	case v.Kind() == reflect.Bool:
+		plain = v.Bool()
+	case v.Kind() == reflect.String:
+		plain = v.String()
+	default:
+		return told
+	}
+	// It never fails: numbers that are not finite are refused before.
+	text, _ := json.Marshal(plain)
+	return string(text)
 }

@@ -75,6 +75,15 @@ func TestGoValuesAreWhatTheirJSONIs(t *testing.T) {
 			B string `json:"b,omitzero"`
 			C int    `json:",string"`
 		}{C: 3}, map[string]any{"C": "3"}},
+		"as text": {struct {
+			F float64 `json:",string"`
+			G float32 `json:",string"`
+			B bool    `json:",string"`
+			S string  `json:",string"`
+			P *int    `json:",string"`
+		}{1, 0.1, true, "a<b", &three}, map[string]any{
+			"F": "1", "G": "0.1", "B": "true", "S": `"a\u003cb"`, "P": "3",
+		}},
 		"a float is a float": {[]float32{0.1}, []any{float32(0.1)}},
 		"a large float":      {struct{ F float64 }{1e20}, map[string]any{"F": 1e20}},
 		"pairs":              {json.RawMessage(`"\ud83d\ude00\\ud800"`), "😀\\ud800"},
