@@ -71,7 +71,7 @@ type interceptor struct {
 // [grpc.Peer] and [grpc.OnFinish] do, tell nothing of calls that may be shared. A call made for several callers ends when
 // none of them waits any more, and at the latest with the time of the first, or after a minute where that is less, or a minute after the
 // first is gone, who had no deadline: then it is made again for who has time left. A cache that is closed, away, or refuses what it is
-// asked for, is done without. Tag the
+// asked for (the client's observer sees it), is done without. Tag the
 // answers by With(hotplate.Tags(...)), or drop those of a method by the prefix `grpc:package.Service%2FMethod:`.
 //
 //	interceptor, err := hotplategrpc.Unary(client, "calls", hotplategrpc.Vary("authorization"),
