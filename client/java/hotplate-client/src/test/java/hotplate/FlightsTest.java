@@ -435,4 +435,16 @@ class FlightsTest {
             }
         }
     }
+
+    @Test
+    void whatBeginsAfterAWriteIsStored() throws Exception {
+        try (Hotplate hotplate = server.client()) {
+            for (int round = 1; round <= 200; round++) {
+                int puts = 2 * round;
+                texts(hotplate).put("k", "v");
+                assertEquals("w", texts(hotplate).get("k", key -> "w"));
+                Scripted.until("both are stored", () -> server.calls(PutRequest.class) == puts);
+            }
+        }
+    }
 }

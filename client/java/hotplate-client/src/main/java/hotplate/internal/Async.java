@@ -47,6 +47,24 @@ public final class Async {
         }
     }
 
+    /** Something that is done a single time, and is done when any who asked for it goes on. */
+    private static final class Once implements Runnable {
+        private final Runnable act;
+        private boolean done;
+
+        Once(Runnable act) {
+            this.act = act;
+        }
+
+        @Override
+        public synchronized void run() {
+            if (!done) {
+                done = true;
+                act.run();
+            }
+        }
+    }
+
     /** Goes on with what comes of a step, value or failure. Not called when the whole was given up before. */
     public static <A, B> CompletableFuture<B> handle(
             CompletableFuture<A> first, BiFunction<A, HotplateException, CompletableFuture<B>> next) {
@@ -76,10 +94,11 @@ public final class Async {
 
     /** Does something when a step has ended, before anyone who waits for what this returns goes on; also when the whole is given up. */
     public static <A> CompletableFuture<A> first(CompletableFuture<A> step, Runnable act) {
-        // What follows a step is not called in order, and a step that was given up is followed by nothing: so it may be done twice.
-        step.whenComplete((value, failure) -> act.run());
+        Once once = new Once(act);
+        // For the end that nobody follows, as the whole was given up. It may also come after those who wait were told: then it does nothing.
+        step.whenComplete((value, failure) -> once.run());
         return handle(step, (value, failure) -> {
-            act.run();
+            once.run();
             return failure == null ? done(value) : failed(failure);
         });
     }
