@@ -172,7 +172,7 @@ func (n *Namespace[T]) renew(
 		lease.release()
 		return
 	}
-	own, ended := n.client.flights.beside(context.WithoutCancel(ctx), spot{n.name, key})
+	own, ended := n.client.flights.beside(context.WithoutCancel(ctx), n.flightKey(key, o))
 	ctx, cancel := context.WithCancel(own)
 	started := n.client.tasks.start(func(closed context.Context) {
 		defer ended()

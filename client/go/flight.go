@@ -25,22 +25,18 @@ type flightKey struct {
 // anyAge stands for no bound: no caller can ask for it.
 const anyAge = time.Duration(-1 << 63)
 
+// mayWaitFor tells whether who asks for one may have to wait for the other on the server, where nobody sees that it does.
+func (k *flightKey) mayWaitFor(other *flightKey) bool {
+	return k.spot() == other.spot() && !k.refresh && !other.refresh && !k.perProcess && !other.perProcess
+}
+
 func (k *flightKey) spot() spot { return spot{k.namespace, k.key} }
 
 // spot is what is computed, in whatever way it is asked for.
 type spot struct{ namespace, key string }
 
-// identity is what computations of one spot are called among those that wait for each other: one name for all of them, also for those
-// that nobody joins any more, as one may wait for another on the server, where nobody sees that it does. It lasts while one of them
-// does.
-type identity struct {
-	id   uint64
-	uses int
-}
-
 // flight is a computation under way.
 type flight struct {
-	// id is that of its spot.
 	id      uint64
 	waiters int
 	course  *course
@@ -58,10 +54,10 @@ type flights struct {
 
 	mu    sync.Mutex
 	table map[flightKey]*flight
-	// ids are of all that is computed, also outside of the table.
-	ids   map[spot]*identity
-	next  uint64
-	waits waits
+	// computing is all that is computed, by its id, also what nobody joins any more.
+	computing map[spot]map[uint64]flightKey
+	next      uint64
+	waits     waits
 	// unleased ends the storing of what is stored without a lease: the server would not know that it is outdated.
 	unleased map[*course]context.CancelFunc
 }
@@ -69,7 +65,7 @@ type flights struct {
 func newFlights(computationsMax int, running *tasks) *flights {
 	return &flights{
 		tasks: running, slots: make(chan struct{}, computationsMax), stores: make(chan struct{}, computationsMax),
-		table: map[flightKey]*flight{}, ids: map[spot]*identity{}, waits: waits{}, unleased: map[*course]context.CancelFunc{},
+		table: map[flightKey]*flight{}, computing: map[spot]map[uint64]flightKey{}, waits: waits{}, unleased: map[*course]context.CancelFunc{},
 	}
 }
 
@@ -117,8 +113,7 @@ func (f *flights) enter(
 ) (*flight, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	// The same flight, or one that asks for the same in another way, and has its lease or waits for who has it.
-	if known := f.ids[key.spot()]; waiter != 0 && known != nil && f.waits.leads(known.id, waiter) {
+	if waiter != 0 && f.waitsForItself(&key, waiter) {
 		return nil, invalid("key", "this computation asks for what waits for it: both would wait for ever")
 	}
 	if underway := f.table[key]; underway != nil {
@@ -131,7 +126,7 @@ func (f *flights) enter(
 	// The computation has what the first caller's context carries, and ends when nobody waits: not with that caller.
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	begun := &flight{
-		id: f.identify(key.spot()), waiters: 1, done: make(chan struct{}),
+		id: f.number(key), waiters: 1, done: make(chan struct{}),
 		course: &course{flights: f, cancel: cancel, needed: make(chan struct{}), key: key},
 	}
 	begun.course.ownFlight = begun
@@ -146,52 +141,65 @@ func (f *flights) enter(
 	})
 	if !started {
 		cancel()
-		f.forget(key.spot())
+		f.forget(key, begun.id)
 		return nil, closedError()
 	}
 	f.table[key] = begun
 	if waiter != 0 {
+		// What is new waits for nobody yet.
 		f.waits.enter(waiter, begun.id)
 	}
 	return begun, nil
 }
 
-// identify is the id of one more computation of this spot; forget ends it. It is called with the lock.
-func (f *flights) identify(of spot) uint64 {
-	known := f.ids[of]
-	if known == nil {
-		f.next++
-		known = &identity{id: f.next}
-		f.ids[of] = known
+// number is the id of one more computation; forget ends it. It is called with the lock.
+func (f *flights) number(key flightKey) uint64 {
+	f.next++
+	all := f.computing[key.spot()]
+	if all == nil {
+		all = map[uint64]flightKey{}
+		f.computing[key.spot()] = all
 	}
-	known.uses++
-	return known.id
+	all[f.next] = key
+	return f.next
 }
 
 // forget is called with the lock.
-func (f *flights) forget(of spot) {
-	known := f.ids[of]
-	if known.uses--; known.uses == 0 {
-		delete(f.ids, of)
+func (f *flights) forget(key flightKey, id uint64) {
+	all := f.computing[key.spot()]
+	if delete(all, id); len(all) == 0 {
+		delete(f.computing, key.spot())
 	}
 }
 
 // beside is the context of a computation that nobody joins, until ended is called.
-func (f *flights) beside(ctx context.Context, of spot) (own context.Context, ended func()) {
+func (f *flights) beside(ctx context.Context, key flightKey) (own context.Context, ended func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return inside(ctx, within{f, f.identify(of)}), func() {
+	id := f.number(key)
+	return inside(ctx, within{f, id}), func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.forget(of)
+		f.forget(key, id)
 	}
+}
+
+// waitsForItself tells whether what this computation asks for waits for it: the same, or what asks for it in another way, and has its
+// lease or waits for who has it; also where nobody may join that any more. It is called with the lock.
+func (f *flights) waitsForItself(key *flightKey, waiter uint64) bool {
+	for id, other := range f.computing[key.spot()] {
+		if (other == *key || key.mayWaitFor(&other)) && f.waits.leads(id, waiter) {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *flights) land(key flightKey, landed *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.remove(key, landed)
-	f.forget(key.spot())
+	f.forget(key, landed.id)
 }
 
 // remove takes a flight out of the table, where it still is in it. It is called with the lock.

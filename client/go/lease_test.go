@@ -351,6 +351,29 @@ func TestAComputationThatAsksForItsKeyIsAnErrorAlsoWhenNobodyMayJoinItAnyMore(t 
 	}
 }
 
+func TestAComputationMayAskForItsKeyInAWayThatWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	s := script(t, answers{
+		"Get": func(_ context.Context, request proto.Message) (proto.Message, error) {
+			if get, _ := request.(*pb.GetRequest); get.GetMissPolicy() == pb.MissPolicy_MISS_POLICY_UNSPECIFIED {
+				return &pb.GetResponse{Outcome: pb.GetOutcome_GET_OUTCOME_MISS}, nil
+			}
+			return leaseOf("token"), nil
+		},
+		"Put":          always(&pb.PutResponse{Outcome: pb.PutOutcome_PUT_OUTCOME_STORED}, nil),
+		"ReleaseLease": always(&pb.ReleaseLeaseResponse{}, nil),
+	})
+	space := hotplate.NS(s.client, "", hotplate.String())
+	for _, option := range []hotplate.ComputeOption{hotplate.PerProcess(), hotplate.InMode(hotplate.CacheRefresh)} {
+		value, err := space.GetOrCompute(t.Context(), hotplate.Text("k"), func(ctx context.Context) (string, error) {
+			return space.GetOrCompute(ctx, hotplate.Text("k"), func(context.Context) (string, error) { return "v", nil }, option)
+		})
+		if value != "v" || err != nil {
+			t.Error(value, err)
+		}
+	}
+}
+
 func TestARenewalThatAsksForItsKeyIsAnErrorAtOnce(t *testing.T) {
 	t.Parallel()
 	stale := hitOf("old")
