@@ -4,12 +4,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** The functions that {@code get_or_compute} is given: counted by name, held by gates. They hold no thread. */
+/** The functions that {@code get_or_compute} is given: counted by name, held by gates. They hold no thread but that of who waits for one. */
 final class Computations {
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(task -> {
         Thread thread = new Thread(task, "driver-timer");
@@ -46,6 +47,14 @@ final class Computations {
             compute.end();
         }
 
+        /**
+         * Whether it waits to be released. A computation on its caller's thread ends when that caller gives up, for all who wait; what scenarios
+         * hold they hold to see callers come and go, so that is computed elsewhere.
+         */
+        boolean held() {
+            return gate != null;
+        }
+
         CompletionStage<Object> run() {
             ran = true;
             count.started.incrementAndGet();
@@ -53,6 +62,22 @@ final class Computations {
             CompletableFuture<Void> held = gate == null ? CompletableFuture.completedFuture(null) : gate(gate);
             held.thenRun(() -> timer.schedule(() -> end(result), takes, TimeUnit.MILLISECONDS));
             return result;
+        }
+
+        /** The same, on the thread of who calls it. */
+        Object await() throws Exception {
+            CompletableFuture<Object> result = run().toCompletableFuture();
+            try {
+                return result.get();
+            } catch (ExecutionException failed) {
+                if (failed.getCause() instanceof Error panic) {
+                    throw panic;
+                }
+                throw (Exception) failed.getCause();
+            } finally {
+                // Who was interrupted has ended nothing that is counted.
+                result.cancel(true);
+            }
         }
 
         private void end(CompletableFuture<Object> result) {

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -17,7 +18,7 @@ import java.util.concurrent.TimeUnit;
 /** Reads requests, a line each, carries them out at the same time, and writes answers in the order in which they are ready. */
 public final class Driver {
     private final PrintStream out;
-    private final Operations operations = new Operations();
+    private final Operations operations;
     private final ConcurrentHashMap<Long, Giving> cancels = new ConcurrentHashMap<>();
 
     /** How one request is given up; it may be before anything of it was begun. */
@@ -48,15 +49,16 @@ public final class Driver {
         }
     }
 
-    private Driver(PrintStream out) {
+    private Driver(PrintStream out, boolean blocking) {
         this.out = out;
+        this.operations = new Operations(blocking);
     }
 
-    /** Serves until its input ends. */
+    /** Serves until its input ends. With {@code --blocking}, values are computed by loaders that hold a thread. */
     public static void main(String[] arguments) throws IOException {
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        new Driver(out).serve(in);
+        new Driver(out, List.of(arguments).contains("--blocking")).serve(in);
         System.exit(0);
     }
 

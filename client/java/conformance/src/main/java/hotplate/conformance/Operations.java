@@ -50,6 +50,7 @@ final class Operations implements AutoCloseable {
     private final Map<String, Hotplate> clients = new ConcurrentHashMap<>();
     private final Map<String, Following> watches = new ConcurrentHashMap<>();
     private final Computations computations = new Computations();
+    private final boolean blocking;
 
     /** A watch, and what it told that nobody has asked for yet. */
     private static final class Following {
@@ -62,6 +63,11 @@ final class Operations implements AutoCloseable {
             this.watch = watch;
             this.refused = refused;
         }
+    }
+
+    /** {@code blocking}: values are computed by loaders that hold a thread. */
+    Operations(boolean blocking) {
+        this.blocking = blocking;
     }
 
     /** Carries out a request; {@code onCancel} is told how it can be given up, when not by interrupting this thread. */
@@ -210,12 +216,19 @@ final class Operations implements AutoCloseable {
         HotplateCache<Object> cache = cache(f);
         Computations.One compute = computations.new One(f.object("compute"), f.text("codec"));
         ComputeOptions options = Options.compute(f.object("options"));
-        CompletableFuture<Object> future = cache.getAsync(Values.key(f.get("key")), key -> compute.run(), options);
+        CharSequence key = Values.key(f.get("key"));
+        Object value = blocking
+                ? cache.get(key, text -> compute.await(), options.callersThread(!compute.held()))
+                : joined(cache.getAsync(key, text -> compute.run(), options), onCancel);
+        ObjectNode answer = Answers.object();
+        answer.set("value", Values.shown(value));
+        return answer.put("computed", compute.ran);
+    }
+
+    private static Object joined(CompletableFuture<Object> future, Consumer<Runnable> onCancel) {
         onCancel.accept(() -> future.cancel(true));
         try {
-            ObjectNode answer = Answers.object();
-            answer.set("value", Values.shown(future.join()));
-            return answer.put("computed", compute.ran);
+            return future.join();
         } catch (CompletionException failed) {
             if (failed.getCause() instanceof HotplateException own) {
                 throw own;
