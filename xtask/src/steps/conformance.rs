@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Clients that must take part, Python's blocking one among them. One that is missing is not one that passed.
-const LANGUAGES: [&str; 6] = ["go", "java", "python", "python-sync", "rust", "typescript"];
+const LANGUAGES: [&str; 7] = ["go", "java", "java-blocking", "python", "python-sync", "rust", "typescript"];
 /// Scenarios that each of them passes at least: fewer means that they were not found, or not asked of it.
 const SCENARIOS_MIN: u64 = 280;
 
