@@ -2,7 +2,7 @@
  * Functions whose results are cached, and functions after which cached results no longer hold. How a result is found, computed
  * and stored lives in `compute.ts`.
  */
-import { DEPTH_MAX, type KeyValue } from "./canonical.js";
+import type { KeyValue } from "./canonical.js";
 import { asError, invalidArgument } from "./error.js";
 import { Key, type KeyInput, keyText } from "./key.js";
 import type { Log } from "./log.js";
@@ -69,7 +69,7 @@ export function cachedFunction<A extends unknown[], T>(
   const { prefix, key: keyFor, tags, dependsOn, ...rest } = options;
   const begun = prefix === undefined ? null : new Key(prefix);
   const keyOf = (args: A): string =>
-    keyFor === undefined ? (begun ?? new Key()).params(argumentsOf(args)).render() : keyText(keyFor(...args));
+    keyFor === undefined ? ofArguments(begun ?? new Key(), args).render() : keyText(keyFor(...args));
   const call = (args: A, how: ComputeOptions): Promise<T> => {
     const names = {
       tags: typeof tags === "function" ? tags(...args) : tags,
@@ -94,25 +94,27 @@ export function cachedFunction<A extends unknown[], T>(
   });
 }
 
-/** Arguments as part of a key. */
-function argumentsOf(args: readonly unknown[]): KeyValue {
+/** A key with the arguments of a call as its last part. */
+function ofArguments(begun: Key, args: readonly unknown[]): Key {
   const end = args.findLastIndex((one) => one !== undefined) + 1;
   const said = args.slice(0, end);
-  refuseBigints(said, 0);
-  // What else has no form is refused there.
-  return said as KeyValue;
+  // What else has no form is refused there, and what is nested too deep or without end.
+  const key = begun.params(said as KeyValue);
+  refuseBigints(said, new Set());
+  return key;
 }
 
-/** A bigint and a number of the same value are written alike, and are not the same argument. */
-function refuseBigints(value: unknown, depth: number): void {
+/** A bigint and a number of the same value are written alike, and are not the same argument. `seen` is not looked at again. */
+function refuseBigints(value: unknown, seen: Set<object>): void {
   if (typeof value === "bigint") {
     throw invalidArgument(
       "key",
       "an argument is a bigint: its key would be that of the number. Give a `key` of its own",
     );
   }
-  if (typeof value !== "object" || value === null || depth > DEPTH_MAX) return;
-  for (const inner of Object.values(value)) refuseBigints(inner, depth + 1);
+  if (typeof value !== "object" || value === null || seen.has(value)) return;
+  seen.add(value);
+  for (const inner of Object.values(value)) refuseBigints(inner, seen);
 }
 
 /** Wraps a function; see {@link Namespace.invalidates}. */

@@ -7,7 +7,7 @@ import { type HotplateError, invalidArgument } from "./error.js";
 /** Largest integer that every language's floats hold exactly. */
 const INTEGER_MAX = 2n ** 53n - 1n;
 /** Deepest nesting of arrays and objects. */
-export const DEPTH_MAX = 64;
+const DEPTH_MAX = 64;
 
 /**
  * What can be part of a key: JSON, and `bigint` within ±(2^53 - 1). Members that are `undefined` are left out, as JSON leaves

@@ -316,7 +316,10 @@ describe.each(["server", "memory"] as const)("on the %s", (where) => {
     const keys = [[], [0], ["0"], [null], [[]], [[0]], [{}], [{ a: 1 }], [false]].map((args) => told.key(...args));
     expect(new Set(keys).size).toBe(keys.length);
     const odd = [new Array(3), 1n, { n: [1n] }, new Date(), new Map(), undefined, Number.NaN, "\ud800", () => 1];
-    for (const value of odd) {
+    const circle: Record<string, unknown> = {};
+    circle["x"] = circle;
+    circle["y"] = circle;
+    for (const value of [...odd, circle]) {
       await expect(told(value, 1), String(value)).rejects.toMatchObject({ kind: "INVALID_ARGUMENT", field: "key" });
     }
   });
