@@ -82,8 +82,12 @@ export async function claim<T>(claiming: Claiming<T>, course: Course): Promise<C
       mayWrite = false;
       continue;
     }
-    // What others invalidate until it is computed nobody can tell this process: it stores nothing.
-    if (attempt.away !== undefined) return { is: "compute", right: "none" };
+    if (attempt.away !== undefined) {
+      // The call went to its end although its callers left: nothing is computed for them.
+      if (signal.aborted) throw cancelled(signal);
+      // What others invalidate until it is computed nobody can tell this process: it stores nothing.
+      return { is: "compute", right: "none" };
+    }
     const { answer } = attempt;
     const held = answer.lease === undefined ? null : new Held(core, namespace, key, answer.lease);
     if (signal.aborted) {
@@ -100,7 +104,7 @@ export async function claim<T>(claiming: Claiming<T>, course: Course): Promise<C
     // It was large, was replaced while it was read, and is gone now: whose turn it is to compute has to be asked.
     if (whole !== answer && whole.outcome === GetOutcome.MISS && held === null && ask.is !== "look") continue;
     fill?.offer(key, whole);
-    return claimed(claiming, whole, held, mayWrite);
+    return claimed(claiming, whole, ask, held, mayWrite);
   }
 }
 
@@ -173,6 +177,7 @@ function claimRequest(options: ComputeOptions, ask: Ask): Init<typeof GetRequest
 function claimed<T>(
   { core, codec }: Claiming<T>,
   response: GetResponse,
+  ask: Ask,
   held: Held | null,
   mayWrite: boolean,
 ): Claim<T> {
@@ -183,6 +188,8 @@ function claimed<T>(
       held?.giveBack({ how: "next" });
       return { is: "negative", negative: found };
     }
+    // A lease was asked for and not given: someone else may have it, or will.
+    if (ask.is !== "look") return { is: "compute", right: held ?? "none" };
   } catch (failure) {
     if (!(failure instanceof HotplateError && failure.kind === "CODEC")) {
       held?.giveBack({ how: "next" });

@@ -12,10 +12,14 @@ import { StalePolicy } from "./generated/hotplate/v1/cache_pb.js";
 import { COMPUTE_FAILED, type GiveBack, Held } from "./lease.js";
 import type { Lookup } from "./lookup.js";
 import { type CacheMode, type ComputeOptions, writeRequest } from "./options.js";
+import { isOutdated } from "./storing.js";
 import { checkTexts } from "./text.js";
 import { durationMs, durationOrZeroMs, parseTtl } from "./ttl.js";
 
-/** How long callers wait for their value to be stored, in milliseconds: then that goes on behind them. */
+/**
+ * How long callers wait for their value to be stored, in milliseconds: then that goes on behind them. A value that found no place
+ * among those being stored by then is not stored.
+ */
 const STORING_MS = 1_000;
 /** For how long nobody tries again to renew a value when that failed, where the options do not say. */
 const RENEWAL_PAUSE = "1s";
@@ -35,7 +39,7 @@ export type Compute<T> = (computation: Computation) => T | Promise<T>;
 export interface Computing<T> extends Claiming<T> {
   readonly compute: Compute<T>;
   /** Stores a value without a lease. */
-  readonly store: (value: T, options: ComputeOptions) => Promise<void>;
+  readonly store: (value: T, options: ComputeOptions, signal: AbortSignal) => Promise<void>;
   /** Stores a value under a lease. */
   readonly storeHeld: (held: Held, value: T, options: ComputeOptions) => Promise<void>;
   /** Reads what is there. */
@@ -165,18 +169,23 @@ function renew<T>(computing: Computing<T>, held: Held): void {
  */
 async function store<T>(computing: Computing<T>, right: Right, value: T, tookMs: number): Promise<void> {
   if (right === "none") return;
-  const { options, core } = computing;
+  const { options, core, namespace, key } = computing;
   const write: ComputeOptions = {
     ...options,
     cost: options.cost ?? Math.max(1, Math.round(tookMs)) / 1_000,
     signal: undefined,
     timeoutMs: undefined,
   };
+  const stored = { namespace, key, endsOutdated: right === "free" };
   try {
-    if (right === "free") await computing.store(value, write);
-    else await computing.storeHeld(right, value, write);
+    const isStored = await core.flights.storings.run(stored, STORING_MS, core.tasks.late, async (outdated) => {
+      if (right === "free") await computing.store(value, write, outdated);
+      else await computing.storeHeld(right, value, write);
+    });
+    if (!isStored) core.log.warn("as many computed values as may are being stored: this one is not");
   } catch (failure) {
-    if (!core.tasks.isOver) core.log.warn("a computed value could not be stored", asError(failure));
+    if (isOutdated(failure)) core.log.debug("a computed value was outdated while it was stored, and is not");
+    else if (!core.tasks.isOver) core.log.warn("a computed value could not be stored", asError(failure));
   } finally {
     if (right !== "free") right.giveBack({ how: "next" });
   }

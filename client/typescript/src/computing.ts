@@ -40,7 +40,6 @@ export async function getOrCompute<T>(
       return required(kept);
     }
   }
-  const inTheEnd: InnerCallOptions = { ends: core.tasks.late };
   const computing: Computing<T> = {
     core,
     namespace: name,
@@ -52,8 +51,9 @@ export async function getOrCompute<T>(
     ran: () => {
       facts.result = "computed";
     },
-    store: async (value, write) => {
-      await send(space, space.putRequest(key, value, write), inTheEnd, {});
+    store: async (value, write, outdated) => {
+      const call: InnerCallOptions = { ends: core.tasks.late, signal: outdated };
+      await send(space, space.putRequest(key, value, write), call, {});
     },
     storeHeld: (held, value, write) => held.put(space.putRequest(key, value, write)),
     read: (stale) =>

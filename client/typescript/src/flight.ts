@@ -6,6 +6,7 @@ import type { Codec } from "./codec.js";
 import { either } from "./either.js";
 import { cancelled, HotplateError, invalidArgument } from "./error.js";
 import { type Release, Slots } from "./slots.js";
+import { Storings } from "./storing.js";
 import { here, run, Waits, type Within } from "./within.js";
 
 /** What a computation is shared by: equal only when a caller may take another's result. */
@@ -127,13 +128,16 @@ export class Flights {
   readonly #ids = new Map<string, { readonly id: number; uses: number }>();
   readonly #waits = new Waits();
   readonly #slots: Slots;
+  /** The values that were computed and are being stored. */
+  readonly storings: Storings;
   readonly #closing: AbortSignal;
   #codec = 0;
   #next = 0;
 
-  /** At most so many computations at once; all end when `closing` is aborted. */
+  /** At most so many computations at once, and so many values that are being stored; all end when `closing` is aborted. */
   constructor(computationsMax: number, closing: AbortSignal) {
     this.#slots = new Slots(computationsMax);
+    this.storings = new Storings(computationsMax);
     this.#closing = closing;
   }
 
@@ -214,7 +218,8 @@ export class Flights {
     this.#outdateIf((flight) => flight.key === key && flight.namespace === namespace);
   }
 
-  #outdateIf(concerns: (key: FlightKey) => boolean): void {
+  #outdateIf(concerns: (key: Pick<FlightKey, "namespace" | "key">) => boolean): void {
+    this.storings.outdate(concerns);
     for (const [name, flight] of this.#flights) {
       if (concerns(flight.key)) {
         flight.course.outdate();

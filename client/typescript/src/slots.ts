@@ -26,6 +26,7 @@ export class Slots {
    * @throws {HotplateError} `CANCELLED` when the signal is aborted first.
    */
   async take(needed: Promise<void>, signal: AbortSignal): Promise<Release | null> {
+    if (signal.aborted) throw cancelled(signal);
     const now = this.tryTake();
     if (now !== null) return now;
     const { promise, resolve } = Promise.withResolvers<"given" | "needed" | "aborted">();
@@ -34,7 +35,6 @@ export class Slots {
     this.#waiting.push(given);
     signal.addEventListener("abort", aborted, { once: true });
     void needed.then(() => resolve("needed"));
-    if (signal.aborted) aborted();
     const how = await promise;
     signal.removeEventListener("abort", aborted);
     if (how === "given") return this.#release();

@@ -45,6 +45,39 @@ describe("a lease that is on its way", () => {
     expect(transport.of("ReleaseLease")).toHaveLength(0);
   });
 
+  it("computes nothing for who left when the call that went on fails", async () => {
+    const { client, transport } = scripted();
+    const answer = Promise.withResolvers<void>();
+    transport.on("Get", async () => {
+      await answer.promise;
+      throw new HotplateError("UNAVAILABLE", "away");
+    });
+    let runs = 0;
+    const compute = () => {
+      runs += 1;
+      return 1;
+    };
+    const gaveUp = new AbortController();
+    const asked = client.namespace().getOrCompute("k", compute, { signal: gaveUp.signal });
+    await until("it is asked", () => transport.of("Get").length === 1);
+    gaveUp.abort();
+    await expect(asked).rejects.toMatchObject({ kind: "CANCELLED" });
+    answer.resolve();
+    await until("the call has ended", () => client.degradation.readsWithoutCache === 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(runs).toBe(0);
+  });
+
+  it("stores nothing where it was asked for and not given", async () => {
+    const { client, transport } = scripted();
+    transport.on("Get", () => ({ outcome: 2, missReason: 1 }));
+    const space = client.namespace<number>();
+    expect(await space.getOrCompute("k", () => 1)).toBe(1);
+    expect(transport.of("Put")).toHaveLength(0);
+    expect(await space.getOrCompute("k", () => 2, { perProcess: true }), "none is asked for").toBe(2);
+    expect(transport.of("Put")).toHaveLength(1);
+  });
+
   it("is waited for at close, for a moment", async () => {
     const { client, transport } = scripted();
     const answer = Promise.withResolvers<void>();
@@ -281,6 +314,46 @@ describe("a computation", () => {
     expect(performance.now() - began).toBeGreaterThan(900);
     stored.resolve();
     await until("it is stored behind", async () => (await space.get("k")).hit);
+  });
+
+  it("keeps no place while its value is stored, and only so many values are being stored", async () => {
+    const { client, transport, log } = scripted({ computationsMax: 1 });
+    const stored = Promise.withResolvers<void>();
+    transport.on("Put", async () => {
+      await stored.promise;
+      return undefined;
+    });
+    const space = client.namespace<string>();
+    const first = space.getOrCompute("a", () => "first");
+    await until("it is being stored", () => transport.of("Put").length === 1);
+    expect(await space.getOrCompute("b", () => "second")).toBe("second");
+    await until("it is given back", () => transport.of("ReleaseLease").length === 1);
+    expect(transport.of("ReleaseLease")[0]?.request.key).toBe("b");
+    expect(log.said.join()).toContain("are being stored");
+    stored.resolve();
+    expect(await first).toBe("first");
+    await until("it is stored behind", async () => (await space.get("a")).hit);
+    expect(transport.of("Put")).toHaveLength(1);
+    expect(await space.getOrCompute("b", () => "third"), "there is a place again").toBe("third");
+    expect((await space.get("b")).hit).toBe(true);
+  });
+
+  it("without a lease is not stored any further once its key was written", async () => {
+    const { client, transport, log } = scripted();
+    const arrived = Promise.withResolvers<AbortSignal | undefined>();
+    transport.on("Put", async (sent, nth) => {
+      if (nth > 1) return undefined;
+      arrived.resolve(sent.how.signal);
+      return await new Promise(() => undefined);
+    });
+    const space = client.namespace<string>();
+    const asked = space.getOrCompute("k", () => "computed", { perProcess: true });
+    const signal = await arrived.promise;
+    await space.put("k", "written");
+    expect(signal?.aborted).toBe(true);
+    expect(await asked).toBe("computed");
+    expect(await space.getValue("k")).toBe("written");
+    expect(log.said.join()).toContain("was outdated while it was stored");
   });
 
   it("is refused before it runs where its value could not be stored", async () => {
