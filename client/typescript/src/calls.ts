@@ -420,7 +420,7 @@ export class Calls {
 }
 
 /** Makes a request. What has no form in the contract is its caller's fault, and never that of the cache. */
-function prepared<A>(prepare: () => A): A {
+export function prepared<A>(prepare: () => A): A {
   try {
     return prepare();
   } catch (cause) {

@@ -3,12 +3,14 @@ import { getWhole } from "./blob/whole.js";
 import type { CallOptions } from "./calls.js";
 import { sinceBoot } from "./clock.js";
 import { asError, errorOfItem } from "./error.js";
-import { EntryView, GetOutcome } from "./generated/hotplate/v1/cache_pb.js";
+import { EntryView, GetOutcome, GetRequestSchema } from "./generated/hotplate/v1/cache_pb.js";
 import { type KeyInput, keyText } from "./key.js";
 import { type Lookup, lookup, type MissReason, miss } from "./lookup.js";
 import type { Near } from "./near/near.js";
 import { type ReadOptions, readRequest } from "./options.js";
 import {
+  encodedBytes,
+  FRAMING_BYTES,
   type GetInit,
   type ItemFailure,
   itemFailure,
@@ -80,7 +82,7 @@ export async function getMany<T>(
 ): Promise<(Lookup<T> | ItemFailure)[]> {
   const near = space.nearFor(options);
   // What is wrong with the options is wrong with all.
-  space.getRequest("", options);
+  const plain = space.getRequest("", options);
   const maxAge = maxAgeMs(options);
   const found: (Lookup<T> | ItemFailure)[] = [];
   const missing: Missing[] = [];
@@ -96,8 +98,10 @@ export async function getMany<T>(
       }),
     );
   }
+  const common = encodedBytes(GetRequestSchema, plain) + FRAMING_BYTES;
   const many: Messages<Missing, Lookup<T>> = {
-    bytes: () => 0,
+    bytes: ({ key }) => common + Buffer.byteLength(key),
+    valueBytes: () => 0,
     send: (some, rest) => getBatch(space, some, options, rest, near),
     without: miss,
   };

@@ -1,6 +1,7 @@
 /** One namespace as the parts of this package see it: where its calls go, how requests are addressed, what is kept near. */
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { unaryBytes } from "./blob/whole.js";
-import { type CallOptions, timeoutOf } from "./calls.js";
+import { type CallOptions, prepared, timeoutOf } from "./calls.js";
 import * as clock from "./clock.js";
 import { type Codec, encodeChecked } from "./codec.js";
 import type { Core } from "./core.js";
@@ -16,8 +17,13 @@ import { type ReadOptions, readRequest, type WriteOptions, writeRequest } from "
 import type { OperationFacts } from "./telemetry.js";
 import { checkTexts } from "./text.js";
 
-/** Bytes of values that one message carries at most; with what else is in it, well below what every server takes. */
-const MESSAGE_BYTES = 4 << 20;
+/**
+ * Bytes of the items of one message at most, as they are encoded: 3.5 MiB. A server takes 4 MiB for a whole message, where it is
+ * not set otherwise.
+ */
+const MESSAGE_BYTES = 3_670_016;
+/** Bytes at most that say, of each part of an item and of itself, what it is and how long. */
+export const FRAMING_BYTES = 24;
 
 /** What finds one entry. */
 export type GetInit = Init<typeof GetRequestSchema>;
@@ -95,8 +101,8 @@ export class Space<T> {
 
   /**
    * Carries out a call on many entries in messages of as many as the server is known to take, when it says that it takes fewer,
-   * fewer, and of at most {@link MESSAGE_BYTES} of values. A deadline that the caller gave is for all of them together. What one
-   * of several messages fails with is its items' failure.
+   * fewer, and of at most {@link MESSAGE_BYTES}. A deadline that the caller gave is for all of them together. What one of several
+   * messages fails with is its items' failure, and so is a message that is too large for the server.
    */
   async inMessages<I, R>(
     many: Messages<I, R>,
@@ -113,9 +119,9 @@ export class Space<T> {
         results.push(...(await many.send(some, rest)));
       } catch (failure) {
         if (await calls.takesFewer(some.length, failure, options)) continue;
-        const isAll = some.length === items.length;
-        if (isAll || options.signal?.aborted || tasks.isOver) throw failure;
         const error = asError(failure);
+        const isAll = some.length === items.length && error.reason !== "MESSAGE_TOO_LARGE";
+        if (isAll || options.signal?.aborted || tasks.isOver) throw failure;
         const away = gate.fallback(error);
         results.push(...some.map(() => (away === null ? itemFailure(error) : many.without(away))));
       }
@@ -126,17 +132,22 @@ export class Space<T> {
 
   /** What goes into one message: one that is too large for a call goes alone, its own way. */
   #message<I, R>(many: Messages<I, R>, items: readonly I[], from: number): readonly I[] {
-    const alone = Math.min(unaryBytes(this.core.calls), MESSAGE_BYTES);
     let bytes = 0;
     let to = from;
     while (to < items.length && to - from < this.core.calls.batchItems) {
-      const size = many.bytes(items[to] as I);
-      if (to > from && (size > alone || bytes + size > MESSAGE_BYTES)) break;
-      bytes += size;
+      const item = items[to] as I;
+      const goesAlone = this.goesAlone(many, item);
+      bytes += many.bytes(item);
+      if (to > from && (goesAlone || bytes > MESSAGE_BYTES)) break;
       to += 1;
-      if (size > alone) break;
+      if (goesAlone) break;
     }
     return items.slice(from, to);
+  }
+
+  /** Whether an item is too large for a message of many. */
+  goesAlone<I>({ bytes, valueBytes }: Sizes<I>, item: I): boolean {
+    return valueBytes(item) > unaryBytes(this.core.calls) || bytes(item) > MESSAGE_BYTES;
   }
 
   /** The options of a call that may be of several messages, with what is left of its time. */
@@ -187,14 +198,25 @@ export class Space<T> {
   }
 }
 
-/** How a call on many entries is carried out. */
-export interface Messages<I, R> {
-  /** Bytes of an item's value. */
+/** How large the items of a message are. */
+export interface Sizes<I> {
+  /** Bytes of an item in its message, or a few more. */
   readonly bytes: (item: I) => number;
+  /** Bytes of the value that it sends. */
+  readonly valueBytes: (item: I) => number;
+}
+
+/** How a call on many entries is carried out. */
+export interface Messages<I, R> extends Sizes<I> {
   /** Carries out one message, with what is left of the caller's time; answers as many results. */
   readonly send: (some: readonly I[], rest: () => CallOptions) => Promise<(R | ItemFailure)[]>;
   /** The result of an item without the cache. */
   readonly without: (away: MissReason) => R;
+}
+
+/** Bytes of a message as it is sent. */
+export function encodedBytes<S extends DescMessage>(schema: S, message: MessageInitShape<S>): number {
+  return prepared(() => toBinary(schema, create(schema, message)).length);
 }
 
 /** Tells what a read found. */

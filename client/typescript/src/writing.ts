@@ -1,19 +1,27 @@
 /** Storing entries of a namespace, one or many, and changing how long they live. */
-import { putWhole, unaryBytes } from "./blob/whole.js";
+import { putWhole } from "./blob/whole.js";
 import type { CallOptions, InnerCallOptions } from "./calls.js";
 import { asError, errorOfItem } from "./error.js";
 import type { Attempt } from "./gate.js";
-import { type BatchPutResponse, type PutResponse, TouchOutcome } from "./generated/hotplate/v1/cache_pb.js";
+import {
+  type BatchPutResponse,
+  PutRequestSchema,
+  type PutResponse,
+  TouchOutcome,
+} from "./generated/hotplate/v1/cache_pb.js";
 import { type KeyInput, keyText } from "./key.js";
 import { type Written, writtenOf } from "./lookup.js";
 import { setOfKey } from "./near/selects.js";
 import { expirationOf, type WriteOptions } from "./options.js";
 import {
+  encodedBytes,
+  FRAMING_BYTES,
   type ItemFailure,
   itemFailure,
   type Messages,
   noteMany,
   type PutInit,
+  type Sizes,
   type Space,
   sameLength,
   unanswered,
@@ -54,12 +62,13 @@ export async function putMany<T>(
   facts: OperationFacts,
 ): Promise<(Written | ItemFailure)[]> {
   // What is wrong with the options is wrong with all.
-  space.addressed("", options);
+  const plain = { ...space.addressed("", options), contentType: space.codec.contentType };
   const answers = Array.from(items, ([key, value]) => putItem(space, key, value, options));
   const requests = answers.flatMap((one) => ("outcome" in one ? [] : [one]));
+  const sizes = sizesOf(encodedBytes(PutRequestSchema, plain));
   const many: Messages<PutInit, Written> = {
-    bytes: bytesOf,
-    send: (some, rest) => putBatch(space, some, rest),
+    ...sizes,
+    send: (some, rest) => putBatch(space, some, sizes, rest),
     without: (reason) => ({ outcome: "dropped", reason }),
   };
   const written = await space.inMessages(many, requests, options);
@@ -81,18 +90,22 @@ function putItem<T>(space: Space<T>, key: KeyInput, value: T, options: WriteOpti
   }
 }
 
-function bytesOf({ payload }: PutInit): number {
-  return payload?.case === "value" ? payload.value.length : 0;
+/** The sizes of items that have so many bytes in common. */
+function sizesOf(common: number): Sizes<PutInit> {
+  const valueBytes = ({ payload }: PutInit) => (payload?.case === "value" ? payload.value.length : 0);
+  const bytes = (item: PutInit) => common + FRAMING_BYTES + Buffer.byteLength(item.key ?? "") + valueBytes(item);
+  return { bytes, valueBytes };
 }
 
 async function putBatch<T>(
   space: Space<T>,
   items: readonly PutInit[],
+  sizes: Sizes<PutInit>,
   rest: () => CallOptions,
 ): Promise<(Written | ItemFailure)[]> {
   const { core, name } = space;
   const [first] = items;
-  if (items.length === 1 && first !== undefined && bytesOf(first) > unaryBytes(core.calls)) {
+  if (items.length === 1 && first !== undefined && space.goesAlone(sizes, first)) {
     return [await putAlone(space, first, rest)];
   }
   const request = { namespace: name, items: [...items] };

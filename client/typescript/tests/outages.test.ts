@@ -1,5 +1,7 @@
 /** What counts as an outage, what is remembered meanwhile, what is sent of a call on many, and what closing does to all of it. */
+import { toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { BatchPutRequestSchema } from "../src/generated/hotplate/v1/cache_pb.js";
 import { type CallOptions, HotplateError, raw, select } from "../src/index.js";
 import { Journal } from "../src/journal.js";
 import { MemoryLog, until } from "./support/client.js";
@@ -159,7 +161,7 @@ describe("a call on many", () => {
   const values = (count: number, bytes: number) =>
     Array.from({ length: count }, (_, n) => [`k${n}`, new Uint8Array(bytes)] as const);
 
-  it("goes in messages of at most 4 MiB, and what is larger than a call takes by itself", async () => {
+  it("goes in messages of at most 3.5 MiB, and what is larger than a call takes by itself", async () => {
     const { client, transport } = scripted();
     transport.on("GetServerInfo", () => ({
       limits: {
@@ -176,8 +178,33 @@ describe("a call on many", () => {
       ["last", new Uint8Array(1)],
     ]);
     expect(written.map((one) => one.outcome)).toEqual(Array.from({ length: 12 }, () => "stored"));
-    expect(transport.of("BatchPut").map((one) => one.request.items.length)).toEqual([4, 4, 2, 1]);
+    expect(transport.of("BatchPut").map((one) => one.request.items.length)).toEqual([3, 3, 3, 1, 1]);
     expect(transport.of("WriteValue")).toHaveLength(1);
+  });
+
+  it("counts all that is in a message, and not only its values", async () => {
+    const { client, transport } = scripted();
+    const tags = Array.from({ length: 16 }, (_, n) => `${n}`.padStart(100, "t"));
+    const items = Array.from({ length: 90 }, (_, n) => [`${n}`.padStart(900, "k"), new Uint8Array(79_000)] as const);
+    const written = await client.namespace("n", { codec: raw() }).putMany(items, { tags });
+    expect(written.every((one) => one.outcome === "stored")).toBe(true);
+    const sizes = transport.of("BatchPut").map((one) => toBinary(BatchPutRequestSchema, one.request).length);
+    expect(sizes).toHaveLength(3);
+    for (const size of sizes) expect(size).toBeLessThanOrEqual(3_670_016);
+    expect(sizes[0], "and wastes no call").toBeGreaterThan(3_500_000);
+  });
+
+  it("fails alone where a message is too large for the server, which is there", async () => {
+    const { client, transport } = scripted();
+    const tooLarge = () => {
+      throw new HotplateError("RESOURCE_EXHAUSTED", "too large", { reason: "MESSAGE_TOO_LARGE" });
+    };
+    transport.on("BatchPut", tooLarge).on("BatchGet", tooLarge);
+    const space = client.namespace("n", { codec: raw() });
+    const error = { outcome: "error", error: { reason: "MESSAGE_TOO_LARGE" } };
+    expect(await space.putMany(values(2, 1))).toMatchObject([error, error]);
+    expect(await space.getMany(["a", "b"])).toMatchObject([error, error]);
+    expect(client.available).toBe(true);
   });
 
   it("keeps what was done when a later message fails", async () => {
