@@ -1,6 +1,6 @@
 /**
  * How values become bytes and back, and what content type says so. Which codec a namespace uses is its caller's choice;
- * MessagePack, which needs a package of its own, lives in `msgpack.ts`.
+ * MessagePack, which needs a package of its own, lives in `msgpack.ts`, messages live in `protobuf.ts`.
  */
 import { codecError, HotplateError } from "./error.js";
 
@@ -85,12 +85,18 @@ function makeJson<T>(schema: Schema<T> | undefined): Codec<T> {
   };
 }
 
-/** Lets a value through that JSON keeps as it is. */
-function faithful(_name: string, value: unknown): unknown {
+/** Lets a value through that JSON keeps as it is. `this` is what holds it, as it was before its own `toJSON`. */
+function faithful(this: unknown, name: string, value: unknown): unknown {
+  refuseChanged((this as Record<string, unknown>)[name]);
+  refuseChanged(value);
+  return value;
+}
+
+function refuseChanged(value: unknown): void {
   if (typeof value === "number" && !Number.isFinite(value)) {
     throw codecError("the value has no JSON form: it holds NaN or an infinity");
   }
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null) return;
   if (value instanceof Map || value instanceof Set || value instanceof RegExp) {
     throw codecError("the value has no JSON form: it holds a Map, a Set or a RegExp");
   }
@@ -98,7 +104,6 @@ function faithful(_name: string, value: unknown): unknown {
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
     throw codecError("the value has no JSON form: it holds bytes, which the raw codec and MessagePack store");
   }
-  return value;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -112,6 +117,22 @@ export function raw(): Codec<Uint8Array> {
 
 /** Characters of another's text that are repeated. */
 const NAME_MAX = 80;
+
+/** `text/plain` in UTF-8. Reads every kind of text. */
+export function text(): Codec<string> {
+  return TEXT;
+}
+
+const TEXT: Codec<string> = {
+  contentType: "text/plain",
+  reads: (contentType) => essence(contentType).toLowerCase().startsWith("text/"),
+  encode: (value) => {
+    if (typeof value !== "string") throw codecError("the text codec stores text: pass a string");
+    if (!value.isWellFormed()) throw codecError("the text has half of a surrogate pair, which has no UTF-8 form");
+    return Buffer.from(value);
+  },
+  decode: utf8,
+};
 
 const RAW: Codec<Uint8Array> = {
   contentType: "application/octet-stream",
@@ -224,6 +245,6 @@ function utf8(bytes: Uint8Array): string {
 }
 
 /** A media type without its parameters. */
-function essence(contentType: string): string {
+export function essence(contentType: string): string {
   return (contentType.split(";", 1)[0] ?? "").trim();
 }

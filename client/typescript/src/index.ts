@@ -5,7 +5,7 @@ export type { CachedFunction, CachedOptions } from "./cached.js";
 export { type CallOptions, Calls } from "./calls.js";
 export type { KeyValue } from "./canonical.js";
 export { HotplateClient, type NamespaceOptions } from "./client.js";
-export { type Codec, json, raw, type Schema, type SchemaResult, type StandardSchema } from "./codec.js";
+export { type Codec, json, raw, type Schema, type SchemaResult, type StandardSchema, text } from "./codec.js";
 export type { Computation, Compute } from "./compute.js";
 export { type ErrorFacts, type ErrorKind, HotplateError } from "./error.js";
 export type { DegradationCounts, OnError } from "./gate.js";
@@ -36,6 +36,7 @@ export type {
   PreloadState,
 } from "./preload.js";
 export { type Profile, type ProfileName, profiles } from "./profile.js";
+export { protobuf } from "./protobuf.js";
 export { type Select, type SelectInput, type Selection, select } from "./selector.js";
 export type { ClientOptions, TlsOptions } from "./settings.js";
 export type { ItemFailure } from "./space.js";

@@ -28,7 +28,8 @@ export function checkTexts<R extends object>(request: R): R {
   return request;
 }
 
-function isWellFormed(value: unknown): boolean {
+/** Whether all texts of a value have a UTF-8 form, however deep, names of maps included. It must not hold itself. */
+export function isWellFormed(value: unknown): boolean {
   if (typeof value === "string") return value.isWellFormed();
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return true;
   if (Array.isArray(value)) return value.every(isWellFormed);

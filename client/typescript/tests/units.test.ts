@@ -1,12 +1,25 @@
 /** The parts that need no server: bounds, budgets, orders, checksums, settings. */
 import { readFileSync } from "node:fs";
 import { inspect } from "node:util";
+import { create } from "@bufbuild/protobuf";
+import { AnySchema, DurationSchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { crc32c, crc32cCombine } from "../src/blob/crc32c.js";
 import { Breaker, FAILURES_MAX } from "../src/breaker.js";
 import { decodeChecked, encodeChecked } from "../src/codec.js";
 import { parseAddress } from "../src/endpoint.js";
-import { formatDuration, HotplateClient, HotplateError, json, key, parseDuration, raw, VERSION } from "../src/index.js";
+import {
+  formatDuration,
+  HotplateClient,
+  HotplateError,
+  json,
+  key,
+  parseDuration,
+  protobuf,
+  raw,
+  text,
+  VERSION,
+} from "../src/index.js";
 import { shortened } from "../src/lease.js";
 import { msgpack } from "../src/msgpack.js";
 import { Glob } from "../src/near/glob.js";
@@ -15,6 +28,7 @@ import { settingsOf, withEnvironment } from "../src/settings.js";
 import { Slots } from "../src/slots.js";
 import { run, Waits } from "../src/within.js";
 
+const codec = expect.objectContaining({ kind: "CODEC" });
 const never = new AbortController().signal;
 const notNeeded = new Promise<void>(() => undefined);
 
@@ -103,6 +117,12 @@ describe("places for computations", () => {
     const again = slots.tryTake();
     expect(again).not.toBeNull();
     expect(slots.tryTake(), "given back once only").toBeNull();
+  });
+
+  it("are not for who gave up already", async () => {
+    const slots = new Slots(1);
+    await expect(slots.take(notNeeded, AbortSignal.abort())).rejects.toMatchObject({ kind: "CANCELLED" });
+    expect(slots.tryTake(), "it is still there").not.toBeNull();
   });
 
   it("are not needed by what another computation waits for", async () => {
@@ -222,7 +242,8 @@ describe("values", () => {
       { r: /x/ },
       Promise.resolve(1),
     ];
-    for (const bad of [undefined, () => 1, circle, 1n, ...changed, { bytes: new Uint8Array(1) }]) {
+    const bytes = [{ bytes: new Uint8Array(1) }, Buffer.from("x"), [{ b: Buffer.from("x") }], new ArrayBuffer(1)];
+    for (const bad of [undefined, () => 1, circle, 1n, ...changed, ...bytes]) {
       expect(() => encodeChecked(json(), bad)).toThrow(expect.objectContaining({ kind: "CODEC" }));
     }
     expect(Buffer.from(encodeChecked(json(), { at: new Date(0), left: undefined })).toString()).toBe(
@@ -231,6 +252,35 @@ describe("values", () => {
     const wrong = { contentType: "x/y", encode: () => "text" as never, decode: () => 0 };
     expect(() => encodeChecked(wrong, 1)).toThrow(expect.objectContaining({ kind: "CODEC" }));
     expect(() => encodeChecked(raw(), "text" as never)).toThrow(expect.objectContaining({ kind: "CODEC" }));
+  });
+
+  it("that are text are text for every language", () => {
+    const bytes = encodeChecked(text(), "grün");
+    expect(text().contentType).toBe("text/plain");
+    expect(decodeChecked(text(), "text/plain; charset=utf-8", "", bytes)).toBe("grün");
+    expect(decodeChecked(text(), "Text/HTML", "", bytes)).toBe("grün");
+    expect(() => decodeChecked(text(), "application/json", "", bytes)).toThrow(codec);
+    expect(() => decodeChecked(text(), "text/plain", "", Buffer.from([0xff]))).toThrow(codec);
+    for (const bad of ["\ud800", 7 as never]) expect(() => encodeChecked(text(), bad)).toThrow(codec);
+  });
+
+  it("that are messages are those of one type", () => {
+    const messages = protobuf(DurationSchema);
+    const bytes = encodeChecked(messages, create(DurationSchema, { seconds: 90n }));
+    expect(messages.contentType).toBe("application/x-protobuf;type=google.protobuf.Duration");
+    const named = ["", ";type=google.protobuf.Duration", '; Type="google.protobuf.Duration"; x=y'];
+    for (const parameters of named) {
+      expect(decodeChecked(messages, `application/x-protobuf${parameters}`, "", bytes).seconds).toBe(90n);
+    }
+    for (const other of ["application/x-protobuf;type=google.protobuf.Any", "application/json", ""]) {
+      expect(() => decodeChecked(messages, other, "", bytes), other).toThrow(codec);
+    }
+    expect(() => decodeChecked(messages, messages.contentType, "", Buffer.from([0x08, 0x80]))).toThrow(codec);
+    const wrong = [{ seconds: 90n }, create(AnySchema), create(DurationSchema, { seconds: "x" as never })];
+    for (const bad of wrong) expect(() => encodeChecked(messages, bad as never)).toThrow(codec);
+    const half = create(StringValueSchema, { value: "\ud800" });
+    expect(() => encodeChecked(protobuf(StringValueSchema), half)).toThrow(codec);
+    expect(protobuf(DurationSchema)).toBe(messages);
   });
 
   it("have one codec for a schema, by which callers share", () => {
