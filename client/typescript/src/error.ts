@@ -126,8 +126,7 @@ export function isUnsent(error: HotplateError): boolean {
 
 /** Whether the cache itself is away, as opposed to the request, or this program, being at fault. */
 export function isOutage(error: HotplateError): boolean {
-  // A message that a server does not take is no better a moment later.
-  if (isUnsent(error) || error.reason === "MESSAGE_TOO_LARGE") return false;
+  if (isUnsent(error)) return false;
   switch (error.kind) {
     case "UNAVAILABLE":
     case "DEADLINE_EXCEEDED":

@@ -20,6 +20,9 @@ import type { MissReason } from "./lookup.js";
 import type { Profile } from "./profile.js";
 import { isAnswer } from "./retry.js";
 
+/** The reason of a server that does not take a message, for all that is in it. */
+export const MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE";
+
 /** What typed reads and writes do when the cache is away: `miss` goes on without it, `raise` throws what kept it away. */
 export type OnError = "miss" | "raise";
 
@@ -92,14 +95,14 @@ export class Gate {
     if (this.disabled) return { away: "disabled" };
     if (this.pending > 0 || !this.breaker.admits()) {
       // What this client invalidated may still be stored: reading it would undo the invalidation.
-      return this.#degraded(away());
+      return this.#degraded(away(), many);
     }
     try {
       return { answer: await this.#observed(call, options, many) };
     } catch (failure) {
       // Who gave up hears that, and not that the cache is away; and so does who is called after the client was closed.
       if (options.signal?.aborted || this.#setup.closing.aborted) throw failure;
-      return this.#degraded(asError(failure));
+      return this.#degraded(asError(failure), many);
     }
   }
 
@@ -139,15 +142,20 @@ export class Gate {
     else this.breaker.succeeded();
   }
 
-  #degraded<A>(error: HotplateError): Attempt<A> {
-    const away = this.fallback(error);
+  #degraded<A>(error: HotplateError, many: boolean): Attempt<A> {
+    const away = this.fallback(error, many);
     if (away === null) throw error;
     return { away };
   }
 
-  /** The reason why a caller goes on without the cache after a failure; null where the failure is theirs. */
-  fallback(error: HotplateError): MissReason | null {
+  /**
+   * The reason why a caller goes on without the cache after a failure of a call on one key, or on `many`; null where the failure
+   * is theirs.
+   */
+  fallback(error: HotplateError, many: boolean): MissReason | null {
     if (this.#setup.onError === "raise" || !isOutage(error)) return null;
+    // How many go in one message this client says, and the next call would go the same way.
+    if (many && error.reason === MESSAGE_TOO_LARGE) return null;
     return error.kind === "DEADLINE_EXCEEDED" ? "timeout" : "unavailable";
   }
 

@@ -171,7 +171,7 @@ async function getAlone<T>(
   } catch (failure) {
     if (options.signal?.aborted || core.tasks.isOver) throw failure;
     const error = asError(failure);
-    const away = core.gate.fallback(error);
+    const away = core.gate.fallback(error, true);
     return away === null ? itemFailure(error) : miss(away);
   }
 }

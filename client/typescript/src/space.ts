@@ -7,7 +7,7 @@ import { type Codec, encodeChecked } from "./codec.js";
 import type { Core } from "./core.js";
 import { linked } from "./either.js";
 import { asError, cancelled, HotplateError, timedOut } from "./error.js";
-import type { Attempt } from "./gate.js";
+import { type Attempt, MESSAGE_TOO_LARGE } from "./gate.js";
 import type { GetRequestSchema, PutRequestSchema } from "./generated/hotplate/v1/cache_pb.js";
 import type { Init } from "./init.js";
 import type { Lookup, MissReason } from "./lookup.js";
@@ -120,9 +120,9 @@ export class Space<T> {
       } catch (failure) {
         if (await calls.takesFewer(some.length, failure, options)) continue;
         const error = asError(failure);
-        const isAll = some.length === items.length && error.reason !== "MESSAGE_TOO_LARGE";
+        const isAll = some.length === items.length && error.reason !== MESSAGE_TOO_LARGE;
         if (isAll || options.signal?.aborted || tasks.isOver) throw failure;
-        const away = gate.fallback(error);
+        const away = gate.fallback(error, true);
         results.push(...some.map(() => (away === null ? itemFailure(error) : many.without(away))));
       }
       at += some.length;

@@ -155,7 +155,7 @@ async function putAlone<T>(space: Space<T>, item: PutInit, rest: () => CallOptio
   } catch (failure) {
     if (options.signal?.aborted || core.tasks.isOver) throw failure;
     const error = asError(failure);
-    const reason = core.gate.fallback(error);
+    const reason = core.gate.fallback(error, true);
     return reason === null ? itemFailure(error) : { outcome: "dropped", reason };
   } finally {
     core.flights.outdateKey(name, key);

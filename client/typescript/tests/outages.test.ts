@@ -204,6 +204,10 @@ describe("a call on many", () => {
     const error = { outcome: "error", error: { reason: "MESSAGE_TOO_LARGE" } };
     expect(await space.putMany(values(2, 1))).toMatchObject([error, error]);
     expect(await space.getMany(["a", "b"])).toMatchObject([error, error]);
+    transport.on("Get", tooLarge);
+    expect(await space.get("a"), "of one it is as any other that a server cannot do").toMatchObject({
+      outcome: "miss",
+    });
     expect(client.available).toBe(true);
   });
 
