@@ -35,6 +35,8 @@ class Npy(ByValue):
             raise CodecError(f"values are numpy arrays, not {type(value).__name__}")
         if isinstance(value, self._numpy.ma.MaskedArray):
             raise CodecError("a masked array would be stored without its mask: store data and mask")
+        if value.dtype.names is not None:
+            self._check_fields(value.dtype)
         sink = io.BytesIO()
         try:
             self._numpy.save(sink, value, allow_pickle=False)
@@ -49,6 +51,13 @@ class Npy(ByValue):
         except Exception:
             # Whatever these bytes make numpy say: they may come from anyone.
             raise CodecError("the stored value is no .npy array") from None
+
+    def _check_fields(self, dtype: Any) -> None:
+        """Refuses fields that only the third version of the format can name, which is not read here."""
+        try:
+            repr(self._numpy.lib.format.dtype_to_descr(dtype)).encode("latin-1")
+        except UnicodeEncodeError:
+            raise CodecError("the names of an array's fields are latin-1, as .npy has them: rename them") from None
 
     def _read(self, data: bytes) -> Any:
         numpy = self._numpy

@@ -16,6 +16,8 @@ __all__ = ["Json"]
 
 #: What is read as it was written.
 _SCALARS: Final = frozenset((str, int, bool, type(None)))
+#: What has no names.
+_PLAIN: Final = _SCALARS | {float}
 #: What a number beyond the largest float looks like, or a text with such a number in it.
 _HUGE: Final = re.compile(rb"[eE]\+?\d{3}|\d{309}")
 
@@ -49,9 +51,7 @@ class Json(ByValue):
         """Compact JSON in UTF-8."""
         try:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
-            if type(value) not in _SCALARS and json.loads(text) != value:
-                # Only then is it worth a look at each name: it may as well be a tuple.
-                _check_names(value)
+            _check_names(value)
             return Encoded(text.encode(), self.content_type)
         except (TypeError, ValueError, RecursionError) as cause:
             # Only the type: the value itself may be secret.
@@ -92,16 +92,21 @@ class Json(ByValue):
 
 
 def _check_names(value: Any) -> None:
+    """Refuses names that `json` would make text of. Asks no value of a class of its own for anything but its form."""
+    if type(value) in _PLAIN:
+        return
     if isinstance(value, dict):
-        for name, of in value.items():
+        for name in value:
             if not isinstance(name, str):
                 raise TypeError("the names of a dict are text")
-            _check_names(of)
-    elif isinstance(value, (list, tuple)):
-        for one in value:
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        if not isinstance(value, (str, int, float)):
+            _check_names(_plain(value))
+        return
+    for one in value:
+        if type(one) not in _PLAIN:
             _check_names(one)
-    elif type(value) not in _SCALARS and not isinstance(value, (str, int, float)):
-        _check_names(_plain(value))
 
 
 def _finite(text: str) -> float:
