@@ -33,6 +33,10 @@ class Guidance(BaseModel):
     laps: int
 
 
+class Filter(BaseModel):
+    name: str = ""
+
+
 class Garage:
     """An application, and how often its endpoints ran."""
 
@@ -604,3 +608,58 @@ def test_models_as_arguments_are_told_apart_and_secrets_are_refused(client: Clie
     with pytest.raises(errors.InvalidArgumentError, match="SecretStr") as caught:
         account(Credentials(token=SecretStr("hunter2")))
     assert "hunter2" not in str(caught.value)
+
+
+def test_answers_differ_by_the_order_of_values_by_texts_that_only_look_the_same_and_by_bodies(url: str) -> None:
+    app = FastAPI(lifespan=hotplate_lifespan(url))
+    runs = itertools.count(1)
+
+    @app.get("/ids")
+    @cache_endpoint(ttl="1h")
+    async def ids(ids: Annotated[list[int], Query()]) -> list[int]:
+        return ids
+
+    @app.get("/text/{part}")
+    @cache_endpoint(ttl="1h")
+    async def text(part: str, s: str = "") -> list[int]:
+        return [len(part), len(s)]
+
+    @app.get("/body")
+    @cache_endpoint(ttl="1h")
+    async def body(f: Filter | None = None) -> int:
+        return next(runs)
+
+    @app.get("/list")
+    @cache_endpoint(ttl="1h")
+    async def in_list(f: list[int]) -> list[int]:
+        return f
+
+    with TestClient(app) as web:
+        assert web.get("/ids?ids=1&ids=2").json() == [1, 2]
+        assert web.get("/ids?ids=2&ids=1").json() == [2, 1]
+        assert web.get("/text/x?s=e%CC%81").json() == [1, 2]
+        assert web.get("/text/x?s=%C3%A9").json() == [1, 1]
+        assert web.get("/text/e%CC%81").json() == [2, 0]
+        assert web.get("/text/%C3%A9").json() == [1, 0]
+        assert web.request("GET", "/body", json={"name": "a"}).json() == 1
+        assert web.request("GET", "/body", json={"name": "b"}).json() == 2
+        assert web.request("GET", "/list", json=[1]).json() == [1]
+        assert web.request("GET", "/list", json=[2]).headers["x-hotplate"] == "bypass"
+
+
+def test_a_response_of_its_own_is_no_failure(url: str) -> None:
+    app = FastAPI(lifespan=hotplate_lifespan(url))
+    runs = itertools.count(1)
+
+    @app.get("/gone")
+    @cache_endpoint(ttl="200ms", stale_for="1h", stale_if_error=True, remember_failure="1h")
+    async def gone() -> Any:
+        return "there" if next(runs) == 1 else PlainTextResponse("gone", 410)
+
+    with TestClient(app) as web:
+        assert web.get("/gone").json() == "there"
+        ends = time.monotonic() + 60
+        while (found := web.get("/gone")).status_code != 410 and time.monotonic() < ends:
+            time.sleep(0.02)
+        assert found.text == "gone"
+        assert web.get("/gone").status_code == 410

@@ -25,6 +25,8 @@ class Settable(Protocol):
 
 E = TypeVar("E", bound=Settable)
 
+_CLOSED: Final = "the client was closed"
+_GIVEN_UP: Final = "the call was given up"
 #: The computation that this is called from: its table and its number there.
 WITHIN: Final[contextvars.ContextVar[tuple[int, int] | None]] = contextvars.ContextVar("hotplate_within", default=None)
 
@@ -59,6 +61,10 @@ class FailedError(Exception):
         self.looked = looked
 
 
+class PassedError(Exception):
+    """A computation ended with what is no value and no failure: its callers get this, and nothing is kept of it."""
+
+
 class LateError(Exception):
     """What was waited for did not end in the time that a caller gave it."""
 
@@ -82,6 +88,8 @@ class Flight(Generic[E]):
     runner: Any = None
     needed: bool = False
     """Another computation waits for it, and may hold the place that it would wait for."""
+    when_outdated: Callable[[], None] | None = None
+    """What to do at once then."""
     turn: E | None = None
     """What it waits for before it may compute, while it does."""
     has_turn: bool = False
@@ -222,6 +230,9 @@ class Flights(Generic[E]):
             for flight in concerned:
                 flight.outdated = True
                 self._retire(flight)
+        for flight in concerned:
+            if flight.when_outdated is not None:
+                flight.when_outdated()
 
     def _retire(self, flight: Flight[E]) -> None:
         """Nobody joins it any more."""
@@ -242,4 +253,14 @@ class Flights(Generic[E]):
 
 def closed() -> CallCancelledError:
     """What every call of a closed client is answered with."""
-    return CallCancelledError("the client was closed")
+    return CallCancelledError(_CLOSED)
+
+
+def given_up() -> CallCancelledError:
+    """What a call ends with whose task was told to end."""
+    return CallCancelledError(_GIVEN_UP)
+
+
+def is_final(error: Exception) -> bool:
+    """Whether it is one of these: no other call is worth a try then."""
+    return isinstance(error, CallCancelledError) and error.message in (_CLOSED, _GIVEN_UP)

@@ -22,7 +22,7 @@ try:
 except ImportError as _cause:
     raise needed("fastapi", "fastapi") from _cause
 
-__all__ = ["headers_of_route", "undeclared"]
+__all__ = ["has_body", "headers_of_route", "undeclared"]
 
 #: How deep dependencies of dependencies are looked into.
 _DEPTH_MAX: Final = 32
@@ -41,6 +41,19 @@ def headers_of_route(route: Any, ignore: Iterable[str]) -> Iterator[str]:
     dependant = getattr(route, "dependant", None)
     if dependant is not None:
         yield from _headers_of(dependant, frozenset(ignore), 0)
+
+
+def has_body(route: Any, ignore: Iterable[str]) -> bool:
+    """Whether an endpoint or its dependencies read a body, as FastAPI knows it: annotations alone do not say."""
+    dependant = getattr(route, "dependant", None)
+    return dependant is not None and _has_body(dependant, frozenset(ignore), 0)
+
+
+def _has_body(dependant: Any, ignore: frozenset[str], depth: int) -> bool:
+    if any(depth or field.name not in ignore for field in dependant.body_params):
+        return True
+    others = [one for one in dependant.dependencies if depth or one.name not in ignore]
+    return depth >= _DEPTH_MAX or any(_has_body(one, ignore, depth + 1) for one in others)
 
 
 def _headers_of(dependant: Any, ignore: frozenset[str], depth: int) -> Iterator[str]:

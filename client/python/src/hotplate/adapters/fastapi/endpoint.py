@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, TypeVar, Unpack
 
 from hotplate._aio.namespace import AsyncNamespace
-from hotplate._core import templates
+from hotplate._core import canonical, templates
+from hotplate._core.arguments import form_of
+from hotplate._core.flights import PassedError
 from hotplate._core.texts import several
 from hotplate.adapters._extra import needed
-from hotplate.adapters.fastapi.callers import headers_of_route, undeclared
+from hotplate.adapters.fastapi.callers import has_body, headers_of_route, undeclared
 from hotplate.adapters.fastapi.connect import client_of
 from hotplate.adapters.fastapi.http import PRIVATE, Asked, Result, asked, etag_of, headers_of, is_same
 from hotplate.adapters.fastapi.rendering import Rendering, UnrenderableError
@@ -36,7 +38,7 @@ R = TypeVar("R")
 _JSON: Final = Json()
 
 
-class _NotData(Exception):  # noqa: N818 - nothing failed
+class _NotData(PassedError):  # noqa: N818 - nothing failed
     """The endpoint made a response of its own, or what is no answer of its route: neither can be stored."""
 
     def __init__(self, made: Any) -> None:
@@ -113,7 +115,7 @@ class _Plan:
         self._ignore = several("ignore", ignore)
         self._own = inspect.signature(function)
         self.signature, self._request, self._response = with_http(function, self._own)
-        self._routes: dict[int, tuple[Rendering, tuple[str, ...]]] = {}
+        self._routes: dict[int, tuple[Rendering, tuple[str, ...], bool]] = {}
         self._check()
 
     def _check(self) -> None:
@@ -131,13 +133,14 @@ class _Plan:
                 f" vary=, give key=, say shared=True when all callers get the same, or ignore=('{found[0]}',)"
             )
 
-    def _of_route(self, request: Request) -> tuple[Rendering, tuple[str, ...]]:
-        """How the request's route answers, and by which headers its answers are a caller's own."""
+    def _of_route(self, request: Request) -> tuple[Rendering, tuple[str, ...], bool]:
+        """How the request's route answers, by which headers its answers are a caller's own, and if by a body."""
         route = request.scope.get("route")
         known = self._routes.get(id(route))
         if known is None or known[0].route is not route:
             headers = () if self._is_keyed else (*PRIVATE, *headers_of_route(route, self._ignore))
-            known = (Rendering(route), tuple(dict.fromkeys(headers)))
+            differs = not self._is_keyed and not self._vary and has_body(route, self._ignore)
+            known = (Rendering(route), tuple(dict.fromkeys(headers)), differs)
             self._routes[id(route)] = known
         return known
 
@@ -152,11 +155,11 @@ class _Plan:
                 return await self._function(*args, **given)
             return await run_in_threadpool(self._function, *args, **given)
 
-        rendering, private = self._of_route(request)
+        rendering, private, by_body = self._of_route(request)
         # Answers are also other callers' when these headers are there: whoever keeps one has to know.
         reply = _Reply(request, response, tuple(dict.fromkeys((*self._vary, *private))), self._shared)
         wants = asked(request, private=private, vary=self._vary)
-        if wants.mode == "bypass":
+        if wants.mode == "bypass" or by_body:
             return reply.passed(await call(), "bypass")
         space = client_of(request).namespace(self._namespace, serializer=_JSON)
         name = self._name(request)
@@ -220,10 +223,14 @@ class _Plan:
             return key_text(self._key(request))
         url = request.url
         name = Key("http", f"{self._function.__module__}.{self._function.__qualname__}")
-        name = name.text(f"{url.scheme}://{url.netloc}{url.path}")
-        query = sorted(request.query_params.multi_items())
-        if query or self._vary:
-            name = name.params([query, [request.headers.get(header, "") for header in self._vary]])
+        where = f"{url.scheme}://{url.netloc}{url.path}"
+        name = name.params({"url": form_of("url", where)}) if canonical.nfc(where) != where else name.text(where)
+        # By name only: of values of one name the order may matter.
+        query = sorted(request.query_params.multi_items(), key=lambda one: one[0])
+        varied = [request.headers.getlist(header) for header in self._vary]
+        if query or varied:
+            # Texts that look the same are not the same request.
+            name = name.params([form_of("query", query), form_of("vary", varied)])
         return str(name)
 
 
