@@ -158,7 +158,10 @@ class AsyncClient:
         return self._state.guard.pending
 
     async def close(self) -> None:
-        """Ends all tasks of this client and its connections: invalidations that still wait are lost."""
+        """Ends all tasks of this client and its connections.
+
+        Invalidations that still wait are tried once more; what is not carried out then is lost, and logged.
+        """
         await self._state.close()
 
     async def __aenter__(self) -> Self:

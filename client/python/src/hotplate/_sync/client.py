@@ -159,7 +159,10 @@ class Client:
         return self._state.guard.pending
 
     def close(self) -> None:
-        """Ends all tasks of this client and its connections: invalidations that still wait are lost."""
+        """Ends all tasks of this client and its connections.
+
+        Invalidations that still wait are tried once more; what is not carried out then is lost, and logged.
+        """
         self._state.close()
 
     def __enter__(self) -> Self:
