@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import inspect
 import threading
+from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar, cast
 
 import grpc
 import grpc.aio
 
-from hotplate._core import channels, status, token
+from hotplate._core import channels, clock, status, token
 from hotplate._core.channels import Line, Pool
 from hotplate._core.endpoint import Address
 from hotplate._core.flights import closed
@@ -24,6 +25,9 @@ from hotplate.errors import CallCancelledError, HotplateError, UnavailableError
 from hotplate.v1 import blob_pb2_grpc, cache_pb2_grpc
 
 T = TypeVar("T")
+
+#: Time of a call whose token took all of it, in seconds: it then ends as one that was too late.
+_CALL_MIN: Final = 0.001
 
 
 class _Stubs:
@@ -102,10 +106,11 @@ class Transport:
         """Nothing to do."""
 
     async def _unary(self, line: Line[_Stubs], method: Any, request: Any, timeout: float) -> Any:
+        ends = clock.now() + timeout
         metadata = await self._metadata(timeout)
         line.take()
         try:
-            return await method(request, timeout=timeout, metadata=metadata)
+            return await method(request, timeout=max(_CALL_MIN, ends - clock.now()), metadata=metadata)
         except grpc.aio.AioRpcError as failure:
             raise status.unsendable(_error(failure), request.ByteSize()) from None
         except grpc.aio.UsageError:
@@ -118,12 +123,13 @@ class Transport:
             line.give()
 
     async def _opened(self, method: Any, request: Any, line: Line[_Stubs], timeout: float) -> Stream[Any]:
+        ends = clock.now() + timeout
         metadata = await self._metadata(timeout)
         try:
             stream: Stream[Any] = Stream(method(request, metadata=metadata), line)
         except grpc.aio.UsageError:
             raise closed() from None
-        return await _opened(stream, timeout)
+        return await _opened(stream, max(_CALL_MIN, ends - clock.now()))
 
     def _pool(self) -> Pool[_Stubs]:
         if self._setup.disabled:
@@ -253,12 +259,9 @@ class Upload:
     async def send(self, message: Any, timeout: float) -> None:
         """Sends a message. Raises what the server says when it ends the stream."""
         try:
-            async with asyncio.timeout(timeout):
-                await self._write(message)
-        except TimeoutError:
-            raise status.timed_out(timeout) from None
-        except grpc.aio.AioRpcError as failure:
-            raise _error(failure) from None
+            with _told(timeout):
+                async with asyncio.timeout(timeout):
+                    await self._write(message)
         except (asyncio.InvalidStateError, grpc.aio.InternalError):
             # The server, or the connection, ended the stream: why is what the call ends with.
             await self._answer(timeout)
@@ -273,22 +276,16 @@ class Upload:
 
     async def finish(self, timeout: float) -> Any:
         """Says that all was sent, and waits for the answer."""
-        try:
+        with _told(timeout):
             async with asyncio.timeout(timeout):
                 with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.InternalError):
                     await self._call.done_writing()
-        except TimeoutError:
-            raise status.timed_out(timeout) from None
         return await self._answer(timeout)
 
     async def _answer(self, timeout: float) -> Any:
-        try:
+        with _told(timeout):
             async with asyncio.timeout(timeout):
                 return await self._call
-        except TimeoutError:
-            raise status.timed_out(timeout) from None
-        except grpc.aio.AioRpcError as failure:
-            raise _error(failure) from None
 
     def cancel(self) -> None:
         """Ends the stream."""
@@ -296,6 +293,22 @@ class Upload:
             self._open = False
             self._line.give()
             self._call.cancel()
+
+
+@contextlib.contextmanager
+def _told(timeout: float) -> Iterator[None]:
+    """Says in the client's own errors what became of an upload."""
+    try:
+        yield
+    except TimeoutError:
+        raise status.timed_out(timeout) from None
+    except grpc.aio.AioRpcError as failure:
+        raise _error(failure) from None
+    except asyncio.CancelledError:
+        if _is_cancelled():
+            raise
+        # By the end of its connection, which only closing brings about.
+        raise closed() from None
 
 
 _CODES: Final = {code: code.value[0] for code in grpc.StatusCode}

@@ -7,6 +7,7 @@ from typing import Final
 
 from hotplate._core import clock, retry
 from hotplate._core.crc32c import combine
+from hotplate._core.flights import is_final
 from hotplate.errors import HotplateError, InternalError
 
 #: Failures in a row, without a byte of progress between them, after which a transfer is given up.
@@ -38,6 +39,8 @@ def is_interruption(error: HotplateError) -> bool:
     """
     if error.reason == "UPLOAD_TAKEN_OVER":
         return True
+    if is_final(error):
+        return False
     if error.kind in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"):
         return True
     if error.kind == "RESOURCE_EXHAUSTED":

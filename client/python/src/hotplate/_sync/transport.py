@@ -5,29 +5,32 @@ Knows neither retries nor deadlines of whole calls. The twin for event loops is 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 import grpc
 
 from hotplate._core import channels, status, token
 from hotplate._core.channels import Line, Pool
 from hotplate._core.endpoint import Address
-from hotplate._core.flights import closed
+from hotplate._core.flights import closed, given_up
 from hotplate._core.guard import turned_off
 from hotplate._core.setup import Setup
 from hotplate._sync import runtime
-from hotplate.errors import CallCancelledError, HotplateError, UnavailableError
+from hotplate.errors import HotplateError, UnavailableError
 from hotplate.v1 import blob_pb2_grpc, cache_pb2_grpc
 
 T = TypeVar("T")
 
 #: Messages of a stream that wait for their reader, and chunks that wait for the network.
 _WAITING_MAX: Final = 2
+#: Time of a call whose token took all of it, in seconds: it then ends as one that was too late.
+_CALL_MIN: Final = 0.001
 #: Longest wait for calls under way before a fork, in seconds.
 _FORK_WAIT: Final = 2.0
 
@@ -39,6 +42,10 @@ class _Stubs:
         self.channel = channel
         self.cache = cast("Any", cache_pb2_grpc.CacheServiceStub(channel))
         self.blob = cast("Any", blob_pb2_grpc.BlobServiceStub(channel))
+
+
+#: Takes one of several connections.
+_Choose: TypeAlias = Callable[[Pool[_Stubs]], Line[_Stubs]]
 
 
 class Transport:
@@ -61,11 +68,10 @@ class Transport:
         ends = time.monotonic() + timeout
         waits = method == "Get" and request.HasField("wait_timeout")
         while True:
-            pool = self._pool()
-            line = pool.for_call(turn)
-            left = max(0.001, ends - time.monotonic())
             try:
-                return self._unary(pool, line, getattr(line.channel.cache, method), request, left, waits=waits)
+                return self._unary(
+                    lambda pool: pool.for_call(turn), lambda to: getattr(to.cache, method), request, ends, waits=waits
+                )
             except _CutError as cut:
                 # A call that waits is one that may be made again.
                 if cut.sent and not waits:
@@ -73,29 +79,31 @@ class Transport:
 
     def query_write(self, request: Any, timeout: float, turn: int) -> Any:
         """How far an upload is."""
-        pool = self._pool()
-        line = pool.for_transfer(turn)
+        ends = time.monotonic() + timeout
         try:
-            return self._unary(pool, line, line.channel.blob.QueryWrite, request, timeout)
+            return self._unary(lambda pool: pool.for_transfer(turn), lambda to: to.blob.QueryWrite, request, ends)
         except _CutError:
             raise _cut() from None
 
     def stream(self, method: str, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream of the cache service, within this time."""
-        pool = self._pool()
-        line = pool.for_stream(turn)
-        return self._opened(pool, line, getattr(line.channel.cache, method), request, timeout)
+        return self._opened(lambda pool: pool.for_stream(turn), lambda to: getattr(to.cache, method), request, timeout)
 
     def read_value(self, request: Any, turn: int, timeout: float) -> Stream[Any]:
         """Opens a stream that reads a value, within this time."""
-        pool = self._pool()
-        line = pool.for_transfer(turn)
-        return self._opened(pool, line, line.channel.blob.ReadValue, request, timeout)
+        return self._opened(lambda pool: pool.for_transfer(turn), lambda to: to.blob.ReadValue, request, timeout)
 
     def write_value(self, turn: int) -> Upload:
         """Opens a stream that writes a value."""
-        line = self._pool().for_transfer(turn)
-        return Upload(line.channel.blob.WriteValue, self._metadata(), line)
+        metadata = self._metadata()
+        pool, line = self._taken(lambda pool: pool.for_transfer(turn))
+        try:
+            return Upload(line.channel.blob.WriteValue, metadata, line)
+        except BaseException as failure:
+            line.give()
+            if not isinstance(failure, ValueError):
+                raise
+            raise _cut() if pool.is_cut else _closed(failure) from None
 
     def close(self) -> None:
         """Closes the connections."""
@@ -138,29 +146,42 @@ class Transport:
         """Lets calls begin again, in the parent."""
         self._lock.release()
 
-    def _opened(self, pool: Pool[_Stubs], line: Line[_Stubs], method: Any, request: Any, timeout: float) -> Stream[Any]:
+    def _opened(self, choose: _Choose, method: Callable[[_Stubs], Any], request: Any, timeout: float) -> Stream[Any]:
+        ends = time.monotonic() + timeout
         metadata = self._metadata()
+        pool, line = self._taken(choose)
         try:
-            stream: Stream[Any] = Stream(method(request, metadata=metadata), line)
-        except ValueError as failure:
+            stream: Stream[Any] = Stream(method(line.channel)(request, metadata=metadata), line)
+        except BaseException as failure:
+            line.give()
+            if not isinstance(failure, ValueError):
+                raise
             raise _cut() if pool.is_cut else _closed(failure) from None
         self._streams.add(stream)
-        return _opened(stream, timeout)
+        return _opened(stream, max(_CALL_MIN, ends - time.monotonic()))
 
     def _unary(
         self,
-        pool: Pool[_Stubs],
-        line: Line[_Stubs],
-        method: Any,
+        choose: _Choose,
+        method: Callable[[_Stubs], Any],
         request: Any,
-        timeout: float,
+        ends: float,
         *,
         waits: bool = False,
     ) -> Any:
         metadata = self._metadata()
-        line.take(waits=waits)
+        pool, line = self._taken(choose, waits=waits)
         try:
-            return method(request, timeout=timeout, metadata=metadata)
+            left = max(_CALL_MIN, ends - time.monotonic())
+            make, calling = method(line.channel), runtime.CALLING.get()
+            if calling is None:
+                return make(request, timeout=left, metadata=metadata)
+            calling.check()
+            call = make.future(request, timeout=left, metadata=metadata)
+            with calling.within(call.cancel):
+                return call.result()
+        except grpc.FutureCancelledError:
+            raise given_up() from None
         except grpc.RpcError as failure:
             if pool.is_cut and failure.code() is grpc.StatusCode.CANCELLED:
                 raise _CutError(sent=True) from None
@@ -173,15 +194,30 @@ class Transport:
             line.give(waits=waits)
 
     def _pool(self) -> Pool[_Stubs]:
+        self._check()
+        with self._lock:
+            return self._open_pool()
+
+    def _taken(self, choose: _Choose, *, waits: bool = False) -> tuple[Pool[_Stubs], Line[_Stubs]]:
+        """A connection on which a call begins: in one step, so that a fork in between finds it busy."""
+        self._check()
+        with self._lock:
+            pool = self._open_pool()
+            line = choose(pool)
+            line.take(waits=waits)
+            return pool, line
+
+    def _check(self) -> None:
         if self._setup.disabled:
             raise turned_off("a call")
         runtime.tidy()
-        with self._lock:
-            if self._closed:
-                raise closed()
-            if self._made is None:
-                self._made = Pool(self._setup.addresses, self._setup.connections_max, self._connect)
-            return self._made
+
+    def _open_pool(self) -> Pool[_Stubs]:
+        if self._closed:
+            raise closed()
+        if self._made is None:
+            self._made = Pool(self._setup.addresses, self._setup.connections_max, self._connect)
+        return self._made
 
     def _connect(self, address: Address, number: int) -> _Stubs:
         options = channels.arguments(address, self._setup, number)
@@ -222,7 +258,10 @@ class _Ended:
 
 
 class Stream(Generic[T]):
-    """Messages from the server, fetched by a thread of its own, so that waiting for one can be given up."""
+    """Messages from the server, fetched by a thread of its own, so that waiting for one can be given up.
+
+    The line was taken for it, and is given back at its end.
+    """
 
     def __init__(self, call: Any, line: Line[_Stubs]) -> None:
         self._call = call
@@ -230,7 +269,6 @@ class Stream(Generic[T]):
         self._messages: queue.Queue[Any] = queue.Queue(_WAITING_MAX)
         self._begun = threading.Event()
         self._open = True
-        line.take()
         self._fetching = threading.Thread(target=self._fetch, name="hotplate-stream", daemon=True)
         self._fetching.start()
 
@@ -310,14 +348,14 @@ def _opened(stream: Stream[T], timeout: float) -> Stream[T]:
 
 
 class Upload:
-    """Messages to the server, with one answer at the end."""
+    """Messages to the server, with one answer at the end. The line was taken for it."""
 
     def __init__(self, method: Any, metadata: Any, line: Line[_Stubs]) -> None:
         self._messages: queue.Queue[Any] = queue.Queue(_WAITING_MAX)
         self._line = line
         self._open = True
-        line.take()
         self._call = method.future(self._outgoing(), metadata=metadata)
+        self._calling = runtime.CALLING.get()
 
     def _outgoing(self) -> Iterator[Any]:
         while self._open:
@@ -333,6 +371,8 @@ class Upload:
         """Sends a message. Raises what the server says when it ends the stream."""
         left = timeout
         while True:
+            if self._calling is not None:
+                self._calling.check()
             if self._call.done():
                 self._answer(timeout)
                 raise UnavailableError("the upload's stream ended before it was finished")
@@ -359,11 +399,12 @@ class Upload:
 
     def _answer(self, timeout: float) -> Any:
         try:
-            return self._call.result(timeout)
+            with contextlib.nullcontext() if self._calling is None else self._calling.within(self._call.cancel):
+                return self._call.result(timeout)
         except grpc.FutureTimeoutError:
             raise status.timed_out(timeout) from None
         except grpc.FutureCancelledError:
-            raise CallCancelledError("the upload was given up") from None
+            raise given_up() from None
         except grpc.RpcError as failure:
             raise _error(failure) from None
 
