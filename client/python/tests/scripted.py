@@ -27,10 +27,10 @@ class Scripted:
         self._lock = threading.Lock()
         self._seen: list[tuple[str, Any]] = []
 
-    def seen(self, method: str) -> list[Any]:
-        """The requests of a method so far."""
+    def seen(self, method: str | None = None) -> list[Any]:
+        """The requests of a method, or of all, so far."""
         with self._lock:
-            return [request for name, request in self._seen if name == method]
+            return [request for name, request in self._seen if method in (None, name)]
 
     def answer(self, method: str, request: Any, context: grpc.ServicerContext) -> Any:
         with self._lock:

@@ -163,11 +163,9 @@ def test_a_lease_beside_a_large_value_outlives_the_reading_of_it(server: Scripte
     with Client(server.url) as client:
         options: dict[str, Any] = {"stale_while_revalidate": True, "max_age": 5}
         assert client.namespace().get_or_compute("k", lambda: 7, **options) == 7
-        if then == "fails":
-            wait_until(lambda: server.seen("ReleaseLease"))
-            assert not server.seen("Put")
-        else:
-            assert [put.lease_token for put in server.seen("Put")] == ["1" * 32]
+        # Who computes because the reading failed has it as well.
+        assert [put.lease_token for put in server.seen("Put")] == ["1" * 32]
+        if then == "gone":
             # It was asked again as it was, but for the lease.
             again = server.seen("Get")[1]
             assert again.max_age.seconds == 5

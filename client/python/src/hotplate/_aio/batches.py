@@ -8,8 +8,10 @@ from typing import Any, Final
 from hotplate._aio.calls import AsyncCalls
 from hotplate.errors import HotplateError
 
-#: Bytes of payload of one call.
-_BYTES_MAX: Final = 4 << 20
+#: Bytes of the encoded items of one call: the server takes messages of 4 MiB unless it is told otherwise.
+_BYTES_MAX: Final = 3_670_016
+#: Bytes at most that an item has beside its own in a call: its tag and its length.
+_FRAME_BYTES: Final = 6
 #: Bytes of a value that every server takes with a call, unless it says otherwise.
 _SURE_BYTES: Final = 1 << 20
 
@@ -53,7 +55,7 @@ def _fitting(calls: AsyncCalls, items: Sequence[Any], start: int) -> int:
     total = 0
     for count, item in enumerate(items[start : start + calls.batch_items]):
         size = _size(item)
-        total += size
+        total += item.ByteSize() + _FRAME_BYTES
         if count and (total > _BYTES_MAX or size > _whole_bytes(calls)):
             return count
         if size > _whole_bytes(calls):

@@ -6,7 +6,7 @@ Who waits for whom in this process is in `runtime.fly`, what becomes of a lease 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar, cast
 
 from hotplate._aio import runtime
@@ -15,7 +15,7 @@ from hotplate._aio.near import Near
 from hotplate._aio.runtime import Computation, Flight
 from hotplate._aio.typed import Typed
 from hotplate._core import clock
-from hotplate._core.flights import FailedError, FlightKey, LateError, closed
+from hotplate._core.flights import FailedError, FlightKey, LateError, PassedError, closed
 from hotplate.errors import (
     CallCancelledError,
     CodecError,
@@ -92,7 +92,7 @@ class Computing:
 
     async def _instead(self, failure: FailedError) -> Hit[Any] | None:
         """The stale value, for a caller who takes it in place of a failure."""
-        if not self._takes_stale_for_failure:
+        if not self._takes_stale_for_failure or isinstance(failure.error, PassedError):
             return None
         return cast("Hit[Any] | None", failure.stale) if failure.looked else await self._stale()
 
@@ -153,9 +153,8 @@ class Computing:
             finally:
                 state.slots.end(flight)
             flight.computed = True
-            if not flight.outdated:
-                used, right = right, "none"
-                await self.store(used, value, clock.now() - began)
+            used, right = right, "none"
+            await self.store(used, value, clock.now() - began, flight)
             return value
         finally:
             end(right)
@@ -169,7 +168,7 @@ class Computing:
         """Asks until it is known what to do, within the time the caller wants to wait: what is there, or None."""
         ends = clock.now() + wait_seconds(self._options)
         call_time = self._state.calls.profile.call_timeout
-        may_write = True
+        may_write, was_gone = True, False
         near = self._space.near_for()
         while True:
             began = clock.now()
@@ -186,8 +185,15 @@ class Computing:
                 may_write = False
                 continue
             if isinstance(response, Miss):
-                # What others invalidate until it is computed nobody can tell this process: it stores nothing.
-                return None, "none"
+                # What others invalidate until it is computed nobody can tell this process: without a lease that came
+                # before the cache went away it stores nothing.
+                return None, held or "none"
+            if asks and held is None and response.outcome == pb.GET_OUTCOME_MISS:
+                # Without a lease: what was found went away while it was read. Nobody has a right to store it yet.
+                if was_gone:
+                    return None, "none"
+                was_gone = True
+                continue
             if response.outcome != pb.GET_OUTCOME_PENDING:
                 return self._claimed(response, held, may_write)
             if longest <= 0 or clock.now() >= ends:
@@ -215,9 +221,6 @@ class Computing:
         except BaseException:
             end(held or "none")
             raise
-        if isinstance(whole, Miss):
-            end(held or "none")
-            held = None
         return whole, held
 
     async def _ask_for_lease(
@@ -285,48 +288,83 @@ class Computing:
         if not self._state.slots.take():
             held.end()
             return
+        # What is to be given back at the end: the place, and the lease unless it goes on to whoever stores.
+        owned: list[Callable[[], None]] = [self._state.slots.free, held.end]
 
         def ended() -> None:
-            self._state.slots.free()
-            held.end()
+            while owned:
+                owned.pop()()
 
-        self._state.tasks.spawn(self._renewed, held, ended=ended)
+        try:
+            self._state.tasks.spawn(self._renewed, held, owned, ended=ended)
+        except RuntimeError:
+            _log.warning("a value is not renewed: nothing can be started to do so")
+            ended()
 
-    async def _renewed(self, held: Held) -> None:
+    async def _renewed(self, held: Held, owned: list[Callable[[], None]]) -> None:
         began = clock.now()
         try:
             value = await runtime.run_alone(self._state.flights, self._flight_key(), self._computed)
+        except PassedError:
+            _log.debug("a renewal made what is not stored")
         except Exception as error:
             _log.warning("a value could not be renewed and is used while it may be: %s", type(error).__name__)
             lifetime = self._options.get("remember_failure") or self._options.get("hold_off") or _RENEWAL_PAUSE
             held.fail(error, lifetime, self._options)
         else:
-            request = self._request(value, clock.now() - began)
-            if request is not None:
-                await self._store(held, request)
+            cost = clock.now() - began
+            self._state.slots.free()
+            owned.clear()
+            await self.store(held, value, cost)
 
-    async def store(self, right: Right, value: Any, cost: float) -> None:
-        """Stores a computed value, and ends the right to do so.
+    async def store(self, right: Right, value: Any, cost: float, made_in: Flight | None = None) -> None:
+        """Stores a computed value, and ends the right to do so, unless what it was `made_in` is outdated.
 
         Waits for that a moment, and leaves it to a task of its own then. Its failure is logged and never the caller's.
         """
-        request = None if right == "none" else self._request(value, cost)
+        request = None if right == "none" or (made_in and made_in.outdated) else self._request(value, cost)
         if request is None:
             end(right)
             return
-        stored = runtime.Event()
+        state, stored = self._state, runtime.Event()
+        # Known for as long as it is being stored: to be told of what is invalidated meanwhile.
+        storing = state.flights.alone(self._flight_key())
 
         def ended() -> None:
+            storing.when_outdated = None
+            state.flights.land(storing)
+            state.stores.end(storing)
             end(right)
             stored.set()
 
+        ends = clock.now() + _STORING_WAIT
+        begun = False
         try:
-            self._state.tasks.spawn(self._store, right, request, ended=ended)
+            if await self._may_store(storing, made_in):
+                task = state.tasks.spawn(self._store, right, request, ended=ended, cancellable=True)
+                begun = True
+                if not isinstance(right, Held):
+                    # Without a lease the server cannot tell that it is of before an invalidation.
+                    storing.when_outdated = task.cancel
+                    if storing.outdated:
+                        task.cancel()
         except RuntimeError:
             # No thread can be started: the process is ending, or has too many.
             _log.warning("a computed value is not stored: nothing can be started to do so")
-            ended()
-        await stored.wait(_STORING_WAIT)
+        finally:
+            if not begun:
+                ended()
+        await stored.wait(max(0.0, ends - clock.now()))
+
+    async def _may_store(self, storing: Flight, made_in: Flight | None) -> bool:
+        """Waits a moment for a place among the values that are being stored."""
+        waiting = self._state.stores.begin(storing)
+        if waiting is not None:
+            await waiting.wait(_STORING_WAIT)
+            if not storing.has_turn:
+                _log.warning("a computed value is not stored: too many others are being stored")
+                return False
+        return not (storing.outdated or (made_in is not None and made_in.outdated))
 
     def _request(self, value: Any, cost: float) -> pb.PutRequest | None:
         """The call that stores a value; None when it cannot be made, which is logged and never the caller's failure."""
@@ -357,6 +395,8 @@ class Computing:
 
     async def _failed(self, right: Right, error: Exception) -> FailedError:
         """What becomes of the lease of a computation that failed, and what its callers are told."""
+        if isinstance(error, PassedError):
+            return FailedError(error)
         looks = self._takes_stale_for_failure
         stale = await self._stale() if looks else None
         if isinstance(right, Held):

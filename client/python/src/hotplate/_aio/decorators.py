@@ -234,18 +234,25 @@ def invalidates(
             chosen += [Selector.kind(kind)] if kind else []
             await space.invalidate(*chosen, reason=reason)
 
+        async def drop_anyway(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+            try:
+                await drop(args, kwargs)
+            except HotplateError as error:
+                _log.warning("a function failed, and what it may have outdated was not invalidated: %s", error)
+
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            # A task that was told to end waits for nothing more, and may have written before.
+            behind = functools.partial(space.client._state.tasks.last_word, drop_anyway, args, kwargs)
             try:
-                result = await function(*args, **kwargs)
+                with runtime.when_cancelled(behind if when == "always" else None):
+                    result = await function(*args, **kwargs)
             except Exception:
                 if when == "always":
-                    try:
-                        await drop(args, kwargs)
-                    except HotplateError as error:
-                        _log.warning("a function failed, and what it may have outdated was not invalidated: %s", error)
+                    await drop_anyway(args, kwargs)
                 raise
-            await drop(args, kwargs)
+            with runtime.when_cancelled(behind):
+                await drop(args, kwargs)
             return result
 
         return call

@@ -72,8 +72,8 @@ class Near:
         # Threads that read first do so together: two that follow would each undo what the other has opened.
         with self._beginning:
             if not self._tasks.closing and (self._feed is None or self._feed.is_over):
-                self._feed = self._tasks.spawn(self._follow)
-                self._teller = self._tasks.spawn(self._tell_all)
+                self._feed = self._tasks.spawn(self._follow, apart=True)
+                self._teller = self._tasks.spawn(self._tell_all, apart=True)
 
     def offer(self, asked: Asked, key: str, response: pb.GetResponse) -> None:
         """Keeps an answer if it may be kept."""

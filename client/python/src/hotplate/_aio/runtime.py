@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import inspect
 import logging
@@ -81,6 +82,17 @@ def _left(what: str, loop: asyncio.AbstractEventLoop, close: Callable[[], None])
 
 def interrupt(end: Callable[[], None]) -> None:
     """Ends what a task waits for, when the client is closed: nothing to do, as the task itself is cancelled."""
+
+
+@contextlib.contextmanager
+def when_cancelled(then: Callable[[], None] | None) -> Iterator[None]:
+    """Does this, if anything, when the task is told to end within this block."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        if then is not None:
+            then()
+        raise
 
 
 async def call(compute: Computation[T], in_thread: bool) -> T:
@@ -196,19 +208,29 @@ class Tasks:
         self._words: dict[asyncio.Task[None], asyncio.AbstractEventLoop] = {}
         # What is on the wire and should come to its end, and in which task.
         self._spared: dict[Event, asyncio.Task[Any] | None] = {}
+        # That of the task begun last: only where it is another may there be tasks of loops that have ended.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.closing = False
 
-    def spawn(self, work: Callable[..., Awaitable[None]], *args: Any, ended: Callable[[], None] | None = None) -> Task:
+    def spawn(
+        self,
+        work: Callable[..., Awaitable[None]],
+        *args: Any,
+        ended: Callable[[], None] | None = None,
+        apart: bool = False,
+        cancellable: bool = True,
+    ) -> Task:
         """Runs something until it ends or the client is closed.
 
-        `ended` is called when it is over, also when it never began.
+        `ended` is called when it is over, also when it never began. `apart` keeps what belongs to the caller, such as
+        its request's variables, from what outlives it. That something is to be `cancellable` only threads have to know.
         """
-        return self._start(self._tasks, work, args, ended)
+        return self._start(self._tasks, work, args, ended, contextvars.Context() if apart else None)
 
     def last_word(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Runs something that has to be told to the server even when the client is closed now."""
         with contextlib.suppress(RuntimeError):  # The loop is gone, and with it what could be said.
-            self._start(self._words, work, args, None)
+            self._start(self._words, work, args)
 
     @contextlib.contextmanager
     def spared(self) -> Iterator[None]:
@@ -232,21 +254,30 @@ class Tasks:
         where: dict[asyncio.Task[None], asyncio.AbstractEventLoop],
         work: Callable[..., Awaitable[None]],
         args: tuple[Any, ...],
-        ended: Callable[[], None] | None,
+        ended: Callable[[], None] | None = None,
+        context: contextvars.Context | None = None,
     ) -> Task:
         loop = asyncio.get_running_loop()
-        task = loop.create_task(_guarded(work, args))
+        task = loop.create_task(_guarded(work, args), context=context)
         with self._lock:
-            for old in [old for old, home in where.items() if home.is_closed()]:
-                del where[old]
+            if loop is not self._loop:
+                self._loop = loop
+                for known in (self._tasks, self._words):
+                    for old in [old for old, home in known.items() if home.is_closed()]:
+                        del known[old]
             where[task] = loop
-        task.add_done_callback(lambda over: where.pop(over, None))
+        task.add_done_callback(functools.partial(self._ended, where))
         if ended is not None:
             # Not in the task itself: one that is cancelled before it begins runs nothing of its own.
             task.add_done_callback(lambda _: ended())
         if self.closing and where is self._tasks:
             task.cancel()
         return Task(task, loop)
+
+    def _ended(self, where: dict[asyncio.Task[None], asyncio.AbstractEventLoop], task: asyncio.Task[None]) -> None:
+        # By its own loop, while others may look at all of them.
+        with self._lock:
+            where.pop(task, None)
 
     def stop(self) -> None:
         """No more tasks are to begin."""
@@ -306,7 +337,12 @@ async def fly(
     if core.WITHIN.get() is not None:
         slots.need(flight)
     if is_new:
-        flight.runner = tasks.spawn(_run, flights, flight, work, ended=functools.partial(_land, flights, flight))
+        try:
+            flight.runner = tasks.spawn(_run, flights, flight, work, ended=functools.partial(_land, flights, flight))
+        except BaseException:
+            flights.leave(flight, waiter)
+            _land(flights, flight)
+            raise
     try:
         if not await flight.ended.wait(None if is_new else wait):
             raise core.LateError
@@ -336,7 +372,7 @@ async def _run(flights: core.Flights[Event], flight: Flight, work: Callable[[Fli
 
 def _land(flights: core.Flights[Event], flight: Flight) -> None:
     """Who comes after an end begins anew: failures are not kept."""
-    if flight.runner.was_cancelled and flight.error is None:
+    if flight.error is None and (flight.runner is None or flight.runner.was_cancelled):
         # It never began.
         flight.fail(core.closed())
     flights.land(flight)

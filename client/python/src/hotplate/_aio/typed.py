@@ -140,7 +140,7 @@ class Typed:
             answer = await self.state.calls.batch_get(pb.BatchGetRequest(namespace=self.name, items=items))
         except HotplateError as error:
             guard.observe(error)
-            miss_all = guard.degraded(error)
+            miss_all = guard.degraded(error, batch=True)
             return [miss_all for _ in items]
         guard.observe(None)
         same_length(len(answer.results), len(items))
@@ -195,7 +195,7 @@ class Typed:
                     answer = await self.state.calls.batch_put(pb.BatchPutRequest(namespace=self.name, items=items))
                 except HotplateError as error:
                     guard.observe(error)
-                    away = guard.degraded(error, write=True)
+                    away = guard.degraded(error, write=True, batch=True)
             if away is not None:
                 return [Written("dropped", None, away.reason) for _ in items]
             guard.observe(None)

@@ -88,9 +88,12 @@ class Guard:
         if self._closed:
             raise closed()
 
-    def degraded(self, error: HotplateError, *, write: bool = False) -> Miss:
+    def degraded(self, error: HotplateError, *, write: bool = False, batch: bool = False) -> Miss:
         """What a failed call is answered with. Raises the error when it is the caller's."""
         self.check_open()
+        if batch and error.reason == "MESSAGE_TOO_LARGE":
+            # What was put into one call is too much for it: the cache is there.
+            raise error
         if self._raises or not error.is_outage:
             raise error
         return self._counted(Miss("timeout" if error.kind == "DEADLINE_EXCEEDED" else "unavailable"), write)

@@ -222,18 +222,25 @@ def invalidates(
             chosen += [Selector.kind(kind)] if kind else []
             space.invalidate(*chosen, reason=reason)
 
+        def drop_anyway(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+            try:
+                drop(args, kwargs)
+            except HotplateError as error:
+                _log.warning("a function failed, and what it may have outdated was not invalidated: %s", error)
+
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            # A task that was told to end waits for nothing more, and may have written before.
+            behind = functools.partial(space.client._state.tasks.last_word, drop_anyway, args, kwargs)
             try:
-                result = function(*args, **kwargs)
+                with runtime.when_cancelled(behind if when == "always" else None):
+                    result = function(*args, **kwargs)
             except Exception:
                 if when == "always":
-                    try:
-                        drop(args, kwargs)
-                    except HotplateError as error:
-                        _log.warning("a function failed, and what it may have outdated was not invalidated: %s", error)
+                    drop_anyway(args, kwargs)
                 raise
-            drop(args, kwargs)
+            with runtime.when_cancelled(behind):
+                drop(args, kwargs)
             return result
 
         return call

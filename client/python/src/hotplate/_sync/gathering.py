@@ -53,11 +53,16 @@ class Gathering:
                     return _items(self._computing.only())
                 found = self._claim()
                 seen.result("miss" if found is None else "hit")
-        return _items(found.value) if isinstance(found, Hit) else None
+        if not isinstance(found, Hit):
+            return None
+        # Nobody renews the items of a generator: who could is not to be kept from it while these are read.
+        right, self._right = self._right, "none"
+        end(right)
+        return _items(found.value)
 
     def add(self, item: Any) -> None:
         """One more item was made."""
-        if len(self._items) <= ITEMS_MAX:
+        if self._right != "none" and len(self._items) <= ITEMS_MAX:
             self._items.append(item)
 
     def store(self) -> None:

@@ -42,7 +42,15 @@ class Held:
         self._over = runtime.Event()
         self._used = False
         state.give_ups.add(self.give_up)
-        state.tasks.spawn(self._keep, of_wire(lease.duration))
+        try:
+            state.tasks.spawn(self._keep, of_wire(lease.duration))
+        except RuntimeError:
+            # Nothing can be started that keeps it: someone else is to have it, before it lapses.
+            _log.warning("a lease cannot be kept, as nothing can be started for it: it is given back")
+            self.give_up()
+        except BaseException:
+            self.give_up()
+            raise
 
     def put(self, request: pb.PutRequest) -> None:
         """Stores a value under the lease.

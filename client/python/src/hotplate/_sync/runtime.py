@@ -110,6 +110,11 @@ def interrupt(end: Callable[[], None]) -> None:
     end()
 
 
+def when_cancelled(then: Callable[[], None] | None) -> contextlib.AbstractContextManager[None]:
+    """Nothing to do: a thread is not told to end."""
+    return contextlib.nullcontext()
+
+
 def call(compute: Computation[T], in_thread: bool) -> T:
     """Runs what computes a value, in this thread."""
     return compute()
@@ -119,11 +124,57 @@ class Event(threading.Event):
     """Something that happens once, or until it is cleared."""
 
 
+class Calling:
+    """What a task has on the wire, so that it can be ended from without."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._end: Callable[[], object] | None = None
+        self._cancelled = False
+
+    @contextlib.contextmanager
+    def within(self, end: Callable[[], object]) -> Iterator[None]:
+        """A call is under way, which `end` ends."""
+        with self._lock:
+            self._end = end
+            cancelled = self._cancelled
+        try:
+            if cancelled:
+                end()
+            yield
+        finally:
+            with self._lock:
+                self._end = None
+
+    def check(self) -> None:
+        """Raises when nothing is to be sent any more."""
+        if self._cancelled:
+            raise core.given_up()
+
+    def cancel(self) -> None:
+        """Ends what is under way, and what would come after it."""
+        with self._lock:
+            self._cancelled = True
+            end = self._end
+        if end is not None:
+            end()
+
+
+#: What a task has on the wire that this is called from, where it may be ended.
+CALLING: Final[contextvars.ContextVar[Calling | None]] = contextvars.ContextVar("hotplate_calling", default=None)
+
+
 class Task:
     """Something that runs on its own."""
 
-    def __init__(self, thread: threading.Thread) -> None:
+    def __init__(self, thread: threading.Thread, calling: Calling | None) -> None:
         self._thread = thread
+        self._calling = calling
+
+    def cancel(self) -> None:
+        """Ends its call, and makes each that it would begin an error, where it was begun as `cancellable`."""
+        if self._calling is not None:
+            self._calling.cancel()
 
     @property
     def is_over(self) -> bool:
@@ -146,17 +197,30 @@ class Tasks:
         """Whether all tasks were told to end."""
         return self._closed.is_set()
 
-    def spawn(self, work: Callable[..., None], *args: Any, ended: Callable[[], None] | None = None) -> Task:
-        """Runs something until it ends or the client is closed. `ended` is called when it is over."""
-        return self._start(work, args, ended)
+    def spawn(
+        self,
+        work: Callable[..., None],
+        *args: Any,
+        ended: Callable[[], None] | None = None,
+        apart: bool = False,
+        cancellable: bool = False,
+    ) -> Task:
+        """Runs something until it ends or the client is closed.
+
+        `ended` is called when it is over. `apart` keeps what belongs to the caller, such as its request's variables,
+        from what outlives it. Only what is `cancellable` can be ended by its `Task`. Raises RuntimeError when no thread
+        can be started.
+        """
+        context = contextvars.Context() if apart else contextvars.copy_context()
+        return self._start(work, args, ended, context, cancellable=cancellable)
 
     def last_word(self, work: Callable[..., None], *args: Any) -> None:
         """Runs something that has to be told to the server even when the client is closed now."""
         try:
-            self._start(work, args, None)
+            self._start(work, args, None, contextvars.copy_context())
         except RuntimeError:
-            # No thread can be started any more: the interpreter is ending.
-            _log.debug("a last word to the server could not be said")
+            # No thread can be started: there are too many, or the interpreter is ending. Then it is said here.
+            self._guarded(work, args, None)
 
     def sleep(self, seconds: float) -> None:
         """Waits, within a task. Raises `ClosedError` when the client is closed."""
@@ -176,16 +240,25 @@ class Tasks:
                 self._spared.discard(over)
             over.set()
 
-    def _start(self, work: Callable[..., None], args: tuple[Any, ...], ended: Callable[[], None] | None) -> Task:
-        here = contextvars.copy_context()
+    def _start(
+        self,
+        work: Callable[..., None],
+        args: tuple[Any, ...],
+        ended: Callable[[], None] | None,
+        context: contextvars.Context,
+        *,
+        cancellable: bool = False,
+    ) -> Task:
+        calling = Calling() if cancellable else None
+        context.run(CALLING.set, calling)
         thread = threading.Thread(
-            target=here.run, args=(self._guarded, work, args, ended), name="hotplate", daemon=True
+            target=context.run, args=(self._guarded, work, args, ended), name="hotplate", daemon=True
         )
         # One that has not begun cannot be waited for.
         with self._lock:
             thread.start()
             self._threads.add(thread)
-        return Task(thread)
+        return Task(thread, calling)
 
     def _guarded(self, work: Callable[..., None], args: tuple[Any, ...], ended: Callable[[], None] | None) -> None:
         try:

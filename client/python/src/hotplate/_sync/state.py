@@ -47,6 +47,8 @@ class State:
         )
         self.flights: Flights[runtime.Event] = Flights(runtime.Event)
         self.slots: Slots[runtime.Event] = Slots(setup.computations_max, runtime.Event)
+        # Values that are being stored behind their callers: they hold no place of a computation any more.
+        self.stores: Slots[runtime.Event] = Slots(setup.computations_max, runtime.Event)
         self._nears: dict[str, Near | None] = {}
         self._told_of_nears = False
         self._replay_lock = threading.Lock()
@@ -101,7 +103,7 @@ class State:
         with self._replay_lock:
             runs = self._replay_task is not None and not self._replay_task.is_over
             if not self.tasks.closing and self.guard.begin_replay(runs=runs):
-                self._replay_task = self.tasks.spawn(self._replay)
+                self._replay_task = self.tasks.spawn(self._replay, apart=True)
 
     def _replay(self) -> None:
         """Carries out what waits, oldest first, trying once a probe interval while the server is away."""
