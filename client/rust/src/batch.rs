@@ -1,6 +1,8 @@
 //! Several values of a namespace at once: which of them share a message, and what came of each. One value lives in
 //! `namespace`.
 
+use prost::Message;
+
 use crate::{
     AsKey, Error, ErrorKind, Lookup, MissReason, Namespace, ReadOptions, Result, WriteOptions, Written,
     blob::{SURE_BYTES, is_large},
@@ -11,8 +13,11 @@ use crate::{
     v1,
 };
 
-/// Bytes of values in a message. What is larger than that alone is large for every call.
-const MESSAGE_BYTES: usize = 4 << 20;
+/// Encoded bytes of the items of a message. A server takes 4 MiB for the whole message where it is not set otherwise; the
+/// rest is for the namespace and what a later version adds.
+const MESSAGE_BYTES: usize = 3_670_016;
+/// What an item takes in a message beside itself, at most: a tag, and its length.
+const ITEM_HEAD_BYTES: usize = 6;
 
 /// What is asked, by its place among the answers.
 type Asked<Q> = Vec<(usize, Q)>;
@@ -114,7 +119,7 @@ impl<C: Codec> Namespace<C> {
         while let Some((place, first)) = rest.first() {
             let calls = self.client.raw();
             let message = &rest[..as_many_as_fit(rest, (calls.batch_items(), calls.call_bytes()))];
-            let done = match bytes_of(first) > calls.call_bytes() {
+            let done = match goes_alone(first, calls.call_bytes()) {
                 true => self.send(first.clone()).await.map(|done| written[*place] = Some(Ok(done))),
                 false => self.put_batch(message, &mut written).await,
             };
@@ -134,11 +139,11 @@ impl<C: Codec> Namespace<C> {
         let keys = || message.iter().map(|(_, item)| item.key.clone());
         let write = self.own_write(|| keys().map(|key| Set::Key(key.into())).collect());
         let outdated = self.outdating(keys().collect());
-        let attempt = self.client.gate().write(Box::pin(self.client.raw().batch_put(request))).await?;
+        let attempt = self.client.gate().write(Box::pin(self.put_message(request))).await?;
         near::settle(write, &attempt);
         drop(outdated);
         let response = match attempt {
-            Attempt::Answer(response) => response,
+            Attempt::Answer(response) => response?,
             Attempt::Away(reason) => {
                 message.iter().for_each(|(place, _)| written[*place] = Some(Ok(Written::Dropped(reason))));
                 return Ok(());
@@ -155,6 +160,14 @@ impl<C: Codec> Namespace<C> {
             });
         }
         Ok(())
+    }
+
+    /// Sends a message. That it is too large is an answer: it is so at any time, and the cache is not away.
+    async fn put_message(&self, request: v1::BatchPutRequest) -> Result<Result<v1::BatchPutResponse>> {
+        match self.client.raw().batch_put(request).await {
+            Err(error) if error.reason.as_deref() == Some("MESSAGE_TOO_LARGE") => Ok(Err(error)),
+            answered => answered.map(Ok),
+        }
     }
 
     /// Makes the failure of a message that of its items; what others did stays. A client that is closed does nothing more.
@@ -178,18 +191,25 @@ impl crate::Calls {
     }
 }
 
+/// Bytes that an item takes of its message.
 fn bytes_of(request: &v1::PutRequest) -> usize {
-    match &request.payload {
-        Some(v1::put_request::Payload::Value(value)) => value.len(),
-        _ => 0,
-    }
+    request.encoded_len().saturating_add(ITEM_HEAD_BYTES)
 }
 
-/// How many of the next fit one message: at least one, and none that is too large for a call beside others.
-fn as_many_as_fit(rest: &[(usize, v1::PutRequest)], (items_max, bytes_max): (usize, usize)) -> usize {
-    let small = rest.iter().take(items_max).map(|(_, request)| bytes_of(request)).take_while(|size| *size <= bytes_max);
-    let sums = small.scan(0_usize, |sum, size| {
-        *sum = sum.saturating_add(size);
+/// Whether an item is too large to be in a message with others: in its value, or in all of it.
+fn goes_alone(request: &v1::PutRequest, value_bytes_max: usize) -> bool {
+    let value_bytes = match &request.payload {
+        Some(v1::put_request::Payload::Value(value)) => value.len(),
+        _ => 0,
+    };
+    value_bytes > value_bytes_max || bytes_of(request) > MESSAGE_BYTES
+}
+
+/// How many of the next fit one message: at least one, and none that goes by itself beside others.
+fn as_many_as_fit(rest: &[(usize, v1::PutRequest)], (items_max, value_bytes_max): (usize, usize)) -> usize {
+    let items = rest.iter().take(items_max).map(|(_, request)| request);
+    let sums = items.take_while(|request| !goes_alone(request, value_bytes_max)).scan(0_usize, |sum, request| {
+        *sum = sum.saturating_add(bytes_of(request));
         Some(*sum)
     });
     sums.take_while(|sum| *sum <= MESSAGE_BYTES).count().max(1)
@@ -219,13 +239,24 @@ mod tests {
 
     #[test]
     fn messages_are_bounded_by_items_and_by_bytes() {
-        let half = MESSAGE_BYTES / 2;
-        let rest = [of(half), of(half), of(1), of(1)];
-        assert_eq!(as_many_as_fit(&rest, (100, MESSAGE_BYTES)), 2);
+        // With what is around a value.
+        let (third, half) = (MESSAGE_BYTES / 3 - 100, MESSAGE_BYTES / 2);
+        let rest = [of(third), of(third), of(third), of(third), of(1), of(1)];
+        assert_eq!(as_many_as_fit(&rest, (100, MESSAGE_BYTES)), 3);
         assert_eq!(as_many_as_fit(&rest, (1, MESSAGE_BYTES)), 1);
-        assert_eq!(as_many_as_fit(&rest[2..], (100, MESSAGE_BYTES)), 2);
+        assert_eq!(as_many_as_fit(&rest[3..], (100, MESSAGE_BYTES)), 3);
+        assert_eq!(as_many_as_fit(&[of(half), of(half)], (100, MESSAGE_BYTES)), 1, "all of an item counts");
         let large = [of(1), of(half + 1), of(1)];
         assert_eq!(as_many_as_fit(&large, (100, half)), 1, "the large one goes by itself");
         assert_eq!(as_many_as_fit(&large[1..], (100, half)), 1);
+    }
+
+    #[test]
+    fn a_message_of_full_ones_is_below_what_a_server_takes() {
+        let items: Vec<_> = (0..100).map(|_| of(MESSAGE_BYTES / 50)).collect();
+        let fit = as_many_as_fit(&items, (100, MESSAGE_BYTES));
+        let items = items.into_iter().take(fit).map(|(_, item)| item).collect();
+        let request = v1::BatchPutRequest { namespace: String::new(), items };
+        assert!(fit == 49 && request.encoded_len() <= MESSAGE_BYTES, "{fit}");
     }
 }

@@ -34,7 +34,7 @@ pub(crate) enum Claim<T> {
 pub(crate) enum Right {
     /// This lease.
     Lease(Box<Held>),
-    /// None is needed: the cache was not asked for one.
+    /// None is needed: the cache was not asked for one, or holds what cannot be read and is to be replaced.
     Free,
     /// There is none: another process computes the same, the cache did not answer, or the caller may only read.
     None,
@@ -64,7 +64,7 @@ impl<C: Codec> Namespace<C> {
         C: Decode<T>,
     {
         let ends = clock::after(options.wait);
-        let mut may_write = true;
+        let (mut may_write, mut asked_twice) = (true, false);
         loop {
             let began = clock::now();
             let ask = self.next_ask(options, may_write, ends.saturating_duration_since(began));
@@ -81,9 +81,15 @@ impl<C: Codec> Namespace<C> {
                 }
                 Err(error) => return Err(error),
             };
+            // What was large and is gone was found so by a Get that asks for no lease.
+            let none_came = held.is_none() && !matches!(ask, Ask::Look);
+            let gone = none_came && response.outcome() == v1::GetOutcome::Miss;
+            if gone && !std::mem::replace(&mut asked_twice, true) {
+                continue;
+            }
             if response.outcome() != v1::GetOutcome::Pending {
                 fill.iter().for_each(|fill| fill.offer(key, &response));
-                return self.claimed(response, held, may_write);
+                return self.claimed(response, held, may_write && !gone);
             }
             if !ask_again(&response, (ask, began), ends).await {
                 tracing::debug!("another process computes for longer than this caller waits");
@@ -154,12 +160,8 @@ impl<C: Codec> Namespace<C> {
         Ok((request, time))
     }
 
-    fn claimed<T>(
-        &self,
-        mut response: Box<v1::GetResponse>,
-        held: Option<Box<Held>>,
-        may_write: bool,
-    ) -> Result<Claim<T>>
+    /// What an answer means. `is_free`: what is computed may be stored without a lease.
+    fn claimed<T>(&self, mut response: Box<v1::GetResponse>, held: Option<Box<Held>>, is_free: bool) -> Result<Claim<T>>
     where
         C: Decode<T>,
     {
@@ -174,7 +176,7 @@ impl<C: Codec> Namespace<C> {
         }
         Ok(Claim::Compute(match held {
             Some(held) => Right::Lease(held),
-            None if may_write => Right::Free,
+            None if is_free => Right::Free,
             None => Right::None,
         }))
     }

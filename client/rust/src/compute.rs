@@ -40,8 +40,9 @@ impl<C: Codec> Namespace<C> {
     ///   caller gets what is there, and the next value is computed behind it. With [`ComputeOptions::stale_if_error`], a
     ///   stale value is returned in place of a failure.
     /// - Storing is best effort: its failure is logged and never the caller's, and what takes longer than 1 s goes on behind
-    ///   the callers. A lease that was lost, because of an
-    ///   invalidation for instance, stores nothing, and the caller still gets its value.
+    ///   the callers, for at most [`crate::Builder::computations_max`] values at a time; one that finds no place in that
+    ///   second is not stored. A lease that was lost, because of an invalidation for instance, stores nothing, and the
+    ///   caller still gets its value.
     /// - Who asks after a write or an invalidation of this client was answered joins nothing that began before it.
     /// - A computation may ask for others, which then wait for no place of [`crate::Builder::computations_max`]. What asks
     ///   for itself, directly or over others, is an error at once, when it asks from the computation's own task; from
@@ -165,13 +166,17 @@ impl<C: Codec> Namespace<C> {
         match compute().await {
             Ok(value) => {
                 course.computed();
+                drop(turn);
                 if course.may_store()
+                    && !matches!(right, Right::None)
                     && let Some(request) = self.to_store(key, &value, &options, began)
                 {
-                    self.store_behind(request, right, (course, turn)).await;
+                    self.store_behind(request, right, course).await;
                 }
                 Ok(value)
             }
+            // What it asked for may have failed for that alone: that is nobody's failure, and the lease is given back.
+            Err(_) if self.client.gate().is_closed() => Err(Error::closed()),
             Err(error) => {
                 drop(turn);
                 self.fall_back(&key, &options, right, error).await
@@ -180,21 +185,26 @@ impl<C: Codec> Namespace<C> {
     }
 
     /// Stores in a task of its own, and waits for that for a moment: a cache that is slow must not hold up who has its
-    /// value. The place of the computation is kept for as long, so that no more values than that wait to be stored.
-    async fn store_behind(
-        &self,
-        request: v1::PutRequest,
-        right: Right,
-        (course, turn): (Course, Option<OwnedSemaphorePermit>),
-    ) {
+    /// value. What finds no place among the values that are being stored in that moment is not stored.
+    async fn store_behind(&self, request: v1::PutRequest, right: Right, course: Course) {
+        let until = clock::after(STORING_WAIT);
+        let Some(place) = self.place_to_store(until).await else { return };
         let (space, storing) = (self.clone(), self.client.flights().storing(&course));
         let (told, ended) = oneshot::channel::<()>();
         self.client.tasks().spawn(async move {
             // Who waits is told by the end of this task, whatever it is.
-            let _until_then = (told, turn, storing);
+            let _until_then = (told, place, storing);
             course.unless_outdated(Box::pin(space.store(request, right))).await;
         });
-        let _late = tokio::time::timeout_at(clock::after(STORING_WAIT), ended).await;
+        let _late = tokio::time::timeout_at(until, ended).await;
+    }
+
+    async fn place_to_store(&self, until: Instant) -> Option<OwnedSemaphorePermit> {
+        let place = self.client.flights().place_to_store(until).await;
+        if place.is_none() {
+            tracing::warn!("a computed value is not stored: as many as may be are being stored, and storing is slow");
+        }
+        place
     }
 
     /// Computes the next value behind the current one, in a task of its own. When as many computations run as may, the
@@ -210,18 +220,28 @@ impl<C: Codec> Namespace<C> {
         let space = self.clone();
         self.client.tasks().spawn(async move {
             let began = clock::now();
-            match space.client.flights().run_alone(compute()).await {
+            let result = space.client.flights().run_alone(compute()).await;
+            drop(slot);
+            match result {
                 Ok(value) => match space.to_store(key, &value, &options, began) {
-                    Some(request) => space.store(request, Right::Lease(held)).await,
+                    Some(request) => space.store_renewed(request, held).await,
                     None => drop(held),
                 },
+                // The lease is given back.
+                Err(_) if space.client.gate().is_closed() => {}
                 Err(error) => {
                     tracing::warn!(kind = %error.kind, "a value could not be renewed and is used while it may be");
                     give_back(held, beside(&options, &error));
                 }
             }
-            drop(slot);
         });
+    }
+
+    /// Stores a value that nobody waits for.
+    async fn store_renewed(&self, request: v1::PutRequest, held: Box<Held>) {
+        if let Some(_place) = self.place_to_store(clock::after(STORING_WAIT)).await {
+            self.store(request, Right::Lease(held)).await;
+        }
     }
 
     /// What stores a value; `None` for one that has no such form.
@@ -241,7 +261,10 @@ impl<C: Codec> Namespace<C> {
             Right::Free => self.send(request).await.map(drop),
             Right::None => Ok(()),
         };
-        stored.unwrap_or_else(|error| not_stored(&error));
+        match stored {
+            Err(_) if self.client.gate().is_closed() => {}
+            stored => stored.unwrap_or_else(|error| not_stored(&error)),
+        }
     }
 
     /// What the caller gets whose computation failed, and what becomes of the lease.

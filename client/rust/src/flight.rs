@@ -3,7 +3,7 @@
 
 use std::{
     any::{Any, TypeId},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -12,7 +12,10 @@ use std::{
 
 use futures::FutureExt;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -120,7 +123,10 @@ struct Flight {
 #[derive(Debug)]
 pub(crate) struct Flights {
     table: Mutex<Table>,
+    /// Places of computations.
     slots: Arc<Semaphore>,
+    /// Places of values that are being stored: one that is slow to be stored is in the way of no computation.
+    stores: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -142,7 +148,8 @@ struct Place {
 
 impl Flights {
     pub(crate) fn new(computations_max: usize) -> Self {
-        Self { table: Mutex::default(), slots: Arc::new(Semaphore::new(computations_max.min(Semaphore::MAX_PERMITS))) }
+        let places = || Arc::new(Semaphore::new(computations_max.min(Semaphore::MAX_PERMITS)));
+        Self { table: Mutex::default(), slots: places(), stores: places() }
     }
 
     /// Waits for the computation of this key, starting it when there is none.
@@ -191,15 +198,29 @@ impl Flights {
         Arc::clone(&self.slots).try_acquire_owned().ok()
     }
 
+    /// A place for one more value that is being stored, if there is one by then.
+    pub(crate) async fn place_to_store(&self, by: Instant) -> Option<OwnedSemaphorePermit> {
+        let place = tokio::time::timeout_at(by, Arc::clone(&self.stores).acquire_owned()).await;
+        // Nobody closes the semaphore.
+        place.ok()?.ok()
+    }
+
     /// Marks what is under way in a namespace as computed from what no longer holds: its callers get it, nobody else
     /// does, and it is not stored.
     pub(crate) fn outdate(&self, namespace: &str) {
         self.outdate_if(|flight| &*flight.namespace == namespace);
     }
 
-    /// The same for one key, which was written.
-    pub(crate) fn outdate_key(&self, namespace: &str, key: &str) {
-        self.outdate_if(|flight| flight.key == key && &*flight.namespace == namespace);
+    /// The same for keys, which were written.
+    fn outdate_keys(&self, namespace: &str, keys: &[String]) {
+        match keys {
+            [] => {}
+            [key] => self.outdate_if(|flight| flight.key == *key && &*flight.namespace == namespace),
+            keys => {
+                let keys: HashSet<_> = keys.iter().map(String::as_str).collect();
+                self.outdate_if(|flight| keys.contains(flight.key.as_str()) && &*flight.namespace == namespace);
+            }
+        }
     }
 
     /// The same for these keys, or the whole namespace, when this is dropped: whatever came of a write, and wherever it
@@ -344,12 +365,15 @@ impl Table {
             let rule = "this computation asks for what waits for it: both would wait for ever";
             Err(Error::new(ErrorKind::InvalidArgument, rule))
         };
-        let Some(flight) = self.flights.get(key) else {
-            // Who accepts something else waits on the server, for whoever of this process has the lease.
-            let mut others = self.flights.iter().filter(|(other, _)| within.is_some() && other.vies_with(key));
-            let waits = |flight: &Flight| within.is_some_and(|waiter| self.waits.leads(flight.course.id, waiter));
-            return if others.any(|(_, flight)| waits(flight)) { itself() } else { Ok(None) };
-        };
+        if let Some(waiter) = within {
+            // Who accepts something else waits on the server, for whoever of this process has the lease; so does who
+            // joins another that accepts the same.
+            let mut others = self.flights.iter().filter(|(other, _)| other.vies_with(key));
+            if others.any(|(_, flight)| self.waits.leads(flight.course.id, waiter)) {
+                return itself();
+            }
+        }
+        let Some(flight) = self.flights.get(key) else { return Ok(None) };
         let course = flight.course.clone();
         if within.is_some_and(|waiter| !self.waits.enter(waiter, course.id)) {
             return itself();
@@ -417,7 +441,7 @@ pub(crate) struct Outdating {
 impl Drop for Outdating {
     fn drop(&mut self) {
         match &self.keys {
-            Some(keys) => keys.iter().for_each(|key| self.flights.outdate_key(&self.namespace, key)),
+            Some(keys) => self.flights.outdate_keys(&self.namespace, keys),
             None => self.flights.outdate(&self.namespace),
         }
     }

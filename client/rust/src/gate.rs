@@ -73,6 +73,8 @@ pub(crate) struct Gate {
 struct Journal {
     waiting: VecDeque<Waiting>,
     replaying: bool,
+    /// Those that the server failed at when they were tried for the last time.
+    lost: usize,
 }
 
 /// One that waits.
@@ -220,7 +222,7 @@ impl Gate {
             () = self.replay_all(calls.clone().last_word(), &closed) => {}
             () = over => {}
         }
-        let lost = self.pending();
+        let lost = self.lost();
         if closed.is_cancelled() && lost > 0 {
             tracing::error!(lost, "the client was closed before the cache was back: invalidations are lost");
         }
@@ -237,8 +239,8 @@ impl Gate {
             let tries = if closed.is_cancelled() { calls.clone().without_retries() } else { calls.clone() };
             let result = self.observed(Box::pin(tries.invalidate(request))).await;
             match done(result) {
-                Err(_) if closed.is_cancelled() => return,
-                Err(error) if error.kind.is_outage() && error.kind != ErrorKind::Internal => {
+                Err(error) if is_away(&error) && closed.is_cancelled() => return,
+                Err(error) if is_away(&error) => {
                     pause(closed).await;
                     continue;
                 }
@@ -247,6 +249,8 @@ impl Gate {
                     continue;
                 }
                 Ok(()) => self.replayed(count),
+                // Tried for the last time: those behind it have theirs.
+                Err(error) if error.kind == ErrorKind::Internal && closed.is_cancelled() => self.lose_first(),
                 Err(error) if error.kind == ErrorKind::Internal => self.put_off(&error, closed).await,
                 Err(error) => {
                     tracing::error!(kind = %error.kind, "the server refused an invalidation made while it was away");
@@ -304,6 +308,17 @@ impl Gate {
         self.forget(count);
     }
 
+    fn lose_first(&self) {
+        let mut journal = self.journal.lock();
+        journal.lost += usize::from(journal.waiting.pop_front().is_some());
+    }
+
+    /// Those that no server hears of any more, once the last try is over.
+    fn lost(&self) -> usize {
+        let journal = self.journal.lock();
+        journal.waiting.len() + journal.lost
+    }
+
     fn forget(&self, count: usize) {
         self.journal.lock().waiting.drain(..count);
     }
@@ -325,6 +340,11 @@ impl Gate {
     pub(crate) fn is_closed(&self) -> bool {
         self.wire.closing.is_closed()
     }
+}
+
+/// Whether nothing that is tried now gets through, whatever it is.
+fn is_away(error: &Error) -> bool {
+    error.kind.is_outage() && error.kind != ErrorKind::Internal
 }
 
 /// Waits for the next probe, or until the client is closed.

@@ -18,6 +18,8 @@ impl Tasks {
         let cancelled = self.cancel.clone().cancelled_owned();
         self.tracker.spawn(async move {
             tokio::select! {
+                // What fails because the client ends is not told as a failure.
+                biased;
                 () = cancelled => {}
                 () = task => {}
             }

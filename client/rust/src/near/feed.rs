@@ -52,6 +52,9 @@ impl Feed {
         loop {
             let error = self.follow_one().await;
             self.core.lost();
+            if self.calls.is_closed() {
+                return;
+            }
             tracing::warn!(%error, "the near cache is off: the server does not tell what changes");
             tokio::time::sleep(retry::jittered(REFUSED_WAIT)).await;
         }

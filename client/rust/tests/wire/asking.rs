@@ -209,3 +209,34 @@ async fn a_lease_that_comes_with_a_large_value_outlives_a_read_that_fails() {
     assert_eq!(asked[1..], [(v1::MissPolicy::Unspecified, false); 4], "asked again, but not for another lease");
     assert!(gets.iter().all(|get| get.max_age.is_some() && get.stale_policy() == v1::StalePolicy::WhileRevalidate));
 }
+
+#[tokio::test]
+async fn a_large_value_that_is_gone_is_no_right_to_store_without_a_lease() {
+    let double = Double::start();
+    double.state.blobs.chunk_bytes.store(64 << 10, Ordering::Relaxed);
+    let space = double.client().default_namespace().codec(hotplate::Raw);
+    let old = bytes::Bytes::from(vec![1; 2_500_000]);
+    assert!(space.put("k", &old).await.expect("there").is_stored());
+    double.state.blobs.values.lock().clear();
+    let arrive = answers_are_late(&double);
+    arrive.add_permits(1);
+    let new = bytes::Bytes::from_static(b"new");
+    let computed = new.clone();
+    let options = ComputeOptions::new();
+    let asked = space.get_or_compute("k", &options, || async move { Ok::<_, String>(computed) });
+    let goes = async {
+        until(|| double.state.blobs.reads.lock().len() == 1).await;
+        double.state.entries.lock().clear();
+        arrive.add_permits(100);
+    };
+    let (found, ()) = tokio::join!(asked, goes);
+    assert_eq!(found, Ok(new));
+    let asked: Vec<_> = double.state.gets.lock().iter().map(v1::GetRequest::miss_policy).collect();
+    let [lease, none] = [v1::MissPolicy::LeaseOrWait, v1::MissPolicy::Unspecified];
+    let (first, rest) = asked.split_first().expect("asked");
+    let (last, again) = rest.split_last().expect("asked again");
+    assert_eq!([*first, *last], [lease; 2]);
+    assert!(!again.is_empty() && again.iter().all(|policy| *policy == none), "{again:?}");
+    let last = double.state.puts.lock().last().cloned().expect("stored");
+    assert_eq!(last.lease_token, format!("{:032x}", 1));
+}

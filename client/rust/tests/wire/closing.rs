@@ -1,8 +1,9 @@
 //! What a client answers that was closed, and while it is being closed: an error, and nobody is left waiting.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hotplate::{ComputeOptions, Error, ErrorKind, Invalidated, Namespace, NearOptions, Selector};
+use tokio::sync::Semaphore;
 
 use crate::double::{Double, Fault, until};
 
@@ -95,4 +96,58 @@ async fn a_server_that_stays_away_does_not_hold_up_who_closes_the_client() {
     let closed = tokio::time::timeout(Duration::from_secs(25), client.close()).await;
     assert!(closed.is_ok(), "not for the 60 s of the call");
     assert_eq!(client.invalidations_waiting(), 1, "this one is lost");
+}
+
+#[tokio::test]
+async fn what_the_server_fails_at_in_the_last_try_takes_no_other_with_it() {
+    let mut double = Double::start();
+    let client = double.client();
+    let space = client.default_namespace();
+    double.stop();
+    for key in ["bad", "b", "c"] {
+        assert_eq!(space.remove(key).await, Ok(Invalidated::Queued));
+    }
+    *double.state.fails_at.lock() = Some("bad".to_owned());
+    double.serve();
+    client.close().await;
+    assert_eq!(double.state.invalidates.lock().len(), 2, "`b` and `c`, each alone");
+    assert_eq!(client.invalidations_waiting(), 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_in_the_last_try_takes_no_other_with_it() {
+    let mut double = Double::start();
+    let client = double.client();
+    let space = client.default_namespace();
+    double.stop();
+    for key in ["a", "b"] {
+        assert_eq!(space.remove(key).await, Ok(Invalidated::Queued));
+    }
+    let denied = || Fault::Refuse(Box::new(tonic::Status::permission_denied("no")));
+    double.state.faults.lock().extend([denied(), denied()]);
+    double.serve();
+    client.close().await;
+    assert_eq!(double.state.invalidates.lock().len(), 1, "the batch and `a` were refused, `b` was not");
+    assert_eq!(client.invalidations_waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_computation_that_fails_because_the_client_is_closed_is_nobodys_failure() {
+    let double = Double::start();
+    let client = double.builder().pipelining(false).build().expect("valid");
+    let (space, asked, state) = (client.default_namespace(), client.default_namespace(), Arc::clone(&double.state));
+    let options = ComputeOptions::new().remember_failure(Duration::from_secs(9));
+    let work = || async move {
+        *state.late.lock() = Some(Arc::new(Semaphore::new(0)));
+        asked.exists("another").await.map(u32::from)
+    };
+    let computed = space.get_or_compute("k", &options, work);
+    let close = async {
+        until(|| double.state.count("get") == 2).await;
+        client.close().await;
+    };
+    let (computed, ()) = tokio::join!(computed, close);
+    assert!(is_closed(&computed.expect_err("closed")));
+    let released = double.state.leases.released.lock().clone();
+    assert!(released.len() == 1 && released[0].failure.is_none(), "{released:?}");
 }

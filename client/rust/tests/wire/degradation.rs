@@ -8,7 +8,10 @@ use hotplate::{
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::double::{Double, Fault, until};
+use crate::{
+    double::{Double, Fault, until},
+    double_blob,
+};
 
 async fn run_into_the_breaker(client: &Client) {
     for _ in 0..5 {
@@ -254,4 +257,16 @@ async fn after_an_invalidation_nobody_joins_what_was_asked_before_also_when_it_f
     let found = space.get_or_compute("k", &options, || async { Ok::<u32, String>(2) });
     let found = tokio::time::timeout(Duration::from_secs(20), found).await;
     assert_eq!(found.expect("it waits for nobody"), Ok(2));
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_is_no_outage() {
+    let double = Double::start();
+    let space = double.client().default_namespace();
+    let refused = double_blob::refused(tonic::Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    double.state.faults.lock().push_back(Fault::Refuse(Box::new(refused)));
+    let items = [("a", &1_u32), ("b", &2)];
+    let written = space.put_many(items, &hotplate::WriteOptions::new()).await.expect("answered");
+    let reasons: Vec<_> = written.into_iter().map(|item| item.expect_err("too large").reason).collect();
+    assert_eq!(reasons, [Some("MESSAGE_TOO_LARGE".to_owned()), Some("MESSAGE_TOO_LARGE".to_owned())]);
 }

@@ -203,6 +203,26 @@ async fn callers_do_not_wait_long_for_their_value_to_be_stored() {
 }
 
 #[tokio::test]
+async fn values_that_are_slow_to_be_stored_are_few_and_in_the_way_of_no_computation() {
+    let double = Double::start();
+    let client = double.builder().computations_max(1).build().expect("valid");
+    let (space, options) = (client.default_namespace(), ComputeOptions::new());
+    let state = Arc::clone(&double.state);
+    let stuck = || async move {
+        state.faults.lock().push_back(Fault::Stall);
+        Ok::<u32, String>(1)
+    };
+    assert_eq!(space.get_or_compute("k", &options, stuck).await, Ok(1));
+    assert_eq!(double.state.count("put"), 1);
+    let other = space.get_or_compute("other", &options, || async { Ok::<u32, String>(2) });
+    let found = tokio::time::timeout(Duration::from_secs(20), other).await;
+    assert_eq!(found.expect("not for the 30 s of the call"), Ok(2), "its computation has a place");
+    assert_eq!(released(&double.state, 1).await.key, "other", "but its value has none");
+    assert_eq!(double.state.count("put"), 1);
+    client.close().await;
+}
+
+#[tokio::test]
 async fn what_is_outdated_while_it_is_stored_behind_its_callers_is_not_stored() {
     let double = Double::start();
     let (space, state) = (double.client().default_namespace(), Arc::clone(&double.state));

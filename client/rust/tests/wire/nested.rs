@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use hotplate::{ComputeOptions, Error, ErrorKind, Namespace};
 use tokio::sync::Barrier;
 
-use crate::double::Double;
+use crate::double::{Double, until};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -65,6 +65,37 @@ async fn what_asks_for_itself_with_other_options_is_told_so_as_well() {
     let error = compute(&space, "a", work).await.expect_err("both would wait for the lease of the outer one");
     assert!(error.message.contains("both would wait for ever"), "{error}");
     assert_eq!(double.state.count("get"), 1);
+}
+
+#[tokio::test]
+async fn what_would_join_who_waits_for_its_own_lease_is_told_so() {
+    let double = Double::start();
+    let space = double.client().default_namespace();
+    let (again, other) = (space.clone(), space.clone());
+    let (begun, waits) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (begins, go) = (Arc::clone(&begun), Arc::clone(&waits));
+    let young = ComputeOptions::new().max_age(LONG);
+    let inner = young.clone();
+    let work = async move {
+        begins.wait().await;
+        go.wait().await;
+        Box::pin(again.get_or_compute("a", &inner, || async { Ok::<u32, Error>(1) })).await
+    };
+    let outer = compute(&space, "a", work);
+    let outside = async {
+        begun.wait().await;
+        // It is told to come back, for the outer one has the lease.
+        let found = other.get_or_compute("a", &young, || async { Ok::<u32, Error>(2) });
+        let asked = async {
+            until(|| double.state.count("get") >= 2).await;
+            waits.wait().await;
+        };
+        tokio::join!(found, asked).0
+    };
+    let (outer, outside) = tokio::join!(outer, outside);
+    let error = outer.expect_err("both would wait for the lease of the outer one");
+    assert!(error.message.contains("both would wait for ever"), "{error}");
+    assert_eq!(outside, Ok(2), "and who waited has the lease");
 }
 
 #[tokio::test]
