@@ -230,21 +230,22 @@ impl Driver {
         self.begin(op, fields).await.answer().await
     }
 
-    /// Ends its input and waits until it has ended.
-    ///
-    /// # Errors
-    /// It does not end in time, or not well.
-    pub async fn end(mut self) -> Result<(), String> {
-        drop(self.requests);
-        let mut child = self.child.into_inner();
-        let status = tokio::time::timeout(END_WITHIN, child.wait()).await;
-        self.tasks.abort_all();
-        match status {
+    /// Ends its input and waits until it has ended: whether it did so in time and well, and what it said out of the
+    /// protocol until then.
+    pub async fn end(mut self) -> (Result<(), String>, Option<String>) {
+        let (closed, _none) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.requests, closed));
+        let status = tokio::time::timeout(END_WITHIN, self.child.get_mut().wait()).await;
+        // What it wrote last may still be on its way.
+        let _late = tokio::time::timeout(LAST_WORDS, self.gone.cancelled()).await;
+        let ended = match status {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => Err(format!("the driver ended with {status}\n{}", self.shared.tail().await)),
             Ok(Err(error)) => Err(format!("the driver cannot be waited for: {error}")),
             Err(_late) => Err(format!("the driver did not end within {END_WITHIN:?} of the end of its input")),
-        }
+        };
+        self.tasks.abort_all();
+        (ended, self.out_of_protocol())
     }
 }
 
@@ -319,4 +320,24 @@ async fn keep(errors: impl AsyncRead + Unpin, shared: Arc<Shared>) {
         shared.say(line);
     }
     shared.ended.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ended(script: &str) -> (Result<(), String>, Option<String>) {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("echo '{{\"hello\":{{\"protocol\":1}}}}'; cat > /dev/null; {script}")]);
+        Driver::start(shell, None).await.expect("it says hello").end().await
+    }
+
+    #[tokio::test]
+    async fn what_a_driver_says_at_its_end_is_heard() {
+        assert_eq!(ended("true").await, (Ok(()), None));
+        let (came, said) = ended("echo one word more").await;
+        assert!(came.is_ok() && said.is_some_and(|said| said.contains("one word more")));
+        let (came, said) = ended("echo and again; exit 3").await;
+        assert!(came.is_err_and(|why| why.contains('3')) && said.is_some());
+    }
 }

@@ -1,6 +1,6 @@
 //! Runs scenarios in languages: a driver each, several scenarios at a time. What a scenario does is `player`'s.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt, stream};
 use serde::Serialize;
@@ -221,12 +221,16 @@ impl Language<'_> {
             self.buried(&driver).await;
             return Err("the driver was gone before its input ended".to_owned());
         }
-        self.ends.lock().await.odd.extend(driver.out_of_protocol());
         match Arc::try_unwrap(driver) {
-            Ok(driver) => tokio::time::timeout(Duration::from_secs(30), driver.end())
-                .await
-                .unwrap_or_else(|_late| Err("it did not end".to_owned())),
-            Err(_held) => Err("something still uses the driver".to_owned()),
+            Ok(driver) => {
+                let (ended, odd) = driver.end().await;
+                self.ends.lock().await.odd.extend(odd);
+                ended
+            }
+            Err(held) => {
+                self.ends.lock().await.odd.extend(held.out_of_protocol());
+                Err("something still uses the driver".to_owned())
+            }
         }
     }
 }
