@@ -69,7 +69,9 @@ pub(crate) async fn run(callers: usize, compute: Duration, program: Option<&Path
     let outcome = together(&drivers, &server.address, callers, compute).await;
     let mut ended = Ok(());
     for (language, driver) in drivers {
-        ended = ended.and(driver.end().await.map_err(|why| format!("{language}: {why}")));
+        let (well, odd) = driver.end().await;
+        let well = well.and(odd.map_or(Ok(()), Err));
+        ended = ended.and(well.map_err(|why| format!("{language}: {why}")));
     }
     server.end().await;
     // Why it failed says more than how its drivers ended.
