@@ -24,8 +24,12 @@ import java.util.concurrent.CompletableFuture;
  * value has a result of its own, whatever became of the others. Values are encoded when their message's turn comes.
  */
 final class PutMany<V> {
-    /** Bytes of values in one message. */
-    private static final long MESSAGE_BYTES_MAX = 4 << 20;
+    /** Bytes of encoded items in one message: below the 4 MiB that a server takes by default for all of it. */
+    private static final long MESSAGE_BYTES_MAX = 3_670_016;
+    /** Bytes that stand before an item in its message, at most. */
+    private static final long FRAME_BYTES = 8;
+    /** What a server says of a message that it did not read for its size: a fault of its items, and no outage. */
+    private static final String TOO_LARGE = "MESSAGE_TOO_LARGE";
     /** Bytes of a value that every server takes within a message, unless it says otherwise. */
     private static final long SURE_BYTES = 1 << 20;
 
@@ -44,7 +48,14 @@ final class PutMany<V> {
         long bytes() {
             return request.getValue().size();
         }
+
+        long encodedBytes() {
+            return request.getSerializedSize() + FRAME_BYTES;
+        }
     }
+
+    /** What came of a message: an answer, or why the server did not read it. */
+    private record Answered(BatchPutResponse response, HotplateException refusal) {}
 
     @SuppressWarnings({"unchecked", "rawtypes"})
     PutMany(RemoteCache<V> cache, Map<? extends CharSequence, ? extends V> values, WriteOptions options) {
@@ -90,14 +101,14 @@ final class PutMany<V> {
         for (Item item = read(); item != null; item = read()) {
             boolean fits = message.isEmpty()
                     || message.size() < client.calls().batchItems()
-                            && bytes + item.bytes() <= MESSAGE_BYTES_MAX
+                            && bytes + item.encodedBytes() <= MESSAGE_BYTES_MAX
                             && !isLarge(item);
             if (!fits) {
                 ahead.add(0, item);
                 break;
             }
             message.add(item);
-            bytes += item.bytes();
+            bytes += item.encodedBytes();
             if (isLarge(item)) {
                 break;
             }
@@ -139,8 +150,8 @@ final class PutMany<V> {
         items.forEach(item -> request.addItems(item.request));
         List<NearSet> sets = items.stream().map(item -> NearSet.key(item.request.getKey())).toList();
         RemoteHotplate.OwnWrite write = client.ownWrite(cache.name(), sets);
-        CompletableFuture<Attempt<BatchPutResponse>> sent =
-                write.covering(Async.map(client.gate().write(() -> client.calls().batchPut(request.build())), attempt -> {
+        CompletableFuture<Attempt<Answered>> sent =
+                write.covering(Async.map(client.gate().write(() -> answered(request.build())), attempt -> {
                     write.settle(attempt);
                     return attempt;
                 }));
@@ -162,17 +173,30 @@ final class PutMany<V> {
         });
     }
 
-    private void settle(List<Item> items, Attempt<BatchPutResponse> attempt) {
-        boolean whole = attempt.answer() != null && attempt.answer().getResultsCount() == items.size();
+    private CompletableFuture<Answered> answered(BatchPutRequest request) {
+        return Async.handle(client.calls().batchPut(request), (response, failure) -> {
+            if (failure == null) {
+                return Async.done(new Answered(response, null));
+            }
+            return failure.isReason(TOO_LARGE) ? Async.done(new Answered(null, failure)) : Async.failed(failure);
+        });
+    }
+
+    private void settle(List<Item> items, Attempt<Answered> attempt) {
+        HotplateException refusal = attempt.answer() == null ? null : attempt.answer().refusal();
+        BatchPutResponse response = attempt.answer() == null ? null : attempt.answer().response();
+        boolean whole = response != null && response.getResultsCount() == items.size();
         for (int at = 0; at < items.size(); at++) {
             Item item = items.get(at);
             if (attempt.away() != null) {
                 results[item.at] = ItemResult.of(new Written.Dropped(attempt.away()));
+            } else if (refusal != null) {
+                results[item.at] = ItemResult.failed(refusal);
             } else if (!whole) {
                 results[item.at] = ItemResult.failed(new HotplateException(
                         ErrorKind.INTERNAL, "the server answered another number of items than it was sent"));
             } else {
-                results[item.at] = told(attempt.answer().getResults(at));
+                results[item.at] = told(response.getResults(at));
             }
         }
     }
